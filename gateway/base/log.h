@@ -1,0 +1,67 @@
+// Log: one JSON object a line, to standard error.
+//
+// Rank 0 (base).  Event names are stable and dotted ("redis.lost"); fields are short texts and numbers,
+// never a token, a payload or a session id.  Standard error is the one thing here that is global,
+// because it is global.  What a stranger can trigger goes through a LogValve.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace tailgate {
+
+enum class LogLevel { kInfo, kWarning, kError };
+
+class LogField {
+ public:
+  LogField(std::string_view name, std::string_view text);
+  LogField(std::string_view name, const char* text) : LogField(name, std::string_view(text)) {}
+  LogField(std::string_view name, const std::string& text) : LogField(name, std::string_view(text)) {}
+  LogField(std::string_view name, double number);
+  LogField(std::string_view name, bool value);
+  template <typename Integer, typename = std::enable_if_t<std::is_integral_v<Integer>>>
+  LogField(std::string_view name, Integer number) : LogField(name, std::to_string(number), Raw{}) {}
+
+ private:
+  friend void log_line(LogLevel, std::string_view, std::initializer_list<LogField>);
+  struct Raw {};
+  LogField(std::string_view name, std::string raw, Raw /*tag*/) : name_(name), json_(std::move(raw)) {}
+
+  std::string_view name_;
+  std::string json_;
+};
+
+void log_line(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
+
+inline void log_info(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kInfo, event, fields);
+}
+inline void log_warning(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kWarning, event, fields);
+}
+inline void log_error(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kError, event, fields);
+}
+
+// Lets through a burst of lines, then so many a second; the rest is only counted.
+class LogValve {
+ public:
+  LogValve(unsigned burst, unsigned per_second) : burst_(burst), per_second_(per_second), room_(burst) {}
+
+  bool open(std::chrono::steady_clock::time_point now);
+  // How many were held back since the last call.
+  std::uint64_t take_held_back();
+
+ private:
+  double burst_;
+  double per_second_;
+  double room_;
+  std::chrono::steady_clock::time_point last_{};
+  std::uint64_t held_back_ = 0;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,31 @@
+// Backoff: how long to wait before the next attempt.
+//
+// Rank 1 (pure).  Doubles from `first` to `longest`; each wait is shortened by a random part of up to a
+// half, so that those who lost the same server do not come back in one moment.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+namespace tailgate {
+
+class Backoff {
+ public:
+  Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest)
+      : first_(first), longest_(longest), next_(first) {}
+
+  void on_success() { next_ = first_; }
+  // `random` is in [0, 1).
+  std::chrono::milliseconds on_failure(double random) {
+    const auto wait = next_;
+    next_ = std::min(next_ * 2, longest_);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(wait * (1.0 - random / 2));
+  }
+
+ private:
+  std::chrono::milliseconds first_;
+  std::chrono::milliseconds longest_;
+  std::chrono::milliseconds next_;
+};
+
+}  // namespace tailgate

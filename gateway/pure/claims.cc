@@ -1,0 +1,111 @@
+#include "gateway/pure/claims.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+#include "gateway/pure/json.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+using Kind = JsonValue::Kind;
+
+constexpr std::size_t kMaxSubjectBytes = 256;
+constexpr double kFarthest = 253402300799;  // the end of the year 9999, in seconds
+
+bool is_absent(const JsonValue* claim) {
+  return claim == nullptr || claim->kind == Kind::kNull || claim->raw == "\"\"";
+}
+
+bool contains(const std::vector<std::string>& texts, const std::string& text) {
+  return std::find(texts.begin(), texts.end(), text) != texts.end();
+}
+
+bool is_one_of(const JsonValue* claim, const std::vector<std::string>& texts) {
+  return claim != nullptr && claim->is_string() && contains(texts, claim->text());
+}
+
+// RFC 7519 section 2, "NumericDate".
+std::optional<WallTime> date_of(const JsonValue& claim) {
+  if (claim.kind != Kind::kNumber) return std::nullopt;
+  double seconds = 0;
+  const char* end = claim.raw.data() + claim.raw.size();
+  if (std::from_chars(claim.raw.data(), end, seconds).ec != std::errc()) return std::nullopt;
+  seconds = std::clamp(seconds, -kFarthest, kFarthest);
+  return WallTime(std::chrono::milliseconds(std::llround(seconds * 1000)));
+}
+
+// The dates' own Refusal; `until` is set where there is an end.
+std::optional<Refusal> check_dates(const Members& claims, const ProviderRule& rule, WallTime now,
+                                   std::optional<WallTime>& until) {
+  if (const JsonValue* claim = claims.find("exp")) {
+    const auto exp = date_of(*claim);
+    if (!exp) return Refusal::kClaims;
+    until = *exp + rule.leeway;
+  }
+  bool early = false;
+  for (const std::string_view name : {"nbf", "iat"}) {
+    const JsonValue* claim = claims.find(name);
+    if (claim == nullptr) continue;
+    const auto date = date_of(*claim);
+    if (!date) return Refusal::kClaims;
+    early = early || *date > now + rule.leeway;
+  }
+  if (until && *until <= now) return Refusal::kExpired;
+  if (early) return Refusal::kEarly;
+  return std::nullopt;
+}
+
+bool is_for(const JsonValue* aud, const std::vector<std::string>& audience) {
+  if (aud == nullptr || aud->kind != Kind::kArray) return is_one_of(aud, audience);
+  const auto elements = json_elements(aud->raw);
+  return std::all_of(elements.begin(), elements.end(),
+                     [](const JsonValue& one) { return one.is_string(); }) &&
+         std::any_of(elements.begin(), elements.end(),
+                     [&](const JsonValue& one) { return is_one_of(&one, audience); });
+}
+
+// "0", "42", "-7": what every language writes for the integer.
+bool is_plain_integer(std::string_view number) {
+  if (number.starts_with('-')) number.remove_prefix(1);
+  return std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::string subject_of(const JsonValue* claim) {
+  if (claim == nullptr) return {};
+  if (claim->kind == Kind::kNumber && is_plain_integer(claim->raw)) return std::string(claim->raw);
+  return claim->is_string() ? claim->text() : std::string();
+}
+
+}  // namespace
+
+bool is_subject(std::string_view subject) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD: two ill-formed names would be equal
+  return !subject.empty() && subject.size() <= kMaxSubjectBytes && !has_control(subject) &&
+         is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;
+}
+
+std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now) {
+  Members claims;
+  if (!claims.read(payload)) return Refusal::kClaims;
+  for (const std::string& name : rule.required) {
+    if (is_absent(claims.find(name))) return Refusal::kClaims;
+  }
+  Claims checked;
+  if (const auto refusal = check_dates(claims, rule, now, checked.until)) return *refusal;
+  if (!rule.issuer.empty() && !is_one_of(claims.find("iss"), {rule.issuer})) return Refusal::kIssuer;
+  if (!rule.audience.empty() && !is_for(claims.find("aud"), rule.audience)) return Refusal::kAudience;
+  if (!rule.authorized_parties.empty() && !is_one_of(claims.find("azp"), rule.authorized_parties)) {
+    return Refusal::kParty;
+  }
+  checked.subject = subject_of(claims.find(rule.subject));
+  if (!is_subject(checked.subject)) return Refusal::kSubject;
+  return checked;
+}
+
+}  // namespace tailgate

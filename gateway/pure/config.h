@@ -1,0 +1,107 @@
+// Config: the one TOML file, read, checked and completed.
+//
+// Rank 1 (pure).  Knows the option table, the environment's overrides and every rule; opens nothing
+// but what the caller hands it.  A Config is immutable and shared: each stream keeps the one it was
+// opened under.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/result.h"
+#include "gateway/pure/cors.h"
+#include "gateway/pure/provider.h"
+#include "gateway/pure/record.h"
+#include "gateway/pure/route.h"
+
+namespace tailgate {
+
+// Where to listen or to connect: a unix socket, or an address and a port.
+struct Endpoint {
+  std::string unix_path;  // not empty: a unix socket
+  std::string host;       // else an address (to listen) or a name (to connect)
+  std::uint16_t port = 0;
+};
+
+struct RedisRule {
+  Endpoint endpoint;
+  std::string user;      // empty: the default user
+  std::string password;  // empty: none
+  int database = 0;
+  std::string wakeups;  // "auto" | "notifications" | "sweep": how a log's growth is noticed
+  std::chrono::milliseconds connect_timeout{2000};
+  std::chrono::milliseconds probe_every{3000};  // liveness of an idle link
+  std::chrono::milliseconds wait{3000};         // how long a new request waits for Redis
+};
+
+struct Limits {
+  std::uint64_t streams = 0;  // in all; 0: no limit
+  std::uint64_t streams_per_user = 0;
+  std::uint64_t streams_per_address = 0;
+  std::vector<std::string> trusted_proxies;  // addresses or CIDR blocks
+};
+
+struct DrainRule {
+  std::chrono::milliseconds settle{5000};
+  std::chrono::milliseconds deadline{25000};
+};
+
+struct Config {
+  Config() = default;
+  Config(const Config&) = delete;
+  Config& operator=(const Config&) = delete;
+
+  Endpoint listen_streams;
+  Endpoint listen_auth;
+  Endpoint listen_ops;
+  std::string socket_group;  // empty: unchanged
+  std::uint32_t socket_mode = 0660;
+
+  std::string identity_key_file;
+  std::chrono::seconds identity_life{300};
+
+  RedisRule redis;
+  Limits limits;
+  DrainRule drain;
+  CorsRule cors;
+  std::vector<std::string> cors_origins;  // as configured, for --print
+
+  std::vector<std::unique_ptr<ProviderRule>> providers;
+  std::vector<std::unique_ptr<RecordRule>> records;
+  RouteTable routes;
+
+  const ProviderRule* provider(std::string_view name) const;
+};
+
+// What load_config() may ask of the world.  Tests hand in maps.
+struct ConfigSources {
+  std::function<std::optional<std::string>(const std::string& name)> env;
+  std::function<Result<std::string>(const std::string& path)> read_file;
+};
+
+// Reads `text`, applies `overrides` ("route.events.heartbeat.every_s" = "0.2", TOML values; a bare
+// word is a string) and then the environment's, checks every rule.  An error is one line per finding,
+// "file:line: key: rule", as many as there are.
+Result<std::shared_ptr<const Config>> load_config(
+    std::string_view text, const std::string& file_name,
+    const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources);
+
+// Every key there is, with a "*" where the user's own name goes: "route.*.path".  For --print keys and
+// for the check that each one is documented.
+std::vector<std::string> config_keys();
+
+// "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
+// "unix:/path".  `leg`: the socket of the nginx leg that speaks TLS for us, or empty.
+Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg);
+
+// "unix:/path" or "address:port" ("[::1]:80").
+Result<Endpoint> parse_endpoint(std::string_view text);
+
+}  // namespace tailgate

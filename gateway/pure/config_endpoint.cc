@@ -1,0 +1,165 @@
+// Addresses: where to listen or to connect, and where Redis is (config.h).
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <utility>
+
+#include "gateway/pure/config.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path, less its NUL
+constexpr std::uint16_t kRedisPort = 6379;
+
+// Said by other clients in the query of a Redis URL, and without meaning here.
+constexpr std::string_view kForeignParameters[] = {
+    "ssl_cert_reqs",   "ssl_ca_certs",          "ssl_check_hostname",     "family",
+    "protocol",        "socket_timeout",        "socket_connect_timeout", "socket_keepalive",
+    "max_connections", "health_check_interval", "decode_responses"};
+
+template <typename Number>
+std::optional<Number> parse_decimal(std::string_view text) {
+  Number number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+bool is_host(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           std::string_view("-._:%").find(c) != std::string_view::npos;
+  });
+}
+
+Result<Endpoint> unix_endpoint(std::string_view path) {
+  if (!path.starts_with('/')) return Error{"the path of a unix socket must begin with \"/\""};
+  if (path.size() > kMaxSocketPath) return Error{"the path of a unix socket must not exceed 107 bytes"};
+  if (has_control(path)) return Error{"the path of a unix socket must not hold control characters"};
+  return Endpoint{.unix_path = std::string(path), .host = {}, .port = 0};
+}
+
+// "host:port", "host" or "[address]:port".  A port of 0 stands for none.
+Result<Endpoint> tcp_endpoint(std::string_view text) {
+  Endpoint endpoint;
+  std::string_view rest = text;
+  if (rest.starts_with('[')) {
+    const std::size_t close = rest.find(']');
+    if (close == std::string_view::npos) return Error{"the \"[\" of an IPv6 address is not closed"};
+    endpoint.host = rest.substr(1, close - 1);
+    rest.remove_prefix(close + 1);
+  } else {
+    endpoint.host = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(endpoint.host.size());
+  }
+  if (!is_host(endpoint.host)) return Error{"names no host"};
+  if (rest.empty()) return endpoint;
+  if (rest.find(':', 1) != std::string_view::npos)
+    return Error{"an IPv6 address stands in brackets, as in \"[::1]:80\""};
+  const auto port = parse_decimal<std::uint16_t>(rest.substr(1));
+  if (rest.front() != ':' || !port || *port == 0) return Error{"its port must be a number from 1 to 65535"};
+  endpoint.port = *port;
+  return endpoint;
+}
+
+Status read_database(RedisRule& rule, std::string_view text) {
+  const auto number = parse_decimal<std::uint16_t>(text);
+  if (!number) return Error{"its database must be a number from 0 to 65535"};
+  rule.database = *number;
+  return {};
+}
+
+// "user", "user:password" or ":password", percent-encoded.
+Status read_credentials(RedisRule& rule, std::string_view text) {
+  const std::size_t colon = text.find(':');
+  auto user = percent_decode(text.substr(0, colon));
+  auto password = colon == std::string_view::npos ? std::string() : percent_decode(text.substr(colon + 1));
+  if (!user || !password)
+    return Error{"its user or password has a \"%\" that is not percent-encoding (write %25)"};
+  rule.user = std::move(*user);
+  rule.password = std::move(*password);
+  return {};
+}
+
+Status read_parameters(RedisRule& rule, std::string_view text) {
+  const auto query = Query::parse(text);
+  if (!query) return Error{"its query has a \"%\" that is not percent-encoding"};
+  for (const auto& [name, value] : query->all()) {
+    if (name == "db") {
+      if (Status status = read_database(rule, value); !status) return status;
+    } else if (name == "password") {
+      rule.password = value;
+    } else if (name == "username") {
+      rule.user = value;
+    } else if (std::find(std::begin(kForeignParameters), std::end(kForeignParameters), name) ==
+               std::end(kForeignParameters)) {
+      return Error{"its query may hold only db, username and password"};
+    }
+  }
+  return {};
+}
+
+// What stands behind "redis://": an address and perhaps "/<database>".
+Status read_address(RedisRule& rule, std::string_view text) {
+  const std::size_t slash = text.find('/');
+  Result<Endpoint> endpoint = tcp_endpoint(text.substr(0, slash));
+  if (!endpoint) return Error{endpoint.error()};
+  rule.endpoint = std::move(*endpoint);
+  if (rule.endpoint.port == 0) rule.endpoint.port = kRedisPort;
+  if (slash == std::string_view::npos || slash + 1 == text.size()) return {};
+  return read_database(rule, text.substr(slash + 1));
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (text.starts_with(kUnix)) return unix_endpoint(text.substr(kUnix.size()));
+  Result<Endpoint> endpoint = tcp_endpoint(text);
+  if (endpoint && endpoint->port == 0) return Error{"must be \"unix:/path\" or \"address:port\""};
+  return endpoint;
+}
+
+Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) {
+  // No sentence here may show the URL: it holds the password.
+  RedisRule rule;
+  std::string_view rest = url;
+  const auto take = [&rest](std::string_view prefix) {
+    if (!rest.starts_with(prefix)) return false;
+    rest.remove_prefix(prefix.size());
+    return true;
+  };
+  const bool is_tls = take("rediss://");
+  const bool is_tcp = is_tls || take("redis://");
+  if (!is_tcp && !take("unix:")) return Error{"must begin with redis://, rediss:// or unix:"};
+  if (is_tls && leg.empty()) {
+    return Error{"rediss:// needs redis.tls_leg, the socket of the nginx leg that speaks TLS to Redis"};
+  }
+  if (const std::size_t mark = rest.find('?'); mark != std::string_view::npos) {
+    if (Status status = read_parameters(rule, rest.substr(mark + 1)); !status) return Error{status.error()};
+    rest = rest.substr(0, mark);
+  }
+  const bool has_authority = is_tcp || take("//");
+  const std::size_t at = rest.rfind('@');
+  if (has_authority && at != std::string_view::npos) {
+    if (Status status = read_credentials(rule, rest.substr(0, at)); !status) return Error{status.error()};
+    rest.remove_prefix(at + 1);
+  }
+  if (is_tcp) {
+    if (Status status = read_address(rule, rest); !status) return Error{status.error()};
+  }
+  if (!is_tcp || is_tls) {
+    if (is_tls) rest = leg;
+    if (is_tls) take("unix:");
+    Result<Endpoint> endpoint = unix_endpoint(rest);
+    if (!endpoint) return Error{endpoint.error()};
+    rule.endpoint = std::move(*endpoint);
+  }
+  return rule;
+}
+
+}  // namespace tailgate

@@ -1,0 +1,346 @@
+#include "gateway/pure/config_settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "gateway/pure/config_toml.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+using Type = Option::Type;
+
+bool is_below(std::string_view key, std::string_view parent) {
+  return key.size() > parent.size() && key.starts_with(parent) &&
+         (key[parent.size()] == '.' || key[parent.size()] == '[');
+}
+
+// "route.events" of "route.events.hello", "route.events.hello" of "route.events.hello[0]", else empty.
+std::string_view parent_of(std::string_view key) {
+  const std::size_t end = key.find_last_of(".[");
+  return end == std::string_view::npos ? std::string_view() : key.substr(0, end);
+}
+
+// Does the value behind `key` stay out of every message?
+bool is_secret(std::string_view key) {
+  return key == "redis.url" || key.ends_with(".secret");
+}
+
+struct NameOf {
+  std::string operator()(const Setting::Table&) const { return "a table"; }
+  std::string operator()(const Setting::TableList&) const { return "a list of tables"; }
+  std::string operator()(const std::string&) const { return "a text"; }
+  std::string operator()(std::int64_t) const { return "an integer"; }
+  std::string operator()(double) const { return "a float"; }
+  std::string operator()(bool) const { return "a boolean"; }
+  std::string operator()(const std::vector<std::string>&) const { return "a list of texts"; }
+  std::string operator()(const Setting::Other& other) const { return other.name; }
+};
+
+std::string printable(std::string_view text) {
+  std::string out(text);
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < ' ' || c == 0x7F; }, '?');
+  return out;
+}
+
+std::optional<double> number_in(const Setting::Value& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return static_cast<double>(*integer);
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  return std::nullopt;
+}
+
+bool is_of_type(const Option& option, const Setting::Value& value) {
+  switch (option.type) {
+    case Type::kText:
+    case Type::kProse:
+    case Type::kChoice:
+      return std::holds_alternative<std::string>(value);
+    case Type::kTexts:
+      return std::holds_alternative<std::vector<std::string>>(value);
+    case Type::kTextOrTexts:
+      return std::holds_alternative<std::string>(value) ||
+             std::holds_alternative<std::vector<std::string>>(value);
+    case Type::kBoolean:
+      return std::holds_alternative<bool>(value);
+    case Type::kInteger:
+      return std::holds_alternative<std::int64_t>(value);
+    case Type::kDuration:
+      return number_in(value).has_value();
+    case Type::kScalar:
+      return std::holds_alternative<std::string>(value) || std::holds_alternative<bool>(value) ||
+             number_in(value).has_value();
+  }
+  return false;
+}
+
+// The texts in `value`, each of which must be one line and not empty.
+std::vector<std::string> lines_in(const Option& option, const Setting::Value& value) {
+  if (option.type == Type::kProse || option.type == Type::kScalar) return {};
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return *texts;
+  const auto* text = std::get_if<std::string>(&value);
+  const bool may_be_empty = text != nullptr && text->empty() && option.fallback == R"("")";
+  return text == nullptr || may_be_empty ? std::vector<std::string>() : std::vector{*text};
+}
+
+std::string shortest(double number) {
+  std::array<char, 32> buffer{};
+  return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
+}
+
+// What is wrong with a value of the right type, or empty.
+std::string broken_rule(const Option& option, const Setting::Value& value) {
+  for (const std::string& line : lines_in(option, value)) {
+    if (line.empty()) return "must not be empty";
+    if (has_control(line)) return "must not hold control characters";
+    if (!is_utf8(line)) return "must be UTF-8";
+  }
+  if (option.type == Type::kChoice) {
+    const auto choices = split(option.choices, '|');
+    if (std::find(choices.begin(), choices.end(), std::get<std::string>(value)) == choices.end()) {
+      return option.rule();
+    }
+  }
+  if (option.type == Type::kInteger || option.type == Type::kDuration) {
+    const double number = *number_in(value);
+    if (!(number >= option.min && number <= option.max)) return option.rule();  // NaN, too
+  }
+  if (option.type == Type::kScalar && !std::isfinite(number_in(value).value_or(0))) return option.rule();
+  return {};
+}
+
+}  // namespace
+
+bool Settings::add_toml(std::string_view text) {
+  auto flat = flatten_toml(text);
+  if (const auto* error = std::get_if<TomlError>(&flat)) {
+    findings_.push_back(
+        {error->line, file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->what});
+    return false;
+  }
+  for (auto& [key, setting] : std::get<FlatToml>(flat)) put(std::move(key), std::move(setting));
+  return true;
+}
+
+void Settings::put(std::string key, Setting setting) {
+  settings_.insert_or_assign(std::move(key), std::move(setting));
+}
+
+void Settings::make_way_for(std::string_view key, const Setting& setting) {
+  const Option* option = find_option(key);
+  std::erase_if(settings_, [&](const auto& entry) {
+    if (entry.first == key || is_below(entry.first, key)) return true;
+    if (option == nullptr || option->group.empty() || parent_of(entry.first) != parent_of(key)) return false;
+    const Option* other = find_option(entry.first);
+    return other != nullptr && other->group == option->group;
+  });
+  for (std::string_view parent = parent_of(key); !parent.empty() && !has(parent);
+       parent = parent_of(parent)) {
+    Setting table{.value = Setting::Table{}, .line = 0, .origin = setting.origin};
+    if (key[parent.size()] == '[') table.value = Setting::TableList{.size = 1};
+    settings_.emplace(parent, std::move(table));
+  }
+}
+
+void Settings::replace(std::string_view key, std::string_view text) {
+  const Option* option = find_option(key);
+  const Setting as_it_stands{
+      .value = std::string(text),
+      .line = 0,
+      .origin = printable("--set " + std::string(key) + '=') + (is_secret(key) ? "…" : printable(text))};
+  make_way_for(key, as_it_stands);
+  auto flat = flatten_toml_value(key, text);
+  const bool is_text = option != nullptr && is_of_type(*option, as_it_stands.value) &&
+                       !(flat && is_of_type(*option, flat->front().second.value));
+  if (!flat || is_text) return put(std::string(key), as_it_stands);
+  for (auto& [name, setting] : *flat) {
+    setting.origin = as_it_stands.origin;
+    put(std::move(name), std::move(setting));
+  }
+}
+
+void Settings::replace_from_environment(std::string_view key, Setting::Value value,
+                                        std::string_view variable) {
+  Setting setting{.value = std::move(value), .line = 0, .origin = "environment " + std::string(variable)};
+  make_way_for(key, setting);
+  put(std::string(key), std::move(setting));
+}
+
+void Settings::check() {
+  std::vector<std::string> unknown;
+  for (auto& [key, setting] : settings_) {
+    const std::string& name = key;
+    if (std::any_of(unknown.begin(), unknown.end(),
+                    [&name](const auto& parent) { return is_below(name, parent); })) {
+      continue;
+    }
+    const std::string_view name_rule = broken_name_rule(key);
+    const Shape shape = shape_of(key);
+    const bool is_table = std::holds_alternative<Setting::Table>(setting.value);
+    const bool is_list = std::holds_alternative<Setting::TableList>(setting.value);
+    const auto* texts = std::get_if<std::vector<std::string>>(&setting.value);
+    if (!name_rule.empty()) {
+      complain(key, std::string(name_rule));
+      unknown.push_back(key);
+    } else if (shape == Shape::kUnknown) {
+      complain(key, "is no key that is known" + suggestion_for(key));
+      unknown.push_back(key);
+    } else if (shape == Shape::kTable && !is_table) {
+      complain(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
+      unknown.push_back(key);
+    } else if (shape == Shape::kTableList && !is_list && !(texts != nullptr && texts->empty())) {
+      complain(key, "must be a list of tables, not " + std::visit(NameOf{}, setting.value));
+      unknown.push_back(key);
+    } else if (shape == Shape::kValue) {
+      check_value(key, setting);
+      if (is_table || is_list) unknown.push_back(key);
+    }
+  }
+  std::erase_if(settings_, [&unknown](const auto& entry) {
+    return std::any_of(unknown.begin(), unknown.end(), [&entry](const auto& parent) {
+      return is_below(entry.first, parent) || (entry.first == parent && shape_of(parent) != Shape::kValue);
+    });
+  });
+}
+
+void Settings::check_value(const std::string& key, Setting& setting) {
+  const Option& option = *find_option(key);
+  std::string rule;
+  if (!is_of_type(option, setting.value)) {
+    rule = option.rule() + ", not " + std::visit(NameOf{}, setting.value);
+  } else {
+    rule = broken_rule(option, setting.value);
+  }
+  if (rule.empty()) return;
+  complain(key, rule);
+  setting.broken = true;
+}
+
+const Setting* Settings::find(std::string_view key) const {
+  const auto found = settings_.find(key);
+  return found != settings_.end() ? &found->second : nullptr;
+}
+
+std::vector<std::string> Settings::names_in(std::string_view table) const {
+  struct Name {
+    int line = 0;
+    std::string text;
+  };
+  std::vector<Name> names;
+  for (const auto& [key, setting] : settings_) {
+    if (key.find('[') != std::string::npos || parent_of(key) != table) continue;
+    names.push_back({setting.line, key.substr(table.size() + 1)});
+  }
+  std::stable_sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.line < b.line; });
+  std::vector<std::string> texts;
+  for (Name& name : names) texts.push_back(std::move(name.text));
+  return texts;
+}
+
+std::vector<std::string> Settings::keys_below(std::string_view table) const {
+  std::vector<std::string> keys;
+  for (const auto& entry : settings_) {
+    if (is_below(entry.first, table) && find_option(entry.first) != nullptr) keys.push_back(entry.first);
+  }
+  return keys;
+}
+
+std::size_t Settings::size_of(std::string_view key) const {
+  const Setting* setting = find(key);
+  const auto* list = setting != nullptr ? std::get_if<Setting::TableList>(&setting->value) : nullptr;
+  return list != nullptr ? list->size : 0;
+}
+
+Setting::Value Settings::value_of(std::string_view key) const {
+  const Setting* setting = find(key);
+  if (setting != nullptr && !setting->broken) return setting->value;
+  const Option* option = find_option(key);
+  if (option == nullptr || option->fallback.empty()) return Setting::Table{};
+  return flatten_toml_value(key, option->fallback)->front().second.value;
+}
+
+std::string Settings::text(std::string_view key) const {
+  const Setting::Value value = value_of(key);
+  const auto* text = std::get_if<std::string>(&value);
+  return text != nullptr ? *text : std::string();
+}
+
+std::vector<std::string> Settings::texts(std::string_view key) const {
+  const Setting::Value value = value_of(key);
+  if (const auto* text = std::get_if<std::string>(&value)) return {*text};
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  return texts != nullptr ? *texts : std::vector<std::string>();
+}
+
+std::int64_t Settings::integer(std::string_view key) const {
+  const Setting::Value value = value_of(key);
+  const auto* integer = std::get_if<std::int64_t>(&value);
+  return integer != nullptr ? *integer : 0;
+}
+
+bool Settings::boolean(std::string_view key) const {
+  const Setting::Value value = value_of(key);
+  const auto* boolean = std::get_if<bool>(&value);
+  return boolean != nullptr && *boolean;
+}
+
+std::chrono::milliseconds Settings::duration(std::string_view key) const {
+  const double number = number_in(value_of(key)).value_or(0);
+  return std::chrono::milliseconds(std::llround(key.ends_with("_ms") ? number : number * 1000));
+}
+
+std::string Settings::json(std::string_view key) const {
+  const Setting::Value value = value_of(key);
+  if (const auto* text = std::get_if<std::string>(&value)) return json_quote(*text);
+  if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return std::to_string(*integer);
+  if (const auto* number = std::get_if<double>(&value)) return shortest(*number);
+  return "null";
+}
+
+void Settings::complain(std::string_view key, const std::string& rule) {
+  const Setting* setting = find(key);
+  if (setting != nullptr && setting->broken) return;
+  for (std::string_view parent = key; setting == nullptr && !parent.empty();) {
+    parent = parent_of(parent);
+    setting = find(parent);
+  }
+  Finding finding{.line = 1, .text = {}};
+  if (setting != nullptr && !setting->origin.empty()) {
+    finding.line = std::numeric_limits<int>::max();
+    finding.text = setting->origin;
+  } else {
+    if (setting != nullptr && setting->line > 0) finding.line = setting->line;
+    finding.text = file_name_ + ':' + std::to_string(finding.line);
+  }
+  finding.text += ": " + printable(key) + ": " + rule;
+  findings_.push_back(std::move(finding));
+}
+
+bool Settings::require(std::string_view key) {
+  if (has(key)) return true;
+  const Option* option = find_option(key);
+  complain(key, "is missing: " + std::string(option != nullptr ? option->what : std::string_view()));
+  return false;
+}
+
+std::string Settings::findings() const {
+  std::vector<Finding> sorted = findings_;
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Finding& a, const Finding& b) { return a.line < b.line; });
+  std::string text;
+  for (const Finding& finding : sorted) {
+    if (!text.empty()) text += '\n';
+    text += finding.text;
+  }
+  return text;
+}
+
+}  // namespace tailgate

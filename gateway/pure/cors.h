@@ -1,0 +1,35 @@
+// CorsRule: which web origins may read our answers.
+//
+// Rank 1 (pure).  Fetch Standard, section "CORS protocol".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/base/result.h"
+
+namespace tailgate {
+
+class CorsRule {
+ public:
+  // Each origin is "scheme://host[:port]" or "https://*.suffix[:port]" (one or more labels stand for
+  // the star).  Refuses "*", "null", a path, upper case, and a star anywhere else.
+  static Result<CorsRule> make(const std::vector<std::string>& origins,
+                               std::vector<std::string> allowed_headers);
+
+  bool allows(std::string_view origin) const;
+  const std::string& allowed_headers() const { return allowed_headers_; }  // "a, b, c"
+  bool empty() const { return exact_.empty() && suffixes_.empty(); }
+
+ private:
+  struct Suffix {
+    std::string scheme;  // "https://"
+    std::string tail;    // ".example.com:8443"
+  };
+  std::vector<std::string> exact_;
+  std::vector<Suffix> suffixes_;
+  std::string allowed_headers_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,107 @@
+// Hub: hands what one source brings to everyone who listens to it.
+//
+// Rank 1 (pure).  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
+// socket.  What is published is encoded at once, once for each route that listens, and handed out by
+// flush(), after the turn: what one turn brought for one topic leaves as one batch.
+// Inside on_batch() nobody may subscribe, unsubscribe or die: a stream that must go is condemned there
+// and buried after the turn (core/streams.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/pure/framing.h"
+#include "gateway/pure/shared_bytes.h"
+
+namespace tailgate {
+
+struct Batch {
+  SharedBytes bytes;
+  std::uint32_t events = 0;
+  bool last = false;  // the stream ends behind it
+
+  // Of a log: where each entry ends in `bytes`, in order.
+  struct Mark {
+    EntryId id;
+    std::size_t end = 0;
+  };
+  std::vector<Mark> marks;
+
+  // How many bytes are of entries up to and including `id`.
+  std::size_t offset_after(EntryId id) const;
+};
+
+class Listener {
+ public:
+  virtual void on_batch(const Batch& batch) = 0;
+
+ protected:
+  ~Listener() = default;
+};
+
+class Hub {
+  struct Topic;
+  struct Group;
+
+ public:
+  struct Events {
+    std::function<void()> on_pending;                    // flush() has something to do from now on
+    std::function<void(const Route& route)> on_skipped;  // a payload was not what the route carries
+  };
+
+  // The right to be called; ends when it dies.
+  class Subscription {
+   public:
+    Subscription() = default;
+    Subscription(Subscription&& other) noexcept;
+    Subscription& operator=(Subscription&& other) noexcept;
+    ~Subscription();
+
+   private:
+    friend class Hub;
+    Subscription(Hub* hub, Group* group, Listener* listener);
+    Hub* hub_ = nullptr;
+    Group* group_ = nullptr;
+    Listener* listener_ = nullptr;
+    std::size_t index_ = 0;  // of this in its group's list
+  };
+
+  explicit Hub(Events events);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  // `listener` gets what is published on `topic` from now on, in the encoding of `route`.  Both, and the
+  // hub, must outlive the token.
+  [[nodiscard]] Subscription subscribe(std::string_view topic, const Route& route, Listener& listener);
+
+  void publish(std::string_view topic, std::string_view payload);
+  void publish(std::string_view topic, std::span<const LogEntry> entries);
+
+  // Hands out what is pending, of all topics or of one.
+  void flush();
+  void flush(std::string_view topic);
+
+ private:
+  Topic* find(std::string_view topic);
+  void mark_pending(Topic& topic);
+  static void flush(Topic& topic);
+  void leave(Subscription& subscription);
+
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  Events events_;
+  std::unordered_map<std::string, std::unique_ptr<Topic>, TextHash, std::equal_to<>> topics_;
+  std::vector<Topic*> pending_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,189 @@
+#include "gateway/pure/identity_seal.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "gateway/pure/digest.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::string_view kVersion = "v1";
+constexpr std::size_t kMaxSealedBytes = 4096;
+constexpr std::size_t kKeyBytes = 32;
+constexpr std::size_t kMaxKeysInFile = 16;
+
+template <typename Number>
+std::optional<Number> number_of(std::string_view digits) {
+  Number number = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, failed] = std::from_chars(digits.data(), end, number);
+  if (failed != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+void put(std::string& out, std::string_view part) {
+  out += std::to_string(part.size());
+  out += ':';
+  out += part;
+}
+
+void put(std::string& out, WallTime time) {
+  put(out, std::to_string(time.time_since_epoch().count()));
+}
+
+// The netstring at the front of `text`, which is moved past it.
+std::optional<std::string> take(std::string_view& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto size = number_of<std::size_t>(text.substr(0, colon));
+  if (!size || *size > text.size() - colon - 1) return std::nullopt;
+  std::string part(text.substr(colon + 1, *size));
+  text.remove_prefix(colon + 1 + *size);
+  return part;
+}
+
+std::optional<WallTime> time_of(std::string_view digits) {
+  const auto ms = number_of<std::int64_t>(digits);
+  if (!ms) return std::nullopt;
+  return WallTime(std::chrono::milliseconds(*ms));
+}
+
+std::string mac_of(std::string_view key, std::string_view route, std::string_view job,
+                   std::string_view payload) {
+  std::string text;
+  for (const std::string_view part : {std::string_view("tailgate-identity-v1"), route, job, payload}) {
+    put(text, part);
+  }
+  return hmac(Hash::kSha256, key, text);
+}
+
+struct Payload {
+  Identity identity;
+  WallTime expiry;
+};
+
+std::optional<Payload> read_payload(std::string_view text) {
+  auto user = take(text);
+  auto session = take(text);
+  auto provider = take(text);
+  const auto until = take(text);
+  const auto expiry = take(text);
+  if (!user || !session || !provider || !until || !expiry || !text.empty()) return std::nullopt;
+  const auto expires = time_of(*expiry);
+  if (!expires) return std::nullopt;
+  return Payload{.identity = {.user = std::move(*user),
+                              .session = std::move(*session),
+                              .provider = std::move(*provider),
+                              .until = time_of(*until)},
+                 .expiry = *expires};
+}
+
+std::optional<std::string> from_hex(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    unsigned byte = 0;
+    const auto [stop, failed] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+    if (failed != std::errc() || stop != text.data() + i + 2) return std::nullopt;
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string url(text);
+  while (url.ends_with('=') && url.size() > 43) url.pop_back();
+  std::replace(url.begin(), url.end(), '+', '-');
+  std::replace(url.begin(), url.end(), '/', '_');
+  return base64url_decode(url);
+}
+
+}  // namespace
+
+IdentitySeal::IdentitySeal(std::vector<std::string> keys) : keys_(std::move(keys)) {
+}
+
+IdentitySeal::~IdentitySeal() {
+  for (std::string& key : keys_) OPENSSL_cleanse(key.data(), key.size());
+}
+
+std::string IdentitySeal::seal(const Identity& identity, std::string_view route, std::string_view job,
+                               WallTime expiry) const {
+  std::string payload;
+  put(payload, identity.user);
+  put(payload, identity.session);
+  put(payload, identity.provider);
+  if (identity.until) {
+    put(payload, *identity.until);
+  } else {
+    put(payload, std::string_view());
+  }
+  put(payload, expiry);
+  std::string sealed(kVersion);
+  sealed += '.';
+  sealed += base64url_encode(payload);
+  sealed += '.';
+  sealed += base64url_encode(mac_of(keys_.front(), route, job, payload));
+  return sealed;
+}
+
+IdentitySeal::Opened IdentitySeal::open(std::string_view sealed, std::string_view route, std::string_view job,
+                                        WallTime now) const {
+  if (sealed.size() > kMaxSealedBytes) return {};
+  const auto parts = split(sealed, '.');
+  if (parts.size() != 3 || parts[0] != kVersion) return {};
+  const auto payload = base64url_decode(parts[1]);
+  const auto mac = base64url_decode(parts[2]);
+  if (!payload || !mac) return {};
+  const bool ours = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
+    return same_secret(mac_of(key, route, job, *payload), *mac);
+  });
+  if (!ours) return {};
+  auto read = read_payload(*payload);
+  if (!read) return {};
+  return {.finding = now < read->expiry ? Finding::kGenuine : Finding::kExpired,
+          .identity = std::move(read->identity)};
+}
+
+Result<std::vector<std::string>> parse_identity_keys(std::string_view text) {
+  std::vector<std::string> keys;
+  int number = 0;
+  for (const std::string_view raw : split(text, '\n')) {
+    ++number;
+    const std::string_view line = trim(raw);
+    if (line.empty() || line.starts_with('#')) continue;
+    const auto key = line.size() == 2 * kKeyBytes ? from_hex(line) : from_base64(line);
+    if (!key || key->size() != kKeyBytes) {
+      return Error{"line " + std::to_string(number) + " is not a key of 32 bytes in hexadecimal or base64"};
+    }
+    keys.push_back(*key);
+  }
+  if (keys.empty()) return Error{"it holds no key"};
+  if (keys.size() > kMaxKeysInFile) return Error{"it holds more than 16 keys"};
+  return keys;
+}
+
+Result<std::string> make_identity_keys() {
+  std::array<unsigned char, kKeyBytes> key{};
+  if (RAND_bytes(key.data(), static_cast<int>(key.size())) != 1)
+    return Error{"the system gives no random bytes"};
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : key) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  OPENSSL_cleanse(key.data(), key.size());
+  return text + '\n';
+}
+
+}  // namespace tailgate

@@ -1,0 +1,87 @@
+// Judge: who is asking?  Puts the request, its route, the providers' keys and the time together.
+//
+// Rank 1 (pure).  Knows every rule of identity; knows no socket, no clock, and not where keys come from.
+// One Judge belongs to one Config: another one's providers may have other secrets under the same names.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/pure/credentials.h"
+#include "gateway/pure/identity_seal.h"
+#include "gateway/pure/jwks.h"
+#include "gateway/pure/jwt.h"
+#include "gateway/pure/provider.h"
+#include "gateway/pure/refusal.h"
+#include "gateway/pure/route.h"
+#include "gateway/pure/verdicts.h"
+#include "gateway/pure/wall_time.h"
+
+namespace tailgate {
+
+// A provider with its keys as they are now.
+struct Issuer {
+  const ProviderRule* rule = nullptr;
+  std::shared_ptr<const KeySet> keys;  // null: never had (or it has secrets instead)
+};
+
+// Where the Judge looks providers up.
+class Issuers {
+ public:
+  virtual ~Issuers() = default;
+  // A null rule if there is no such provider.
+  virtual Issuer issuer(const std::string& provider) const = 0;
+};
+
+struct Verdict {
+  enum class Kind {
+    kOk,          // `identity` is proven
+    kOpen,        // nobody needs to prove anything here
+    kRefused,     // `refusal` says why: 401
+    kNoKeys,      // `provider`'s keys have never been had: 503
+    kUnknownKid,  // `provider` may have new keys: fetch them and ask again
+  };
+  Kind kind = Kind::kRefused;
+  Identity identity{};
+  Refusal refusal = Refusal::kMissing;
+  std::string provider{};
+};
+
+// The value of X-Tailgate-Verdict: "ok", "open", "401-expired", "503-keys".
+std::string word_of(const Verdict& verdict);
+
+class Judge {
+ public:
+  // `issuers` outlives the judge.
+  explicit Judge(const Issuers& issuers, Verdicts::Bounds bounds = {});
+
+  // kReport: a kid that no key has may belong to a new key, so the verdict is kUnknownKid.
+  // kRefuse: the keys are as new as they can be.
+  enum class UnknownKid { kReport, kRefuse };
+
+  // Credentials in the route's order; the first token that is believed names the user, the first session
+  // id the session.  A bad explicit token is refused at once, a bad cookie is as none.
+  Verdict judge(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
+
+  // How many tokens were verified, not found in the cache.
+  std::uint64_t verifications() const { return verifications_; }
+  std::size_t cached() const { return verdicts_.size(); }
+
+ private:
+  enum class Worth { kBelieved, kRefused, kNoKeys, kUnknownKid };
+  struct Weighed {
+    Worth worth = Worth::kRefused;
+    TokenVerdict verdict{};
+  };
+  std::vector<Issuer> issuers_of(const Route& route) const;
+  Weighed weigh(std::string_view token, const std::vector<Issuer>& issuers, WallTime now);
+
+  const Issuers& issuers_;
+  Verdicts verdicts_;
+  std::uint64_t verifications_ = 0;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,205 @@
+#include "gateway/pure/jwks.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
+#include "gateway/pure/digest.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/jwt.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::size_t kMaxLeftOut = 8;  // sentences; an issuer's nonsense must not fill our log
+constexpr std::size_t kMaxKidBytes = 256;
+
+// The text of member `name`; nothing if it is absent or no string.
+std::optional<std::string> text_of(const Members& jwk, std::string_view name) {
+  const JsonValue* value = jwk.find(name);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return value->text();
+}
+
+// The bytes of a base64url member; empty, which no key accepts, if there are none.
+std::string bytes_of(const Members& jwk, std::string_view name) {
+  return base64url_decode(text_of(jwk, name).value_or("")).value_or("");
+}
+
+bool has_element(const JsonValue& array, std::string_view wanted) {
+  if (array.kind != JsonValue::Kind::kArray) return false;
+  const auto elements = json_elements(array.raw);
+  return std::any_of(elements.begin(), elements.end(), [wanted](const JsonValue& element) {
+    return element.is_string() && element.text() == wanted;
+  });
+}
+
+Result<PublicKey> public_key_of(const Members& jwk) {
+  const std::string kty = text_of(jwk, "kty").value_or("");
+  const std::string crv = text_of(jwk, "crv").value_or("");
+  if (kty == "RSA") return PublicKey::rsa(bytes_of(jwk, "n"), bytes_of(jwk, "e"));
+  if (kty == "EC" && crv == "P-256") {
+    return PublicKey::ec(PublicKey::Family::kP256, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
+  }
+  if (kty == "EC" && crv == "P-384") {
+    return PublicKey::ec(PublicKey::Family::kP384, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
+  }
+  if (kty == "OKP" && crv == "Ed25519") return PublicKey::ed25519(bytes_of(jwk, "x"));
+  if (kty == "oct") return Error{"it is a shared secret"};
+  return Error{"its type or curve is none of ours"};
+}
+
+// The rules of RFC 7517 section 4 that hold for every type.
+Result<VerificationKey> verification_key_of(const Members& jwk) {
+  if (jwk.has_duplicates()) return Error{"it names a member twice"};
+  if (jwk.find("d") != nullptr) return Error{"its private half is published with it"};
+  const JsonValue* use = jwk.find("use");
+  if (use != nullptr && (!use->is_string() || use->text() != "sig")) return Error{"its use is not \"sig\""};
+  const JsonValue* operations = jwk.find("key_ops");
+  if (operations != nullptr && !has_element(*operations, "verify"))
+    return Error{"its key_ops lack \"verify\""};
+
+  std::optional<std::string> kid;
+  if (jwk.find("kid") != nullptr) {
+    kid = text_of(jwk, "kid");
+    if (!kid || kid->size() > kMaxKidBytes) return Error{"its kid is not a text of at most 256 bytes"};
+  }
+  auto key = public_key_of(jwk);
+  if (!key) return Error{key.error()};
+  std::optional<Algorithm> algorithm;
+  if (jwk.find("alg") != nullptr) {
+    algorithm = algorithm_named(text_of(jwk, "alg").value_or(""));
+    if (!algorithm || !key->fits(*algorithm))
+      return Error{"its alg is not one that we verify with such a key"};
+  }
+  return VerificationKey{.kid = std::move(kid), .algorithm = algorithm, .key = *key};
+}
+
+std::string fingerprint_of(const std::vector<VerificationKey>& keys) {
+  std::string all;
+  const auto add = [&all](std::string_view part) {
+    all += std::to_string(part.size());
+    all += ':';
+    all += part;
+  };
+  for (const VerificationKey& key : keys) {
+    add(key.kid ? "kid " + *key.kid : "");
+    add(key.algorithm ? name_of(*key.algorithm) : "");
+    add(key.key.der());
+  }
+  const Digest digest = sha256(all);
+  return {digest.begin(), digest.end()};
+}
+
+// A path and query as they go into a request line.
+bool is_request_path(std::string_view path) {
+  return path.starts_with('/') &&
+         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+// "name", "name:port", "1.2.3.4:port" or "[::1]:port".
+bool read_authority(std::string_view authority, JwksPlace& place) {
+  std::string_view host = authority;
+  std::string_view port;
+  if (host.starts_with('[')) {
+    const std::size_t end = host.find(']');
+    if (end == std::string_view::npos) return false;
+    port = host.substr(end + 1);
+    host = host.substr(1, end - 1);
+    if (host.find(':') == std::string_view::npos) return false;
+  } else if (const std::size_t colon = host.find(':'); colon != std::string_view::npos) {
+    port = host.substr(colon);
+    host = host.substr(0, colon);
+  }
+  const auto is_host_byte = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == ':';
+  };
+  if (host.empty() || !std::all_of(host.begin(), host.end(), is_host_byte)) return false;
+  if (!port.empty()) {
+    const char* end = port.data() + port.size();
+    const auto [stop, failed] = std::from_chars(port.data() + 1, end, place.port);
+    if (port.front() != ':' || failed != std::errc() || stop != end || place.port == 0) return false;
+  }
+  place.host = host;
+  place.authority = authority;
+  return true;
+}
+
+}  // namespace
+
+KeySet::KeySet(std::vector<VerificationKey> keys) : keys_(std::move(keys)) {
+  if (keys_.size() > kMaxKeys) keys_.erase(keys_.begin() + kMaxKeys, keys_.end());
+  fingerprint_ = fingerprint_of(keys_);
+}
+
+std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::string>& kid) const {
+  std::vector<const VerificationKey*> named;
+  std::vector<const VerificationKey*> nameless;
+  for (const VerificationKey& key : keys_) {
+    if (!kid || key.kid == kid) {
+      named.push_back(&key);
+    } else if (!key.kid) {
+      nameless.push_back(&key);
+    }
+  }
+  return named.empty() ? nameless : named;
+}
+
+Result<ParsedJwks> parse_jwks(std::string_view text) {
+  if (text.size() > kMaxJwksBytes) return Error{"it is larger than 1 MB"};
+  Members set;
+  if (!set.read(text)) return Error{"it is not a JSON object"};
+  const JsonValue* keys = set.find("keys");
+  if (keys == nullptr || keys->kind != JsonValue::Kind::kArray) return Error{"it has no array \"keys\""};
+
+  ParsedJwks parsed;
+  Members jwk;
+  std::size_t index = 0;
+  for (const JsonValue& element : json_elements(keys->raw)) {
+    auto key = !jwk.read(element.raw)           ? Result<VerificationKey>(Error{"it is not a JSON object"})
+               : parsed.keys.size() == kMaxKeys ? Result<VerificationKey>(Error{"there are too many"})
+                                                : verification_key_of(jwk);
+    if (key) {
+      parsed.keys.push_back(std::move(*key));
+    } else if (parsed.left_out.size() < kMaxLeftOut) {
+      parsed.left_out.push_back("key " + std::to_string(index) + ": " + key.error());
+    }
+    ++index;
+  }
+  return parsed;
+}
+
+Result<JwksPlace> parse_jwks_place(std::string_view text) {
+  constexpr std::string_view kHttp = "http://";
+  JwksPlace place;
+  if (text.starts_with("file:") && text.size() > 5 && !has_control(text)) {
+    place.file = text.substr(5);
+    return place;
+  }
+  if (text.starts_with("unix:")) {
+    const std::string_view rest = text.substr(5);
+    const std::size_t colon = rest.find(':');
+    if (colon != std::string_view::npos && rest.starts_with('/') && is_request_path(rest.substr(colon + 1))) {
+      place.unix_path = rest.substr(0, colon);
+      place.path = rest.substr(colon + 1);
+      place.authority = "localhost";
+      return place;
+    }
+  } else if (text.starts_with(kHttp)) {
+    const std::string_view rest = text.substr(kHttp.size());
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    place.path = slash == rest.size() ? "/" : rest.substr(slash);
+    if (is_request_path(place.path) && read_authority(rest.substr(0, slash), place)) return place;
+  } else if (text.starts_with("https://")) {
+    return Error{
+        "the gateway speaks no TLS; name the nginx leg that does, as in "
+        "\"unix:/run/tailgate/jwks.sock:/path\""};
+  }
+  return Error{"must be \"file:<path>\", \"unix:<socket>:<path>\" or \"http://<host>[:port]<path>\""};
+}
+
+}  // namespace tailgate

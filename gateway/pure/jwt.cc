@@ -1,0 +1,106 @@
+#include "gateway/pure/jwt.h"
+
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "gateway/pure/digest.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::array<std::pair<Algorithm, std::string_view>, 10> kNames = {{
+    {Algorithm::kRS256, "RS256"},
+    {Algorithm::kRS384, "RS384"},
+    {Algorithm::kRS512, "RS512"},
+    {Algorithm::kPS256, "PS256"},
+    {Algorithm::kES256, "ES256"},
+    {Algorithm::kES384, "ES384"},
+    {Algorithm::kEdDSA, "EdDSA"},
+    {Algorithm::kHS256, "HS256"},
+    {Algorithm::kHS384, "HS384"},
+    {Algorithm::kHS512, "HS512"},
+}};
+
+Hash hash_of(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kHS256:
+      return Hash::kSha256;
+    case Algorithm::kHS384:
+      return Hash::kSha384;
+    case Algorithm::kHS512:
+      return Hash::kSha512;
+    default:
+      std::abort();
+  }
+}
+
+bool read_strictly(Members& members, std::string_view json) {
+  return is_utf8(json) && members.read(json) && !members.has_duplicates();
+}
+
+}  // namespace
+
+std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
+  if (token.size() > kMaxTokenBytes) return Refusal::kMalformed;
+  const auto parts = split(token, '.');
+  if (parts.size() != 3) return Refusal::kMalformed;
+  auto header = base64url_decode(parts[0]);
+  auto payload = base64url_decode(parts[1]);
+  auto signature = base64url_decode(parts[2]);
+  if (!header || !payload || !signature) return Refusal::kMalformed;
+
+  Jwt jwt;
+  Members members;
+  if (!read_strictly(members, *header)) return Refusal::kMalformed;
+  const JsonValue* alg = members.find("alg");
+  if (alg == nullptr || !alg->is_string()) return Refusal::kMalformed;
+  const auto algorithm = algorithm_named(alg->text());
+  if (!algorithm) return Refusal::kAlgorithm;
+  jwt.algorithm = *algorithm;
+  // RFC 7515 section 4.1.11: who does not understand a critical extension refuses, and we understand none.
+  if (members.find("crit") != nullptr) return Refusal::kMalformed;
+  if (const JsonValue* kid = members.find("kid")) {
+    if (!kid->is_string()) return Refusal::kMalformed;
+    jwt.kid = kid->text();
+  }
+
+  if (!read_strictly(members, *payload)) return Refusal::kMalformed;
+  if (const JsonValue* issuer = members.find("iss"); issuer != nullptr && issuer->is_string()) {
+    jwt.issuer = issuer->text();
+  }
+  // After `alg`, so that the token without a signature is told that "none" is none of ours.
+  if (signature->empty()) return Refusal::kMalformed;
+  jwt.payload = std::move(*payload);
+  jwt.signed_text = token.substr(0, parts[0].size() + 1 + parts[1].size());
+  jwt.signature = std::move(*signature);
+  return jwt;
+}
+
+std::optional<Algorithm> algorithm_named(std::string_view name) {
+  for (const auto& [algorithm, known] : kNames) {
+    if (known == name) return algorithm;
+  }
+  return std::nullopt;
+}
+
+std::string_view name_of(Algorithm algorithm) {
+  for (const auto& [known, name] : kNames) {
+    if (known == algorithm) return name;
+  }
+  std::abort();
+}
+
+bool is_symmetric(Algorithm algorithm) {
+  return algorithm == Algorithm::kHS256 || algorithm == Algorithm::kHS384 || algorithm == Algorithm::kHS512;
+}
+
+bool secret_verifies(std::string_view secret, Algorithm algorithm, std::string_view text,
+                     std::string_view signature) {
+  return !secret.empty() && same_secret(hmac(hash_of(algorithm), secret, text), signature);
+}
+
+}  // namespace tailgate

@@ -1,0 +1,51 @@
+// StreamLimits: how many streams there may be in all, of one user, from one address.
+//
+// Rank 1 (pure).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace tailgate {
+
+class StreamLimits {
+ public:
+  // A place taken; given back when it dies.
+  class Ticket {
+   public:
+    Ticket() = default;
+    Ticket(Ticket&& other) noexcept;
+    Ticket& operator=(Ticket&& other) noexcept;
+    ~Ticket();
+
+   private:
+    friend class StreamLimits;
+    StreamLimits* limits_ = nullptr;
+    std::string user_;
+    std::string address_;
+  };
+
+  struct Bounds {  // 0: none
+    std::uint64_t streams = 0;
+    std::uint64_t per_user = 0;
+    std::uint64_t per_address = 0;
+  };
+
+  // Takes a place; `taken` says whether there was one.  An empty user or address is not counted as one.
+  Ticket take(const Bounds& bounds, std::string_view user, std::string_view address, bool& taken);
+  std::uint64_t streams() const { return streams_; }
+
+ private:
+  std::uint64_t streams_ = 0;
+  std::unordered_map<std::string, std::uint64_t> users_;
+  std::unordered_map<std::string, std::uint64_t> addresses_;
+};
+
+// The address that counts: the rightmost hop of X-Forwarded-For that is none of the trusted proxies
+// (numeric addresses or CIDR blocks); what is no address ends the search.  Empty if there is none.
+std::string client_address(std::string_view forwarded_for, const std::vector<std::string>& trusted);
+
+}  // namespace tailgate

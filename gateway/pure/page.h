@@ -1,0 +1,50 @@
+// Page: one page of a log's history, asked for and written.
+//
+// Rank 1 (pure).  Knows the parameters' rules and the answer's JSON; asks Redis nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/base/result.h"
+#include "gateway/pure/entry_id.h"
+#include "gateway/pure/framing.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+struct PageQuery {
+  int limit = 0;
+  std::optional<EntryId> before;  // exclusive; none: from the newest
+};
+
+// `limit` and `before_id`; an error names the parameter.
+Result<PageQuery> parse_page_query(const Query& query, const Route& route);
+
+// The greatest id below `id`; none below 0-0.
+std::optional<EntryId> id_before(EntryId id);
+
+// Collects lines from the newest to the oldest and writes them the other way round.
+class Page {
+ public:
+  Page(const Route& route, int limit) : route_(route), limit_(static_cast<std::size_t>(limit)) {}
+
+  // False once the page is full; then the entry is not part of it.
+  bool add(const LogEntry& entry);
+  bool full() const { return has_more_; }
+  std::size_t lines() const { return lines_.size(); }
+  std::optional<EntryId> oldest() const { return oldest_; }
+  // {"lines":[…],"has_more":…,"oldest_id":…}
+  std::string json() const;
+
+ private:
+  const Route& route_;
+  std::size_t limit_;
+  std::vector<std::string> lines_;  // newest first
+  std::size_t bytes_ = 0;
+  std::optional<EntryId> oldest_;
+  bool has_more_ = false;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,44 @@
+// ProviderRule: one issuer of tokens, and what it takes for one of them to be believed.
+//
+// Rank 1 (pure).  Values only, made by config.cc; the rules are applied in claims.h and judge.h.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tailgate {
+
+enum class Algorithm : std::uint8_t {
+  kRS256,
+  kRS384,
+  kRS512,
+  kPS256,
+  kES256,
+  kES384,
+  kEdDSA,
+  kHS256,
+  kHS384,
+  kHS512
+};
+
+// [provider.<name>] of the configuration.  Either `secrets` (HS*) or `jwks` (the others), never both:
+// a public key must not be usable as a shared secret (RFC 8725 section 3.1).
+struct ProviderRule {
+  std::string name;
+  std::vector<Algorithm> algorithms;
+  std::vector<std::string> secrets;  // raw bytes; several while one is being replaced
+  std::vector<std::string>
+      jwks;            // each "file:<path>", "unix:<socket>:<path>" or "http://<host>[:port]<path>"
+  std::string issuer;  // `iss` must equal it; empty: not looked at
+  std::vector<std::string> audience;  // one of these must be in `aud`; empty: `aud` is not looked at
+  std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: any
+  std::vector<std::string> required;            // claims that must be there
+  std::string subject = "sub";                  // claim that names the user: string or number
+  std::chrono::seconds leeway{5};
+  bool end_at_expiry = false;         // at_expiry = "end": the stream ends when its token does
+  std::chrono::seconds refresh{300};  // how often the JWKS is asked for again
+};
+
+}  // namespace tailgate

@@ -1,0 +1,111 @@
+#include "gateway/pure/record.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "gateway/pure/json.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+using As = RecordField::As;
+
+void add_once(std::vector<std::string>& names, const std::string& name) {
+  if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+}
+
+// A text as the JSON value that `field` says it is.
+std::string value_of_text(const RecordField& field, const std::string& text) {
+  if (field.as == As::kText) return json_quote(text);
+  const std::optional<JsonValue> json = parse_json(text);
+  if (!json || json->kind == JsonValue::Kind::kNull) return field.absent;
+  if (field.as == As::kNumber && json->kind != JsonValue::Kind::kNumber) return field.absent;
+  return to_utf8(json->raw);
+}
+
+// A member of an application's answer as the JSON value that `field` says it is.
+std::string value_of_member(const RecordField& field, const JsonValue& member) {
+  using Kind = JsonValue::Kind;
+  if (member.kind == Kind::kNull) return field.absent;
+  if (field.as == As::kJson) return to_utf8(member.raw);
+  if (member.kind == Kind::kObject || member.kind == Kind::kArray) return field.absent;
+  return value_of_text(field, member.text());
+}
+
+void set_status(Record& record, const RecordRule& rule, std::string status) {
+  record.terminal = rule.is_terminal(status);
+  record.values.set("status", status.empty() ? "null" : json_quote(status));
+  record.status = std::move(status);
+}
+
+}  // namespace
+
+bool RecordRule::is_terminal(std::string_view status_text) const {
+  return std::find(terminal.begin(), terminal.end(), status_text) != terminal.end();
+}
+
+std::vector<std::string> RecordRule::hash_fields() const {
+  std::vector<std::string> names = watch_fields();
+  for (const RecordField& field : fields) add_once(names, field.from);
+  return names;
+}
+
+std::vector<std::string> RecordRule::watch_fields() const {
+  std::vector<std::string> names;
+  for (const std::string* field : {&user, &session, &status}) add_once(names, *field);
+  for (const RecordField& field : fields) {
+    if (field.as != RecordField::As::kJson) add_once(names, field.from);
+  }
+  return names;
+}
+
+std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector<std::string>& names,
+                                       const std::vector<std::optional<std::string>>& texts) {
+  const auto text_of = [&](const std::string& name) -> const std::string* {
+    if (name.empty()) return nullptr;
+    for (std::size_t i = 0; i < names.size() && i < texts.size(); ++i) {
+      if (names[i] == name && texts[i]) return &*texts[i];
+    }
+    return nullptr;
+  };
+  const auto copy_of = [&](const std::string& name) {
+    const std::string* text = text_of(name);
+    return text != nullptr ? *text : std::string();
+  };
+
+  if (std::none_of(texts.begin(), texts.end(), [](const auto& text) { return text.has_value(); })) {
+    return std::nullopt;
+  }
+  Record record;
+  record.user = copy_of(rule.user);
+  record.session = copy_of(rule.session);
+  for (const RecordField& field : rule.fields) {
+    const std::string* text = text_of(field.from);
+    record.values.set(field.name, text != nullptr ? value_of_text(field, *text) : field.absent);
+  }
+  set_status(record, rule, copy_of(rule.status));
+  return record;
+}
+
+Result<Record> record_from_json(const RecordRule& rule, std::string_view body) {
+  Members members;
+  if (!members.read(body)) return Error{"the status endpoint's answer is not a JSON object"};
+  Record record;
+  for (const RecordField& field : rule.fields) {
+    const JsonValue* member = members.find(field.from);
+    record.values.set(field.name, member != nullptr ? value_of_member(field, *member) : field.absent);
+  }
+  const JsonValue* status = members.find(rule.status);
+  set_status(record, rule, status != nullptr && status->is_string() ? status->text() : std::string());
+  return record;
+}
+
+bool may_see(const Record& record, std::string_view user, std::string_view session) {
+  const bool is_user = !user.empty() && user == record.user;
+  const bool is_session = !session.empty() && session == record.session;
+  return is_user || is_session;
+}
+
+}  // namespace tailgate

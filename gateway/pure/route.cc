@@ -1,0 +1,135 @@
+#include "gateway/pure/route.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::string_view kId = "{id}";
+constexpr std::size_t kMaxIdSize = 128;
+// What may stand in a literal segment: nothing that a URL, nginx or a regular expression's quoting
+// could take for something else.
+constexpr std::string_view kPathPunctuation = "-._~@:+,=";
+
+bool is_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+bool consists_of(std::string_view text, std::string_view punctuation) {
+  return std::all_of(text.begin(), text.end(), [punctuation](char c) {
+    return is_alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
+  });
+}
+
+bool is_dots(std::string_view segment) {
+  return segment == "." || segment == "..";
+}
+
+// Is there a segment that both patterns' segments match?
+bool segments_overlap(std::string_view a, std::string_view b) {
+  if (a == b) return true;
+  return (a == kId && is_job_id(b)) || (b == kId && is_job_id(a));
+}
+
+}  // namespace
+
+Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_slash) {
+  if (!text.starts_with('/')) return Error{"must begin with \"/\""};
+  PathPattern pattern;
+  pattern.text_ = text;
+  pattern.trailing_slash_ = trailing_slash;
+  for (const std::string_view segment : split(text.substr(1), '/')) {
+    if (segment.empty()) {
+      return Error{"must not have an empty segment; trailing_slash = true allows a last \"/\""};
+    }
+    if (is_dots(segment)) return Error{"must not have a segment \".\" or \"..\""};
+    if (segment == kId) {
+      if (pattern.has_id_) return Error{"must not have more than one {id}"};
+      pattern.has_id_ = true;
+    } else if (segment.find(kId) != std::string_view::npos) {
+      return Error{"{id} must be a whole segment"};
+    } else if (!consists_of(segment, kPathPunctuation)) {
+      return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
+                   " between the slashes"};
+    }
+    pattern.segments_.emplace_back(segment);
+  }
+  return pattern;
+}
+
+std::optional<std::string> PathPattern::match(std::string_view path) const {
+  std::string id;
+  std::string decoded;  // only where there is something to decode
+  for (const std::string& segment : segments_) {
+    if (!path.starts_with('/')) return std::nullopt;
+    path.remove_prefix(1);
+    std::string_view actual = path.substr(0, path.find('/'));
+    path.remove_prefix(actual.size());
+    if (actual.find('%') != std::string_view::npos) {
+      auto plain = percent_decode(actual);
+      if (!plain) return std::nullopt;
+      decoded = std::move(*plain);
+      actual = decoded;
+    }
+    if (segment == kId) {
+      if (!is_job_id(actual)) return std::nullopt;
+      id = actual;
+    } else if (actual != segment) {
+      return std::nullopt;
+    }
+  }
+  if (!path.empty() && !(trailing_slash_ && path == "/")) return std::nullopt;
+  return id;
+}
+
+bool overlap(const PathPattern& a, const PathPattern& b) {
+  const auto left = split(a.text(), '/');
+  const auto right = split(b.text(), '/');
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](std::string_view x, std::string_view y) { return segments_overlap(x, y); });
+}
+
+std::string Route::key_for(std::string_view id) const {
+  return with_id(key, id);
+}
+
+Result<RouteTable> RouteTable::make(std::vector<Route> routes) {
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (!overlap(routes[j].path, routes[i].path)) continue;
+      return Error{"the routes " + routes[j].name + " (" + routes[j].path.text() + ") and " + routes[i].name +
+                   " (" + routes[i].path.text() + ") match the same path"};
+    }
+  }
+  RouteTable table;
+  table.routes_ = std::move(routes);
+  return table;
+}
+
+std::optional<RouteMatch> RouteTable::match(std::string_view path) const {
+  for (const Route& route : routes_) {
+    if (auto id = route.path.match(path)) return RouteMatch{.route = &route, .id = std::move(*id)};
+  }
+  return std::nullopt;
+}
+
+bool is_job_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
+}
+
+std::string with_id(std::string_view pattern, std::string_view id) {
+  std::string out;
+  while (true) {
+    const std::size_t place = pattern.find(kId);
+    out += pattern.substr(0, place);
+    if (place == std::string_view::npos) return out;
+    out += id;
+    pattern.remove_prefix(place + kId.size());
+  }
+}
+
+}  // namespace tailgate

@@ -1,0 +1,55 @@
+#include "gateway/pure/sse.h"
+
+#include <cassert>
+
+namespace tailgate {
+
+namespace {
+
+// Appends `prefix` and a line for each line of `text`.
+void append_lines(std::string& out, std::string_view prefix, std::string_view text) {
+  while (true) {
+    const std::size_t end = text.find_first_of("\r\n");
+    out += prefix;
+    out += text.substr(0, end);
+    out += '\n';
+    if (end == std::string_view::npos) return;
+    const bool is_crlf = text.substr(end, 2) == "\r\n";
+    text.remove_prefix(end + (is_crlf ? 2 : 1));
+  }
+}
+
+}  // namespace
+
+bool is_sse_name(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+}
+
+void append_event(std::string& out, std::string_view event, std::string_view data, std::string_view id) {
+  assert(is_sse_name(event) && is_sse_name(id));
+  if (!event.empty()) {
+    out += "event: ";
+    out += event;
+    out += '\n';
+  }
+  append_lines(out, "data: ", data);
+  if (!id.empty()) {
+    out += "id: ";
+    out += id;
+    out += '\n';
+  }
+  out += '\n';
+}
+
+void append_comment(std::string& out, std::string_view text) {
+  append_lines(out, ": ", text);
+  out += '\n';
+}
+
+void append_retry(std::string& out, std::chrono::milliseconds retry) {
+  out += "retry: ";
+  out += std::to_string(retry.count());
+  out += "\n\n";
+}
+
+}  // namespace tailgate

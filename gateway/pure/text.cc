@@ -1,0 +1,232 @@
+#include "gateway/pure/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+constexpr std::array<std::int8_t, 256> base64_values() {
+  std::array<std::int8_t, 256> values{};
+  values.fill(-1);
+  for (std::size_t i = 0; i < kBase64Url.size(); ++i) {
+    values[static_cast<unsigned char>(kBase64Url[i])] = static_cast<std::int8_t>(i);
+  }
+  return values;
+}
+
+constexpr auto kBase64Values = base64_values();
+
+// What stands at the front of a text that is not ASCII there: `size` bytes that are one character, or
+// (not `valid`) the longest beginning of one.
+struct Sequence {
+  std::size_t size = 1;
+  bool valid = false;
+};
+
+// The Unicode Standard, table 3-7, "Well-Formed UTF-8 Byte Sequences".  Precondition: not empty.
+Sequence sequence_at_front(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  unsigned char low = 0x80;
+  unsigned char high = 0xBF;
+  std::size_t size = 0;
+  if (first >= 0xC2 && first <= 0xDF) {
+    size = 2;
+  } else if (first >= 0xE0 && first <= 0xEF) {
+    size = 3;
+    if (first == 0xE0) low = 0xA0;   // below: overlong
+    if (first == 0xED) high = 0x9F;  // above: a surrogate
+  } else if (first >= 0xF0 && first <= 0xF4) {
+    size = 4;
+    if (first == 0xF0) low = 0x90;   // below: overlong
+    if (first == 0xF4) high = 0x8F;  // above: beyond U+10FFFF
+  } else {
+    return {.size = 1, .valid = first < 0x80};
+  }
+  for (std::size_t i = 1; i < size; ++i) {
+    if (i == text.size() || byte(i) < low || byte(i) > high) return {.size = i, .valid = false};
+    low = 0x80;
+    high = 0xBF;
+  }
+  return {.size = size, .valid = true};
+}
+
+// The length of the ASCII that `text` begins with.
+std::size_t ascii_prefix(std::string_view text) {
+  const auto end = std::find_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+  return static_cast<std::size_t>(end - text.begin());
+}
+
+}  // namespace
+
+std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '%') {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const int high = hex_digit(text[i + 1]);
+      const int low = hex_digit(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      out += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      out += c == '+' && plus == Plus::kSpace ? ' ' : c;
+    }
+  }
+  return out;
+}
+
+std::optional<Query> Query::parse(std::string_view text) {
+  Query query;
+  for (const std::string_view part : split(text, '&')) {
+    if (part.empty()) continue;
+    const std::size_t equals = part.find('=');
+    auto name = percent_decode(part.substr(0, equals), Plus::kSpace);
+    auto value = equals == std::string_view::npos ? std::string()
+                                                  : percent_decode(part.substr(equals + 1), Plus::kSpace);
+    if (!name || !value) return std::nullopt;
+    query.pairs_.emplace_back(std::move(*name), std::move(*value));
+  }
+  return query;
+}
+
+const std::string* Query::find(std::string_view name) const {
+  for (const auto& [key, value] : pairs_) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+std::optional<std::string> cookie_value(std::string_view header, std::string_view name) {
+  for (const std::string_view part : split(header, ';')) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos || trim(part.substr(0, equals)) != name) continue;
+    std::string_view value = trim(part.substr(equals + 1));
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+      value = value.substr(1, value.size() - 2);
+    }
+    return percent_decode(value).value_or(std::string(value));
+  }
+  return std::nullopt;
+}
+
+std::string base64url_encode(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() * 4 + 2) / 3);
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  for (const char c : bytes) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (count += 8; count >= 6; count -= 6) out += kBase64Url[bits >> (count - 6) & 0x3F];
+  }
+  if (count > 0) out += kBase64Url[bits << (6 - count) & 0x3F];
+  return out;
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string out;
+  out.reserve(text.size() * 3 / 4);
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  for (const char c : text) {
+    const int value = kBase64Values[static_cast<unsigned char>(c)];
+    if (value < 0) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out += static_cast<char>(bits >> count & 0xFF);
+    }
+  }
+  const bool loose = (bits & ((1U << count) - 1)) != 0;
+  if (loose) return std::nullopt;
+  return out;
+}
+
+bool is_utf8(std::string_view text) {
+  while (true) {
+    text.remove_prefix(ascii_prefix(text));
+    if (text.empty()) return true;
+    const Sequence next = sequence_at_front(text);
+    if (!next.valid) return false;
+    text.remove_prefix(next.size);
+  }
+}
+
+std::string to_utf8(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  while (true) {
+    const std::size_t ascii = ascii_prefix(bytes);
+    out += bytes.substr(0, ascii);
+    bytes.remove_prefix(ascii);
+    if (bytes.empty()) return out;
+    const Sequence next = sequence_at_front(bytes);
+    out += next.valid ? bytes.substr(0, next.size) : kReplacement;
+    bytes.remove_prefix(next.size);
+  }
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+std::string iso_time(std::chrono::system_clock::time_point time) {
+  using namespace std::chrono;
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<microseconds>(time - day));
+  std::array<char, 64> buffer{};
+  const int size = std::snprintf(
+      buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06d+00:00", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return {buffer.data(), static_cast<std::size_t>(size)};
+}
+
+std::string ascii_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace tailgate

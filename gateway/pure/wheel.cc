@@ -1,0 +1,57 @@
+#include "gateway/pure/wheel.h"
+
+#include <algorithm>
+
+namespace tailgate {
+
+Wheel::Wheel(Time now) : start_(now) {
+  for (Head& head : heads_) head.next_ = head.prev_ = &head;
+}
+
+// Rounded up, so that a slot is looked at only when all in it that belongs to this round is due.
+std::size_t Wheel::slot_of(Time time) const {
+  const auto since = std::max(time - start_, Time::duration::zero());
+  return static_cast<std::size_t>((since + kSlot - Time::duration(1)) / kSlot);
+}
+
+void Wheel::link(Entry& head, Entry& entry) {
+  entry.prev_ = head.prev_;
+  entry.next_ = &head;
+  head.prev_->next_ = &entry;
+  head.prev_ = &entry;
+  entry.linked_ = &linked_;
+  ++linked_;
+}
+
+void Wheel::set(Entry& entry, Time due) {
+  entry.unlink();
+  entry.due_ = due;
+  link(heads_[std::max(slot_of(due), passed_ + 1) % kSlots], entry);
+}
+
+void Wheel::expire(Time now) {
+  const auto target = static_cast<std::size_t>(std::max(now - start_, Time::duration::zero()) / kSlot);
+  // After a long pause one round visits every slot; more would visit them again.
+  if (target > passed_ + kSlots) passed_ = target - kSlots;
+  while (passed_ < target) {
+    Head& head = heads_[++passed_ % kSlots];
+    // What is due moves to a list of its own first: on_due() may put an entry back into this very slot.
+    Head due;
+    due.next_ = due.prev_ = &due;
+    for (Entry* entry = head.next_; entry != &head;) {
+      Entry* next = entry->next_;
+      if (entry->due_ <= now) {
+        entry->unlink();
+        link(due, *entry);
+      }
+      entry = next;
+    }
+    while (due.next_ != &due) {
+      Entry* entry = due.next_;
+      entry->unlink();
+      entry->on_due(now);
+    }
+  }
+}
+
+}  // namespace tailgate

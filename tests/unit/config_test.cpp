@@ -1,0 +1,514 @@
+#include "gateway/pure/config.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/config_cases.h"
+
+namespace tailgate {
+namespace {
+
+using namespace std::chrono_literals;
+
+// ---- Reading and defaults ----------------------------------------------------------------------
+
+TEST(Config, HasADefaultForAllThatIsNotSaid) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->listen_streams.unix_path, "/run/tailgate/streams.sock");
+  EXPECT_EQ(config->listen_auth.unix_path, "/run/tailgate/auth.sock");
+  EXPECT_EQ(config->listen_ops.host, "127.0.0.1");
+  EXPECT_EQ(config->listen_ops.port, 9180);
+  EXPECT_EQ(config->socket_mode, 0660U);
+  EXPECT_EQ(config->socket_group, "");
+  EXPECT_EQ(config->identity_key_file, "/run/tailgate/identity.key");
+  EXPECT_EQ(config->identity_life, 300s);
+  EXPECT_EQ(config->redis.wakeups, "auto");
+  EXPECT_EQ(config->redis.connect_timeout, 2s);
+  EXPECT_EQ(config->redis.probe_every, 3s);
+  EXPECT_EQ(config->redis.wait, 3s);
+  EXPECT_EQ(config->limits.streams, 0U);
+  EXPECT_EQ(config->drain.settle, 5s);
+  EXPECT_EQ(config->drain.deadline, 25s);
+  EXPECT_TRUE(config->cors.empty());
+  EXPECT_NE(config->cors.allowed_headers().find("last-event-id"), std::string::npos);
+}
+
+TEST(Config, HasADefaultForAllThatARouteDoesNotSay) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  const Route& events = route_of(*config, "events");
+  EXPECT_EQ(events.heartbeat.every, 15s);
+  EXPECT_FALSE(events.heartbeat.always);
+  EXPECT_EQ(written(events.heartbeat.message), ": heartbeat\n\n");
+  EXPECT_EQ(events.retry, 3s);
+  EXPECT_EQ(events.max_age, 0s);
+  EXPECT_EQ(events.send_timeout, 30s);
+  EXPECT_EQ(events.backlog_bytes, 262144U);
+  EXPECT_EQ(events.on_gap, OnGap::kEvent);
+  EXPECT_EQ(events.on_unavailable, OnUnavailable::kAuto);
+  EXPECT_EQ(events.auth, AuthBy::kGateway);
+  EXPECT_EQ(events.error_body.render_json({{"message", "\"m\""}}), R"({"detail":"m"})");
+  EXPECT_EQ(events.not_found, "Job not found");
+  EXPECT_FALSE(events.path.trailing_slash());
+  EXPECT_EQ(events.record->name, "job");
+}
+
+TEST(Config, ALogWaitsTenMinutesForAStalledReader) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "lines").send_timeout, 600s);
+  EXPECT_EQ(route_of(*config, "lines").framing, Framing::kEntry);
+  EXPECT_EQ(route_of(*config, "lines").entry, (std::vector<std::string>{"ts", "text"}));
+}
+
+TEST(Config, PagesHaveTheirOwnDefaults) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  const Route& pages = route_of(*config, "pages");
+  EXPECT_EQ(pages.source, Source::kPages);
+  EXPECT_EQ(pages.page_default, 100);
+  EXPECT_EQ(pages.page_max, 500);
+  EXPECT_EQ(pages.page_bytes, 8U << 20);
+  EXPECT_EQ(pages.on_unavailable, OnUnavailable::kStatus);
+  EXPECT_EQ(pages.heartbeat.every, 0s);
+}
+
+TEST(Config, KeepsTheRoutesInTheOrderOfTheFile) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  std::vector<std::string> names;
+  for (const Route& route : config->routes.routes()) names.push_back(route.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"events", "lines", "pages", "named"}));
+}
+
+TEST(Config, ReadsAProvider) {
+  const auto config = loaded({{"provider.p.audience", "one"},
+                              {"provider.p.authorized_parties", "['a','b']"},
+                              {"provider.p.required", "['exp','sub']"},
+                              {"provider.p.subject", "userId"},
+                              {"provider.p.leeway_s", "7"},
+                              {"provider.p.at_expiry", "end"},
+                              {"provider.p.issuer", "https://i"},
+                              {"provider.p.algorithms", "['HS256','HS512']"}});
+  ASSERT_TRUE(config);
+  const ProviderRule& rule = *config->provider("p");
+  EXPECT_EQ(rule.secrets, std::vector<std::string>{kSecret});
+  EXPECT_EQ(rule.algorithms, (std::vector{Algorithm::kHS256, Algorithm::kHS512}));
+  EXPECT_EQ(rule.audience, std::vector<std::string>{"one"});
+  EXPECT_EQ(rule.authorized_parties, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(rule.required, (std::vector<std::string>{"exp", "sub"}));
+  EXPECT_EQ(rule.subject, "userId");
+  EXPECT_EQ(rule.leeway, 7s);
+  EXPECT_TRUE(rule.end_at_expiry);
+  EXPECT_EQ(rule.issuer, "https://i");
+  EXPECT_EQ(config->provider("q"), nullptr);
+}
+
+TEST(Config, ReadsARecordsFields) {
+  const auto config = loaded({{"record.job.fields.step.from", "current_step"},
+                              {"record.job.fields.text.absent", "''"},
+                              {"record.job.fields.flag.absent", "true"},
+                              {"record.job.fields.ratio.absent", "0.1"},
+                              {"record.job.fields.result.as", "json"}});
+  ASSERT_TRUE(config);
+  std::map<std::string, RecordField> fields;
+  for (const RecordField& field : config->records.front()->fields) fields[field.name] = field;
+  EXPECT_EQ(fields["progress"].from, "progress");
+  EXPECT_EQ(fields["progress"].as, RecordField::As::kNumber);
+  EXPECT_EQ(fields["progress"].absent, "0");
+  EXPECT_EQ(fields["step"].from, "current_step");
+  EXPECT_EQ(fields["step"].as, RecordField::As::kText);
+  EXPECT_EQ(fields["step"].absent, "null");
+  EXPECT_EQ(fields["text"].absent, "\"\"");
+  EXPECT_EQ(fields["flag"].absent, "true");
+  EXPECT_EQ(fields["ratio"].absent, "0.1");
+  EXPECT_EQ(fields["result"].as, RecordField::As::kJson);
+}
+
+TEST(Config, ReadsARecordThatTheApplicationKeeps) {
+  const auto config = loaded();
+  ASSERT_TRUE(config);
+  const RecordRule& rule = *config->records.at(1);
+  EXPECT_EQ(rule.kind, RecordRule::Kind::kHttp);
+  EXPECT_EQ(rule.target, "unix:/run/app.sock");
+  EXPECT_EQ(rule.path, "/status/{id}");
+  EXPECT_EQ(rule.forward, std::vector<std::string>{"cookie"});
+  EXPECT_EQ(rule.timeout, 3s);
+}
+
+TEST(Config, ReadsCredentialsInTheirOrder) {
+  const auto config =
+      loaded({{"record.job.session", "session_id"},
+              {"route.events.credentials",
+               "['session-query:sid','cookie:t','bearer','query:token','session-header:X-Session-Id']"}});
+  ASSERT_TRUE(config);
+  using Kind = Credential::Kind;
+  std::vector<std::pair<Kind, std::string>> credentials;
+  for (const Credential& each : route_of(*config, "events").credentials)
+    credentials.emplace_back(each.kind, each.name);
+  EXPECT_EQ(credentials, (std::vector<std::pair<Kind, std::string>>{{Kind::kSessionQuery, "sid"},
+                                                                    {Kind::kTokenCookie, "t"},
+                                                                    {Kind::kBearer, ""},
+                                                                    {Kind::kTokenQuery, "token"},
+                                                                    {Kind::kSessionHeader, "x-session-id"}}));
+}
+
+TEST(Config, ReadsEveryKindOfMessage) {
+  const auto config =
+      loaded({{"route.events.hello", "[{comment='ok'},{event='e',data='{\"id\":${id}}'},{text='[DONE]'}]"},
+              {"route.events.standing", "[{status=['new'],comment='at ${progress}'},{data='${status}'}]"},
+              {"route.events.max_age_s", "60"},
+              {"route.events.age_notice", "{before_s=5,event='bye',data='${max_age_s}'}"},
+              {"route.events.heartbeat", "{every_s=0.2,when='always',comment='ping ${now}'}"}});
+  ASSERT_TRUE(config);
+  const Route& events = route_of(*config, "events");
+  const Values values{
+      {"id", "\"7\""}, {"progress", "5"}, {"status", "\"new\""}, {"max_age_s", "60"}, {"now", "\"t\""}};
+  ASSERT_EQ(events.hello.size(), 3U);
+  EXPECT_EQ(written(events.hello[0], values), ": ok\n\n");
+  EXPECT_EQ(written(events.hello[1], values), "event: e\ndata: {\"id\":\"7\"}\n\n");
+  EXPECT_EQ(written(events.hello[2], values), "data: [DONE]\n\n");
+  ASSERT_EQ(events.standing.size(), 2U);
+  EXPECT_EQ(events.standing[0].statuses, std::vector<std::string>{"new"});
+  EXPECT_EQ(written(events.standing[0].message, values), ": at 5\n\n");
+  EXPECT_EQ(events.max_age, 60s);
+  EXPECT_EQ(events.age_notice_before, 5s);
+  EXPECT_EQ(written(*events.age_notice, values), "event: bye\ndata: 60\n\n");
+  EXPECT_EQ(events.heartbeat.every, 200ms);
+  EXPECT_TRUE(events.heartbeat.always);
+  EXPECT_EQ(written(events.heartbeat.message, values), ": ping t\n\n");
+}
+
+TEST(Config, TheTerminalStatusesEndAStreamUnlessValuesSayOtherwise) {
+  const auto config = loaded({{"route.events.ends_on.field", "status"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "events").ends_on_values, (std::vector<std::string>{"ready", "failed"}));
+  const auto other = loaded({{"route.events.ends_on", "{field='status',values=['gone']}"}});
+  ASSERT_TRUE(other);
+  EXPECT_EQ(route_of(*other, "events").ends_on_values, std::vector<std::string>{"gone"});
+}
+
+TEST(Config, DurationsMayBeIntegersOrFloats) {
+  const auto config = loaded({{"drain.settle_s", "0.25"},
+                              {"route.events.retry_ms", "1500.0"},
+                              {"route.events.record_grace_ms", "800"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->drain.settle, 250ms);
+  EXPECT_EQ(route_of(*config, "events").retry, 1500ms);
+  EXPECT_EQ(route_of(*config, "events").record_grace, 800ms);
+}
+
+TEST(Config, TheApplicationMayDecide) {
+  const auto decided = load(kBase, {{"route.events.record", "asked"},
+                                    {"route.events.auth", "application"},
+                                    {"route.events.providers", "[]"},
+                                    {"route.events.credentials", "['query:token']"},
+                                    {"record.asked.terminal", "['ready']"}});
+  ASSERT_TRUE(decided) << decided.error();
+  EXPECT_EQ(route_of(**decided, "events").auth, AuthBy::kApplication);
+}
+
+// ---- Findings: where and how they are said -----------------------------------------------------
+
+TEST(ConfigFindings, NameFileLineKeyAndRule) {
+  std::string text(kBase);
+  text.replace(text.find("source = \"log\""), 14, "source = \"lgo\"");
+  const std::string found = findings(text);
+  EXPECT_NE(found.find("tailgate.toml:32: route.lines.source: must be \"channel\", \"log\" or \"pages\""),
+            std::string::npos)
+      << found;
+}
+
+TEST(ConfigFindings, AreAllToldAtOnceInTheOrderOfTheFile) {
+  std::string text(kBase);
+  text.insert(text.find("[provider.p]"), "wakeups = \"often\"\n");
+  text += "famring = 1\n";
+  const std::string found = findings(text, {{"drain.settle_s", "-1"}});
+  const auto lines = split(found, '\n');
+  ASSERT_EQ(lines.size(), 3U) << found;
+  EXPECT_TRUE(lines[0].starts_with("tailgate.toml:4: redis.wakeups: must be ")) << found;
+  EXPECT_TRUE(lines[1].starts_with(
+      "tailgate.toml:55: route.named.famring: is no key that is known; did you mean framing?"))
+      << found;
+  EXPECT_TRUE(lines[2].starts_with(
+      "--set drain.settle_s=-1: drain.settle_s: must be a number of seconds from 0 to 3600"))
+      << found;
+}
+
+TEST(ConfigFindings, AMissingKeyIsSaidOfItsTable) {
+  const std::string found = findings(without("who = "));
+  EXPECT_EQ(found, "tailgate.toml:20: route.events.who: is missing: who may open it");
+}
+
+TEST(ConfigFindings, ASyntaxErrorHasItsLine) {
+  const std::string found = findings("\n[redis\nurl = 1\n");
+  EXPECT_TRUE(found.starts_with("tailgate.toml:2: TOML: ")) << found;
+}
+
+TEST(ConfigFindings, AMalformedTextDoesNotAbortTheParser) {
+  for (const char* text :
+       {"[.a]", "a = [}", "a = {b=}", "a.[b]=1", "= 1", "a = \"", "[[a]", "a = 0x", "\x80"}) {
+    EXPECT_TRUE(findings(text).starts_with("tailgate.toml:1: TOML: ")) << text;
+    EXPECT_NE(findings(kBase, {{"drain.settle_s", text}}), "") << text;
+  }
+  EXPECT_NE(findings("a = " + std::string(100000, '[')), "");
+}
+
+TEST(ConfigFindings, ADuplicateKeyIsASyntaxError) {
+  EXPECT_TRUE(findings("[redis]\nurl='a'\nurl='b'\n").starts_with("tailgate.toml:3: TOML: "));
+}
+
+TEST(ConfigFindings, NameTheEnvironmentVariableThatIsWrong) {
+  const std::string found = findings(kBase, {}, {{"TAILGATE_LISTEN_OPS", "nowhere"}});
+  EXPECT_EQ(found, "environment TAILGATE_LISTEN_OPS: listen.ops: must be \"unix:/path\" or \"address:port\"");
+}
+
+TEST(ConfigFindings, SuggestTheNearestKey) {
+  expect_finding({{"route.events.hartbeat.every_s", "1"}},
+                 "route.events.hartbeat: is no key that is known; did you mean heartbeat?");
+  expect_finding({{"redsi.url", "x"}}, "redsi: is no key that is known; did you mean redis?");
+  expect_finding({{"routes.x.path", "/x"}}, "routes: is no key that is known; did you mean route?");
+  expect_finding({{"provider.p.sercet_env", "x"}},
+                 "provider.p.sercet_env: is no key that is known; did you mean secret_env?");
+  expect_finding({{"route.events.hello", "[{evnt='x',data='{}'}]"}},
+                 "route.events.hello[0].evnt: is no key that is known; did you mean event?");
+  expect_finding({{"redis.entirely_different", "x"}}, "redis.entirely_different: is no key that is known");
+}
+
+TEST(ConfigFindings, NeverShowASecret) {
+  const Overrides overrides = {{"redis.url", "redis://:hunter2@host:bad"}, {"provider.p.secret", "hunter2"}};
+  const std::string found = findings(kBase, overrides, {{"TAILGATE_REDIS_URL", "redis://:hunter2@host:bad"}});
+  EXPECT_NE(found.find("environment TAILGATE_REDIS_URL: redis.url: its port"), std::string::npos) << found;
+  EXPECT_NE(found.find("--set provider.p.secret=…: provider.p.secret: a shared secret must have"),
+            std::string::npos)
+      << found;
+  EXPECT_EQ(found.find("hunter2"), std::string::npos) << found;
+}
+
+TEST(ConfigFindings, AreOneLineEachWhateverTheInput) {
+  const std::string found = findings(kBase, {{"listen.ops", "a\nb"}, {"x\ny", "1"}});
+  EXPECT_EQ(split(found, '\n').size(), 2U) << found;
+  EXPECT_EQ(split(findings("\"a\\nb\" = 1\n" + std::string(kBase)), '\n').size(), 1U);
+}
+
+TEST(ConfigFindings, NameTheExpectedType) {
+  expect_finding({{"drain.settle_s", "'5'"}},
+                 "drain.settle_s: must be a number of seconds from 0 to 3600, not a text");
+  expect_finding({{"cors.origins", "https://a.example.com"}},
+                 "cors.origins: must be a list of texts, not a text");
+  expect_finding({{"cors.origins", "[1]"}},
+                 "cors.origins: must be a list of texts, not a list of something else");
+  expect_finding({{"limits.streams", "1.5"}},
+                 "limits.streams: must be an integer from 0 to 1000000000, not a float");
+  expect_finding({{"route.events.only_objects", "1"}},
+                 "route.events.only_objects: must be true or false, not an integer");
+  expect_finding({{"route.events.hello", "hi"}}, "route.events.hello: must be a list of tables, not a text");
+  expect_finding({{"route.events.hello", "{comment='a'}"}},
+                 "route.events.hello: must be a list of tables, not a table");
+  expect_finding({{"route.events.heartbeat", "15"}},
+                 "route.events.heartbeat: must be a table, not an integer");
+  expect_finding({{"route.events.heartbeat", "[{every_s=1}]"}},
+                 "route.events.heartbeat: must be a table, not a list of tables");
+  expect_finding({{"redis.connect_timeout_s", "2026-01-01"}},
+                 "redis.connect_timeout_s: must be a number of seconds from 0.05 to 60, not a date or time");
+  expect_finding({{"redis.wakeups", "{a=1}"}},
+                 "redis.wakeups: must be \"auto\", \"notifications\" or \"sweep\"");
+  std::string text(kBase);
+  text.insert(text.find("algorithms"), "audience = 5\n");
+  expect_finding_in(text, "provider.p.audience: must be a text or a list of texts, not an integer");
+}
+
+TEST(ConfigFindings, RefuseValuesOutOfBounds) {
+  for (const char* value : {"-1", "-0.5", "nan", "inf", "3601", "1e300"}) {
+    expect_finding({{"drain.settle_s", value}}, "drain.settle_s: must be a number of seconds from 0 to 3600");
+  }
+  expect_finding({{"identity.life_s", "59"}},
+                 "identity.life_s: must be a number of seconds from 60 to 86400");
+  expect_finding({{"route.events.heartbeat.every_s", "0"}},
+                 "route.events.heartbeat.every_s: must be a number of seconds from 0.05");
+  expect_finding({{"route.events.retry_ms", "0"}},
+                 "route.events.retry_ms: must be a number of milliseconds from 1 to 600000");
+  expect_finding({{"limits.streams", "-1"}}, "limits.streams: must be an integer from 0");
+  expect_finding({{"route.pages.page_max", "0"}}, "route.pages.page_max: must be an integer from 1");
+}
+
+TEST(ConfigFindings, RefuseEmptyTextsAndControlCharacters) {
+  expect_finding({{"route.events.key", "''"}}, "route.events.key: must not be empty");
+  expect_finding({{"record.job.terminal", "['ready','']"}}, "record.job.terminal: must not be empty");
+  expect_finding({{"route.events.event", "\"a\\nb\""}},
+                 "route.events.event: must not hold control characters");
+  expect_finding({{"listen.socket_group", "\"a\\u0000\""}},
+                 "listen.socket_group: must not hold control characters");
+}
+
+// ---- Overrides ---------------------------------------------------------------------------------
+
+TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
+  const auto config = loaded({{"route.events.heartbeat.every_s", "0.2"},
+                              {"listen.ops", "127.0.0.1:9999"},
+                              {"listen.auth", "'unix:/a.sock'"},
+                              {"limits.trusted_proxies", "['10.0.0.0/8']"},
+                              {"route.events.not_found", "404"},
+                              {"route.events.only_objects", "true"},
+                              {"provider.p.secret", "1234567890123456"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "events").heartbeat.every, 200ms);
+  EXPECT_EQ(config->listen_ops.port, 9999);
+  EXPECT_EQ(config->listen_auth.unix_path, "/a.sock");
+  EXPECT_EQ(config->limits.trusted_proxies, std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_EQ(route_of(*config, "events").not_found, "404");
+  EXPECT_TRUE(route_of(*config, "events").only_objects);
+  EXPECT_EQ(config->provider("p")->secrets, std::vector<std::string>{"1234567890123456"});
+}
+
+TEST(ConfigOverrides, ReplaceWholeTablesAndLists) {
+  const auto config = loaded(
+      {{"route.events.hello", "[{comment='a'},{comment='b'}]"}, {"route.events.hello", "[{comment='c'}]"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "events").hello.size(), 1U);
+  const auto none = loaded({{"route.events.hello", "[{comment='a'}]"}, {"route.events.hello", "[]"}});
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(route_of(*none, "events").hello.empty());
+}
+
+TEST(ConfigOverrides, ChangeOneElementOfAList) {
+  const auto config = loaded({{"route.events.ending[0].data", "${id}"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(written(route_of(*config, "events").ending[0].message, {{"id", "1"}}), "data: 1\n\n");
+}
+
+TEST(ConfigOverrides, MakeANewRoute) {
+  const auto config = loaded({{"route.new.path", "/new"},
+                              {"route.new.source", "channel"},
+                              {"route.new.key", "new"},
+                              {"route.new.who", "anyone"},
+                              {"route.new.framing", "raw"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "new").key, "new");
+}
+
+TEST(ConfigOverrides, PushAsideWhatExcludesThem) {
+  const auto config =
+      loaded({{"redis.url_env", "R"}, {"provider.p.secret_env", "S"}, {"provider.p.issuer", "i"}},
+             {{"R", "redis://other:1"}, {"S", kSecret}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->redis.endpoint.host, "other");
+}
+
+TEST(ConfigOverrides, TheEnvironmentWinsOverAllElse) {
+  const auto config = loaded({{"redis.url", "redis://set"},
+                              {"listen.ops", "127.0.0.1:1"},
+                              {"cors.origins", "['https://set.example.com']"}},
+                             {{"TAILGATE_REDIS_URL", "redis://env"},
+                              {"TAILGATE_REDIS_LEG", "/leg.sock"},
+                              {"TAILGATE_LISTEN_STREAMS", "unix:/s"},
+                              {"TAILGATE_LISTEN_AUTH", "unix:/a"},
+                              {"TAILGATE_LISTEN_OPS", "127.0.0.1:2"},
+                              {"TAILGATE_IDENTITY_KEY_FILE", "/k"},
+                              {"TAILGATE_CORS_ORIGINS", " https://a.example.com  https://*.b.example.com "}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->redis.endpoint.host, "env");
+  EXPECT_EQ(config->listen_streams.unix_path, "/s");
+  EXPECT_EQ(config->listen_auth.unix_path, "/a");
+  EXPECT_EQ(config->listen_ops.port, 2);
+  EXPECT_EQ(config->identity_key_file, "/k");
+  EXPECT_EQ(config->cors_origins,
+            (std::vector<std::string>{"https://a.example.com", "https://*.b.example.com"}));
+  EXPECT_TRUE(config->cors.allows("https://x.b.example.com"));
+}
+
+TEST(ConfigOverrides, AnEmptyEnvironmentVariableIsNone) {
+  const auto config = loaded({}, {{"TAILGATE_REDIS_URL", ""}, {"TAILGATE_CORS_ORIGINS", ""}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->redis.endpoint.host, "127.0.0.1");
+}
+
+TEST(ConfigOverrides, TheEnvironmentsRedisUrlMakesThatOfTheFileNeedless) {
+  std::string text(kBase);
+  text.replace(text.find("url = "), 25, "url_env = \"NOT_SET\"");
+  EXPECT_TRUE(load(text, {}, {{"TAILGATE_REDIS_URL", "redis://env"}}));
+  EXPECT_FALSE(load(text));
+}
+
+// ---- Rules of the single tables ----------------------------------------------------------------
+
+TEST(ConfigListen, RefusesWhatIsNoPlace) {
+  expect_finding({{"listen.streams", "unix:relative"}},
+                 "listen.streams: the path of a unix socket must begin with \"/\"");
+  expect_finding({{"listen.streams", "unix:/" + std::string(107, 'x')}},
+                 "listen.streams: the path of a unix socket must not exceed 107 bytes");
+  expect_finding({{"listen.ops", "127.0.0.1"}}, "listen.ops: must be \"unix:/path\" or \"address:port\"");
+  expect_finding({{"listen.ops", ":80"}}, "listen.ops: names no host");
+}
+
+TEST(ConfigListen, NeedsThreeDifferentPlaces) {
+  expect_finding({{"listen.auth", "unix:/run/tailgate/streams.sock"}},
+                 "listen: streams, auth and ops must be three different places");
+}
+
+TEST(ConfigListen, ReadsTheSocketModeAsOctal) {
+  const auto config = loaded({{"listen.socket_mode", "'0600'"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->socket_mode, 0600U);
+  for (const char* mode : {"'0888'", "'rw'", "'1777'", "'0060'", "'0660x'"}) {
+    expect_finding({{"listen.socket_mode", mode}}, "listen.socket_mode: must be three octal digits");
+  }
+}
+
+TEST(ConfigRedis, NeedsExactlyOneUrl) {
+  expect_finding_in(without("url = "),
+                    "tailgate.toml:2: redis: needs exactly one of url, url_env and url_file");
+  std::string text(kBase);
+  text.insert(text.find("[provider.p]"), "url_env = \"X\"\n");
+  expect_finding_in(text, "redis: needs exactly one of url, url_env and url_file");
+}
+
+TEST(ConfigRedis, TakesTheUrlFromAVariableOrAFile) {
+  EXPECT_EQ(loaded({{"redis.url_env", "R"}}, {{"R", "redis://a"}})->redis.endpoint.host, "a");
+  EXPECT_EQ(loaded({{"redis.url_file", "/r"}}, {}, {{"/r", "redis://b\n"}})->redis.endpoint.host, "b");
+  expect_finding({{"redis.url_env", "R"}}, "redis.url_env: the environment variable R is not set");
+  expect_finding({{"redis.url_file", "/r"}}, "redis.url_file: cannot read /r");
+  EXPECT_NE(
+      findings(kBase, {{"redis.url_env", "R"}}, {{"R", ""}}).find("the environment variable R is empty"),
+      std::string::npos);
+  EXPECT_NE(findings(kBase, {{"redis.url_file", "/r"}}, {}, {{"/r", "\n"}}).find("the file /r is empty"),
+            std::string::npos);
+}
+
+TEST(ConfigRedis, SpeaksTlsOnlyThroughALeg) {
+  expect_finding({{"redis.url", "rediss://host"}}, "redis.url: rediss:// needs redis.tls_leg");
+  const auto config = loaded({{"redis.url", "rediss://u:p@host/3"}, {"redis.tls_leg", "unix:/run/leg.sock"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->redis.endpoint.unix_path, "/run/leg.sock");
+  EXPECT_EQ(config->redis.user, "u");
+  EXPECT_EQ(config->redis.password, "p");
+  EXPECT_EQ(config->redis.database, 3);
+}
+
+TEST(ConfigCors, RefusesWhatIsNoOrigin) {
+  expect_finding({{"cors.origins", "['*']"}}, "cors.origins: origin \"*\": ");
+  expect_finding({{"cors.allowed_headers", "['a b']"}},
+                 "cors.allowed_headers: an allowed header must be a header's name");
+}
+
+TEST(ConfigLimits, TrustsOnlyAddressesAndBlocks) {
+  ASSERT_TRUE(loaded({{"limits.trusted_proxies", "['127.0.0.1','10.0.0.0/8','::1','fd00::/8']"}}));
+  for (const char* proxy :
+       {"localhost", "10.0.0.0/33", "10.0.0/8", "::1/129", "10.0.0.1/", "10.0.0.1/x", "10.0.0.1/-1"}) {
+    expect_finding({{"limits.trusted_proxies", "['" + std::string(proxy) + "']"}},
+                   "limits.trusted_proxies: \"" + std::string(proxy));
+  }
+}
+
+TEST(ConfigDrain, SettlesBeforeItsDeadline) {
+  expect_finding({{"drain.settle_s", "25"}}, "drain.settle_s: must be shorter than drain.deadline_s");
+}
+
+}  // namespace
+}  // namespace tailgate

@@ -1,0 +1,129 @@
+#include "gateway/pure/framing.h"
+
+#include <gtest/gtest.h>
+
+namespace tailgate {
+namespace {
+
+// builder's R1, spools' R5, blog's R6.
+Route builder() {
+  Route route;
+  route.framing = Framing::kRaw;
+  route.ends_on_field = "status";
+  route.ends_on_values = {"ready", "failed"};
+  return route;
+}
+
+Route spools() {
+  Route route;
+  route.framing = Framing::kRaw;
+  route.event = "spool_update";
+  route.id_from = "timestamp";
+  route.only_objects = true;
+  return route;
+}
+
+Route blog() {
+  Route route;
+  route.framing = Framing::kNamed;
+  route.name_from = {"event", "type"};
+  route.data_from = "data";
+  route.ends_on_events = {"complete", "failed"};
+  return route;
+}
+
+std::string framed(const Route& route, std::string_view payload, Framed expected) {
+  std::string out;
+  EXPECT_EQ(append_message(out, route, payload), expected) << payload;
+  return out;
+}
+
+TEST(Framing, PassesARawPayloadAsItIs) {
+  EXPECT_EQ(framed(builder(), R"({"type":"build.stage.started","status":"running"})", Framed::kEvent),
+            "data: {\"type\":\"build.stage.started\",\"status\":\"running\"}\n\n");
+  EXPECT_EQ(framed(builder(), "no JSON, \xff", Framed::kEvent), "data: no JSON, \xff\n\n");
+}
+
+TEST(Framing, EndsARawStreamOnATerminalStatusAndOnNothingElse) {
+  EXPECT_EQ(framed(builder(), R"({"status":"ready"})", Framed::kLast),
+            "data: {\"status\":\"ready\"}\nid: end\n\n");
+  framed(builder(), R"({"status":"\u0072eady"})", Framed::kLast);
+  framed(builder(), R"({"status":"ready now"})", Framed::kEvent);
+  framed(builder(), R"({"status":["ready"]})", Framed::kEvent);
+  framed(builder(), R"({"inner":{"status":"ready"}})", Framed::kEvent);
+  framed(builder(), R"(["status","ready"])", Framed::kEvent);
+  framed(builder(), R"({"status":"ready")", Framed::kEvent);
+}
+
+TEST(Framing, TakesTheIdOfASpoolUpdateFromItsTimestamp) {
+  EXPECT_EQ(
+      framed(spools(), R"({"timestamp":"2026-01-27T22:13:37Z"})", Framed::kEvent),
+      "event: spool_update\ndata: {\"timestamp\":\"2026-01-27T22:13:37Z\"}\nid: 2026-01-27T22:13:37Z\n\n");
+  EXPECT_EQ(framed(spools(), R"({"timestamp":17.5})", Framed::kEvent),
+            "event: spool_update\ndata: {\"timestamp\":17.5}\nid: 17.5\n\n");
+}
+
+TEST(Framing, LeavesOutAnIdThatCouldForgeAField) {
+  for (const char* payload :
+       {R"({"timestamp":"1\nid: 2"})", R"({"timestamp":"1\r2"})", R"({"timestamp":"1\u00002"})",
+        R"({"timestamp":null})", R"({"timestamp":{"a":1}})", R"({})"}) {
+    const std::string out = framed(spools(), payload, Framed::kEvent);
+    EXPECT_EQ(out, "event: spool_update\ndata: " + std::string(payload) + "\n\n");
+  }
+}
+
+TEST(Framing, SkipsASpoolUpdateThatIsNoObject) {
+  for (const char* payload : {"", "text", "[]", "1", "\"x\"", "{\"a\":1", "{\"a\":1}}"}) {
+    EXPECT_EQ(framed(spools(), payload, Framed::kSkipped), "");
+  }
+}
+
+TEST(Framing, NamesABlogEventByItsEventOrType) {
+  EXPECT_EQ(framed(blog(), R"({"event":"step-change","data":{"progress": 1.50}})", Framed::kEvent),
+            "event: step-change\ndata: {\"progress\": 1.50}\n\n");
+  EXPECT_EQ(framed(blog(), R"({"type":"progress-update","data":[1,2]})", Framed::kEvent),
+            "event: progress-update\ndata: [1,2]\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":7,"type":"t","data":1})", Framed::kEvent), "event: t\ndata: 1\n\n");
+}
+
+TEST(Framing, UnquotesStringDataAndMakesAbsentDataAnObject) {
+  EXPECT_EQ(framed(blog(), R"({"event":"note","data":"a\nb"})", Framed::kEvent),
+            "event: note\ndata: a\ndata: b\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":"note"})", Framed::kEvent), "event: note\ndata: {}\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":"note","data":null})", Framed::kEvent), "event: note\ndata: null\n\n");
+}
+
+TEST(Framing, EndsABlogStreamOnCompleteAndFailed) {
+  EXPECT_EQ(framed(blog(), R"({"event":"complete","data":{"result":1}})", Framed::kLast),
+            "event: complete\ndata: {\"result\":1}\nid: end\n\n");
+  framed(blog(), R"({"type":"failed","data":{}})", Framed::kLast);
+  framed(blog(), R"({"type":"completed","data":{}})", Framed::kEvent);
+}
+
+TEST(Framing, SkipsABlogEventWithoutAUsableName) {
+  for (const char* payload : {"x", "[]", "{}", R"({"event":""})", R"({"event":"a\nb"})", R"({"event":"a\r"})",
+                              R"({"event":"a\u0000"})", R"({"data":1})"}) {
+    framed(blog(), payload, Framed::kSkipped);
+  }
+}
+
+TEST(Framing, MendsBlogDataThatIsNoUtf8) {
+  EXPECT_EQ(framed(blog(), "{\"event\":\"n\",\"data\":{\"a\":\"\xff\"}}", Framed::kEvent),
+            "event: n\ndata: {\"a\":\"\xef\xbf\xbd\"}\n\n");
+}
+
+TEST(Framing, WritesAFieldThatAnEntryLacksAsNull) {
+  std::string out;
+  append_line(out, {"ts", "text"}, {.id = {5, 1}, .fields = {{"text", "a\"b\n"}, {"other", "x"}}});
+  EXPECT_EQ(out, R"({"id":"5-1","ts":null,"text":"a\"b\n"})");
+}
+
+TEST(Framing, ReadsTheIdOfAnEnd) {
+  EXPECT_EQ(parse_end_id("end"), EntryId{});
+  EXPECT_EQ(parse_end_id("end.5-1"), (EntryId{5, 1}));
+  for (const char* text : {"", "en", "end.", "end.5", "ended", "end5-1", "5-1"})
+    EXPECT_FALSE(parse_end_id(text)) << text;
+}
+
+}  // namespace
+}  // namespace tailgate

@@ -1,0 +1,171 @@
+#include "gateway/pure/hub.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace tailgate {
+namespace {
+
+struct Ear final : Listener {
+  std::string heard;
+  std::vector<Batch> batches;
+  std::function<void()> then;
+  void on_batch(const Batch& batch) override {
+    heard += *batch.bytes;
+    batches.push_back(batch);
+    if (then) then();
+  }
+};
+
+Route raw_route() {
+  Route route;
+  route.name = "raw";
+  route.framing = Framing::kRaw;
+  return route;
+}
+
+Route log_route() {
+  Route route;
+  route.name = "log";
+  route.framing = Framing::kEntry;
+  route.event = "log";
+  route.entry = {"text"};
+  return route;
+}
+
+class HubTest : public testing::Test {
+ protected:
+  int pending_ = 0;
+  int skipped_ = 0;
+  Hub hub_{{.on_pending = [this] { ++pending_; }, .on_skipped = [this](const Route&) { ++skipped_; }}};
+};
+
+TEST_F(HubTest, JoinsWhatOneTurnBringsInTheOrderItWasPublished) {
+  const Route route = raw_route();
+  Ear ear;
+  const auto subscription = hub_.subscribe("c", route, ear);
+  hub_.publish("c", "1");
+  hub_.publish("c", "2");
+  EXPECT_EQ(pending_, 1);
+  EXPECT_EQ(ear.heard, "");
+  hub_.flush();
+  EXPECT_EQ(ear.heard, "data: 1\n\ndata: 2\n\n");
+  ASSERT_EQ(ear.batches.size(), 1U);
+  EXPECT_EQ(ear.batches[0].events, 2U);
+}
+
+TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
+  const Route route = raw_route();
+  Ear first;
+  Ear second;
+  const auto a = hub_.subscribe("c", route, first);
+  const auto b = hub_.subscribe("c", route, second);
+  hub_.publish("c", "x");
+  hub_.flush();
+  EXPECT_EQ(first.batches[0].bytes.get(), second.batches[0].bytes.get());
+}
+
+TEST_F(HubTest, HandsAnEventOnlyToThoseWhoListenedWhenItWasPublished) {
+  const Route route = raw_route();
+  Ear early;
+  Ear late;
+  const auto a = hub_.subscribe("c", route, early);
+  hub_.publish("c", "before");
+  const auto b = hub_.subscribe("c", route, late);
+  hub_.publish("c", "after");
+  hub_.flush();
+  EXPECT_EQ(early.heard, "data: before\n\ndata: after\n\n");
+  EXPECT_EQ(late.heard, "data: after\n\n");
+}
+
+TEST_F(HubTest, KeepsTopicsAndRoutesApart) {
+  const Route plain = raw_route();
+  Route named = raw_route();
+  named.event = "tick";
+  Ear a;
+  Ear b;
+  Ear other;
+  const auto s1 = hub_.subscribe("c", plain, a);
+  const auto s2 = hub_.subscribe("c", named, b);
+  const auto s3 = hub_.subscribe("d", plain, other);
+  hub_.publish("c", "x");
+  hub_.flush();
+  EXPECT_EQ(a.heard, "data: x\n\n");
+  EXPECT_EQ(b.heard, "event: tick\ndata: x\n\n");
+  EXPECT_EQ(other.heard, "");
+}
+
+TEST_F(HubTest, ForgetsAListenerWhoseSubscriptionIsGone) {
+  const Route route = raw_route();
+  Ear gone;
+  Ear stays;
+  Ear third;
+  auto first = std::make_unique<Hub::Subscription>(hub_.subscribe("c", route, gone));
+  const auto second = hub_.subscribe("c", route, stays);
+  const auto last = hub_.subscribe("c", route, third);
+  first.reset();
+  hub_.publish("c", "x");
+  hub_.flush();
+  EXPECT_EQ(gone.heard, "");
+  EXPECT_EQ(stays.heard, "data: x\n\n");
+  EXPECT_EQ(third.heard, "data: x\n\n");
+}
+
+TEST_F(HubTest, DropsWhatIsPendingForATopicThatNobodyHearsAnyMore) {
+  const Route route = raw_route();
+  Ear ear;
+  {
+    const auto subscription = hub_.subscribe("c", route, ear);
+    hub_.publish("c", "x");
+  }
+  hub_.flush();
+  EXPECT_EQ(ear.heard, "");
+}
+
+TEST_F(HubTest, EndsABatchBehindTheEventThatEndsTheStream) {
+  Route route = raw_route();
+  route.ends_on_field = "status";
+  route.ends_on_values = {"ready"};
+  Ear ear;
+  const auto subscription = hub_.subscribe("c", route, ear);
+  hub_.publish("c", R"({"status":"ready"})");
+  hub_.publish("c", "too late");
+  hub_.flush();
+  EXPECT_EQ(ear.heard, "data: {\"status\":\"ready\"}\nid: end\n\n");
+  EXPECT_TRUE(ear.batches[0].last);
+  hub_.publish("c", "again");
+  hub_.flush();
+  EXPECT_FALSE(ear.batches[1].last);
+}
+
+TEST_F(HubTest, CountsWhatItSkips) {
+  Route route = raw_route();
+  route.only_objects = true;
+  Ear ear;
+  const auto subscription = hub_.subscribe("c", route, ear);
+  hub_.publish("c", "no object");
+  hub_.flush();
+  EXPECT_EQ(ear.batches.size(), 0U);
+  EXPECT_EQ(skipped_, 1);
+}
+
+TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
+  const Route route = log_route();
+  Ear ear;
+  const auto subscription = hub_.subscribe("log\nk", route, ear);
+  const std::vector<LogEntry> entries = {{.id = {1, 0}, .fields = {{"text", "a"}}},
+                                         {.id = {2, 0}, .fields = {}}};
+  hub_.publish("log\nk", entries);
+  hub_.flush();
+  EXPECT_EQ(ear.heard,
+            "id: 1-0\nevent: log\ndata: {\"id\":\"1-0\",\"text\":\"a\"}\n\n"
+            "id: 2-0\nevent: log\ndata: {\"id\":\"2-0\",\"text\":null}\n\n");
+  const Batch& batch = ear.batches[0];
+  EXPECT_EQ(batch.offset_after({0, 5}), 0U);
+  EXPECT_EQ(ear.heard.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
+  EXPECT_EQ(batch.offset_after({2, 0}), batch.bytes->size());
+}
+
+}  // namespace
+}  // namespace tailgate

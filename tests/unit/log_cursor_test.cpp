@@ -1,0 +1,169 @@
+#include "gateway/pure/log_cursor.h"
+
+#include <gtest/gtest.h>
+
+namespace tailgate {
+namespace {
+
+EntryId id(std::uint64_t ms) {
+  return {ms, 0};
+}
+
+// A log as Redis 7 describes it: entries first…last, `added` ever added.
+LogTail log(std::uint64_t first, std::uint64_t last, std::uint64_t length, std::uint64_t added) {
+  return {.exists = true,
+          .last = id(last),
+          .length = length,
+          .first_entry = id(first),
+          .last_entry = id(last),
+          .added = added};
+}
+
+LogTail emptied(std::uint64_t last, std::uint64_t added) {
+  return {.exists = true, .last = id(last), .length = 0, .first_entry = {}, .last_entry = {}, .added = added};
+}
+
+LogCursor behind(std::uint64_t requested, const LogTail& tail, std::optional<LogGap>* gap = nullptr) {
+  std::optional<LogGap> found;
+  LogCursor cursor = LogCursor::behind(id(requested), tail, found);
+  if (gap != nullptr) *gap = found;
+  return cursor;
+}
+
+TEST(LogCursor, AtTheTailGetsNothingOlder) {
+  const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_EQ(cursor.position(), id(9));
+}
+
+TEST(LogCursor, TrustsAReadThatBeginsWithTheEntryDeliveredLast) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_EQ(cursor.check(id(9)), LogCursor::Verdict::kSound);
+  cursor.advance(id(12), 3);
+  EXPECT_EQ(cursor.check(id(12)), LogCursor::Verdict::kSound);
+}
+
+TEST(LogCursor, DoubtsAReadThatLacksTheEntryDeliveredLast) {
+  const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_EQ(cursor.check(id(10)), LogCursor::Verdict::kDoubt);
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kDoubt);
+}
+
+TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  const auto gap = cursor.judge(log(15, 20, 6, 20));  // 10…14 came and went
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(9));
+  EXPECT_EQ(gap->first_available, id(15));
+  EXPECT_EQ(cursor.check(id(15)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(16)), LogCursor::Verdict::kDoubt);  // trimmed again before the next read
+}
+
+TEST(LogCursor, TellsNoGapWhenOnlyWhatWasDeliveredIsTrimmed) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.judge(log(10, 12, 3, 12)));
+  EXPECT_EQ(cursor.position(), id(9));
+}
+
+TEST(LogCursor, TellsAGapWhenTheLogIsDeleted) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  const auto gap = cursor.judge({});
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->first_available, std::nullopt);
+  EXPECT_EQ(cursor.position(), EntryId{});
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kSound);  // and only once
+}
+
+TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  const auto gap = cursor.judge(log(3, 5, 2, 2));
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->first_available, id(3));
+  EXPECT_EQ(cursor.position(), EntryId{});
+  EXPECT_EQ(cursor.check(id(3)), LogCursor::Verdict::kSound);
+}
+
+TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  const auto gap = cursor.judge(log(20, 21, 2, 2));
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->first_available, id(20));
+}
+
+TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
+  LogCursor cursor = LogCursor::at_tail({});
+  EXPECT_EQ(cursor.position(), EntryId{});
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(4)), LogCursor::Verdict::kDoubt);
+  EXPECT_FALSE(cursor.judge(log(4, 6, 3, 3)));
+}
+
+TEST(LogCursor, TellsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
+  LogCursor cursor = LogCursor::at_tail({});
+  EXPECT_TRUE(cursor.judge(log(4, 6, 3, 5)));
+}
+
+TEST(LogCursor, ResumesBehindAnEntryThatIsStillThere) {
+  std::optional<LogGap> gap;
+  const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
+  EXPECT_FALSE(gap);
+  EXPECT_EQ(cursor.check(id(5)), LogCursor::Verdict::kSound);
+}
+
+TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
+  std::optional<LogGap> gap;
+  behind(9, log(1, 9, 9, 9), &gap);
+  EXPECT_FALSE(gap);
+  behind(9, emptied(9, 9), &gap);
+  EXPECT_FALSE(gap);
+}
+
+TEST(LogCursor, TellsAGapToAClientThatResumesBehindATrimmedEntry) {
+  std::optional<LogGap> gap;
+  const LogCursor cursor = behind(3, log(5, 9, 5, 9), &gap);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(3));
+  EXPECT_EQ(gap->first_available, id(5));
+  EXPECT_EQ(cursor.check(id(5)), LogCursor::Verdict::kSound);
+}
+
+TEST(LogCursor, TellsAGapToAClientWhoseLogIsGoneOrEmptiedOrBehindIt) {
+  std::optional<LogGap> gap;
+  behind(3, {}, &gap);
+  ASSERT_TRUE(gap);
+  EXPECT_FALSE(gap->first_available);
+  behind(3, emptied(9, 9), &gap);
+  ASSERT_TRUE(gap);
+  EXPECT_FALSE(gap->first_available);
+  behind(30, log(5, 9, 5, 9), &gap);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->first_available, id(5));
+}
+
+TEST(LogCursor, ReadsFromTheBeginningWithoutAGapWhileNothingWasTrimmed) {
+  std::optional<LogGap> gap;
+  behind(0, log(1, 9, 9, 9), &gap);
+  EXPECT_FALSE(gap);
+  behind(0, {}, &gap);
+  EXPECT_FALSE(gap);
+  behind(0, log(5, 9, 5, 9), &gap);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, EntryId{});
+}
+
+TEST(LogCursor, BelievesWhatItReadWhenItsOwnEntryWasDeletedFromTheMiddle) {
+  LogCursor cursor = behind(5, log(1, 9, 8, 9));
+  EXPECT_EQ(cursor.check(id(6)), LogCursor::Verdict::kDoubt);
+  EXPECT_FALSE(cursor.judge(log(1, 9, 8, 9)));
+}
+
+TEST(LogCursor, IsConservativeWithARedisThatDoesNotCountEntries) {
+  LogTail tail = log(10, 12, 3, 0);
+  tail.added.reset();
+  LogTail before = log(1, 9, 9, 0);
+  before.added.reset();
+  LogCursor cursor = LogCursor::at_tail(before);
+  EXPECT_TRUE(cursor.judge(tail));
+}
+
+}  // namespace
+}  // namespace tailgate

@@ -1,0 +1,87 @@
+#include "gateway/pure/page.h"
+
+#include <gtest/gtest.h>
+
+namespace tailgate {
+namespace {
+
+Route route() {
+  Route pages;
+  pages.entry = {"text"};
+  pages.page_default = 100;
+  pages.page_max = 500;
+  return pages;
+}
+
+Result<PageQuery> parse(std::string_view query) {
+  return parse_page_query(*Query::parse(query), route());
+}
+
+LogEntry entry(std::uint64_t ms, std::string_view text) {
+  return {.id = {ms, 0}, .fields = {{"text", text}}};
+}
+
+TEST(Page, AsksForAHundredLinesFromTheNewestUnlessToldOtherwise) {
+  const auto page = parse("");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->limit, 100);
+  EXPECT_FALSE(page->before);
+  EXPECT_EQ(parse("limit=1")->limit, 1);
+  EXPECT_EQ(parse("limit=500&before_id=7-1")->before, (EntryId{7, 1}));
+}
+
+TEST(Page, RefusesABadLimitByName) {
+  for (const char* query : {"limit=0", "limit=501", "limit=-1", "limit=", "limit=x", "limit=1.5",
+                            "limit=1%20", "limit=99999999999999999999", "limit"}) {
+    const auto page = parse(query);
+    ASSERT_FALSE(page) << query;
+    EXPECT_TRUE(page.error().starts_with("limit:")) << page.error();
+  }
+}
+
+TEST(Page, RefusesABadBeforeIdByName) {
+  for (const char* query : {"before_id=", "before_id=5", "before_id=x", "before_id=5-", "before_id=(5-1"}) {
+    const auto page = parse(query);
+    ASSERT_FALSE(page) << query;
+    EXPECT_TRUE(page.error().starts_with("before_id:")) << page.error();
+  }
+}
+
+TEST(Page, KnowsTheIdBeforeAnId) {
+  EXPECT_EQ(id_before({5, 3}), (EntryId{5, 2}));
+  EXPECT_EQ(id_before({5, 0}), (EntryId{4, 18446744073709551615U}));
+  EXPECT_FALSE(id_before({0, 0}));
+}
+
+TEST(Page, WritesLinesInTheOrderOfTheLog) {
+  const Route pages = route();
+  Page page(pages, 2);
+  EXPECT_TRUE(page.add(entry(9, "c")));
+  EXPECT_TRUE(page.add(entry(8, "b")));
+  EXPECT_FALSE(page.add(entry(7, "a")));
+  EXPECT_EQ(
+      page.json(),
+      R"({"lines":[{"id":"8-0","text":"b"},{"id":"9-0","text":"c"}],"has_more":true,"oldest_id":"8-0"})");
+}
+
+TEST(Page, OfAnEmptyLogIsEmpty) {
+  const Route pages = route();
+  EXPECT_EQ(Page(pages, 100).json(), R"({"lines":[],"has_more":false,"oldest_id":null})");
+}
+
+TEST(Page, StopsAtItsBoundOfBytesButTakesOneLineThatIsLarger) {
+  Route pages = route();
+  pages.page_bytes = 100;
+  const std::string large(500, 'x');
+  Page one(pages, 10);
+  EXPECT_TRUE(one.add(entry(9, large)));
+  EXPECT_FALSE(one.add(entry(8, "a")));
+  EXPECT_TRUE(one.full());
+  Page two(pages, 10);
+  EXPECT_TRUE(two.add(entry(9, "a")));
+  EXPECT_FALSE(two.add(entry(8, large)));
+  EXPECT_NE(two.json().find(R"("has_more":true,"oldest_id":"9-0")"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tailgate

@@ -1,0 +1,216 @@
+#include "gateway/pure/record.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/pure/json.h"
+
+namespace tailgate {
+namespace {
+
+using As = RecordField::As;
+using Texts = std::vector<std::optional<std::string>>;
+
+RecordRule blog_rule() {
+  RecordRule rule;
+  rule.name = "job";
+  rule.key = "jobs:{id}";
+  rule.user = "user_id";
+  rule.session = "session_id";
+  rule.status = "status";
+  rule.terminal = {"succeeded", "failed"};
+  rule.fields = {{.name = "progress", .from = "progress", .as = As::kNumber, .absent = "0"},
+                 {.name = "step", .from = "current_step", .as = As::kText},
+                 {.name = "result", .from = "result", .as = As::kJson},
+                 {.name = "error", .from = "error", .as = As::kText, .absent = "\"Job failed\""}};
+  return rule;
+}
+
+// The value of one field with `text` in the hash.
+std::string hash_value(As as, const std::string& text) {
+  RecordRule rule;
+  rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
+  return *record_from_hash(rule, {"x"}, {text})->values.find("x");
+}
+
+// The value of one field with `json` as the member's value.
+std::string member_value(As as, const std::string& json) {
+  RecordRule rule;
+  rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
+  return *record_from_json(rule, "{\"x\":" + json + "}")->values.find("x");
+}
+
+TEST(RecordRule, AsksForOwnersAndStatusFirstAndForJsonLast) {
+  const RecordRule rule = blog_rule();
+  EXPECT_EQ(rule.watch_fields(), (std::vector<std::string>{"user_id", "session_id", "status", "progress",
+                                                           "current_step", "error"}));
+  EXPECT_EQ(rule.hash_fields(), (std::vector<std::string>{"user_id", "session_id", "status", "progress",
+                                                          "current_step", "error", "result"}));
+}
+
+TEST(RecordRule, AsksForNoFieldTwiceAndForNoneWithoutAName) {
+  RecordRule rule;
+  rule.status = "state";
+  rule.fields = {{.name = "a", .from = "state"}, {.name = "b", .from = "x"}, {.name = "c", .from = "x"}};
+  EXPECT_EQ(rule.hash_fields(), (std::vector<std::string>{"state", "x"}));
+}
+
+TEST(Record, IsReadFromAHash) {
+  const RecordRule rule = blog_rule();
+  const auto record =
+      record_from_hash(rule, rule.hash_fields(),
+                       {"u1", "s1", "running", "40", "Writing \"it\"", std::nullopt, R"({"a": [1]})"});
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->user, "u1");
+  EXPECT_EQ(record->session, "s1");
+  EXPECT_EQ(record->status, "running");
+  EXPECT_FALSE(record->terminal);
+  EXPECT_EQ(*record->values.find("status"), "\"running\"");
+  EXPECT_EQ(*record->values.find("progress"), "40");
+  EXPECT_EQ(*record->values.find("step"), R"("Writing \"it\"")");
+  EXPECT_EQ(*record->values.find("result"), R"({"a": [1]})");
+  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+}
+
+TEST(Record, HasTheAbsentValuesForWhatAHashLacks) {
+  const RecordRule rule = blog_rule();
+  const auto record = record_from_hash(rule, rule.hash_fields(), {"u1", {}, {}, {}, {}, {}, {}});
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->session, "");
+  EXPECT_EQ(record->status, "");
+  EXPECT_FALSE(record->terminal);
+  EXPECT_EQ(*record->values.find("status"), "null");
+  EXPECT_EQ(*record->values.find("progress"), "0");
+  EXPECT_EQ(*record->values.find("step"), "null");
+  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+}
+
+TEST(Record, IsReadFromTheWatchedFieldsAlone) {
+  const RecordRule rule = blog_rule();
+  const auto record = record_from_hash(rule, rule.watch_fields(), {"7", {}, "failed", {}, {}, {}});
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->user, "7");
+  EXPECT_TRUE(record->terminal);
+  EXPECT_EQ(*record->values.find("progress"), "0");
+}
+
+TEST(Record, IsNoneWhereTheHashHasNothingOfIt) {
+  const RecordRule rule = blog_rule();
+  EXPECT_FALSE(record_from_hash(rule, rule.watch_fields(), Texts(3)));
+  EXPECT_FALSE(record_from_hash(rule, {}, {}));
+}
+
+TEST(Record, IsTerminalOnlyAtAnExactTerminalStatus) {
+  const RecordRule rule = blog_rule();
+  EXPECT_TRUE(rule.is_terminal("succeeded"));
+  for (const char* status : {"", "Succeeded", "succeeded ", "success", "running"})
+    EXPECT_FALSE(rule.is_terminal(status));
+}
+
+TEST(Record, PassesATextThatIsANumberAsThatNumber) {
+  for (const char* text : {"0", "-1", "40", "0.50", "1e5", "12345678901234567890"})
+    EXPECT_EQ(hash_value(As::kNumber, text), text);
+  EXPECT_EQ(hash_value(As::kNumber, " 5\n"), "5");
+}
+
+TEST(Record, HasTheAbsentValueForATextThatIsNoNumber) {
+  for (const char* text : {"", " ", "NaN", "None", "null", "undefined", "Infinity", "+5", ".5", "5.", "05",
+                           "0x5", "5 6", "\"5\"", "[5]"}) {
+    EXPECT_EQ(hash_value(As::kNumber, text), "\"absent\"") << text;
+  }
+}
+
+TEST(Record, PassesATextThatIsJsonAsItIs) {
+  for (const char* text : {"{}", R"({ "a" : 1 })", "[1,2]", "\"x\"", "5", "true"})
+    EXPECT_EQ(hash_value(As::kJson, text), text);
+}
+
+TEST(Record, HasTheAbsentValueForATextThatIsNoJson) {
+  for (const char* text : {"", "{", "{'a': 1}", "None", "plain", "null"}) {
+    EXPECT_EQ(hash_value(As::kJson, text), "\"absent\"") << text;
+  }
+}
+
+TEST(Record, MakesJsonThatIsValidUtf8) {
+  EXPECT_EQ(hash_value(As::kJson, "\"\xFF\""), "\"\xEF\xBF\xBD\"");
+  EXPECT_EQ(hash_value(As::kText, "\xFF\n"), "\"\xEF\xBF\xBD\\n\"");
+  EXPECT_EQ(member_value(As::kJson, "\"\xFF\""), "\"\xEF\xBF\xBD\"");
+}
+
+TEST(Record, KeepsATextThatIsThereButEmpty) {
+  EXPECT_EQ(hash_value(As::kText, ""), "\"\"");
+}
+
+TEST(Record, IsReadFromAnApplicationsAnswer) {
+  const RecordRule rule = blog_rule();
+  const auto record = record_from_json(
+      rule,
+      R"({"jobId":"j","status":"succeeded","progress":100,"current_step":null,"result":{"post": "é"},"error":null})");
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->user, "");
+  EXPECT_EQ(record->session, "");
+  EXPECT_EQ(record->status, "succeeded");
+  EXPECT_TRUE(record->terminal);
+  EXPECT_EQ(*record->values.find("progress"), "100");
+  EXPECT_EQ(*record->values.find("step"), "null");
+  EXPECT_EQ(*record->values.find("result"), R"({"post": "é"})");
+  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+}
+
+TEST(Record, ReadsAMemberOfAnyTypeAsTheRuleSays) {
+  EXPECT_EQ(member_value(As::kText, "\"\\u0041\""), "\"A\"");
+  EXPECT_EQ(member_value(As::kText, "5.0"), "\"5.0\"");
+  EXPECT_EQ(member_value(As::kText, "true"), "\"true\"");
+  EXPECT_EQ(member_value(As::kText, "{}"), "\"absent\"");
+  EXPECT_EQ(member_value(As::kText, "null"), "\"absent\"");
+  EXPECT_EQ(member_value(As::kNumber, "1.5"), "1.5");
+  EXPECT_EQ(member_value(As::kNumber, "\"15\""), "15");
+  EXPECT_EQ(member_value(As::kNumber, "\"soon\""), "\"absent\"");
+  EXPECT_EQ(member_value(As::kNumber, "true"), "\"absent\"");
+  EXPECT_EQ(member_value(As::kNumber, "[1]"), "\"absent\"");
+  EXPECT_EQ(member_value(As::kJson, "\"text\""), "\"text\"");
+  EXPECT_EQ(member_value(As::kJson, "[ 1 ]"), "[ 1 ]");
+  EXPECT_EQ(member_value(As::kJson, "null"), "\"absent\"");
+}
+
+TEST(Record, HasNoStatusWhereTheAnswersIsNoString) {
+  const RecordRule rule = blog_rule();
+  for (const char* body : {"{}", R"({"status":null})", R"({"status":1})", R"({"status":["failed"]})"}) {
+    const auto record = record_from_json(rule, body);
+    ASSERT_TRUE(record) << body;
+    EXPECT_EQ(record->status, "") << body;
+    EXPECT_FALSE(record->terminal) << body;
+  }
+}
+
+TEST(Record, RefusesAnAnswerThatIsNoJsonObject) {
+  for (const char* body : {"", "null", "[]", "\"x\"", "<html>", "{\"status\":"}) {
+    EXPECT_FALSE(record_from_json(blog_rule(), body)) << body;
+  }
+}
+
+TEST(MaySee, TheOwningUserOrTheOwningSession) {
+  Record record;
+  record.user = "42";
+  record.session = "s";
+  EXPECT_TRUE(may_see(record, "42", ""));
+  EXPECT_TRUE(may_see(record, "", "s"));
+  EXPECT_TRUE(may_see(record, "other", "s"));
+  EXPECT_TRUE(may_see(record, "42", "other"));
+  EXPECT_FALSE(may_see(record, "other", "other"));
+  EXPECT_FALSE(may_see(record, "s", "42"));
+}
+
+TEST(MaySee, EmptyMatchesNobody) {
+  Record record;
+  EXPECT_FALSE(may_see(record, "", ""));
+  EXPECT_FALSE(may_see(record, "u", "s"));
+  record.user = "u";
+  EXPECT_FALSE(may_see(record, "", ""));
+}
+
+}  // namespace
+}  // namespace tailgate

@@ -1,0 +1,169 @@
+#include "gateway/pure/text.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+#include <string>
+
+namespace tailgate {
+namespace {
+
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+
+const std::string kMark = "\xEF\xBF\xBD";  // U+FFFD
+
+TEST(Text, PercentDecodes) {
+  EXPECT_EQ(percent_decode(""), "");
+  EXPECT_EQ(percent_decode("a%20b%2Fc%2f"), "a b/c/");
+  EXPECT_EQ(percent_decode("%00%ff"), "\0\xFF"s);
+  EXPECT_EQ(percent_decode("a+b"), "a+b");
+  EXPECT_EQ(percent_decode("a+b%2B", Plus::kSpace), "a b+");
+}
+
+TEST(Text, RefusesAMalformedPercentSign) {
+  for (const char* text : {"%", "a%", "%4", "%4g", "%g4", "%%41", "% 41", "%-1", "%+1"}) {
+    EXPECT_FALSE(percent_decode(text)) << text;
+  }
+}
+
+TEST(Query, KeepsItsOrderAndDecodes) {
+  const auto query = Query::parse("b=2&a=%31+1&k&=x&&c=a=b");
+  ASSERT_TRUE(query);
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"b", "2"}, {"a", "1 1"}, {"k", ""}, {"", "x"}, {"c", "a=b"}};
+  EXPECT_EQ(query->all(), expected);
+}
+
+TEST(Query, TheFirstValueOfANameWins) {
+  const auto query = Query::parse("token=first&token=second");
+  EXPECT_EQ(*query->find("token"), "first");
+  EXPECT_EQ(query->find("Token"), nullptr);
+}
+
+TEST(Query, MayBeEmpty) {
+  EXPECT_TRUE(Query::parse("")->all().empty());
+  EXPECT_TRUE(Query::parse("&&")->all().empty());
+}
+
+TEST(Query, IsNothingIfAnyPartIsMalformed) {
+  EXPECT_FALSE(Query::parse("a=1&token=%zz"));
+  EXPECT_FALSE(Query::parse("%=1"));
+}
+
+TEST(Cookie, IsFoundAmongOthers) {
+  EXPECT_EQ(cookie_value("a=1; accessToken=x.y.z; b=2", "accessToken"), "x.y.z");
+  EXPECT_EQ(cookie_value("a=1;b=2", "b"), "2");
+  EXPECT_EQ(cookie_value("  a = 1 ", "a"), "1");
+  EXPECT_EQ(cookie_value("a=", "a"), "");
+  EXPECT_EQ(cookie_value("a=b=c", "a"), "b=c");
+}
+
+TEST(Cookie, IsUnquotedAndPercentDecoded) {
+  EXPECT_EQ(cookie_value("t=\"a%2Eb\"", "t"), "a.b");
+  EXPECT_EQ(cookie_value("t=a+b", "t"), "a+b");
+  EXPECT_EQ(cookie_value("t=\"", "t"), "\"");
+}
+
+TEST(Cookie, WithAStrayPercentSignStaysAsItIs) {
+  EXPECT_EQ(cookie_value("t=50%", "t"), "50%");
+}
+
+TEST(Cookie, TheFirstOfANameWins) {
+  EXPECT_EQ(cookie_value("t=1; t=2", "t"), "1");
+}
+
+TEST(Cookie, IsNothingWhereThereIsNone) {
+  EXPECT_FALSE(cookie_value("", "t"));
+  EXPECT_FALSE(cookie_value("t", "t"));
+  EXPECT_FALSE(cookie_value("xt=1; tx=2; T=3", "t"));
+}
+
+TEST(Base64Url, EncodesTheVectorsOfTheRfc) {
+  EXPECT_EQ(base64url_encode(""), "");
+  EXPECT_EQ(base64url_encode("f"), "Zg");
+  EXPECT_EQ(base64url_encode("fo"), "Zm8");
+  EXPECT_EQ(base64url_encode("foo"), "Zm9v");
+  EXPECT_EQ(base64url_encode("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(base64url_encode("\xFB\xFF"), "-_8");
+}
+
+TEST(Base64Url, DecodesWhatItEncodes) {
+  std::mt19937 random(3);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same run every time
+  for (std::size_t size = 0; size < 200; ++size) {
+    std::string bytes;
+    for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(random() % 256);
+    EXPECT_EQ(base64url_decode(base64url_encode(bytes)), bytes);
+  }
+}
+
+TEST(Base64Url, RefusesEverySecondSpelling) {
+  for (const char* text :
+       {"Zg=", "Zg==", "Zm9v=", "Z", "Zm9vY", "Zh", "Zm9", "Zm9vYh", "Zm+v", "Zm/v", "Zm 9v", "Zm9v\n"}) {
+    EXPECT_FALSE(base64url_decode(text)) << text;
+  }
+}
+
+TEST(Utf8, IsKnown) {
+  for (const std::string_view text :
+       {""sv, "abc"sv, "ä"sv, "€"sv, "😀"sv, "\xED\x9F\xBF"sv, "\xF4\x8F\xBF\xBF"sv, "\0"sv}) {
+    EXPECT_TRUE(is_utf8(text)) << text;
+    EXPECT_EQ(to_utf8(text), text);
+  }
+  for (const char* text :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3", "a\xE2\x82", "\xF0\x9F\x98"}) {
+    EXPECT_FALSE(is_utf8(text));
+    EXPECT_TRUE(is_utf8(to_utf8(text)));
+  }
+}
+
+TEST(Utf8, ReplacesEachMaximalSubpartByOneMark) {
+  EXPECT_EQ(to_utf8("a\xE2\x82z"), "a" + kMark + "z");
+  EXPECT_EQ(to_utf8("\xF0\x9F\x98"), kMark);
+  EXPECT_EQ(to_utf8("\xC0\x80"), kMark + kMark);
+  EXPECT_EQ(to_utf8("\xED\xA0\x80"), kMark + kMark + kMark);
+  EXPECT_EQ(to_utf8("\xE0\x80\x80"), kMark + kMark + kMark);
+  // The example of the Unicode Standard, table 3-8.
+  EXPECT_EQ(to_utf8("\x61\xF1\x80\x80\xE1\x80\xC2\x62\x80\x63\x80\xBF\x64"),
+            "a" + kMark + kMark + kMark + "b" + kMark + "c" + kMark + kMark + "d");
+}
+
+TEST(Utf8, MendingNeverTouchesAscii) {
+  EXPECT_EQ(to_utf8("{\"a\":\"\xE2\"}"), "{\"a\":\"" + kMark + "\"}");
+}
+
+TEST(Text, SeesControlBytes) {
+  for (const std::string_view text : {"\0"sv, "a\r"sv, "\n"sv, "\x1F"sv, "\x7F"sv, "\t"sv})
+    EXPECT_TRUE(has_control(text));
+  for (const std::string_view text : {""sv, "a b~"sv, "ä"sv, "\x80"sv}) EXPECT_FALSE(has_control(text));
+}
+
+TEST(Text, WritesTimesInUtcWithMicroseconds) {
+  using namespace std::chrono;
+  EXPECT_EQ(iso_time(system_clock::time_point{}), "1970-01-01T00:00:00.000000+00:00");
+  EXPECT_EQ(iso_time(sys_days(2026y / November / 21) + 10h + 10min + 10s + 123456us),
+            "2026-11-21T10:10:10.123456+00:00");
+  EXPECT_EQ(iso_time(sys_days(2024y / February / 29) + 24h - 1us), "2024-02-29T23:59:59.999999+00:00");
+}
+
+TEST(Text, LowersOnlyAscii) {
+  EXPECT_EQ(ascii_lower("X-Session-ID Ä"), "x-session-id Ä");
+}
+
+TEST(Text, Trims) {
+  EXPECT_EQ(trim(" \t\r\na b\n "), "a b");
+  EXPECT_EQ(trim(" "), "");
+  EXPECT_EQ(trim(""), "");
+}
+
+TEST(Text, SplitsAtEverySeparator) {
+  using Parts = std::vector<std::string_view>;
+  EXPECT_EQ(split("a,b,,c", ','), (Parts{"a", "b", "", "c"}));
+  EXPECT_EQ(split("", ','), Parts{""});
+  EXPECT_EQ(split(",", ','), (Parts{"", ""}));
+}
+
+}  // namespace
+}  // namespace tailgate
