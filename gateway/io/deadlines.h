@@ -1,0 +1,31 @@
+// Deadlines: the wheel of everything that has one, turned by a timer while it holds anything.
+//
+// Rank 2 (C, wrapped).
+#pragma once
+
+#include "gateway/io/loop.h"
+#include "gateway/pure/wheel.h"
+
+namespace tailgate {
+
+class Deadlines {
+ public:
+  explicit Deadlines(const Loop& loop)
+      : wheel_(Loop::now()), tick_(loop, [this] {
+          wheel_.expire(Loop::now());
+          if (!wheel_.empty()) tick_.after(Wheel::kSlot);
+        }) {}
+
+  // Replaces the entry's deadline.
+  void set(Wheel::Entry& entry, TimePoint due) {
+    wheel_.set(entry, due);
+    if (!tick_.pending()) tick_.after(Wheel::kSlot);
+  }
+  static void clear(Wheel::Entry& entry) { Wheel::clear(entry); }
+
+ private:
+  Wheel wheel_;
+  Timer tick_;
+};
+
+}  // namespace tailgate

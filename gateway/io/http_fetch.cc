@@ -1,0 +1,155 @@
+#include "gateway/io/http_fetch.h"
+
+#include <arpa/inet.h>
+#include <event2/util.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <utility>
+
+namespace tailgate {
+
+namespace {
+
+struct Address {
+  sockaddr_storage storage{};
+  int size = 0;  // 0: none
+};
+
+Address unix_address(const std::string& path) {
+  Address address;
+  auto* to = reinterpret_cast<sockaddr_un*>(&address.storage);
+  if (path.size() >= sizeof to->sun_path) return address;
+  to->sun_family = AF_UNIX;
+  std::memcpy(to->sun_path, path.data(), path.size());
+  address.size = sizeof *to;
+  return address;
+}
+
+// `host` is numeric.
+Address ip_address(const std::string& host, std::uint16_t port) {
+  Address address;
+  auto* four = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* six = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (inet_pton(AF_INET, host.c_str(), &four->sin_addr) == 1) {
+    four->sin_family = AF_INET;
+    four->sin_port = htons(port);
+    address.size = sizeof *four;
+  } else if (inet_pton(AF_INET6, host.c_str(), &six->sin6_addr) == 1) {
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(port);
+    address.size = sizeof *six;
+  }
+  return address;
+}
+
+std::string last_socket_error() {
+  return evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
+}
+
+}  // namespace
+
+HttpFetch::HttpFetch(const Loop& loop, Resolver& resolver, HttpQuestion question, Done done)
+    : loop_(loop),
+      resolver_(resolver),
+      question_(std::move(question)),
+      done_(std::move(done)),
+      reader_(question_.max_body_bytes),
+      timer_(event_new(loop.base(), -1, 0, timer_cb, this)) {
+  event_active(timer_.get(), EV_TIMEOUT, 0);
+}
+
+HttpFetch::~HttpFetch() = default;
+
+void HttpFetch::timer_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
+  auto* fetch = static_cast<HttpFetch*>(self);
+  if (!fetch->started_) {
+    fetch->start();
+  } else {
+    fetch->deliver(Error{"no answer within " + std::to_string(fetch->question_.within.count()) + " ms"});
+  }
+}
+
+void HttpFetch::start() {
+  started_ = true;
+  const auto ms = question_.within.count();
+  const timeval patience{ms / 1000, ms % 1000 * 1000};
+  event_add(timer_.get(), &patience);
+  if (!question_.to.unix_path.empty()) {
+    connect_to(question_.to);
+    return;
+  }
+  query_ = resolver_.lookup(question_.to.host, [this](Result<std::string> address) {
+    if (address) {
+      connect_to({.unix_path = {}, .host = *address, .port = question_.to.port});
+    } else {
+      deliver(Error{"cannot resolve " + question_.to.host + ": " + address.error()});
+    }
+  });
+}
+
+void HttpFetch::connect_to(const Endpoint& endpoint) {
+  auto request = http_get(question_.path, question_.authority, question_.headers);
+  if (!request) {
+    deliver(Error{request.error()});
+    return;
+  }
+  Address address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
+                                               : unix_address(endpoint.unix_path);
+  if (address.size == 0) {
+    deliver(Error{"the address of the socket is none, or too long"});
+    return;
+  }
+  // Deferred, so that a connection that fails at once is told from the loop, and only there.
+  buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
+  bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
+  bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
+  bufferevent_write(buffer_.get(), request->data(), request->size());
+  if (bufferevent_socket_connect(buffer_.get(), reinterpret_cast<sockaddr*>(&address.storage),
+                                 address.size) != 0) {
+    deliver(Error{last_socket_error()});
+  }
+}
+
+void HttpFetch::readable_cb(bufferevent* /*buffer*/, void* self) noexcept {
+  static_cast<HttpFetch*>(self)->read();
+}
+
+void HttpFetch::event_cb(bufferevent* /*buffer*/, short what, void* self) noexcept {
+  auto* fetch = static_cast<HttpFetch*>(self);
+  if ((what & BEV_EVENT_EOF) != 0) {
+    if (fetch->reader_.end() == HttpAnswerReader::State::kDone) {
+      fetch->deliver(fetch->reader_.take());
+    } else {
+      fetch->deliver(Error{fetch->reader_.error()});
+    }
+  } else if ((what & BEV_EVENT_ERROR) != 0) {
+    fetch->deliver(Error{last_socket_error()});
+  }
+}
+
+void HttpFetch::read() {
+  evbuffer* input = bufferevent_get_input(buffer_.get());
+  const std::size_t size = evbuffer_get_length(input);
+  const auto* bytes = reinterpret_cast<const char*>(evbuffer_pullup(input, -1));
+  const auto state = reader_.feed({bytes, bytes == nullptr ? 0 : size});
+  evbuffer_drain(input, size);
+  if (state == HttpAnswerReader::State::kDone) {
+    deliver(reader_.take());
+  } else if (state == HttpAnswerReader::State::kBroken) {
+    deliver(Error{reader_.error()});
+  }
+}
+
+// The last thing that happens here: `this` may be gone after it.
+void HttpFetch::deliver(Result<HttpAnswer> result) {
+  buffer_.reset();
+  query_.reset();
+  event_del(timer_.get());
+  const Done done = std::move(done_);
+  done(std::move(result));
+}
+
+}  // namespace tailgate

@@ -1,0 +1,80 @@
+// Loop: the one event loop, its timers, its signals, and the end of each turn.
+//
+// Rank 2 (C, wrapped).  Knows libevent; knows nothing of HTTP or Redis.  One thread.  Everything below
+// must die before the Loop it was made with.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "gateway/io/handles.h"
+
+namespace tailgate {
+
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+
+class Loop {
+ public:
+  Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop(), or until nothing is left that could happen.
+  void run();
+  void stop();
+
+  // What the callers' timers compare against; read once where several things must agree.
+  static TimePoint now() { return Clock::now(); }
+  event_base* base() const { return base_.get(); }
+
+ private:
+  EventBaseHandle base_;
+};
+
+// Calls once, `delay` after the last after().  May be re-armed from within its own call.
+class Timer {
+ public:
+  Timer(const Loop& loop, std::function<void()> call);
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  void after(std::chrono::microseconds delay);
+  void cancel();
+  bool pending() const;
+
+ private:
+  std::function<void()> call_;
+  EventHandle event_;
+};
+
+// Calls once after the callbacks that are already due in this turn of the loop, where nobody iterates
+// over anything: the place for what must not happen inside somebody's callback.
+class TurnEnd {
+ public:
+  TurnEnd(const Loop& loop, std::function<void()> call);
+  TurnEnd(const TurnEnd&) = delete;
+  TurnEnd& operator=(const TurnEnd&) = delete;
+
+  // Asking again before the call changes nothing.
+  void ask();
+
+ private:
+  std::function<void()> call_;
+  EventHandle event_;
+  bool asked_ = false;
+};
+
+// Calls at each arrival of a signal, in the loop.
+class SignalWatch {
+ public:
+  SignalWatch(const Loop& loop, int number, std::function<void()> call);
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+ private:
+  std::function<void()> call_;
+  EventHandle event_;
+};
+
+}  // namespace tailgate

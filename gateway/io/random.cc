@@ -1,0 +1,39 @@
+#include "gateway/io/random.h"
+
+#include <event2/util.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace tailgate {
+
+double random_unit() {
+  std::uint32_t bits = 0;
+  evutil_secure_rng_get_bytes(&bits, sizeof bits);
+  return bits / 4294967296.0;
+}
+
+std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double share) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(whole * (1.0 - random_unit() * share));
+}
+
+std::string random_hex(int bytes) {
+  std::vector<unsigned char> raw(static_cast<std::size_t>(bytes));
+  evutil_secure_rng_get_bytes(raw.data(), raw.size());
+  std::string out;
+  for (const unsigned char byte : raw) {
+    out += "0123456789abcdef"[byte >> 4];
+    out += "0123456789abcdef"[byte & 15];
+  }
+  return out;
+}
+
+std::string random_uuid() {
+  std::string hex = random_hex(16);
+  hex[12] = '4';
+  hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) & 3];
+  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) + '-' +
+         hex.substr(20);
+}
+
+}  // namespace tailgate

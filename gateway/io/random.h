@@ -1,0 +1,19 @@
+// Random numbers: for jitter and for names, never for keys.
+//
+// Rank 2 (C, wrapped).  From libevent's arc4random, which seeds itself from the kernel.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace tailgate {
+
+double random_unit();  // in [0, 1)
+
+// `whole`, shortened by a random part of up to `share` of it.
+std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double share);
+
+std::string random_hex(int bytes);
+std::string random_uuid();  // version 4, RFC 4122
+
+}  // namespace tailgate

@@ -1,0 +1,286 @@
+#include "gateway/io/redis_link.h"
+
+#include <hiredis/adapters/libevent.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/log.h"
+#include "gateway/io/random.h"
+
+namespace tailgate {
+
+// Belongs to hiredis, as a command's private data, until its reply has come or the link is lost.
+struct RedisCall::Pending {
+  ReplyCall call;
+  RedisCall* handle = nullptr;
+};
+
+RedisCall::RedisCall(Pending* pending) : pending_(pending) {
+  if (pending_ != nullptr) pending_->handle = this;
+}
+
+RedisCall::RedisCall(RedisCall&& other) noexcept : pending_(std::exchange(other.pending_, nullptr)) {
+  if (pending_ != nullptr) pending_->handle = this;
+}
+
+RedisCall& RedisCall::operator=(RedisCall&& other) noexcept {
+  if (this == &other) return *this;
+  cancel();
+  pending_ = std::exchange(other.pending_, nullptr);
+  if (pending_ != nullptr) pending_->handle = this;
+  return *this;
+}
+
+RedisCall::~RedisCall() {
+  cancel();
+}
+
+void RedisCall::cancel() {
+  if (pending_ == nullptr) return;
+  pending_->handle = nullptr;
+  pending_->call = nullptr;
+}
+
+RedisLink::RedisLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, std::string name,
+                     Events events)
+    : loop_(loop),
+      resolver_(resolver),
+      rule_(rule),
+      name_(std::move(name)),
+      events_(std::move(events)),
+      timer_(loop,
+             [this] {
+               if (state_ == State::kWaiting) {
+                 connect();
+               } else if (state_ != State::kUp) {
+                 doom("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms");
+               }
+             }),
+      liveness_(loop, [this] { tick(); }),
+      funeral_(loop, [this] { bury(); }) {
+  timer_.after(std::chrono::milliseconds(0));
+}
+
+RedisLink::~RedisLink() {
+  events_ = {};
+  if (context_ == nullptr) return;
+  context_->data = nullptr;
+  redisAsyncFree(context_);
+}
+
+void RedisLink::connect() {
+  timer_.after(rule_.connect_timeout);
+  if (!rule_.endpoint.unix_path.empty()) {
+    connect_to(rule_.endpoint.unix_path);
+    return;
+  }
+  // Asked again at every attempt: a failover may have moved the name.
+  state_ = State::kResolving;
+  query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<std::string> address) {
+    query_.reset();
+    if (state_ != State::kResolving) return;
+    if (!address) {
+      lost("cannot resolve " + rule_.endpoint.host + ": " + address.error());
+    } else {
+      connect_to(*address);
+    }
+  });
+}
+
+void RedisLink::connect_to(const std::string& address) {
+  state_ = State::kConnecting;
+  redisAsyncContext* context = rule_.endpoint.unix_path.empty()
+                                   ? redisAsyncConnect(address.c_str(), rule_.endpoint.port)
+                                   : redisAsyncConnectUnix(address.c_str());
+  if (context == nullptr || context->err != 0) {
+    const std::string why = context == nullptr ? "out of memory" : context->errstr;
+    if (context != nullptr) redisAsyncFree(context);
+    lost(why);
+    return;
+  }
+  context_ = context;
+  context->data = this;
+  redisLibeventAttach(context, loop_.base());
+  redisAsyncSetConnectCallback(context, connected_cb);
+  redisAsyncSetDisconnectCallback(context, disconnected_cb);
+}
+
+void RedisLink::connected_cb(const redisAsyncContext* context, int status) noexcept {
+  auto* link = static_cast<RedisLink*>(context->data);
+  if (link == nullptr || link->state_ != State::kConnecting) return;
+  if (status == REDIS_OK) {
+    link->greet();
+  } else {
+    // hiredis frees the context when we return.
+    link->context_ = nullptr;
+    link->lost(context->errstr);
+  }
+}
+
+void RedisLink::disconnected_cb(const redisAsyncContext* context, int /*status*/) noexcept {
+  auto* link = static_cast<RedisLink*>(context->data);
+  if (link == nullptr) return;
+  link->context_ = nullptr;
+  if (link->state_ == State::kDoomed) {
+    link->lost(link->why_doomed_);
+  } else {
+    link->lost(context->err != 0 ? context->errstr : "connection closed");
+  }
+}
+
+void RedisLink::greet() {
+  state_ = State::kGreeting;
+  greeting_.clear();
+  const auto expect_ok = [this](const char* what) {
+    return [this, what](const redisReply* reply) {
+      if (reply != nullptr && reply->type == REDIS_REPLY_ERROR) doom(std::string(what) + ": " + reply->str);
+    };
+  };
+  if (!rule_.user.empty()) {
+    greeting_.push_back(command({"AUTH", rule_.user, rule_.password}, expect_ok("AUTH")));
+  } else if (!rule_.password.empty()) {
+    greeting_.push_back(command({"AUTH", rule_.password}, expect_ok("AUTH")));
+  }
+  if (rule_.database != 0) {
+    greeting_.push_back(command({"SELECT", std::to_string(rule_.database)}, expect_ok("SELECT")));
+  }
+  // A name in CLIENT LIST helps whoever looks there; a server that forbids it loses nothing.
+  greeting_.push_back(command({"CLIENT", "SETNAME", "tailgate-" + name_}, [](const redisReply*) {}));
+  // A server that is loading, or a replica that has lost its master, says so here.
+  greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
+    if (reply == nullptr || state_ != State::kGreeting) return;
+    if (reply->type == REDIS_REPLY_ERROR) {
+      doom(std::string("PING: ") + reply->str);
+    } else {
+      greeted();
+    }
+  }));
+}
+
+void RedisLink::greeted() {
+  state_ = State::kUp;
+  timer_.cancel();
+  backoff_.on_success();
+  unanswered_probes_ = 0;
+  liveness_.after(rule_.probe_every);
+  log_info("redis.up", {{"link", name_}});
+  told_ = false;
+  if (events_.on_up) events_.on_up();
+}
+
+// The one place where a link, or an attempt at one, ends.
+void RedisLink::lost(const std::string& why) {
+  const bool was_up = liveness_.pending() || state_ == State::kUp;
+  state_ = State::kWaiting;
+  query_.reset();
+  liveness_.cancel();
+  const auto wait = backoff_.on_failure(random_unit());
+  timer_.after(wait);
+  // An outage is one line, and one more whenever its reason changes.
+  if (was_up || !told_ || why != why_lost_) {
+    log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
+    told_ = true;
+  }
+  why_lost_ = why;
+  if (was_up) {
+    ++times_lost_;
+    if (events_.on_down) events_.on_down();
+  }
+}
+
+void RedisLink::doom(std::string why) {
+  if (state_ == State::kDoomed || state_ == State::kWaiting) return;
+  state_ = State::kDoomed;
+  why_doomed_ = std::move(why);
+  funeral_.ask();
+}
+
+// Outside every hiredis callback: freeing a context inside onConnect is a use after free (0.14.1).
+void RedisLink::bury() {
+  if (state_ != State::kDoomed) return;
+  query_.reset();
+  if (context_ == nullptr) {
+    lost(why_doomed_);
+    return;
+  }
+  redisAsyncContext* context = context_;
+  // Before it is connected hiredis calls nothing back when the context is freed.
+  const bool will_tell = (context->c.flags & REDIS_CONNECTED) != 0;
+  redisAsyncFree(context);
+  if (!will_tell) {
+    context_ = nullptr;
+    lost(why_doomed_);
+  }
+}
+
+void RedisLink::tick() {
+  if (state_ != State::kUp) return;
+  if (unanswered_probes_ >= 2) {
+    doom("no answer for " + std::to_string(unanswered_probes_ * rule_.probe_every.count()) + " ms");
+    return;
+  }
+  ++unanswered_probes_;
+  if (probe_) {
+    probe_();
+  } else if (!ping_.under_way()) {
+    ping_ = command({"PING"}, [](const redisReply*) {});
+  }
+  liveness_.after(rule_.probe_every);
+}
+
+RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {
+  assert(context_ != nullptr && (state_ == State::kUp || state_ == State::kGreeting));
+  std::vector<const char*> texts;
+  std::vector<std::size_t> lengths;
+  texts.reserve(arguments.size());
+  lengths.reserve(arguments.size());
+  for (const std::string_view argument : arguments) {
+    texts.push_back(argument.data());
+    lengths.push_back(argument.size());
+  }
+  auto* pending = new RedisCall::Pending{std::move(call), nullptr};
+  RedisCall handle(pending);
+  if (redisAsyncCommandArgv(context_, reply_cb, pending, static_cast<int>(texts.size()), texts.data(),
+                            lengths.data()) != REDIS_OK) {
+    std::abort();  // hiredis refuses only on a context that is going down, and then we are not up
+  }
+  return handle;
+}
+
+void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept {
+  auto* pending = static_cast<RedisCall::Pending*>(privdata);
+  auto* link = static_cast<RedisLink*>(context->data);
+  const auto* answer = static_cast<const redisReply*>(reply);
+  if (link != nullptr && answer == nullptr) link->note_losing();
+  if (link != nullptr && answer != nullptr) {
+    link->note_life();
+    if (link->state_ == State::kUp && is_unavailable(*answer)) {
+      link->doom(answer->str);
+      answer = nullptr;
+    }
+  }
+  if (pending->handle != nullptr) pending->handle->pending_ = nullptr;
+  const ReplyCall call = std::move(pending->call);
+  delete pending;
+  if (call && link != nullptr) call(answer);
+}
+
+bool is_unavailable(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ERROR) return false;
+  const std::string_view text(reply.str, static_cast<std::size_t>(reply.len));
+  constexpr std::array<std::string_view, 8> kWords = {"LOADING",  "MASTERDOWN", "NOAUTH",      "READONLY",
+                                                      "TRYAGAIN", "BUSY",       "CLUSTERDOWN", "MISCONF"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view word) { return text.starts_with(word); });
+}
+
+bool is_wrong_type(const redisReply& reply) {
+  return reply.type == REDIS_REPLY_ERROR && std::string_view(reply.str).starts_with("WRONGTYPE");
+}
+
+}  // namespace tailgate

@@ -1,0 +1,312 @@
+#include "gateway/io/reply.h"
+
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdio>
+#include <cstring>
+
+namespace tailgate {
+
+namespace {
+
+std::string_view method_name(evhttp_cmd_type type) {
+  switch (type) {
+    case EVHTTP_REQ_GET:
+      return "GET";
+    case EVHTTP_REQ_HEAD:
+      return "HEAD";
+    case EVHTTP_REQ_POST:
+      return "POST";
+    case EVHTTP_REQ_PUT:
+      return "PUT";
+    case EVHTTP_REQ_DELETE:
+      return "DELETE";
+    case EVHTTP_REQ_OPTIONS:
+      return "OPTIONS";
+    case EVHTTP_REQ_TRACE:
+      return "TRACE";
+    case EVHTTP_REQ_CONNECT:
+      return "CONNECT";
+    case EVHTTP_REQ_PATCH:
+      return "PATCH";
+  }
+  return "";
+}
+
+const char* reason_phrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 422:
+      return "Unprocessable Entity";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Unknown";
+  }
+}
+
+void add_headers(evhttp_request* request, const HttpHeaders& headers) {
+  evkeyvalq* out = evhttp_request_get_output_headers(request);
+  // evhttp refuses a name or value with CR or LF; such a header is better missing than split.
+  for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
+}
+
+void release_bytes_cb(const void* /*data*/, size_t /*length*/, void* bytes) noexcept {
+  delete static_cast<SharedBytes*>(bytes);
+}
+
+}  // namespace
+
+Reply::Reply(evhttp_request* request)
+    : request_(request), connection_(evhttp_request_get_connection(request)) {
+}
+
+Reply::~Reply() {
+  if (request_ == nullptr) return;
+  if (connection_ == nullptr) {
+    evhttp_request_free(request_);  // the client left first: the request is ours (evhttp, http.c)
+    return;
+  }
+  cut();
+}
+
+std::string_view Reply::method() const {
+  return method_name(evhttp_request_get_command(request_));
+}
+
+std::string_view Reply::target() const {
+  const char* uri = evhttp_request_get_uri(request_);
+  return uri == nullptr ? std::string_view() : std::string_view(uri);
+}
+
+std::optional<std::string_view> Reply::header(const char* name) const {
+  const char* value = evhttp_find_header(evhttp_request_get_input_headers(request_), name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+HttpHeaders Reply::request_headers(std::initializer_list<const char*> names) const {
+  HttpHeaders found;
+  for (const char* name : names) {
+    if (const auto value = header(name)) found.emplace_back(name, *value);
+  }
+  return found;
+}
+
+bufferevent* Reply::buffer() const {
+  return evhttp_connection_get_bufferevent(connection_);
+}
+
+// Puts our callbacks in front of evhttp's.  evhttp would end the process on a pipelined byte that its
+// own read callback sees in this state (libevent 2.1.12, evhttp_read_cb).
+void Reply::hook() {
+  bufferevent_data_cb inner_read = nullptr;
+  bufferevent_data_cb inner_write = nullptr;
+  bufferevent_event_cb inner_event = nullptr;
+  void* arg = nullptr;
+  bufferevent_getcb(buffer(), &inner_read, &inner_write, &inner_event, &arg);
+  if (inner_event != event_cb) {
+    inner_write_cb_ = inner_write;
+    inner_event_cb_ = inner_event;
+    inner_arg_ = arg;
+  }
+  bufferevent_setcb(buffer(), read_cb, begun_ ? drained_cb : nullptr, event_cb, this);
+}
+
+void Reply::watch(std::function<void(Gone)> on_gone) {
+  on_gone_ = std::move(on_gone);
+  if (connection_ == nullptr) return;
+  evhttp_connection_set_closecb(connection_, gone_cb, this);
+  hook();
+  bufferevent_enable(buffer(), EV_READ);
+}
+
+void Reply::left_cb(evhttp_connection* /*connection*/, void* /*nothing*/) noexcept {
+  --still_leaving_;
+}
+
+void Reply::gone_cb(evhttp_connection* /*connection*/, void* self) noexcept {
+  auto* reply = static_cast<Reply*>(self);
+  reply->gone_ = true;
+  reply->connection_ = nullptr;
+  // evhttp lets go of a request that was still being answered; it is ours to free now.  (When the whole
+  // server is freed it does not, and then frees the request itself.)
+  if (reply->request_ != nullptr && evhttp_request_get_connection(reply->request_) != nullptr) {
+    reply->request_ = nullptr;
+  }
+  if (reply->on_gone_) reply->on_gone_(reply->stalled_ ? Gone::kStalled : Gone::kClientLeft);
+}
+
+void Reply::read_cb(bufferevent* buffer, void* self) noexcept {
+  // On a stream nothing a client could still say matters.  Before it, a pipelined request stays where
+  // it is until this one is answered, at the price of not seeing that client leave meanwhile.
+  if (static_cast<Reply*>(self)->begun_) {
+    evbuffer* input = bufferevent_get_input(buffer);
+    evbuffer_drain(input, evbuffer_get_length(input));
+  } else {
+    bufferevent_disable(buffer, EV_READ);
+  }
+}
+
+void Reply::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
+  auto* reply = static_cast<Reply*>(self);
+  if (reply->on_drained_) reply->on_drained_();
+}
+
+void Reply::event_cb(bufferevent* buffer, short what, void* self) noexcept {
+  auto* reply = static_cast<Reply*>(self);
+  reply->stalled_ = (what & BEV_EVENT_TIMEOUT) != 0;
+  reply->inner_event_cb_(buffer, what, reply->inner_arg_);
+}
+
+// Hands the request back to evhttp, which from now on is alone with it.
+void Reply::let_go() {
+  evhttp_connection_set_closecb(connection_, nullptr, nullptr);
+  if (inner_event_cb_ != nullptr) {
+    bufferevent_setcb(buffer(), nullptr, inner_write_cb_, inner_event_cb_, inner_arg_);
+    inner_event_cb_ = nullptr;
+  }
+  on_gone_ = nullptr;
+  on_drained_ = nullptr;
+  request_ = nullptr;
+  connection_ = nullptr;
+}
+
+void Reply::answer(int status, const HttpHeaders& headers, std::string_view body) {
+  BufferHandle buffer(evbuffer_new());
+  evbuffer_add(buffer.get(), body.data(), body.size());
+  answer(status, headers, std::move(buffer));
+}
+
+void Reply::answer(int status, const HttpHeaders& headers, BufferHandle body) {
+  assert(!begun_);
+  if (connection_ == nullptr) return;
+  evhttp_request* request = request_;
+  add_headers(request, headers);
+  if (status != 204) {
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length",
+                      std::to_string(evbuffer_get_length(body.get())).c_str());
+  }
+  const bool bodiless = status == 204 || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+  let_go();
+  evhttp_send_reply(request, status, reason_phrase(status), bodiless ? nullptr : body.get());
+}
+
+void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout,
+                  std::function<void()> on_drained) {
+  assert(!begun_);
+  if (connection_ == nullptr) return;
+  // HTTP/1.0 with keep-alive would get a Content-Length of 0 (libevent 2.1.12, evhttp_make_header_response).
+  evkeyvalq* in = evhttp_request_get_input_headers(request_);
+  evkeyvalq* out = evhttp_request_get_output_headers(request_);
+  evhttp_remove_header(in, "Connection");
+  add_headers(request_, headers);
+  evhttp_add_header(out, "Connection", "close");
+  evhttp_send_reply_start(request_, 200, reason_phrase(200));
+  chunked_ = request_->chunked != 0;
+  begun_ = true;
+  on_drained_ = std::move(on_drained);
+  evhttp_clear_headers(in);
+  evhttp_clear_headers(out);
+
+  // Only writing may time out: a silent client is what a stream has.
+  const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
+  bufferevent_set_timeouts(buffer(), nullptr, &interval);
+  hook();
+}
+
+void Reply::write(const SharedBytes& bytes, std::size_t offset) {
+  assert(begun_ && offset <= bytes->size());
+  const std::size_t length = bytes->size() - offset;
+  if (connection_ == nullptr || length == 0) return;
+
+  std::array<char, 20> head{};
+  std::size_t head_length = 0;
+  if (chunked_)
+    head_length = static_cast<std::size_t>(std::snprintf(head.data(), head.size(), "%zx\r\n", length));
+  const std::string_view tail = chunked_ ? "\r\n" : "";
+
+  // Straight to the kernel while nothing is ahead of us in the output buffer.
+  std::size_t sent = 0;
+  evbuffer* output = bufferevent_get_output(buffer());
+  if (evbuffer_get_length(output) == 0) {
+    std::array<iovec, 3> parts{{{head.data(), head_length},
+                                {const_cast<char*>(bytes->data()) + offset, length},
+                                {const_cast<char*>(tail.data()), tail.size()}}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t taken = sendmsg(bufferevent_getfd(buffer()), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    // An error other than a full buffer is the read side's to report.
+    if (taken > 0) sent = static_cast<std::size_t>(taken);
+    if (sent == head_length + length + tail.size()) return;
+  }
+
+  if (sent < head_length) evbuffer_add(output, head.data() + sent, head_length - sent);
+  const std::size_t of_bytes = sent > head_length ? std::min(sent - head_length, length) : 0;
+  if (of_bytes < length) {
+    // Below a kilobyte a copy costs less than the two allocations of a reference.
+    constexpr std::size_t kWorthSharing = 1024;
+    const char* rest = bytes->data() + offset + of_bytes;
+    const std::size_t rest_length = length - of_bytes;
+    if (rest_length < kWorthSharing) {
+      evbuffer_add(output, rest, rest_length);
+    } else {
+      auto* keep = new SharedBytes(bytes);
+      if (evbuffer_add_reference(output, rest, rest_length, release_bytes_cb, keep) != 0) delete keep;
+    }
+  }
+  const std::size_t of_tail = sent > head_length + length ? sent - head_length - length : 0;
+  evbuffer_add(output, tail.data() + of_tail, tail.size() - of_tail);
+}
+
+std::size_t Reply::backlog() const {
+  return connection_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(buffer()));
+}
+
+void Reply::end() {
+  assert(begun_);
+  if (connection_ == nullptr) return;
+  evhttp_request* request = request_;
+  evhttp_connection* connection = connection_;
+  let_go();
+  ++still_leaving_;
+  evhttp_connection_set_closecb(connection, left_cb, nullptr);
+  // begin() cleared the headers; this one makes evhttp close the connection behind the last byte.
+  evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+  evhttp_send_reply_end(request);
+}
+
+void Reply::cut() {
+  if (connection_ == nullptr) return;
+  evhttp_connection* connection = connection_;
+  let_go();
+  evhttp_connection_free(connection);  // frees the request with it
+}
+
+}  // namespace tailgate

@@ -1,0 +1,101 @@
+// Reply: one HTTP request and what we say to it; owns the evhttp_request.
+//
+// Rank 2 (C, wrapped).  Knows evhttp and bytes; knows no route and no event.  Two ways to use one:
+//   answer()                          a whole response, once, and then the Reply may die;
+//   begin(), write()…, end() | cut()  a stream that stays open.
+// A Reply that dies without either answers nothing and closes the connection.
+// `on_gone` is called at most once, from the loop, when the client has left (or has accepted no byte for
+// the send timeout); inside it the Reply may not be destroyed, after it nothing can be written any more.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gateway/io/handles.h"
+#include "gateway/pure/http_answer.h"
+#include "gateway/pure/shared_bytes.h"
+
+struct evhttp_request;
+struct evhttp_connection;
+
+namespace tailgate {
+
+class Reply {
+ public:
+  enum class Gone { kClientLeft, kStalled };
+
+  // Takes over `request`, from inside evhttp's request callback.
+  explicit Reply(evhttp_request* request);
+  ~Reply();
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+
+  // The request.  The views live until begin() or answer().
+  std::string_view method() const;
+  std::string_view target() const;  // path and query as sent
+  std::optional<std::string_view> header(const char* name) const;
+  HttpHeaders request_headers(std::initializer_list<const char*> names) const;  // those that are there
+
+  // From here on a client that leaves is noticed, also while its request is still being looked up.
+  void watch(std::function<void(Gone)> on_gone);
+
+  // The whole response.  `body` is not sent to a HEAD, its length is.
+  void answer(int status, const HttpHeaders& headers, std::string_view body);
+  // The same with a body that is moved, not copied.
+  void answer(int status, const HttpHeaders& headers, BufferHandle body);
+
+  // Starts a stream: status 200.  A client that then accepts no byte for `send_timeout` is gone.
+  // `on_drained` is called each time that everything written has left for the kernel after some had
+  // to wait.
+  void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout,
+             std::function<void()> on_drained);
+  // Sends bytes[offset…]: at once as far as the kernel takes them, the rest as it drains.
+  // Precondition: begun, not ended.  Does nothing once the client is gone.
+  void write(const SharedBytes& bytes, std::size_t offset = 0);
+  // How much waits in our own memory.
+  std::size_t backlog() const;
+  bool begun() const { return begun_; }
+  bool gone() const { return gone_; }
+
+  // Ends a stream cleanly: what is written still leaves, then the connection closes.
+  void end();
+  // Closes at once, without the clean end.
+  void cut();
+  // How many ended streams have bytes that have not left yet.
+  static int still_leaving() { return still_leaving_; }
+
+ private:
+  static void left_cb(evhttp_connection* connection, void* nothing) noexcept;
+  static void gone_cb(evhttp_connection* connection, void* self) noexcept;
+  static void read_cb(bufferevent* buffer, void* self) noexcept;
+  static void drained_cb(bufferevent* buffer, void* self) noexcept;
+  static void event_cb(bufferevent* buffer, short what, void* self) noexcept;
+
+  bufferevent* buffer() const;
+  void hook();
+  void let_go();
+
+  evhttp_request* request_;                  // null once evhttp has it back
+  evhttp_connection* connection_ = nullptr;  // null once the client is gone
+  std::function<void(Gone)> on_gone_;
+  std::function<void()> on_drained_;
+  // evhttp's own callbacks, called from ours.
+  bufferevent_data_cb inner_write_cb_ = nullptr;
+  bufferevent_event_cb inner_event_cb_ = nullptr;
+  void* inner_arg_ = nullptr;
+  bool begun_ = false;
+  bool chunked_ = false;
+  bool gone_ = false;
+  bool stalled_ = false;
+
+  static inline int still_leaving_ = 0;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,61 @@
+// SubscriberLink: the one connection that is in Pub/Sub mode.
+//
+// Rank 2 (C, wrapped).  Knows SUBSCRIBE, UNSUBSCRIBE and what their answers prove; knows no feed.
+// hiredis 0.14.1 sets the rules: one channel a command, one callback for all that looks at the channel's
+// name in the reply, a channel of our own that is never left (so that the mode never ends), and no other
+// command on the link.  SUBSCRIBE of our own channel again is also the probe of life: it is answered
+// every time, on the very link, and needs no right to publish.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "gateway/io/redis_link.h"
+
+namespace tailgate {
+
+class SubscriberLink {
+ public:
+  // All are called from the loop; in none may the link be destroyed.
+  struct Events {
+    // Everything that was wanted has been asked for again when this is called.
+    std::function<void()> on_up;
+    std::function<void()> on_down;
+    // Redis has the subscription: what is published from here on arrives.  Comes again after each loss.
+    std::function<void(std::string_view channel)> on_confirmed;
+    std::function<void(std::string_view channel, std::string_view payload)> on_message;
+  };
+
+  SubscriberLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, Events events);
+
+  // Wanted from here on, over every loss of the link, until unsubscribe().
+  void subscribe(const std::string& channel);
+  void unsubscribe(const std::string& channel);
+  // No SUBSCRIBE or UNSUBSCRIBE of this channel is unanswered, and the last one was a SUBSCRIBE.
+  bool confirmed(const std::string& channel) const;
+
+  bool up() const { return link_.up(); }
+  const RedisLink& link() const { return link_; }
+  std::size_t channels() const { return channels_.size(); }
+
+ private:
+  struct Channel {
+    bool wanted = false;
+    int unanswered = 0;  // commands of either kind on this connection
+  };
+
+  static void reply_cb(redisAsyncContext* context, void* reply, void* self) noexcept;
+  void on_reply(const redisReply* reply);
+  void on_link_up();
+  void on_link_down();
+  void send(const char* verb, const std::string& channel);
+
+  Events events_;
+  std::string control_;
+  std::unordered_map<std::string, Channel> channels_;
+  RedisLink link_;
+};
+
+}  // namespace tailgate

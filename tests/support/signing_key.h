@@ -1,0 +1,55 @@
+// SigningKey: the issuers' half, for tests: makes keys and signs tokens with OpenSSL, right or wrong.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/pure/provider.h"
+
+namespace tailgate::testing {
+
+class SigningKey {
+ public:
+  static SigningKey make_rsa(int bits);
+  static SigningKey make_ec(const char* curve);  // "P-256", "P-384", "P-521", "secp256k1"
+  static SigningKey make_ed25519();
+
+  // Made once a run, because RSA keys take their time.
+  static const SigningKey& rsa();
+  static const SigningKey& other_rsa();
+  static const SigningKey& p256();
+  static const SigningKey& p384();
+  static const SigningKey& ed25519();
+
+  // As JOSE has it: ECDSA signatures are r and s side by side.
+  std::string sign(Algorithm algorithm, std::string_view text) const;
+  // ECDSA as OpenSSL has it.
+  std::string sign_der(Algorithm algorithm, std::string_view text) const;
+  // PSS with a salt of so many bytes.
+  std::string sign_pss(std::string_view text, int salt) const;
+  // The public half; `more` is put behind its members: R"("kid":"1")".
+  std::string jwk(std::string_view more = {}) const;
+  std::string pem() const;  // the public half
+
+ private:
+  explicit SigningKey(EVP_PKEY* key) : key_(key, EVP_PKEY_free) {}
+  std::string number(const char* name, std::size_t bytes) const;
+
+  std::shared_ptr<EVP_PKEY> key_;
+};
+
+// R"({"keys":[…]})"
+std::string jwks_of(std::initializer_list<std::string> jwks);
+
+// header "." payload "." signature, each encoded.
+std::string join_token(std::string_view header, std::string_view payload, std::string_view signature);
+// A token signed as it should be; `more` is put behind the header's `alg`: R"("kid":"1")".
+std::string sign_token(const SigningKey& key, Algorithm algorithm, std::string_view payload,
+                       std::string_view more = {});
+std::string sign_token(std::string_view secret, Algorithm algorithm, std::string_view payload,
+                       std::string_view more = {});
+
+}  // namespace tailgate::testing

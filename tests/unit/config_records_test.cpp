@@ -1,0 +1,66 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/pure/config.h"
+#include "tests/unit/config_cases.h"
+
+namespace tailgate {
+namespace {
+
+TEST(ConfigRecord, NeedsItsKeyWithAnId) {
+  expect_finding_in(without("key = \"job:{id}\""), "tailgate.toml:7: record.job.key: is missing");
+  expect_finding({{"record.job.key", "jobs"}}, "record.job.key: must hold {id}");
+}
+
+TEST(ConfigRecord, NeedsTargetAndPathWhereTheApplicationIsAsked) {
+  expect_finding_in(without("target = "), "record.asked.target: is missing");
+  expect_finding({{"record.asked.target", "nowhere"}},
+                 "record.asked.target: must be \"unix:/path\" or \"address:port\"");
+  expect_finding({{"record.asked.path", "/status"}}, "record.asked.path: must hold {id}");
+  expect_finding({{"record.asked.path", "status/{id}"}}, "record.asked.path: must begin with \"/\"");
+  expect_finding({{"record.asked.path", "/status/{id} HTTP"}}, "record.asked.path: must hold no space");
+}
+
+TEST(ConfigRecord, ForwardsOnlyHeadersThatAreTheCallers) {
+  for (const char* header :
+       {"Host", "connection", "Transfer-Encoding", "content-length", "X-Tailgate-Identity", "a b", "a:b"}) {
+    expect_finding({{"record.asked.forward", "['" + std::string(header) + "']"}}, "record.asked.forward: ");
+  }
+}
+
+TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
+  expect_finding({{"record.job.target", "h:1"}},
+                 "record.job.target: has no effect on a record of kind = \"hash\"");
+  expect_finding({{"record.job.timeout_s", "1"}}, "record.job.timeout_s: has no effect");
+  expect_finding({{"record.asked.user", "u"}},
+                 "record.asked.user: has no effect on a record of kind = \"http\"");
+}
+
+TEST(ConfigRecord, HasStatusAndTerminalOrNeither) {
+  expect_finding_in(without("status = ", 2), "record.asked: status and terminal go together");
+  expect_finding_in(without("terminal = ", 2), "record.asked: status and terminal go together");
+}
+
+TEST(ConfigRecord, RefusesAFieldWithATakenName) {
+  for (const char* name :
+       {"id", "status", "now", "route", "request_id", "connection_id", "max_age_s", "last_id"}) {
+    expect_finding({{"record.job.fields." + std::string(name) + ".from", "x"}},
+                   "${" + std::string(name) + "} has a meaning of its own");
+  }
+}
+
+TEST(ConfigRecord, RefusesBadNames) {
+  expect_finding({{"record.Job.key", "{id}"}},
+                 "record.Job: a name is 1 to 40 lower-case letters, digits and -");
+  expect_finding({{"route.a_b.path", "/x"}}, "route.a_b: a name is 1 to 40");
+  expect_finding({{"provider." + std::string(41, 'x') + ".secret", "x"}},
+                 "provider." + std::string(41, 'x') + ": a name is 1 to 40");
+  expect_finding({{"record.job.fields.a-b.from", "x"}},
+                 "record.job.fields.a-b: a field's name is 1 to 40 letters, digits and _");
+  EXPECT_NE(findings("[route.\"a.b\"]\npath='/x'\n" + std::string(kBase)).find("a name is 1 to 40"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace tailgate

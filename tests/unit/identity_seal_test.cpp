@@ -1,0 +1,149 @@
+#include "gateway/pure/identity_seal.h"
+
+#include <gtest/gtest.h>
+
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+namespace {
+
+using std::chrono::seconds;
+using Finding = IdentitySeal::Finding;
+
+constexpr WallTime kNow{seconds(1'700'000'000)};
+constexpr WallTime kExpiry = kNow + seconds(300);
+const std::string kKey(32, 'k');
+const std::string kOtherKey(32, 'o');
+const Identity kAnn{.user = "ann", .session = "", .provider = "clerk", .until = kNow + seconds(60)};
+
+Finding finding(const IdentitySeal& seal, std::string_view sealed, WallTime now = kNow,
+                std::string_view route = "events", std::string_view job = "j1") {
+  return seal.open(sealed, route, job, now).finding;
+}
+
+TEST(IdentitySeal, GivesBackWhatWasSealed) {
+  const IdentitySeal seal({kKey});
+  for (const Identity& identity :
+       {kAnn, Identity{.user = "", .session = "s-1", .provider = "", .until = {}},
+        Identity{.user = "Jürgen 1:2", .session = "~!\"", .provider = "p", .until = {}}}) {
+    const auto opened = seal.open(seal.seal(identity, "events", "j1", kExpiry), "events", "j1", kNow);
+    EXPECT_EQ(opened.finding, Finding::kGenuine);
+    EXPECT_EQ(opened.identity, identity);
+  }
+}
+
+TEST(IdentitySeal, FitsIntoAHeader) {
+  const IdentitySeal seal({kKey});
+  const Identity longest{.user = std::string(256, '\xC3'),
+                         .session = std::string(256, '~'),
+                         .provider = "provider",
+                         .until = kNow};
+  const std::string sealed = seal.seal(longest, "route", "job", kExpiry);
+  EXPECT_LT(sealed.size(), 1024U);
+  EXPECT_EQ(sealed.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."),
+            std::string::npos);
+}
+
+TEST(IdentitySeal, ExpiresButStaysKnownAsOurs) {
+  const IdentitySeal seal({kKey});
+  const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
+  EXPECT_EQ(finding(seal, sealed, kExpiry - std::chrono::milliseconds(1)), Finding::kGenuine);
+  EXPECT_EQ(finding(seal, sealed, kExpiry), Finding::kExpired);
+  EXPECT_EQ(seal.open(sealed, "events", "j1", kExpiry).identity, kAnn);
+}
+
+TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
+  const IdentitySeal seal({kKey});
+  const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
+  EXPECT_EQ(finding(seal, sealed, kNow, "status", "j1"), Finding::kForged);
+  EXPECT_EQ(finding(seal, sealed, kNow, "events", "j2"), Finding::kForged);
+  EXPECT_EQ(finding(seal, sealed, kNow, "events", ""), Finding::kForged);
+  EXPECT_EQ(finding(seal, sealed, kNow, "event", "sj1"), Finding::kForged) << "names do not run together";
+}
+
+TEST(IdentitySeal, RefusesEveryBentByte) {
+  const IdentitySeal seal({kKey});
+  const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    for (const char c : {'A', 'B', '.', '=', ' ', '\0'}) {
+      std::string bent = sealed;
+      if (bent[i] == c) continue;
+      bent[i] = c;
+      EXPECT_EQ(finding(seal, bent), Finding::kForged) << i << ' ' << c;
+    }
+    EXPECT_EQ(finding(seal, sealed.substr(0, i)), Finding::kForged);
+  }
+  EXPECT_EQ(finding(seal, sealed + 'A'), Finding::kForged);
+  EXPECT_EQ(finding(seal, ' ' + sealed), Finding::kForged);
+}
+
+TEST(IdentitySeal, RefusesWhatItNeverMade) {
+  const IdentitySeal seal({kKey});
+  const std::string payload = "3:ann0:5:clerk0:13:1900000000000";
+  for (const std::string& forged :
+       {std::string(), std::string("v1"), std::string("v1.."), std::string("ann"),
+        "v1." + base64url_encode(payload) + '.', "v1." + base64url_encode(payload) + ".AA",
+        "v1." + base64url_encode(payload) + '.' + base64url_encode(std::string(32, '\0')),
+        std::string(100'000, 'v')}) {
+    EXPECT_EQ(finding(seal, forged), Finding::kForged) << forged.substr(0, 80);
+  }
+}
+
+TEST(IdentitySeal, ForgesNothingByMovingABorder) {
+  const IdentitySeal seal({kKey});
+  const Identity split{.user = "ann0:", .session = "", .provider = "", .until = {}};
+  const auto opened = seal.open(seal.seal(split, "r", "j", kExpiry), "r", "j", kNow);
+  EXPECT_EQ(opened.identity, split);
+}
+
+TEST(IdentitySeal, OpensWithTheOldKeyAndSealsWithTheNew) {
+  const IdentitySeal before({kKey});
+  const IdentitySeal during({kOtherKey, kKey});
+  const IdentitySeal after({kOtherKey});
+  const std::string old_one = before.seal(kAnn, "events", "j1", kExpiry);
+  const std::string new_one = during.seal(kAnn, "events", "j1", kExpiry);
+  EXPECT_EQ(finding(during, old_one), Finding::kGenuine);
+  EXPECT_EQ(finding(after, old_one), Finding::kForged);
+  EXPECT_EQ(finding(after, new_one), Finding::kGenuine);
+  EXPECT_EQ(finding(before, new_one), Finding::kForged);
+}
+
+TEST(IdentityKeys, AreReadInHexadecimalAndBase64NewestFirst) {
+  const auto keys = parse_identity_keys(
+      "# rotated in May\n"
+      "6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6F6F6F6F6F6F6F6F6F6F6F6F6F6F6F6F\r\n"
+      "\n"
+      "  a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n"
+      "____________________________________-_____8\n"
+      "////////////////////////////////////+/////8=");
+  ASSERT_TRUE(keys) << keys.error();
+  ASSERT_EQ(keys->size(), 4U);
+  EXPECT_EQ((*keys)[0], kOtherKey);
+  EXPECT_EQ((*keys)[1], kKey);
+  EXPECT_EQ((*keys)[2].size(), 32U);
+  EXPECT_EQ((*keys)[3].size(), 32U);
+}
+
+TEST(IdentityKeys, ThatAreNoneAreRefusedByTheirLineAndNotQuoted) {
+  const auto broken = parse_identity_keys("\nsecret-but-too-short\n");
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error(), "line 2 is not a key of 32 bytes in hexadecimal or base64");
+  EXPECT_FALSE(parse_identity_keys(""));
+  EXPECT_FALSE(parse_identity_keys("# nothing\n"));
+  EXPECT_FALSE(parse_identity_keys(std::string(62, 'a')));
+  EXPECT_FALSE(parse_identity_keys(std::string(63, 'a') + 'g'));
+  EXPECT_FALSE(parse_identity_keys(std::string(44, '=')));
+}
+
+TEST(IdentityKeys, AreMadeAtRandomAndCanBeRead) {
+  const auto one = make_identity_keys();
+  const auto other = make_identity_keys();
+  ASSERT_TRUE(one && other);
+  EXPECT_NE(*one, *other);
+  const auto keys = parse_identity_keys(*one + *other);
+  ASSERT_TRUE(keys);
+  EXPECT_EQ(keys->size(), 2U);
+}
+
+}  // namespace
+}  // namespace tailgate

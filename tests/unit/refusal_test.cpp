@@ -1,0 +1,33 @@
+#include "gateway/pure/refusal.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace tailgate {
+namespace {
+
+TEST(Refusal, HasAWordAndASentenceOfItsOwn) {
+  std::set<std::string_view> words;
+  std::set<std::string_view> sentences;
+  for (const Refusal refusal : kRefusals) {
+    EXPECT_TRUE(words.insert(word_of(refusal)).second);
+    EXPECT_TRUE(sentences.insert(sentence_of(refusal)).second);
+    EXPECT_EQ(refusal_named(word_of(refusal)), refusal);
+  }
+  EXPECT_FALSE(refusal_named("because"));
+  EXPECT_FALSE(refusal_named(""));
+}
+
+TEST(Refusal, ChallengesWithAnErrorOnlyWhereATokenWasShown) {
+  EXPECT_EQ(challenge_for(Refusal::kMissing), "Bearer realm=\"tailgate\"");
+  EXPECT_EQ(
+      challenge_for(Refusal::kExpired),
+      "Bearer realm=\"tailgate\", error=\"invalid_token\", error_description=\"The token has expired\"");
+  for (const Refusal refusal : kRefusals) {
+    EXPECT_EQ(sentence_of(refusal).find_first_of("\"\\\r\n"), std::string_view::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tailgate
