@@ -1,0 +1,100 @@
+// ChannelFeeds: one Redis subscription for each channel that somebody watches.
+//
+// Rank 3 (core).  Knows the subscriber link and the hub; knows no stream and no job.  A channel that
+// nobody watches any more stays subscribed for a moment, because some clients reopen their stream on
+// every event.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "gateway/io/subscriber_link.h"
+#include "gateway/pure/hub.h"
+
+namespace tailgate {
+
+class ChannelFeeds {
+  struct Feed;
+
+ public:
+  // Called from the loop; in neither may a watcher die or another come or go.
+  class Watcher {
+   public:
+    // What is published on the channel from now on reaches the hub's listeners.  Comes again after each
+    // loss of the link.
+    virtual void on_confirmed() = 0;
+    // What is published from now on may be missed.
+    virtual void on_unconfirmed() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
+  // The interest in a channel; ends when it dies.
+  class Interest {
+   public:
+    Interest() = default;
+    Interest(ChannelFeeds& feeds, const std::string& channel, Watcher& watcher);
+    Interest(Interest&& other) noexcept;
+    Interest& operator=(Interest&& other) noexcept;
+    ~Interest();
+
+    // Is it confirmed at this moment?  If so, on_confirmed() has not been and will not be called for it.
+    bool confirmed() const;
+
+   private:
+    friend class ChannelFeeds;
+    ChannelFeeds* feeds_ = nullptr;
+    Feed* feed_ = nullptr;
+    Watcher* watcher_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub);
+  ~ChannelFeeds();
+  ChannelFeeds(const ChannelFeeds&) = delete;
+  ChannelFeeds& operator=(const ChannelFeeds&) = delete;
+
+  // Keyspace notifications share the link: they are nobody's stream.
+  using KeyspaceSink = std::function<void(std::string_view key)>;
+  void set_keyspace_sink(KeyspaceSink sink) { keyspace_sink_ = std::move(sink); }
+  void watch_key(const std::string& key);
+  void unwatch_key(const std::string& key);
+  // False once Redis has refused this user a notification's channel: from then on none is asked for.
+  bool may_watch_keys() const { return may_watch_keys_; }
+
+  bool up() const { return link_.up(); }
+  const RedisLink& link() const { return link_.link(); }
+  std::size_t watched() const { return feeds_.size(); }
+  std::uint64_t messages() const { return messages_; }
+  void set_on_up(std::function<void()> call) { on_up_ = std::move(call); }
+
+ private:
+  void on_message(std::string_view channel, std::string_view payload);
+  void on_confirmed(std::string_view channel);
+  void on_down();
+  void leave(Interest& interest);
+  void sweep();
+
+  Hub& hub_;
+  std::string keyspace_prefix_;
+  KeyspaceSink keyspace_sink_;
+  std::unordered_set<std::string> keys_;  // watched
+  bool may_watch_keys_ = true;
+  std::function<void()> on_up_;
+  std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
+  // Channels that somebody left, in the order in which they were left.
+  std::deque<std::pair<TimePoint, std::string>> left_;
+  std::uint64_t messages_ = 0;
+  Timer sweep_;
+  SubscriberLink link_;
+};
+
+}  // namespace tailgate

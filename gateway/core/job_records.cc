@@ -1,0 +1,251 @@
+#include "gateway/core/job_records.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/base/log.h"
+#include "gateway/io/random.h"
+#include "gateway/pure/route.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::chrono::milliseconds kWatchEvery{1000};
+constexpr std::chrono::seconds kGoneAfter{10};
+
+// A rule lives as long as whoever looks by it, so its address is its name here.
+std::string name_of(const RecordRule& rule, const std::string& id) {
+  return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
+}
+
+std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::string>& fields,
+                                const redisReply& reply) {
+  std::vector<std::optional<std::string>> texts;
+  texts.reserve(reply.elements);
+  for (std::size_t i = 0; i < reply.elements; ++i) {
+    const redisReply& element = *reply.element[i];
+    if (element.type == REDIS_REPLY_STRING) {
+      texts.emplace_back(std::string(element.str, static_cast<std::size_t>(element.len)));
+    } else {
+      texts.emplace_back(std::nullopt);
+    }
+  }
+  return record_from_hash(rule, fields, texts);
+}
+
+}  // namespace
+
+// Dies when it has been answered or when nobody waits for it any more.
+struct JobRecords::Request {
+  Request(JobRecords& its_records, const RecordRule& its_rule, std::string its_id)
+      : records(its_records), rule(its_rule), id(std::move(its_id)) {}
+
+  void leave(Look& look) {
+    waiters[look.index_] = nullptr;
+    dones[look.index_] = nullptr;
+    look.request_ = nullptr;
+    if (delivering ||
+        std::any_of(waiters.begin(), waiters.end(), [](const Look* other) { return other != nullptr; })) {
+      return;
+    }
+    if (!sent) records.pending_.erase(name_of(rule, id));
+    delete this;
+  }
+
+  void deliver(Found found, const Record* record) {
+    delivering = true;
+    for (std::size_t i = 0; i < waiters.size(); ++i) {
+      if (waiters[i] == nullptr) continue;
+      waiters[i]->request_ = nullptr;
+      const Done done = std::move(dones[i]);
+      done(found, record);
+    }
+    delete this;
+  }
+
+  JobRecords& records;
+  const RecordRule& rule;
+  std::string id;
+  std::vector<Look*> waiters;
+  std::vector<Done> dones;
+  bool sent = false;
+  bool delivering = false;
+  RedisCall call;
+};
+
+struct JobRecords::Watched final : Wheel::Entry {
+  Watched(JobRecords& its_records, const RecordRule& its_rule, std::string its_id, Record its_known)
+      : records(its_records), rule(its_rule), id(std::move(its_id)), known(std::move(its_known)) {}
+
+  void on_due(Wheel::Time now) override {
+    records.deadlines_.set(*this, now + kWatchEvery);
+    if (!records.link_.up()) gone_since.reset();  // what nobody looked at is not gone
+    if (!records.link_.up() || call.under_way()) return;
+    call = records.ask(rule, id, rule.watch_fields(), [this](Found found, const Record* record) {
+      on_looked(found, record, rule.watch_fields().size() < rule.hash_fields().size());
+    });
+  }
+
+  // `partial`: big fields were left out, because a running job's are of no use.
+  void on_looked(Found found, const Record* record, bool partial) {
+    if (found == Found::kUnavailable) {
+      gone_since.reset();
+      return;
+    }
+    if (record == nullptr) {
+      const auto now = Loop::now();
+      if (!gone_since) gone_since = now;
+      if (now - *gone_since < kGoneAfter) return;
+      for (const Watch* watch : watches) watch->watcher_->on_record_gone();
+      return;
+    }
+    gone_since.reset();
+    const bool changed = std::exchange(tell_again, false) || record->user != known.user ||
+                         record->session != known.session || record->status != known.status;
+    if (!changed) return;
+    if (partial && record->terminal) {
+      tell_again = true;
+      call = records.ask(rule, id, rule.hash_fields(),
+                         [this](Found again, const Record* whole) { on_looked(again, whole, false); });
+      return;
+    }
+    known = *record;
+    for (const Watch* watch : watches) watch->watcher_->on_record(known);
+  }
+
+  JobRecords& records;
+  const RecordRule& rule;
+  std::string id;
+  Record known;             // as the watchers have it
+  bool tell_again = false;  // somebody came with another view of the record
+  std::optional<TimePoint> gone_since;
+  std::vector<Watch*> watches;
+  RedisCall call;
+};
+
+JobRecords::Look::Look(Look&& other) noexcept {
+  *this = std::move(other);
+}
+
+JobRecords::Look& JobRecords::Look::operator=(Look&& other) noexcept {
+  if (this == &other) return *this;
+  if (request_ != nullptr) request_->leave(*this);
+  request_ = std::exchange(other.request_, nullptr);
+  index_ = other.index_;
+  if (request_ != nullptr) request_->waiters[index_] = this;
+  return *this;
+}
+
+JobRecords::Look::~Look() {
+  if (request_ != nullptr) request_->leave(*this);
+}
+
+JobRecords::Watch::Watch(Watch&& other) noexcept {
+  *this = std::move(other);
+}
+
+JobRecords::Watch& JobRecords::Watch::operator=(Watch&& other) noexcept {
+  if (this == &other) return *this;
+  if (records_ != nullptr) records_->leave(*this);
+  records_ = std::exchange(other.records_, nullptr);
+  watched_ = other.watched_;
+  watcher_ = other.watcher_;
+  index_ = other.index_;
+  if (records_ != nullptr) watched_->watches[index_] = this;
+  return *this;
+}
+
+JobRecords::Watch::~Watch() {
+  if (records_ != nullptr) records_->leave(*this);
+}
+
+JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines)
+    : link_(link), deadlines_(deadlines), turn_end_(loop, [this] { send_pending(); }) {
+}
+
+JobRecords::~JobRecords() = default;
+
+JobRecords::Look JobRecords::look(const RecordRule& rule, const std::string& id, Done done) {
+  Request*& request = pending_[name_of(rule, id)];
+  if (request == nullptr) {
+    request = new Request(*this, rule, id);
+    turn_end_.ask();
+  }
+  Look look;
+  look.request_ = request;
+  look.index_ = request->waiters.size();
+  request->waiters.push_back(&look);
+  request->dones.push_back(std::move(done));
+  return look;
+}
+
+void JobRecords::send_pending() {
+  for (const auto& [name, request] : std::exchange(pending_, {})) {
+    request->sent = true;
+    if (!link_.up()) {
+      request->deliver(Found::kUnavailable, nullptr);
+      continue;
+    }
+    request->call =
+        ask(request->rule, request->id, request->rule.hash_fields(),
+            [request = request](Found found, const Record* record) { request->deliver(found, record); });
+  }
+}
+
+RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
+                          const std::vector<std::string>& fields, Done done) {
+  ++looks_;
+  const std::string key = with_id(rule.key, id);
+  std::vector<std::string_view> arguments{"HMGET", key};
+  arguments.insert(arguments.end(), fields.begin(), fields.end());
+  return link_.command(arguments, [&rule, key, fields, done = std::move(done)](const redisReply* reply) {
+    if (reply == nullptr) {
+      done(Found::kUnavailable, nullptr);
+    } else if (reply->type == REDIS_REPLY_ARRAY) {
+      const auto record = read_hash(rule, fields, *reply);
+      done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
+    } else if (is_wrong_type(*reply)) {
+      static LogValve valve(5, 1);
+      if (valve.open(Loop::now())) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
+      done(Found::kWrongType, nullptr);
+    } else {
+      static LogValve valve(5, 1);
+      if (valve.open(Loop::now())) log_error("record.refused", {{"key", key}, {"why", reply->str}});
+      done(Found::kUnavailable, nullptr);
+    }
+  });
+}
+
+JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& id, const Record& known,
+                                    Watcher& watcher) {
+  auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
+  if (is_new) {
+    slot->second = std::make_unique<Watched>(*this, rule, id, known);
+    // Spread over the second, so that many jobs opened together are not looked at together.
+    deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
+  }
+  Watched& watched = *slot->second;
+  if (known.user != watched.known.user || known.session != watched.known.session ||
+      known.status != watched.known.status) {
+    watched.tell_again = true;
+  }
+  Watch watch;
+  watch.records_ = this;
+  watch.watched_ = &watched;
+  watch.watcher_ = &watcher;
+  watch.index_ = watched.watches.size();
+  watched.watches.push_back(&watch);
+  return watch;
+}
+
+void JobRecords::leave(Watch& watch) {
+  Watched& watched = *watch.watched_;
+  watch.records_ = nullptr;
+  watched.watches.back()->index_ = watch.index_;
+  watched.watches[watch.index_] = watched.watches.back();
+  watched.watches.pop_back();
+  if (watched.watches.empty()) watched_.erase(name_of(watched.rule, watched.id));
+}
+
+}  // namespace tailgate

@@ -1,0 +1,102 @@
+// JobRecords: looks at jobs' records in Redis, once for an opening and then once a second.
+//
+// Rank 3 (core).  Knows the command link and how a rule reads a hash; knows no stream.  Looks that are
+// asked for in one turn of the loop for one job are one command, sent at the turn's end: so every look
+// is later than what asked for it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/io/deadlines.h"
+#include "gateway/io/redis_link.h"
+#include "gateway/pure/record.h"
+
+namespace tailgate {
+
+class JobRecords {
+  struct Request;
+  struct Watched;
+
+ public:
+  enum class Found { kRecord, kNothing, kWrongType, kUnavailable };
+  using Done = std::function<void(Found, const Record*)>;
+
+  // One look under way.  Destroying it makes sure that its answer is never delivered.
+  class Look {
+   public:
+    Look() = default;
+    Look(Look&& other) noexcept;
+    Look& operator=(Look&& other) noexcept;
+    ~Look();
+    bool under_way() const { return request_ != nullptr; }
+
+   private:
+    friend class JobRecords;
+    Request* request_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  // Called from the loop, at a change only; in neither may a watcher die.
+  class Watcher {
+   public:
+    virtual void on_record(const Record& record) = 0;
+    // There has been no record for ten seconds.
+    virtual void on_record_gone() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
+  // The interest in a job's record; ends when it dies.
+  class Watch {
+   public:
+    Watch() = default;
+    Watch(Watch&& other) noexcept;
+    Watch& operator=(Watch&& other) noexcept;
+    ~Watch();
+
+   private:
+    friend class JobRecords;
+    JobRecords* records_ = nullptr;
+    Watched* watched_ = nullptr;
+    Watcher* watcher_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines);
+  ~JobRecords();
+  JobRecords(const JobRecords&) = delete;
+  JobRecords& operator=(const JobRecords&) = delete;
+
+  // The record of job `id`, read after this call.  `rule` outlives the look.
+  [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
+
+  // Tells `watcher` whatever changes from `known` on, at most a second late.
+  [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
+                            Watcher& watcher);
+
+  std::uint64_t looks() const { return looks_; }
+
+ private:
+  friend struct Watched;
+  void send_pending();
+  RedisCall ask(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
+                Done done);
+  void leave(Watch& watch);
+
+  RedisLink& link_;
+  Deadlines& deadlines_;
+  std::unordered_map<std::string, Request*> pending_;  // to be sent at the end of the turn, by rule and id
+  std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;
+  std::uint64_t looks_ = 0;
+  TurnEnd turn_end_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,51 @@
+#include "gateway/core/keys.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tailgate {
+
+Keys::Keys(const Loop& loop, Resolver& resolver, std::shared_ptr<const Config> config, KeyTiming timing)
+    : loop_(loop), resolver_(resolver), timing_(timing) {
+  on_reload(std::move(config));
+}
+
+Issuer Keys::issuer(const std::string& provider) const {
+  const auto found = public_.find(provider);
+  if (found != public_.end()) return {.rule = &found->second->rule(), .keys = found->second->keys()};
+  return {.rule = config_->provider(provider), .keys = nullptr};
+}
+
+KeyWait Keys::refetch(const std::string& provider, std::function<void()> done) {
+  const auto found = public_.find(provider);
+  return found == public_.end() ? nullptr : found->second->refetch(std::move(done));
+}
+
+void Keys::on_reload(std::shared_ptr<const Config> config) {
+  auto before = std::exchange(public_, {});
+  for (const auto& rule : config->providers) {
+    if (rule->jwks.empty()) continue;
+    const auto known = before.find(rule->name);
+    if (known != before.end() && known->second->rule().jwks == rule->jwks) {
+      known->second->use(*rule);
+      public_[rule->name] = std::move(known->second);
+      before.erase(known);
+    } else {
+      public_[rule->name] = std::make_unique<ProviderKeys>(loop_, resolver_, *rule, timing_);
+    }
+  }
+  const auto old_config = std::exchange(config_, std::move(config));
+  for (const auto& gone : before) gone.second->wake();
+}
+
+bool Keys::had(const std::string& provider) const {
+  const Issuer found = issuer(provider);
+  return found.rule != nullptr && (found.rule->jwks.empty() || found.keys != nullptr);
+}
+
+bool Keys::had_all() const {
+  return std::all_of(config_->providers.begin(), config_->providers.end(),
+                     [this](const auto& rule) { return had(rule->name); });
+}
+
+}  // namespace tailgate

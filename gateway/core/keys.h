@@ -1,0 +1,44 @@
+// Keys: the providers with their public keys, as they are now.
+//
+// Rank 3 (core).  What the Judge asks for keys; one ProviderKeys for each provider that has any.  Over a
+// reload those whose places did not change keep what they have.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "gateway/core/provider_keys.h"
+#include "gateway/pure/config.h"
+#include "gateway/pure/judge.h"
+
+namespace tailgate {
+
+class Keys final : public Issuers {
+ public:
+  Keys(const Loop& loop, Resolver& resolver, std::shared_ptr<const Config> config, KeyTiming timing = {});
+  Keys(const Keys&) = delete;
+  Keys& operator=(const Keys&) = delete;
+
+  Issuer issuer(const std::string& provider) const override;
+
+  // For a verdict of kUnknownKid or kNoKeys: waits for `provider`'s keys as ProviderKeys::refetch() says.
+  // Null: judge with what is there.  A reload that takes the provider away calls `done` too.
+  [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
+
+  void on_reload(std::shared_ptr<const Config> config);
+
+  // Are `provider`'s keys or secrets there?
+  bool had(const std::string& provider) const;
+  bool had_all() const;
+
+ private:
+  const Loop& loop_;
+  Resolver& resolver_;
+  const KeyTiming timing_;
+  std::shared_ptr<const Config> config_;  // outlives `public_`
+  std::map<std::string, std::unique_ptr<ProviderKeys>> public_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,218 @@
+#include "gateway/core/log_feeds.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/base/log.h"
+
+namespace tailgate {
+
+namespace {
+
+// While notifications have not proven themselves, every log is asked about this often …
+constexpr std::chrono::milliseconds kFastSweep{20};
+// … stretched where there are more logs than this many, so that Redis gets at most 10,000 questions a
+// second (FACTS: single-key reads of 1,000 keys each 100 ms cost it one percent).
+constexpr std::size_t kFastLogs = 200;
+// With notifications: in case one got lost.
+constexpr std::chrono::milliseconds kSlowSweep{2000};
+// How long a notification may be behind the sweep before it counts as missing.
+constexpr std::chrono::milliseconds kLate{250};
+
+}  // namespace
+
+struct LogFeeds::Feed {
+  std::string key;
+  LogCursor cursor;
+  ReadPace pace;
+  std::vector<Follow*> follows;
+  bool dirty = false;              // to be read at the end of the turn
+  bool again = false;              // something happened while a read was under way
+  bool announced = false;          // a notification came since the last read
+  bool swept = false;              // the next read is the slow sweep's
+  std::optional<TimePoint> found;  // when the sweep saw what no notification had announced
+  TimePoint checked{};             // the last inclusive read, which also sees trimming
+  LogReader::Read reading;
+  RedisCall peeking;
+};
+
+LogFeeds::Follow::Follow(Follow&& other) noexcept {
+  *this = std::move(other);
+}
+
+LogFeeds::Follow& LogFeeds::Follow::operator=(Follow&& other) noexcept {
+  if (this == &other) return *this;
+  if (feeds_ != nullptr) feeds_->leave(*this);
+  feeds_ = std::exchange(other.feeds_, nullptr);
+  feed_ = other.feed_;
+  follower_ = other.follower_;
+  index_ = other.index_;
+  if (feeds_ != nullptr) feed_->follows[index_] = this;
+  return *this;
+}
+
+LogFeeds::Follow::~Follow() {
+  if (feeds_ != nullptr) feeds_->leave(*this);
+}
+
+LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub,
+                   const std::string& wakeups)
+    : reader_(reader),
+      channels_(channels),
+      hub_(hub),
+      wakeups_(wakeups == "notifications" ? Wakeups::kNotifications
+               : wakeups == "sweep"       ? Wakeups::kSweep
+                                          : Wakeups::kAuto),
+      notified_(wakeups_ == Wakeups::kNotifications),
+      sweep_(loop, [this] { sweep(); }),
+      turn_end_(loop, [this] { read_dirty(); }) {
+  channels_.set_keyspace_sink([this](std::string_view key) { on_notified(key); });
+}
+
+LogFeeds::~LogFeeds() = default;
+
+std::optional<EntryId> LogFeeds::position(const std::string& key) const {
+  const auto found = feeds_.find(key);
+  if (found == feeds_.end()) return std::nullopt;
+  return found->second->cursor.position();
+}
+
+LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, Follower& follower) {
+  std::unique_ptr<Feed>& slot = feeds_[key];
+  if (!slot) {
+    slot = std::make_unique<Feed>();
+    slot->key = key;
+    slot->cursor = at;
+    if (wakeups_ != Wakeups::kSweep) channels_.watch_key(key);
+    mark_dirty(*slot);  // what came since `at`
+    if (!sweep_.pending()) sweep_.after(sweep_interval());
+  }
+  Follow follow;
+  follow.feeds_ = this;
+  follow.feed_ = slot.get();
+  follow.follower_ = &follower;
+  follow.index_ = slot->follows.size();
+  slot->follows.push_back(&follow);
+  return follow;
+}
+
+void LogFeeds::leave(Follow& follow) {
+  Feed& feed = *follow.feed_;
+  follow.feeds_ = nullptr;
+  feed.follows.back()->index_ = follow.index_;
+  feed.follows[follow.index_] = feed.follows.back();
+  feed.follows.pop_back();
+  if (!feed.follows.empty()) return;
+  if (wakeups_ != Wakeups::kSweep) channels_.unwatch_key(feed.key);
+  std::erase(dirty_, &feed);
+  feeds_.erase(feeds_.find(feed.key));
+}
+
+void LogFeeds::kick(const std::string& key) {
+  const auto found = feeds_.find(key);
+  if (found != feeds_.end()) mark_dirty(*found->second);
+}
+
+void LogFeeds::on_up() {
+  for (const auto& [key, feed] : feeds_) mark_dirty(*feed);
+}
+
+void LogFeeds::on_notified(std::string_view key) {
+  const auto found = feeds_.find(std::string(key));
+  if (found == feeds_.end()) return;
+  Feed& feed = *found->second;
+  feed.announced = true;
+  feed.found.reset();
+  mark_dirty(feed);
+}
+
+void LogFeeds::mark_dirty(Feed& feed) {
+  if (feed.reading.under_way()) {
+    feed.again = true;
+    return;
+  }
+  if (std::exchange(feed.dirty, true)) return;
+  dirty_.push_back(&feed);
+  turn_end_.ask();
+}
+
+void LogFeeds::read_dirty() {
+  for (Feed* feed : std::exchange(dirty_, {})) {
+    feed->dirty = false;
+    // While the link is down there is nothing to do: on_up() comes back to every feed.
+    if (reader_.up()) read(*feed);
+  }
+}
+
+void LogFeeds::read(Feed& feed) {
+  feed.again = false;
+  feed.checked = Loop::now();
+  feed.reading = reader_.read(feed.key, feed.cursor, feed.pace, LogReader::Turn::kAtOnce,
+                              [this, &feed](const LogRead& read) { on_read(feed, read); });
+}
+
+void LogFeeds::on_read(Feed& feed, const LogRead& read) {
+  const bool announced = std::exchange(feed.announced, false);
+  const bool swept = std::exchange(feed.swept, false);
+  switch (read.outcome) {
+    case LogRead::Outcome::kUnavailable:
+      return;
+    case LogRead::Outcome::kWrongType:
+      for (const Follow* follow : feed.follows) follow->follower_->on_wrong_type();
+      return;
+    case LogRead::Outcome::kRead:
+      break;
+  }
+  if (read.gap) {
+    hub_.flush(topic(feed.key));
+    for (const Follow* follow : feed.follows) follow->follower_->on_gap(*read.gap, feed.cursor);
+  }
+  if (!read.entries.empty()) {
+    if (announced && wakeups_ == Wakeups::kAuto) set_notified(true, "a notification came before the sweep");
+    if (swept && !announced && notified_) feed.found = Loop::now();
+    hub_.publish(topic(feed.key), read.entries);
+  }
+  if (read.more || feed.again) mark_dirty(feed);
+}
+
+std::chrono::milliseconds LogFeeds::sweep_interval() const {
+  if (notified_) return kSlowSweep;
+  return std::max(kFastSweep, kFastSweep * static_cast<int>(feeds_.size()) / static_cast<int>(kFastLogs));
+}
+
+void LogFeeds::set_notified(bool notified, const char* why) {
+  if (std::exchange(notified_, notified) == notified) return;
+  log_info("log.wakeups", {{"by", notified ? "notifications" : "sweep"}, {"why", why}});
+  sweep_.after(sweep_interval());
+}
+
+void LogFeeds::sweep() {
+  const TimePoint now = Loop::now();
+  if (!channels_.up() && wakeups_ == Wakeups::kAuto) set_notified(false, "the subscriber link is down");
+  if (!channels_.may_watch_keys()) set_notified(false, "keyspace notifications are not permitted");
+  if (reader_.up()) {
+    for (const auto& [key, feed] : feeds_) {
+      if (feed->reading.under_way() || feed->peeking.under_way()) continue;
+      if (feed->found && now - *feed->found > kLate) {
+        feed->found.reset();
+        if (wakeups_ == Wakeups::kAuto) set_notified(false, "an entry was not announced");
+      }
+      if (now - feed->checked >= kSlowSweep) {
+        feed->swept = true;
+        mark_dirty(*feed);
+      } else if (!notified_) {
+        peek(*feed);
+      }
+    }
+  }
+  if (!feeds_.empty()) sweep_.after(sweep_interval());
+}
+
+// Cheaper than a read where there is nothing new, which is almost always.
+void LogFeeds::peek(Feed& feed) {
+  feed.peeking = reader_.peek(feed.key, feed.cursor.position(), [this, &feed](bool something) {
+    if (something) mark_dirty(feed);
+  });
+}
+
+}  // namespace tailgate

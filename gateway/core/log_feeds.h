@@ -1,0 +1,103 @@
+// LogFeeds: one live reader for each log that somebody watches.
+//
+// Rank 3 (core).  Knows how a log's growth is noticed, reads it and publishes it to the hub; knows no
+// stream.  A log is woken by keyspace notifications where they arrive (Kt), and swept besides: often
+// while notifications have not proven themselves, rarely once one came before the sweep.  Nothing is
+// configured in Redis, and no CONFIG is asked for.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/core/channel_feeds.h"
+#include "gateway/core/log_reader.h"
+#include "gateway/pure/hub.h"
+
+namespace tailgate {
+
+class LogFeeds {
+  struct Feed;
+
+ public:
+  // Called from the loop; in neither may a follower die or another come or go.
+  class Follower {
+   public:
+    // Entries behind what the feed has delivered are lost; it reads on from `cursor`.
+    virtual void on_gap(const LogGap& gap, const LogCursor& cursor) = 0;
+    // The key holds something that is no log.
+    virtual void on_wrong_type() = 0;
+
+   protected:
+    ~Follower() = default;
+  };
+
+  // The interest in a log; ends when it dies.
+  class Follow {
+   public:
+    Follow() = default;
+    Follow(Follow&& other) noexcept;
+    Follow& operator=(Follow&& other) noexcept;
+    ~Follow();
+    bool active() const { return feeds_ != nullptr; }
+
+   private:
+    friend class LogFeeds;
+    LogFeeds* feeds_ = nullptr;
+    Feed* feed_ = nullptr;
+    Follower* follower_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
+  ~LogFeeds();
+  LogFeeds(const LogFeeds&) = delete;
+  LogFeeds& operator=(const LogFeeds&) = delete;
+
+  // The hub's topic for a log's entries; no channel has such a name.
+  static std::string topic(const std::string& key) { return "log\n" + key; }
+
+  // How far the live reader of `key` has published, if there is one.
+  std::optional<EntryId> position(const std::string& key) const;
+  // Where there is no live reader yet, one begins at `at`.
+  [[nodiscard]] Follow follow(const std::string& key, const LogCursor& at, Follower& follower);
+  // Reads `key` now, whatever the notifications say.
+  void kick(const std::string& key);
+
+  // The reading link is up again: everything is read anew.
+  void on_up();
+
+  std::size_t followed() const { return feeds_.size(); }
+  bool notified() const { return notified_; }
+
+ private:
+  enum class Wakeups { kAuto, kNotifications, kSweep };
+
+  void on_notified(std::string_view key);
+  void read(Feed& feed);
+  void on_read(Feed& feed, const LogRead& read);
+  void read_dirty();
+  void mark_dirty(Feed& feed);
+  void sweep();
+  void peek(Feed& feed);
+  void set_notified(bool notified, const char* why);
+  std::chrono::milliseconds sweep_interval() const;
+  void leave(Follow& follow);
+
+  LogReader& reader_;
+  ChannelFeeds& channels_;
+  Hub& hub_;
+  Wakeups wakeups_;
+  bool notified_ = false;  // notifications have proven themselves
+  std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
+  std::vector<Feed*> dirty_;
+  Timer sweep_;
+  TurnEnd turn_end_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,266 @@
+#include "gateway/core/log_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gateway/base/log.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr unsigned kMostQueuedUnderWay = 16;
+constexpr unsigned kMostEntries = 512;
+constexpr std::size_t kFewBytes = 64 * 1024;
+constexpr std::size_t kManyBytes = 512 * 1024;
+
+std::string_view text_of(const redisReply& reply) {
+  return {reply.str, reply.str == nullptr ? 0 : static_cast<std::size_t>(reply.len)};
+}
+
+// XINFO STREAM: name, value, name, value, …
+LogTail read_tail(const redisReply& reply) {
+  LogTail tail{
+      .exists = true, .last = {}, .length = 0, .first_entry = {}, .last_entry = {}, .added = std::nullopt};
+  std::size_t ignored = 0;
+  for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
+    const std::string_view name = text_of(*reply.element[i]);
+    const redisReply& value = *reply.element[i + 1];
+    if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
+    if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
+    if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
+    if (name == "first-entry") {
+      if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
+    }
+    if (name == "last-entry") {
+      if (const auto entry = read_entry(value, ignored)) tail.last_entry = entry->id;
+    }
+  }
+  return tail;
+}
+
+void report(const std::string& key, const char* why) {
+  static LogValve valve(5, 1);
+  if (valve.open(Loop::now())) {
+    log_error("log.refused", {{"key", key}, {"why", why}, {"held_back", valve.take_held_back()}});
+  }
+}
+
+}  // namespace
+
+std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes) {
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return std::nullopt;
+  const auto id = EntryId::parse(text_of(*reply.element[0]));
+  if (!id) return std::nullopt;
+  LogEntry entry{.id = *id, .fields = {}};
+  const redisReply& fields = *reply.element[1];
+  if (fields.type != REDIS_REPLY_ARRAY) return entry;
+  for (std::size_t i = 0; i + 1 < fields.elements; i += 2) {
+    entry.fields.emplace_back(text_of(*fields.element[i]), text_of(*fields.element[i + 1]));
+    bytes += fields.element[i + 1]->type == REDIS_REPLY_STRING
+                 ? static_cast<std::size_t>(fields.element[i + 1]->len)
+                 : 0;
+  }
+  return entry;
+}
+
+void ReadPace::adapt(std::size_t entries, std::size_t bytes) {
+  if (bytes > kManyBytes) {
+    count = std::max<unsigned>(1, count / 4);
+  } else if (bytes < kFewBytes && entries >= count) {
+    count = std::min(kMostEntries, count * 4);
+  }
+}
+
+struct LogReader::Job {
+  ~Job() {
+    if (reader == nullptr) return;
+    if (is_queued) std::erase(reader->queue_, this);
+    if (counts) {
+      --reader->queued_under_way_;
+      reader->start_next();
+    }
+  }
+
+  LogReader* reader = nullptr;  // null once finished
+  std::string key;
+  LogCursor* cursor = nullptr;
+  ReadPace* pace = nullptr;
+  Done done;
+  bool is_queued = false;  // waits in the queue
+  bool counts = false;     // is one of those under way that the queue bounds
+  RedisCall call;
+
+  // Entries read in doubt, kept until the tail has been asked for: id, then names and values.
+  struct Kept {
+    EntryId id;
+    std::vector<std::pair<std::string, std::string>> fields;
+  };
+  std::vector<Kept> kept;
+  bool more = false;
+
+  void on_range(const redisReply* reply);
+  void on_doubt(const redisReply* reply);
+};
+
+LogReader::Read::Read() = default;
+LogReader::Read::Read(std::unique_ptr<Job> job) : job_(std::move(job)) {
+}
+LogReader::Read::Read(Read&&) noexcept = default;
+LogReader::Read& LogReader::Read::operator=(Read&&) noexcept = default;
+LogReader::Read::~Read() = default;
+bool LogReader::Read::under_way() const {
+  return job_ != nullptr && job_->reader != nullptr;
+}
+
+LogReader::LogReader(RedisLink& link) : link_(link) {
+}
+
+LogReader::~LogReader() = default;
+
+LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn,
+                                Done done) {
+  auto job = std::make_unique<Job>();
+  job->reader = this;
+  job->key = key;
+  job->cursor = &cursor;
+  job->pace = &pace;
+  job->done = std::move(done);
+  Job& started = *job;
+  Read handle(std::move(job));
+  if (turn == Turn::kAtOnce) {
+    start(started);
+  } else if (queued_under_way_ < kMostQueuedUnderWay) {
+    started.counts = true;
+    ++queued_under_way_;
+    start(started);
+  } else {
+    started.is_queued = true;
+    queue_.push_back(&started);
+  }
+  return handle;
+}
+
+void LogReader::start(Job& job) {
+  const EntryId from = job.cursor->position();
+  // One more than wanted: the first is the one that the reader has already.
+  const std::string count = std::to_string(job.pace->count + 1);
+  job.call = link_.command({"XRANGE", job.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
+                           [&job](const redisReply* reply) { job.on_range(reply); });
+}
+
+void LogReader::start_next() {
+  while (!queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
+    Job& job = *queue_.front();
+    queue_.pop_front();
+    job.is_queued = false;
+    if (!link_.up()) {
+      finish(job,
+             {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
+      continue;
+    }
+    job.counts = true;
+    ++queued_under_way_;
+    start(job);
+  }
+}
+
+void LogReader::finish(Job& job, const LogRead& read) {
+  job.reader = nullptr;
+  if (std::exchange(job.counts, false)) --queued_under_way_;
+  const Done done = std::move(job.done);
+  done(read);  // may destroy the job by beginning another read in its place
+  start_next();
+}
+
+void LogReader::Job::on_range(const redisReply* reply) {
+  LogReader& its_reader = *reader;
+  if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) {
+    const bool wrong_type = reply != nullptr && is_wrong_type(*reply);
+    if (reply != nullptr)
+      report(key, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to XRANGE");
+    its_reader.finish(*this,
+                      {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable,
+                       .gap = std::nullopt,
+                       .entries = {},
+                       .more = false});
+    return;
+  }
+  std::vector<LogEntry> entries;
+  entries.reserve(reply->elements);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < reply->elements; ++i) {
+    if (auto entry = read_entry(*reply->element[i], bytes)) entries.push_back(std::move(*entry));
+  }
+  more = reply->elements > pace->count;
+  pace->adapt(entries.size(), bytes);
+
+  const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
+  if (cursor->check(first) == LogCursor::Verdict::kDoubt) {
+    for (const LogEntry& entry : entries) {
+      Kept& copy = kept.emplace_back(Kept{.id = entry.id, .fields = {}});
+      for (const auto& [name, value] : entry.fields) copy.fields.emplace_back(name, value);
+    }
+    call = its_reader.link_.command({"XINFO", "STREAM", key},
+                                    [this](const redisReply* info) { on_doubt(info); });
+    return;
+  }
+  std::span<const LogEntry> fresh(entries);
+  if (first == cursor->position()) fresh = fresh.subspan(1);
+  if (!fresh.empty()) cursor->advance(fresh.back().id, fresh.size());
+  its_reader.finish(
+      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = fresh, .more = more});
+}
+
+void LogReader::Job::on_doubt(const redisReply* reply) {
+  LogReader& its_reader = *reader;
+  LogTail tail;
+  if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
+    tail = read_tail(*reply);
+  } else if (reply == nullptr || !std::string_view(reply->str).starts_with("ERR no such key")) {
+    if (reply != nullptr) report(key, reply->str);
+    its_reader.finish(
+        *this,
+        {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
+    return;
+  }
+  if (const auto gap = cursor->judge(tail)) {
+    its_reader.finish(*this, {.outcome = LogRead::Outcome::kRead, .gap = gap, .entries = {}, .more = true});
+    return;
+  }
+  std::vector<LogEntry> entries;
+  for (const Kept& copy : kept) {
+    LogEntry& entry = entries.emplace_back(LogEntry{.id = copy.id, .fields = {}});
+    for (const auto& [name, value] : copy.fields) entry.fields.emplace_back(name, value);
+  }
+  // finish() may destroy this job, and `kept` with it, only after the entries have been used.
+  if (!entries.empty()) cursor->advance(entries.back().id, entries.size());
+  const std::vector<Kept> held = std::move(kept);
+  its_reader.finish(
+      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = entries, .more = more});
+}
+
+RedisCall LogReader::tail(const std::string& key, TailDone done) {
+  return link_.command({"XINFO", "STREAM", key}, [key, done = std::move(done)](const redisReply* reply) {
+    if (reply == nullptr) {
+      done(LogRead::Outcome::kUnavailable, {});
+    } else if (reply->type == REDIS_REPLY_ARRAY) {
+      done(LogRead::Outcome::kRead, read_tail(*reply));
+    } else if (std::string_view(reply->str).starts_with("ERR no such key")) {
+      done(LogRead::Outcome::kRead, {});
+    } else {
+      report(key, reply->str);
+      done(is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable, {});
+    }
+  });
+}
+
+RedisCall LogReader::peek(const std::string& key, EntryId position, std::function<void(bool)> done) {
+  return link_.command({"XREAD", "COUNT", "1", "STREAMS", key, position.text()},
+                       [done = std::move(done)](const redisReply* reply) {
+                         done(reply != nullptr && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0);
+                       });
+}
+
+}  // namespace tailgate

@@ -1,0 +1,88 @@
+// LogReader: reads logs by single key, without losing an entry silently.
+//
+// Rank 3 (core).  Knows XRANGE, XINFO STREAM and LogCursor's rules; knows no stream and no route.  Reads
+// for clients that are behind are taken in turn, so many of them at once, so that one reconnect storm
+// neither floods Redis nor delays the live feeds.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gateway/io/redis_link.h"
+#include "gateway/pure/framing.h"
+#include "gateway/pure/log_cursor.h"
+
+namespace tailgate {
+
+// How many entries a reader asks for: adapts, so that one answer stays within a few hundred kilobytes.
+struct ReadPace {
+  unsigned count = 32;
+  void adapt(std::size_t entries, std::size_t bytes);
+};
+
+// One element of what XRANGE answers; adds to `bytes` what its values hold.  The entry's views point into
+// the reply.
+std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes);
+
+struct LogRead {
+  enum class Outcome { kRead, kWrongType, kUnavailable };
+  Outcome outcome = Outcome::kRead;
+  std::optional<LogGap> gap;          // comes before the entries; then there are none, and `more`
+  std::span<const LogEntry> entries;  // live during the call
+  bool more = false;                  // there is probably more to read
+};
+
+class LogReader {
+  struct Job;
+
+ public:
+  // One read under way.  Destroying it makes sure that its answer is never delivered.
+  class Read {
+   public:
+    Read();
+    explicit Read(std::unique_ptr<Job> job);
+    Read(Read&&) noexcept;
+    Read& operator=(Read&&) noexcept;
+    ~Read();
+    bool under_way() const;
+
+   private:
+    std::unique_ptr<Job> job_;
+  };
+  using Done = std::function<void(const LogRead&)>;
+  using TailDone = std::function<void(LogRead::Outcome, const LogTail&)>;
+
+  enum class Turn { kAtOnce, kQueued };
+
+  explicit LogReader(RedisLink& link);
+  ~LogReader();
+  LogReader(const LogReader&) = delete;
+  LogReader& operator=(const LogReader&) = delete;
+
+  // What comes behind `cursor`, which is advanced accordingly before `done` is called.  `cursor` and
+  // `pace` outlive the read.  Precondition: the link is up.
+  [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn, Done done);
+  // Precondition: the link is up.
+  [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
+  // Precondition: the link is up.  Calls with whether an entry stands behind `position`; false also when
+  // that cannot be told.
+  [[nodiscard]] RedisCall peek(const std::string& key, EntryId position, std::function<void(bool)> done);
+
+  bool up() const { return link_.up(); }
+  const RedisLink& link() const { return link_; }
+
+ private:
+  void start(Job& job);
+  void finish(Job& job, const LogRead& read);
+  void start_next();
+
+  RedisLink& link_;
+  std::deque<Job*> queue_;
+  unsigned queued_under_way_ = 0;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,40 @@
+// Services: what the endpoints share; borrowed from the Gateway, which owns it all.
+//
+// Rank 3 (core).
+#pragma once
+
+#include <memory>
+
+#include "gateway/core/channel_feeds.h"
+#include "gateway/core/job_records.h"
+#include "gateway/core/log_feeds.h"
+#include "gateway/core/log_reader.h"
+#include "gateway/core/status_endpoint.h"
+#include "gateway/core/streams.h"
+#include "gateway/io/redis_link.h"
+#include "gateway/pure/config.h"
+#include "gateway/pure/identity_seal.h"
+#include "gateway/pure/limits.h"
+#include "gateway/pure/metrics.h"
+
+namespace tailgate {
+
+struct Services {
+  Streams& streams;
+  ChannelFeeds& channels;
+  RedisLink& looks;
+  JobRecords& records;
+  StatusEndpoint& applications;
+  LogReader& log_reader;
+  LogFeeds& log_feeds;
+  RedisLink& pages;
+  StreamLimits& limits;
+  Metrics& metrics;
+  const IdentitySeal& seal;
+  // The configuration that new requests are served by; a reload replaces it.
+  std::shared_ptr<const Config> config;
+  // Draining, and past the time in which new requests are still served.
+  bool turning_away = false;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,188 @@
+#include "gateway/core/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/core/streams.h"
+#include "gateway/io/random.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/sse.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+// A heartbeat comes up to a tenth early, so that streams opened together do not stay in step.
+constexpr double kHeartbeatJitter = 0.1;
+constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
+constexpr std::chrono::milliseconds kDrainRetryMost{15000};
+
+}  // namespace
+
+Stream::Stream(Streams& streams, Visit visit) : streams_(streams), visit_(std::move(visit)) {
+  visit_.reply->watch([this](Reply::Gone gone) { on_gone(gone); });
+}
+
+Stream::~Stream() = default;
+
+void Stream::on_gone(Reply::Gone gone) {
+  condemn(gone == Reply::Gone::kStalled ? EndReason::kStalled : EndReason::kClientLeft, Farewell::kCut);
+}
+
+void Stream::condemn(EndReason reason, Farewell farewell) {
+  if (std::exchange(condemned_, true)) return;
+  reason_ = reason;
+  farewell_ = farewell;
+  Wheel::clear(*this);
+  streams_.note_condemned(*this);
+}
+
+void Stream::begin() {
+  opened_ = last_sent_ = Loop::now();
+  opening_by_ = TimePoint::max();
+  HttpHeaders headers = std::move(visit_.headers);
+  headers.emplace_back("Content-Type", "text/event-stream");
+  headers.emplace_back("Cache-Control", "no-cache, no-transform");
+  headers.emplace_back("X-Accel-Buffering", "no");
+  visit_.reply->begin(headers, route().send_timeout, [this] { on_drained(); });
+  RouteMetrics& counted = streams_.metrics_.route(route().name);
+  ++counted.opened;
+  ++counted.open;
+
+  std::string bytes;
+  append_retry(bytes, route().retry);
+  send(std::move(bytes), 0);
+
+  if (route().heartbeat.every.count() > 0) {
+    next_heartbeat_ = opened_ + shortened(route().heartbeat.every, kHeartbeatJitter);
+  }
+  if (route().max_age.count() > 0) {
+    max_age_at_ = opened_ + route().max_age;
+    if (route().age_notice) age_notice_at_ = max_age_at_ - route().age_notice_before;
+  }
+  schedule();
+}
+
+void Stream::send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events) {
+  if (condemned_) return;
+  visit_.reply->write(bytes, offset);
+  last_sent_ = Loop::now();
+  events_ += events;
+  bytes_ += bytes->size() - offset;
+}
+
+void Stream::send(std::string bytes, std::uint32_t events) {
+  if (bytes.empty()) return;
+  send(std::make_shared<const std::string>(std::move(bytes)), 0, events);
+}
+
+void Stream::say_hello() {
+  if (route().hello.empty()) return;
+  Values named = values();
+  named.set("connection_id", json_quote(random_uuid()));
+  std::string bytes;
+  for (const Message& message : route().hello) message.append_to(bytes, named);
+  send(std::move(bytes), static_cast<std::uint32_t>(route().hello.size()));
+}
+
+Values Stream::values() const {
+  Values named;
+  named.set("id", json_quote(visit_.id));
+  named.set("route", json_quote(route().name));
+  named.set("max_age_s",
+            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(route().max_age).count()));
+  named.set("now", json_quote(iso_time(std::chrono::system_clock::now())));
+  return named;
+}
+
+bool Stream::append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
+                                  std::string_view status, const Values& values, std::string_view id) const {
+  const auto fits = std::find_if(messages.begin(), messages.end(), [&](const StatusMessage& candidate) {
+    return candidate.statuses.empty() || std::find(candidate.statuses.begin(), candidate.statuses.end(),
+                                                   status) != candidate.statuses.end();
+  });
+  if (fits == messages.end()) return false;
+  fits->message.append_to(out, values, id);
+  return true;
+}
+
+void Stream::expect_opening_by(TimePoint when) {
+  opening_by_ = when;
+  schedule();
+}
+
+void Stream::remind_at(TimePoint when) {
+  remind_at_ = when;
+  schedule();
+}
+
+void Stream::drain_at(TimePoint when) {
+  drain_at_ = when;
+  schedule();
+}
+
+void Stream::schedule() {
+  if (condemned_) return;
+  const TimePoint next = std::min({next_heartbeat_, opening_by_, age_notice_at_, max_age_at_, drain_at_,
+                                   remind_at_, visit_.reply->begun() ? visit_.expires : TimePoint::max()});
+  if (next == TimePoint::max()) {
+    Wheel::clear(*this);
+  } else {
+    streams_.deadlines_.set(*this, next);
+  }
+}
+
+void Stream::on_due(TimePoint now) {
+  const auto is_due = [now](TimePoint& when) {
+    if (when > now) return false;
+    when = TimePoint::max();
+    return true;
+  };
+  if (is_due(opening_by_)) on_opening_late();
+  if (!condemned_ && is_due(remind_at_)) on_reminder();
+  if (!condemned_ && is_due(age_notice_at_)) say_age_notice();
+  if (!condemned_ && is_due(max_age_at_)) condemn(EndReason::kMaxAge);
+  if (!condemned_ && visit_.reply->begun() && visit_.expires <= now) {
+    std::string bytes;
+    append_event(bytes, "auth-expired", "{}");
+    send(std::move(bytes), 1);
+    condemn(EndReason::kTokenExpired);
+  }
+  if (!condemned_ && is_due(drain_at_)) {
+    if (visit_.reply->begun()) say_drained();
+    condemn(EndReason::kDrained);
+  }
+  if (!condemned_ && next_heartbeat_ <= now) heartbeat(now);
+  schedule();
+}
+
+void Stream::heartbeat(TimePoint now) {
+  const Heartbeat& rule = route().heartbeat;
+  // Silence begins with the last byte sent: a stream that spoke meanwhile is due later.
+  if (!rule.always && now - last_sent_ < rule.every * (1 - kHeartbeatJitter)) {
+    next_heartbeat_ = last_sent_ + shortened(rule.every, kHeartbeatJitter);
+    return;
+  }
+  // A client that has not taken the last one yet needs no further one.
+  if (backlog() == 0) {
+    std::string bytes;
+    rule.message.append_to(bytes, values());
+    send(std::move(bytes), 0);
+  }
+  next_heartbeat_ = now + shortened(rule.every, kHeartbeatJitter);
+}
+
+void Stream::say_age_notice() {
+  std::string bytes;
+  route().age_notice->append_to(bytes, values());
+  send(std::move(bytes), 1);
+}
+
+void Stream::say_drained() {
+  std::string bytes;
+  append_retry(bytes, kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
+  send(std::move(bytes), 0);
+}
+
+}  // namespace tailgate

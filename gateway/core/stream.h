@@ -1,0 +1,126 @@
+// Stream: one client's open response, from the moment its request is accepted until it is buried.
+//
+// Rank 3 (core).  Knows its reply, its route and its deadlines (heartbeat, maximum age, drain); what it
+// carries is the endpoints' (rank 4), who derive from it.
+// Nothing dies inside a callback that may be iterating: a stream that must go is condemned with a
+// reason, hears and says nothing from then on, and is buried by Streams after the turn of the loop.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gateway/io/loop.h"
+#include "gateway/io/reply.h"
+#include "gateway/pure/config.h"
+#include "gateway/pure/end_reason.h"
+#include "gateway/pure/entry_id.h"
+#include "gateway/pure/limits.h"
+#include "gateway/pure/message.h"
+#include "gateway/pure/metrics.h"
+#include "gateway/pure/page.h"
+#include "gateway/pure/wheel.h"
+
+namespace tailgate {
+
+class Streams;
+
+// A request that has passed every check that needs no Redis.
+struct Visit {
+  std::shared_ptr<const Config> config;
+  const Route* route = nullptr;          // of `config`
+  std::string id;                        // of the job; empty where the path has none
+  std::string user;                      // proven; empty: none
+  std::string session;                   // the same
+  TimePoint expires = TimePoint::max();  // when the stream must end because its token does
+  bool saw_end = false;                  // comes back with the id of a stream's end
+  std::optional<EntryId> resume;         // logs: the last entry it has
+  PageQuery page;                        // pages
+  HttpHeaders caller;                    // what the status endpoint is asked with (HTTP records only)
+  HttpHeaders headers;                   // what every answer carries: CORS, X-Request-ID
+  bool unavailable_as_sse = false;
+  StreamLimits::Ticket ticket;
+  std::unique_ptr<Reply> reply;
+};
+
+class Stream : private Wheel::Entry {
+ public:
+  Stream(Streams& streams, Visit visit);
+  ~Stream() override;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  enum class Farewell { kClean, kCut };
+  // Ends the stream after this turn: clean (what is written still leaves) or cut.  The first reason stays.
+  void condemn(EndReason reason, Farewell farewell = Farewell::kClean);
+  bool condemned() const { return condemned_; }
+  bool open() const { return !condemned_ && visit_.reply->begun(); }
+
+  // Asks the stream to end by `when`, with a clean end and a retry that spreads the return.
+  void drain_at(TimePoint when);
+  // What a drain spares until last.
+  virtual bool is_log() const { return false; }
+  // Redis is back (or here for the first time).
+  virtual void on_redis_up() {}
+
+ protected:
+  const Route& route() const { return *visit_.route; }
+  Visit& visit() { return visit_; }
+  const Visit& visit() const { return visit_; }
+  Streams& streams() { return streams_; }
+
+  // Starts the response: headers and retry.
+  void begin();
+  // The route's own first messages.
+  void say_hello();
+  // Sends bytes that hold so many events.
+  void send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events);
+  void send(std::string bytes, std::uint32_t events);
+  std::size_t backlog() const { return visit_.reply->backlog(); }
+
+  // What this stream's own messages may name: id, route, max_age_s, now.
+  Values values() const;
+  // Appends the first of `messages` that fits `status`; false if none does.
+  bool append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
+                            std::string_view status, const Values& values, std::string_view id = {}) const;
+
+  // Until the response has begun: calls on_opening_late() at `when`.
+  void expect_opening_by(TimePoint when);
+  virtual void on_opening_late() {}
+  // Everything written has left for the kernel.
+  virtual void on_drained() {}
+  // A moment of the stream's own, at `when`; the next call replaces it.
+  void remind_at(TimePoint when);
+  virtual void on_reminder() {}
+
+ private:
+  friend class Streams;
+  void on_due(TimePoint now) override;
+  void on_gone(Reply::Gone gone);
+  void schedule();
+  void heartbeat(TimePoint now);
+  void say_age_notice();
+  void say_drained();
+
+  Streams& streams_;
+  Visit visit_;
+  std::size_t index_ = 0;  // in Streams' list
+  TimePoint opened_{};
+  TimePoint last_sent_{};
+  TimePoint next_heartbeat_ = TimePoint::max();
+  TimePoint opening_by_ = TimePoint::max();
+  TimePoint age_notice_at_ = TimePoint::max();
+  TimePoint max_age_at_ = TimePoint::max();
+  TimePoint drain_at_ = TimePoint::max();
+  TimePoint remind_at_ = TimePoint::max();
+  std::uint64_t events_ = 0;
+  std::uint64_t bytes_ = 0;
+  bool condemned_ = false;
+  EndReason reason_ = EndReason::kAnswered;
+  Farewell farewell_ = Farewell::kClean;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,114 @@
+#include "gateway/core/streams.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/base/log.h"
+#include "gateway/io/random.h"
+#include "gateway/pure/digest.h"
+
+namespace tailgate {
+
+namespace {
+
+// So that an operator can tell two users apart without learning who they are; the salt changes with
+// every start, so that nobody can look a name up.
+std::string subject_hash(const Visit& visit) {
+  if (visit.user.empty() && visit.session.empty()) return "";
+  static const std::string salt = random_hex(16);
+  const Digest digest = sha256(salt + '\n' + visit.user + '\n' + visit.session);
+  std::string hex;
+  for (int i = 0; i < 6; ++i) {
+    const auto byte = digest[static_cast<std::size_t>(i)];
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  return hex;
+}
+
+}  // namespace
+
+Streams::Streams(const Loop& loop, Deadlines& deadlines, Metrics& metrics)
+    : metrics_(metrics),
+      deadlines_(deadlines),
+      turn_end_(loop, [this] { after_turn(); }),
+      hub_({.on_pending = [this] { turn_end_.ask(); },
+            .on_skipped = [this](const Route& route) { ++metrics_.route(route.name).skipped; }}) {
+}
+
+Streams::~Streams() {
+  streams_.clear();
+}
+
+void Streams::add(std::unique_ptr<Stream> stream) {
+  stream->index_ = streams_.size();
+  streams_.push_back(std::move(stream));
+}
+
+void Streams::on_redis_up() {
+  for (const auto& stream : streams_) {
+    if (!stream->condemned()) stream->on_redis_up();
+  }
+}
+
+void Streams::note_condemned(Stream& stream) {
+  condemned_.push_back(&stream);
+  turn_end_.ask();
+}
+
+void Streams::after_turn() {
+  hub_.flush();
+  // Burying may let somebody else go: those are condemned into the next round.
+  while (!condemned_.empty()) {
+    for (Stream* stream : std::exchange(condemned_, {})) bury(*stream);
+  }
+  if (streams_.empty() && on_empty_) on_empty_();
+}
+
+void Streams::bury(Stream& stream) {
+  const Visit& visit = stream.visit_;
+  // A stream that never began may have handed its reply on.
+  const bool was_open = visit.reply != nullptr && visit.reply->begun();
+  if (was_open) {
+    const auto now = Loop::now();
+    RouteMetrics& counted = metrics_.route(stream.route().name);
+    --counted.open;
+    ++counted.ended[static_cast<std::size_t>(stream.reason_)];
+    counted.events += stream.events_;
+    counted.bytes += stream.bytes_;
+    log_info("stream.closed", {{"route", stream.route().name},
+                               {"subject", subject_hash(visit)},
+                               {"seconds", std::chrono::duration<double>(now - stream.opened_).count()},
+                               {"events", stream.events_},
+                               {"bytes", stream.bytes_},
+                               {"why", word_of(stream.reason_)}});
+    if (stream.farewell_ == Stream::Farewell::kClean) {
+      visit.reply->end();
+    } else {
+      visit.reply->cut();
+    }
+  }
+  streams_.back()->index_ = stream.index_;
+  std::swap(streams_[stream.index_], streams_.back());
+  streams_.pop_back();
+}
+
+void Streams::drain(TimePoint by) {
+  const auto now = Loop::now();
+  const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(by - now);
+  for (const auto& stream : streams_) {
+    const auto part = shortened(time / 2, 1.0);
+    stream->drain_at(stream->is_log() ? by - part : by - time / 2 - part);
+  }
+}
+
+void Streams::end_all() {
+  for (const auto& stream : streams_) stream->condemn(EndReason::kDrained);
+}
+
+void Streams::set_on_empty(std::function<void()> call) {
+  on_empty_ = std::move(call);
+  turn_end_.ask();
+}
+
+}  // namespace tailgate

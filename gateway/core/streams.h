@@ -1,0 +1,60 @@
+// Streams: all streams there are; the one place where they die.
+//
+// Rank 3 (core).  Owns every Stream, the hub that feeds them, and the end
+// of the turn: first the hub hands out what the turn brought, then the condemned are buried.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "gateway/core/stream.h"
+#include "gateway/io/deadlines.h"
+#include "gateway/io/loop.h"
+#include "gateway/pure/hub.h"
+#include "gateway/pure/metrics.h"
+
+namespace tailgate {
+
+class Streams {
+ public:
+  Streams(const Loop& loop, Deadlines& deadlines, Metrics& metrics);
+  ~Streams();
+  Streams(const Streams&) = delete;
+  Streams& operator=(const Streams&) = delete;
+
+  // Takes over a stream, which must not have begun anything yet, and starts its deadlines.
+  void add(std::unique_ptr<Stream> stream);
+  void on_redis_up();
+
+  // Ends every stream by `by`, spread over the time until then, logs in the later half.
+  void drain(TimePoint by);
+  // Ends every stream now, cleanly.
+  void end_all();
+  // Buries everything, ended or not.
+  void clear() { streams_.clear(); }
+  // Once no stream is left (now, if there is none).
+  void set_on_empty(std::function<void()> call);
+
+  std::size_t count() const { return streams_.size(); }
+  Hub& hub() { return hub_; }
+  Metrics& metrics() { return metrics_; }
+
+ private:
+  friend class Stream;
+  // The stream is condemned.
+  void note_condemned(Stream& stream);
+  void after_turn();
+  void bury(Stream& stream);
+
+  Metrics& metrics_;
+  Deadlines& deadlines_;
+  TurnEnd turn_end_;
+  Hub hub_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<Stream*> condemned_;
+  std::function<void()> on_empty_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,34 @@
+// Answers: whatever a request gets that is not what it asked for, in its route's own style.
+//
+// Rank 4 (endpoints).  Knows the error bodies, the headers that go with a status, and when "unavailable"
+// is said as an event stream: an EventSource that gets one non-200 is dead.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "gateway/core/services.h"
+#include "gateway/core/stream.h"
+
+namespace tailgate {
+
+// Why the gateway cannot serve: the reason of `event: unavailable`.
+enum class Unavailable { kRedis, kLimit, kDraining, kAuth };
+
+// Answers with `status` and the route's error body around `message`.  The visit's reply is spent.
+void refuse(Services& services, Visit& visit, int status, std::string_view message, HttpHeaders extra = {});
+void refuse_not_found(Services& services, Visit& visit);
+
+// 503 (429 for a limit) with Retry-After, or, as the route and the client have it, a stream that says so
+// and ends a while later.
+void answer_unavailable(Services& services, Visit visit, Unavailable reason);
+
+// A JSON answer with status 200.
+void answer_json(Services& services, Visit& visit, std::string_view json);
+
+// The sentence that goes with a 503 of ours, also for nginx to say in our place.
+std::string_view unavailable_message(Unavailable reason);
+// The error body of `route` around a status and a message.
+std::string error_body(const Route& route, int status, std::string_view message);
+
+}  // namespace tailgate

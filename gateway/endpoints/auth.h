@@ -1,0 +1,49 @@
+// Auth: what nginx asks before it lets a request through (auth_request).
+//
+// Rank 4 (endpoints).  On a listener of its own, so that nobody but nginx can ask who somebody is, and so
+// that what the stream listener believes was made by this process.  Every answer carries
+// X-Tailgate-Verdict.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/core/keys.h"
+#include "gateway/core/services.h"
+#include "gateway/pure/judge.h"
+
+namespace tailgate {
+
+class Auth {
+ public:
+  Auth(const Loop& loop, Services& services, Keys& keys);
+
+  // Takes one request from the auth listener.
+  void take_in(std::unique_ptr<Reply> reply);
+  // The configuration was replaced: verdicts of the old one count no more.
+  void on_reload();
+
+ private:
+  // A request whose token names a key that may be a new one.
+  struct Waiting {
+    std::unique_ptr<Reply> reply;
+    KeyWait wait;
+    bool over = false;
+  };
+
+  Verdict judge(const Reply& reply, const RouteMatch& match, std::string_view query,
+                Judge::UnknownKid unknown_kid);
+  void answer(Reply& reply, const RouteMatch& match, const Verdict& verdict);
+  void answer(Reply& reply, int status, const std::string& verdict, HttpHeaders headers);
+  void on_keys(Waiting& waiting);
+
+  Services& services_;
+  Keys& keys_;
+  std::unique_ptr<Judge> judge_;
+  std::list<Waiting> waiting_;
+  TurnEnd clean_up_;
+};
+
+}  // namespace tailgate

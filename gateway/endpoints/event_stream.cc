@@ -1,0 +1,266 @@
+#include "gateway/endpoints/event_stream.h"
+
+#include <utility>
+
+#include "gateway/endpoints/answers.h"
+#include "gateway/pure/framing.h"
+#include "gateway/pure/sse.h"
+
+namespace tailgate {
+
+namespace {
+
+// How often a record that is not there yet is looked for again, within the route's grace.
+constexpr std::chrono::milliseconds kLookAgain{100};
+// The same of an application, which counts requests.
+constexpr std::chrono::milliseconds kAskAgain{400};
+// How soon a look that Redis refused is tried again.
+constexpr std::chrono::milliseconds kRefusedAgain{500};
+
+}  // namespace
+
+EventStream::EventStream(Services& services, Visit visit)
+    : Stream(services.streams, std::move(visit)), services_(services), accepted_(Loop::now()) {
+}
+
+void EventStream::start() {
+  expect_opening_by(accepted_ + visit().config->redis.wait);
+  const std::string channel = route().key_for(visit().id);
+  subscription_ = streams().hub().subscribe(channel, route(), *this);
+  interest_ = ChannelFeeds::Interest(services_.channels, channel, *this);
+  if (interest_.confirmed()) on_confirmed();
+}
+
+void EventStream::on_unconfirmed() {
+  phase_ = Phase::kSubscribing;
+  look_ = {};
+  question_ = {};
+  held_.clear();
+  held_bytes_ = 0;
+}
+
+void EventStream::on_confirmed() {
+  if (condemned() || phase_ != Phase::kSubscribing) return;
+  phase_ = Phase::kLooking;
+  look();
+}
+
+void EventStream::look() {
+  const RecordRule* rule = route().record;
+  if (rule == nullptr) {
+    say_where_it_stands(nullptr);
+  } else if (rule->kind == RecordRule::Kind::kHttp) {
+    question_ = services_.applications.ask(
+        *rule, visit().id, visit().caller,
+        [this](StatusEndpoint::Answer answer, const Record* record) { on_asked(answer, record); });
+  } else {
+    look_ = services_.records.look(*rule, visit().id, [this](JobRecords::Found found, const Record* record) {
+      on_looked(found, record);
+    });
+  }
+}
+
+void EventStream::on_looked(JobRecords::Found found, const Record* record) {
+  if (condemned()) return;
+  switch (found) {
+    case JobRecords::Found::kUnavailable:
+      remind_at(Loop::now() + kRefusedAgain);
+      return;
+    case JobRecords::Found::kWrongType:
+    case JobRecords::Found::kNothing:
+      no_record();
+      return;
+    case JobRecords::Found::kRecord:
+      break;
+  }
+  if (may_see(*record, visit().user, visit().session)) {
+    say_where_it_stands(record);
+  } else if (visit().reply->begun()) {
+    condemn(EndReason::kOwnerChanged);
+  } else {
+    no_record();
+  }
+}
+
+void EventStream::on_asked(StatusEndpoint::Answer answer, const Record* record) {
+  question_.reset();
+  if (condemned()) return;
+  const bool begun = visit().reply->begun();
+  switch (answer) {
+    case StatusEndpoint::Answer::kRecord:
+      say_where_it_stands(record);
+      return;
+    case StatusEndpoint::Answer::kNotFound:
+      if (begun) {
+        condemn(EndReason::kRecordGone);
+      } else {
+        no_record();
+      }
+      return;
+    case StatusEndpoint::Answer::kUnauthorized:
+      if (begun) {
+        condemn(EndReason::kOwnerChanged);
+      } else {
+        answer_instead(401);
+      }
+      return;
+    case StatusEndpoint::Answer::kTooMany:
+    case StatusEndpoint::Answer::kUnavailable:
+      if (begun) {
+        condemn(EndReason::kGap);  // whether something was missed cannot be told
+      } else if (answer == StatusEndpoint::Answer::kTooMany) {
+        answer_instead(429);
+      } else {
+        unavailable();
+      }
+      return;
+  }
+}
+
+// The job is not there, or it is somebody else's: to the caller the two look alike, in time as well.
+void EventStream::no_record() {
+  if (visit().reply->begun()) {
+    // A stream that was open keeps its place; JobRecords says when the record has been away too long.
+    say_where_it_stands(nullptr);
+    return;
+  }
+  const TimePoint until = accepted_ + route().record_grace;
+  if (Loop::now() < until) {
+    const auto again = route().record->kind == RecordRule::Kind::kHttp ? kAskAgain : kLookAgain;
+    remind_at(std::min(Loop::now() + again, until));
+  } else {
+    answer_instead(404);
+  }
+}
+
+void EventStream::on_reminder() {
+  if (phase_ != Phase::kLooking || look_.under_way()) return;
+  look();
+}
+
+void EventStream::on_redis_up() {
+  on_reminder();
+}
+
+void EventStream::say_where_it_stands(const Record* record) {
+  const bool was_open = visit().reply->begun();
+  if (!was_open) {
+    if (record != nullptr && record->terminal && visit().saw_end) {
+      answer_instead(204);  // it has seen the end, and the end it still is
+      return;
+    }
+    begin();
+    say_hello();
+  }
+  if (record != nullptr && record->terminal) {
+    say_ending(*record);  // it says it all: what is held is dropped
+    return;
+  }
+  std::string bytes;
+  if (!was_open) {
+    Values named = values();
+    if (record != nullptr) {
+      named.set_all(record->values);
+      (void)append_first_fitting(bytes, route().standing, record->status, named);
+    }
+  } else if (route().on_gap == OnGap::kClose) {
+    condemn(EndReason::kGap);
+    return;
+  } else {
+    ++streams().metrics().route(route().name).gaps;
+    append_event(bytes, "resync", R"({"reason":"redis-reconnected"})");
+  }
+  send(std::move(bytes), 1);
+  if (record != nullptr && route().record->kind == RecordRule::Kind::kHash) {
+    watch_ = services_.records.watch(*route().record, visit().id, *record, *this);
+  }
+  go_live();
+}
+
+void EventStream::say_ending(const Record& record) {
+  Values named = values();
+  named.set_all(record.values);
+  std::string bytes;
+  (void)append_first_fitting(bytes, route().ending, record.status, named, kEndId);
+  send(std::move(bytes), 1);
+  condemn(EndReason::kTerminal);
+}
+
+void EventStream::go_live() {
+  phase_ = Phase::kLive;
+  const std::vector<Batch> held = std::exchange(held_, {});
+  held_bytes_ = 0;
+  for (const Batch& batch : held) {
+    if (!condemned()) deliver(batch);
+  }
+}
+
+void EventStream::on_batch(const Batch& batch) {
+  if (condemned() || phase_ == Phase::kSubscribing) return;
+  if (phase_ == Phase::kLive) {
+    deliver(batch);
+    return;
+  }
+  held_.push_back(batch);
+  held_bytes_ += batch.bytes->size();
+  if (held_bytes_ <= route().backlog_bytes || held_.size() == 1) return;
+  if (visit().reply->begun()) {
+    condemn(EndReason::kSlow);
+  } else {
+    unavailable();
+  }
+}
+
+void EventStream::deliver(const Batch& batch) {
+  const std::size_t waiting = backlog();
+  if (waiting > 0 && waiting + batch.bytes->size() > route().backlog_bytes) {
+    condemn(EndReason::kSlow, Farewell::kCut);
+    return;
+  }
+  send(batch.bytes, 0, batch.events);
+  if (batch.last) condemn(EndReason::kTerminal);
+}
+
+void EventStream::on_record(const Record& record) {
+  if (!open() || phase_ != Phase::kLive) return;
+  if (!may_see(record, visit().user, visit().session)) {
+    condemn(EndReason::kOwnerChanged);
+    return;
+  }
+  if (!record.terminal) return;
+  // What was published before this look comes first, the published end among it.
+  streams().hub().flush(route().key_for(visit().id));
+  if (!condemned()) say_ending(record);
+}
+
+void EventStream::on_record_gone() {
+  if (open()) condemn(EndReason::kRecordGone);
+}
+
+void EventStream::on_opening_late() {
+  unavailable();
+}
+
+void EventStream::answer_instead(int status) {
+  if (status == 204) {
+    visit().reply->answer(204, visit().headers, "");
+    ++streams().metrics().route(route().name).answered[204];
+  } else if (status == 404) {
+    refuse_not_found(services_, visit());
+  } else if (status == 401) {
+    refuse(services_, visit(), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
+  } else {
+    refuse(services_, visit(), status, "Too many requests; please try again later", {{"Retry-After", "5"}});
+  }
+  condemn(EndReason::kAnswered);
+}
+
+// Hands the request on to a stream of its own that says so.
+void EventStream::unavailable() {
+  Visit rest = std::move(visit());
+  visit().config = rest.config;  // the subscription refers to its route until it is buried
+  condemn(EndReason::kAnswered);
+  answer_unavailable(services_, std::move(rest), Unavailable::kRedis);
+}
+
+}  // namespace tailgate

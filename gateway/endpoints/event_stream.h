@@ -1,0 +1,67 @@
+// EventStream: one client's stream of one channel.
+//
+// Rank 4 (endpoints).  The opening, and the same again after each loss of Redis: subscribe, wait until
+// Redis confirms, read the record, say where the job stands, then what arrived since the confirmation.
+// DESIGN.md, "The opening sequence", says what happens when the client or Redis leaves in between.
+#pragma once
+
+#include <vector>
+
+#include "gateway/core/services.h"
+#include "gateway/core/stream.h"
+#include "gateway/pure/hub.h"
+
+namespace tailgate {
+
+class EventStream final : public Stream,
+                          private Listener,
+                          private ChannelFeeds::Watcher,
+                          private JobRecords::Watcher {
+ public:
+  EventStream(Services& services, Visit visit);
+
+  // Precondition: has been added to Streams.
+  void start();
+
+ private:
+  enum class Phase {
+    kSubscribing,  // Redis has not confirmed: what comes is not ours yet
+    kLooking,      // confirmed; the record is being read, what comes is held
+    kLive,
+  };
+
+  void on_batch(const Batch& batch) override;
+  void on_confirmed() override;
+  void on_unconfirmed() override;
+  void on_record(const Record& record) override;
+  void on_record_gone() override;
+  void on_redis_up() override;
+  void on_opening_late() override;
+  void on_reminder() override;
+
+  void look();
+  void on_looked(JobRecords::Found found, const Record* record);
+  void on_asked(StatusEndpoint::Answer answer, const Record* record);
+  void no_record();
+  void say_where_it_stands(const Record* record);
+  void say_ending(const Record& record);
+  void go_live();
+  void deliver(const Batch& batch);
+  // Answers the request, which has not become a stream, and ends.
+  void answer_instead(int status);
+  void unavailable();
+
+  Services& services_;
+  Phase phase_ = Phase::kSubscribing;
+  TimePoint accepted_;
+  std::vector<Batch> held_;
+  std::size_t held_bytes_ = 0;
+  JobRecords::Look look_;
+  StatusEndpoint::Question question_;
+  // Declared last: they end first, before what they would call.
+  Hub::Subscription subscription_;
+  ChannelFeeds::Interest interest_;
+  JobRecords::Watch watch_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,260 @@
+#include "gateway/endpoints/intake.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "gateway/endpoints/answers.h"
+#include "gateway/endpoints/event_stream.h"
+#include "gateway/endpoints/log_page.h"
+#include "gateway/endpoints/log_stream.h"
+#include "gateway/pure/credentials.h"
+#include "gateway/pure/framing.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/refusal.h"
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::size_t kMaxRequestId = 128;
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxRequestId &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+std::string allowed_methods(const Route& route) {
+  return route.source == Source::kPages ? "GET, HEAD, OPTIONS" : "GET, OPTIONS";
+}
+
+// What every answer carries, errors among them.
+HttpHeaders common_headers(const Config& config, const Reply& reply) {
+  HttpHeaders headers;
+  if (const auto id = reply.header("X-Request-ID"); id && is_request_id(*id))
+    headers.emplace_back("X-Request-ID", *id);
+  if (config.cors.empty()) return headers;
+  headers.emplace_back("Vary", "Origin");
+  const auto origin = reply.header("Origin");
+  if (!origin || !config.cors.allows(*origin)) return headers;
+  headers.emplace_back("Access-Control-Allow-Origin", *origin);
+  headers.emplace_back("Access-Control-Allow-Credentials", "true");
+  headers.emplace_back("Access-Control-Expose-HttpHeaders", "X-Request-ID, Retry-After");
+  return headers;
+}
+
+void answer_preflight(const Config& config, Visit& visit) {
+  HttpHeaders headers = std::move(visit.headers);
+  const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
+    return header.first == "Access-Control-Allow-Origin";
+  });
+  if (allowed) {
+    headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*visit.route));
+    headers.emplace_back("Access-Control-Allow-HttpHeaders", config.cors.allowed_headers());
+    headers.emplace_back("Access-Control-Max-Age", "86400");
+  }
+  visit.reply->answer(204, headers, "");
+}
+
+// A native EventSource, as far as one can tell: it names the type and can send no header of its own.
+bool wants_sse(const Route& route, const Reply& reply) {
+  switch (route.on_unavailable) {
+    case OnUnavailable::kStatus:
+      return false;
+    case OnUnavailable::kSse:
+      return true;
+    case OnUnavailable::kAuto:
+      break;
+  }
+  const auto accept = reply.header("Accept");
+  return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
+         !reply.header("Authorization") && !reply.header("X-Session-Id");
+}
+
+void refuse_identity(Services& services, Visit& visit, Refusal refusal) {
+  refuse(services, visit, 401, sentence_of(refusal), {{"WWW-Authenticate", challenge_for(refusal)}});
+}
+
+// Puts the proven identity into the visit.  False: it has been answered.
+bool identify(Services& services, Visit& visit) {
+  const Route& route = *visit.route;
+  if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return true;
+  const auto sealed = visit.reply->header("X-Tailgate-Identity");
+  if (!sealed || sealed->empty()) {
+    // What /auth found, as nginx hands it on.  Forging it only chooses the sentence of a refusal.
+    const std::string_view verdict = visit.reply->header("X-Tailgate-Verdict").value_or("");
+    if (verdict.starts_with("503")) {
+      answer_unavailable(services, std::move(visit), Unavailable::kAuth);
+      return false;
+    }
+    const auto refusal = verdict.starts_with("401-") ? refusal_named(verdict.substr(4)) : std::nullopt;
+    refuse_identity(services, visit, refusal.value_or(Refusal::kMissing));
+    return false;
+  }
+  const auto now = std::chrono::system_clock::now();
+  const auto opened = services.seal.open(*sealed, route.name, visit.id,
+                                         std::chrono::time_point_cast<std::chrono::milliseconds>(now));
+  switch (opened.finding) {
+    case IdentitySeal::Finding::kForged:
+      refuse_identity(services, visit, Refusal::kMissing);
+      return false;
+    case IdentitySeal::Finding::kExpired:
+      answer_unavailable(services, std::move(visit), Unavailable::kAuth);
+      return false;
+    case IdentitySeal::Finding::kGenuine:
+      break;
+  }
+  visit.user = opened.identity.user;
+  visit.session = opened.identity.session;
+  const ProviderRule* provider = visit.config->provider(opened.identity.provider);
+  if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
+    visit.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(*opened.identity.until - now);
+  }
+  return true;
+}
+
+// What the application is asked with: the caller's own headers, and what an EventSource can only put
+// into the query, in the header where the application looks as well.
+void collect_for_application(Visit& visit, const Query& query) {
+  const RecordRule& rule = *visit.route->record;
+  for (const std::string& name : rule.forward) {
+    if (const auto value = visit.reply->header(name.c_str())) visit.caller.emplace_back(name, *value);
+  }
+  const auto has = [&](std::string_view name) {
+    return std::any_of(visit.caller.begin(), visit.caller.end(),
+                       [&](const auto& header) { return header.first == name; });
+  };
+  for (const Credential& place : visit.route->credentials) {
+    const std::string* value = query.find(place.name);
+    if (value == nullptr || value->empty() || has_control(*value)) continue;
+    if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
+      visit.caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
+      visit.caller.emplace_back("x-session-id", *value);
+    }
+  }
+}
+
+// Reads what the request asks for besides its path.  False: it has been answered.
+bool read_parameters(Services& services, Visit& visit, std::string_view query_text) {
+  const Route& route = *visit.route;
+  const bool reads_query = route.source != Source::kChannel;
+  const auto query = Query::parse(query_text);
+  if (!query && reads_query) {
+    refuse(services, visit, 422, "query: has a \"%\" that two hexadecimal digits do not follow");
+    return false;
+  }
+  if (route.source == Source::kPages) {
+    const auto page = parse_page_query(*query, route);
+    if (!page) {
+      refuse(services, visit, 422, page.error());
+      return false;
+    }
+    visit.page = *page;
+  } else {
+    const std::string_view header = visit.reply->header("Last-Event-ID").value_or("");
+    const auto end = parse_end_id(header);
+    visit.saw_end = end.has_value();
+    if (end && !end->is_zero()) visit.resume = end;
+    if (!end) visit.resume = EntryId::parse(header);
+    if (route.source == Source::kLog) {
+      const std::string* parameter = query->find("last_event_id");
+      if (parameter != nullptr) {
+        const auto id = EntryId::parse(parameter->starts_with("end.") ? parameter->substr(4) : *parameter);
+        if (!id) {
+          refuse(services, visit, 422,
+                 "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
+                 "1700000000000-0");
+          return false;
+        }
+        if (!visit.resume && !visit.saw_end) visit.resume = id;
+      }
+    }
+  }
+  if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHttp) {
+    collect_for_application(visit, query.value_or(Query()));
+  }
+  return true;
+}
+
+template <typename T>
+void begin_stream(Services& services, Visit visit) {
+  auto stream = std::make_unique<T>(services, std::move(visit));
+  T& started = *stream;
+  services.streams.add(std::move(stream));
+  started.start();
+}
+
+}  // namespace
+
+Target split_target(std::string_view target) {
+  const std::size_t mark = target.find('?');
+  if (mark == std::string_view::npos) return {target, {}};
+  return {target.substr(0, mark), target.substr(mark + 1)};
+}
+
+void take_in(Services& services, std::unique_ptr<Reply> reply) {
+  Visit visit;
+  visit.config = services.config;
+  visit.reply = std::move(reply);
+  visit.headers = common_headers(*visit.config, *visit.reply);
+  const Target target = split_target(visit.reply->target());
+
+  auto match = visit.config->routes.match(target.path);
+  if (!match) {
+    ++services.metrics.not_found;
+    visit.headers.emplace_back("Content-Type", "application/json");
+    visit.reply->answer(404, visit.headers, R"({"detail":"Not found"})");
+    return;
+  }
+  visit.route = match->route;
+  visit.id = std::move(match->id);
+  visit.unavailable_as_sse = wants_sse(*visit.route, *visit.reply);
+
+  const std::string_view method = visit.reply->method();
+  const bool is_page = visit.route->source == Source::kPages;
+  if (method == "OPTIONS" && visit.reply->header("Access-Control-Request-Method")) {
+    answer_preflight(*visit.config, visit);
+    return;
+  }
+  if (method != "GET" && !(method == "HEAD" && is_page)) {
+    refuse(services, visit, 405, "This address can only be read", {{"Allow", allowed_methods(*visit.route)}});
+    return;
+  }
+  if (!identify(services, visit)) return;
+  if (!read_parameters(services, visit, target.query)) return;
+  if (!is_page) {
+    const Limits& limits = visit.config->limits;
+    const std::string address =
+        limits.streams_per_address == 0
+            ? std::string()
+            : client_address(visit.reply->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
+    bool taken = false;
+    visit.ticket = services.limits.take({.streams = limits.streams,
+                                         .per_user = limits.streams_per_user,
+                                         .per_address = limits.streams_per_address},
+                                        visit.user.empty() ? visit.session : visit.user, address, taken);
+    if (!taken) {
+      answer_unavailable(services, std::move(visit), Unavailable::kLimit);
+      return;
+    }
+  }
+  if (services.turning_away) {
+    answer_unavailable(services, std::move(visit), Unavailable::kDraining);
+    return;
+  }
+  switch (visit.route->source) {
+    case Source::kChannel:
+      begin_stream<EventStream>(services, std::move(visit));
+      return;
+    case Source::kLog:
+      begin_stream<LogStream>(services, std::move(visit));
+      return;
+    case Source::kPages:
+      begin_stream<LogPage>(services, std::move(visit));
+      return;
+  }
+}
+
+}  // namespace tailgate

@@ -1,0 +1,23 @@
+// Intake: the stream listener's front door.  Every request passes the checks here, in this order: route
+// 404, method 405, identity 401, parameters 422, limits 429; Redis 503 and record 404 come later.
+//
+// Rank 4 (endpoints).  Believes no header but the sealed identity.
+#pragma once
+
+#include <memory>
+
+#include "gateway/core/services.h"
+
+namespace tailgate {
+
+// Takes one request from the stream listener.
+void take_in(Services& services, std::unique_ptr<Reply> reply);
+
+// Path and query of a request target; an absolute-form target has no path for us.
+struct Target {
+  std::string_view path;
+  std::string_view query;
+};
+Target split_target(std::string_view target);
+
+}  // namespace tailgate

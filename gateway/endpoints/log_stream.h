@@ -1,0 +1,75 @@
+// LogStream: one client's stream of one log, live or resumed.
+//
+// Rank 4 (endpoints).  Either tails (the log's live feed hands it batches) or is behind (it reads by
+// itself, from its own cursor, as its client drains).  A slow client costs no memory: it stops being fed
+// and reads on later.  It joins the feed when its cursor has reached the feed's; entries it already has
+// are cut from the first batch by their ids.
+#pragma once
+
+#include "gateway/core/services.h"
+#include "gateway/core/stream.h"
+#include "gateway/pure/hub.h"
+#include "gateway/pure/log_cursor.h"
+
+namespace tailgate {
+
+class LogStream final : public Stream,
+                        private Listener,
+                        private LogFeeds::Follower,
+                        private JobRecords::Watcher {
+ public:
+  LogStream(Services& services, Visit visit);
+
+  // Precondition: has been added to Streams.
+  void start();
+  bool is_log() const override { return true; }
+
+ private:
+  enum class Phase {
+    kOpening,  // the record, then the log's tail are being asked for
+    kBehind,   // reads by itself
+    kTailing,  // is fed
+  };
+
+  void on_batch(const Batch& batch) override;
+  void on_gap(const LogGap& gap, const LogCursor& cursor) override;
+  void on_wrong_type() override;
+  void on_record(const Record& record) override;
+  void on_record_gone() override;
+  void on_redis_up() override;
+  void on_opening_late() override;
+  void on_drained() override;
+  void on_reminder() override;
+
+  void open_up();
+  void on_looked(JobRecords::Found found, const Record* record);
+  void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
+  void proceed();
+  void on_read(const LogRead& read);
+  void join();
+  void say_gap(const LogGap& gap);
+  void end_at_tail(const Record& record);
+  bool reached_end() const { return final_ && cursor_.position() >= *final_; }
+  void finish();
+  void answer_instead(int status);
+  void unavailable();
+  bool full() const { return backlog() > 0; }
+
+  Services& services_;
+  std::string key_;
+  Phase phase_ = Phase::kOpening;
+  TimePoint accepted_;
+  LogCursor cursor_;
+  ReadPace pace_;
+  bool caught_up_ = false;          // the last read of our own brought all there was
+  std::unique_ptr<Record> record_;  // the terminal one, or (while opening) the one just read
+  std::optional<EntryId> final_;    // everything up to here, and then the end
+  JobRecords::Look look_;
+  RedisCall tail_;
+  LogReader::Read reading_;
+  Hub::Subscription subscription_;
+  LogFeeds::Follow follow_;
+  JobRecords::Watch watch_;
+};
+
+}  // namespace tailgate

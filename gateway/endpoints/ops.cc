@@ -1,0 +1,101 @@
+#include "gateway/endpoints/ops.h"
+
+#include <array>
+#include <utility>
+
+#include "gateway/endpoints/intake.h"
+#include "gateway/io/redis_link.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/metrics.h"
+
+namespace tailgate {
+
+Ops::Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void()> on_drain)
+    : services_(services), keys_(keys), readiness_(readiness), on_drain_(std::move(on_drain)) {
+}
+
+bool Ops::redis_is_up() const {
+  return services_.channels.up() && services_.looks.up() && services_.log_reader.up() && services_.pages.up();
+}
+
+void Ops::take_in(std::unique_ptr<Reply> reply) {
+  const std::string_view path = split_target(reply->target()).path;
+  const std::string_view method = reply->method();
+  const bool reads = method == "GET" || method == "HEAD";
+  const HttpHeaders json = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
+  const auto only = [&](const char* allowed) {
+    reply->answer(405, {{"Allow", allowed}, {"Content-Type", "application/json"}},
+                  R"({"detail":"This address has another method"})");
+  };
+
+  if (path == "/healthz") {
+    if (!reads) return only("GET, HEAD");
+    reply->answer(200, json, R"({"status":"alive"})");
+  } else if (path == "/readyz") {
+    if (!reads) return only("GET, HEAD");
+    readiness_.ready_once = readiness_.ready_once || (redis_is_up() && keys_.had_all());
+    const bool ready = readiness_.ready_once && !readiness_.draining;
+    reply->answer(ready ? 200 : 503, json, health(ready));
+  } else if (path == "/metrics") {
+    if (!reads) return only("GET, HEAD");
+    reply->answer(200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics());
+  } else if (path == "/drain") {
+    if (method != "POST") return only("POST");
+    on_drain_();
+    reply->answer(202, json, R"({"status":"draining"})");
+  } else {
+    reply->answer(404, json, R"({"detail":"Not found"})");
+  }
+}
+
+std::string Ops::health(bool ready) const {
+  return std::string(R"({"status":)") +
+         (readiness_.draining ? R"("draining")" : (ready ? R"("ready")" : R"("starting")")) + R"(,"redis":)" +
+         (redis_is_up() ? R"("up")" : R"("down")") + R"(,"keys":)" +
+         (keys_.had_all() ? R"("had")" : R"("missing")") + '}';
+}
+
+std::string Ops::metrics() const {
+  using Type = MetricsText::Type;
+  MetricsText out;
+  append_metrics(out, services_.metrics);
+  out.begin("tailgate_draining", Type::kGauge, "1 while this process ends its streams.");
+  out.sample({}, std::uint64_t{readiness_.draining});
+  out.begin("tailgate_streams", Type::kGauge,
+            "Streams and requests that are being served, openings among them.");
+  out.sample({}, std::uint64_t{services_.streams.count()});
+  out.begin("tailgate_channels_watched", Type::kGauge, "Redis channels that are subscribed to for streams.");
+  out.sample({}, std::uint64_t{services_.channels.watched()});
+  out.begin("tailgate_logs_followed", Type::kGauge, "Redis Streams that have a live reader.");
+  out.sample({}, std::uint64_t{services_.log_feeds.followed()});
+  out.begin("tailgate_logs_notified", Type::kGauge, "1 while logs are woken by keyspace notifications.");
+  out.sample({}, std::uint64_t{services_.log_feeds.notified()});
+  out.begin("tailgate_messages_received_total", Type::kCounter, "Messages received on channels.");
+  out.sample({}, services_.channels.messages());
+  out.begin("tailgate_record_looks_total", Type::kCounter, "Looks at records in Redis.");
+  out.sample({}, services_.records.looks());
+
+  const std::array<const RedisLink*, 4> links = {&services_.channels.link(), &services_.looks,
+                                                 &services_.log_reader.link(), &services_.pages};
+  const auto by_link = [&](const char* name, Type type, const char* help, auto value) {
+    out.begin(name, type, help);
+    for (const RedisLink* link : links) {
+      std::string labels;
+      MetricsText::label(labels, "link", link->name());
+      out.sample(labels, value(*link));
+    }
+  };
+  by_link("tailgate_redis_up", Type::kGauge, "1 while the link to Redis is up.",
+          [](const RedisLink& link) { return std::uint64_t{link.up()}; });
+  by_link("tailgate_redis_lost_total", Type::kCounter, "How often the link to Redis was lost.",
+          [](const RedisLink& link) { return link.times_lost(); });
+  out.begin("tailgate_provider_keys", Type::kGauge, "1 if the provider's keys are there.");
+  for (const auto& provider : services_.config->providers) {
+    std::string labels;
+    MetricsText::label(labels, "provider", provider->name);
+    out.sample(labels, std::uint64_t{keys_.had(provider->name)});
+  }
+  return out.text();
+}
+
+}  // namespace tailgate

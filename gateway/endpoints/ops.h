@@ -1,0 +1,40 @@
+// Ops: what load balancers, Prometheus and operators ask: /healthz, /readyz, /metrics, POST /drain.
+//
+// Rank 4 (endpoints).  On a listener of its own, so that it answers whatever the stream listener is doing
+// and is never routed to from outside by mistake.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "gateway/core/keys.h"
+#include "gateway/core/services.h"
+
+namespace tailgate {
+
+// Alive and ready are different questions.  A lost Redis or an issuer that is down is in the body, not in
+// the status: a load balancer that drops all targets in a blip makes an outage of it.
+struct Readiness {
+  bool ready_once = false;  // was the gateway ever ready to serve?
+  bool draining = false;
+};
+
+class Ops {
+ public:
+  Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void()> on_drain);
+
+  // Takes one request from the ops listener.
+  void take_in(std::unique_ptr<Reply> reply);
+
+ private:
+  bool redis_is_up() const;
+  std::string health(bool ready) const;
+  std::string metrics() const;
+
+  Services& services_;
+  Keys& keys_;
+  Readiness& readiness_;
+  std::function<void()> on_drain_;
+};
+
+}  // namespace tailgate

@@ -1,0 +1,105 @@
+// Gateway: owns everything and wires it; starts, reloads, drains and stops.
+//
+// Rank 5 (the program).  Members stand in birth order, each with what it needs, and die in reverse.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/base/result.h"
+#include "gateway/core/channel_feeds.h"
+#include "gateway/core/job_records.h"
+#include "gateway/core/keys.h"
+#include "gateway/core/log_feeds.h"
+#include "gateway/core/log_reader.h"
+#include "gateway/core/services.h"
+#include "gateway/core/status_endpoint.h"
+#include "gateway/core/streams.h"
+#include "gateway/endpoints/auth.h"
+#include "gateway/endpoints/ops.h"
+#include "gateway/io/deadlines.h"
+#include "gateway/io/http_server.h"
+#include "gateway/io/loop.h"
+#include "gateway/io/redis_link.h"
+#include "gateway/io/resolver.h"
+#include "gateway/pure/config.h"
+#include "gateway/pure/identity_seal.h"
+#include "gateway/pure/limits.h"
+#include "gateway/pure/metrics.h"
+
+namespace tailgate {
+
+struct Sockets {
+  Socket streams;
+  Socket auth;
+  Socket ops;
+};
+
+class Gateway {
+ public:
+  using LoadConfig = std::function<Result<std::shared_ptr<const Config>>()>;
+
+  // `reload` reads the configuration anew, for SIGHUP.
+  Gateway(std::shared_ptr<const Config> config, Sockets sockets, std::vector<std::string> identity_keys,
+          LoadConfig reload);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // Serves until it has been told to stop and has drained.
+  void run();
+
+ private:
+  void on_terminate();
+  void on_reload();
+  void on_redis_up();
+  void drain();
+  void turn_away();
+  void end_what_is_left();
+  void stop_when_flushed();
+
+  LoadConfig reload_;
+  std::shared_ptr<const Config> config_;  // as it was at the start: the links were made from it
+  Loop loop_;
+  Resolver resolver_;    // needs: loop_
+  Deadlines deadlines_;  // needs: loop_
+  Metrics metrics_;
+  StreamLimits limits_;
+  IdentitySeal seal_;
+  // Declared before the streams: connections outlive what answers on them.
+  HttpServer streams_server_;    // needs: loop_
+  HttpServer auth_server_;       // needs: loop_
+  HttpServer ops_server_;        // needs: loop_
+  Streams streams_;              // needs: deadlines_, metrics_
+  ChannelFeeds channels_;        // needs: resolver_, the hub of streams_
+  RedisLink looks_;              // needs: resolver_
+  RedisLink logs_;               // needs: resolver_
+  RedisLink pages_;              // needs: resolver_
+  JobRecords records_;           // needs: looks_, deadlines_
+  LogReader log_reader_;         // needs: logs_
+  LogFeeds log_feeds_;           // needs: log_reader_, channels_
+  StatusEndpoint applications_;  // needs: resolver_
+  Keys keys_;                    // needs: resolver_
+  Services services_;            // borrows from all above
+  Readiness readiness_;
+  Auth auth_;  // needs: services_, keys_
+  Ops ops_;    // needs: services_, keys_, readiness_
+  SignalWatch on_term_;
+  SignalWatch on_int_;
+  SignalWatch on_hup_;
+  TimePoint drain_by_{};
+  Timer settle_;
+  Timer deadline_;
+  Timer flushed_;
+};
+
+// The identity keys of `file`; makes it, for its owner alone, where there is none.
+Result<std::vector<std::string>> load_identity_keys(const std::string& file);
+
+// The listening sockets: those that systemd or a predecessor hands over (LISTEN_FDS, named "streams",
+// "auth", "ops"), the others made anew.
+Result<Sockets> open_sockets(const Config& config);
+
+}  // namespace tailgate

@@ -1,0 +1,215 @@
+// The command line.
+//
+// Rank 5 (the program).
+#include <event2/event.h>
+#include <event2/http.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/log.h"
+#include "gateway/endpoints/answers.h"
+#include "gateway/gateway.h"
+#include "gateway/pure/config.h"
+
+#ifndef TAILGATE_VERSION
+#define TAILGATE_VERSION "unknown"
+#endif
+
+namespace tailgate {
+namespace {
+
+constexpr int kExitEnvironment = 1;
+constexpr int kExitConfiguration = 2;
+
+constexpr const char* kUsage =
+    "usage: tailgate --config FILE [--set key=value]...   serve, in the foreground\n"
+    "       tailgate --check --config FILE [--set ...]    say what is wrong with FILE, start nothing\n"
+    "       tailgate --print routes|cors --config FILE    tables for the nginx configuration\n"
+    "       tailgate --print keys                         every configuration key\n"
+    "       tailgate --version | --help\n";
+
+struct Options {
+  std::string config_file;
+  std::vector<std::pair<std::string, std::string>> overrides;
+  bool check = false;
+  std::string print;
+};
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{path + ": cannot be read"};
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+Result<std::shared_ptr<const Config>> load(const Options& options) {
+  const auto text = read_file(options.config_file);
+  if (!text) return Error{text.error()};
+  return load_config(*text, options.config_file, options.overrides,
+                     {.env = environment, .read_file = read_file});
+}
+
+Result<Options> parse(const std::vector<std::string>& arguments) {
+  Options options;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& option = arguments[i];
+    if (option == "--check") {
+      options.check = true;
+      continue;
+    }
+    if (option != "--config" && option != "--set" && option != "--print")
+      return Error{option + ": no such option"};
+    if (++i == arguments.size()) return Error{option + ": needs a value"};
+    const std::string& value = arguments[i];
+    if (option == "--config") {
+      options.config_file = value;
+    } else if (option == "--print") {
+      options.print = value;
+    } else {
+      const std::size_t equals = value.find('=');
+      if (equals == std::string::npos) return Error{"--set " + value + ": must be key=value"};
+      options.overrides.emplace_back(value.substr(0, equals), value.substr(equals + 1));
+    }
+  }
+  if (!options.print.empty() && options.print != "routes" && options.print != "cors" &&
+      options.print != "keys") {
+    return Error{"--print " + options.print + ": must be routes, cors or keys"};
+  }
+  if (options.config_file.empty() && options.print != "keys") return Error{"--config: must name a file"};
+  return options;
+}
+
+const char* name_of(Source source) {
+  switch (source) {
+    case Source::kChannel:
+      return "channel";
+    case Source::kLog:
+      return "log";
+    case Source::kPages:
+      return "pages";
+  }
+  return "";
+}
+
+const char* name_of(OnUnavailable on_unavailable) {
+  switch (on_unavailable) {
+    case OnUnavailable::kStatus:
+      return "status";
+    case OnUnavailable::kSse:
+      return "sse";
+    case OnUnavailable::kAuto:
+      return "auto";
+  }
+  return "";
+}
+
+void print(const std::string& what, const Config* config) {
+  if (what == "keys") {
+    for (const std::string& key : config_keys()) std::cout << key << '\n';
+  } else if (what == "cors") {
+    std::cout << "headers\t" << config->cors.allowed_headers() << '\n';
+    for (const std::string& origin : config->cors_origins) std::cout << origin << '\n';
+  } else {
+    for (const Route& route : config->routes.routes()) {
+      std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
+                << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable)
+                << '\t' << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
+                << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
+                << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
+    }
+  }
+}
+
+void log_cb(int severity, const char* message) noexcept {
+  // evhttp's warnings are about what strangers do.
+  static LogValve valve(10, 1);
+  if (severity >= EVENT_LOG_WARN && valve.open(Clock::now())) log_warning("libevent", {{"what", message}});
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int serve(const Options& options, const std::shared_ptr<const Config>& config) {
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  // Keys and tokens are in our memory: no core file, and no debugger of the same user.
+  (void)prctl(PR_SET_DUMPABLE, 0);
+  raise_descriptor_limit();
+  event_set_log_callback(log_cb);
+
+  auto keys = load_identity_keys(config->identity_key_file);
+  if (!keys) {
+    std::cerr << keys.error() << '\n';
+    return kExitEnvironment;
+  }
+  auto sockets = open_sockets(*config);
+  if (!sockets) {
+    std::cerr << sockets.error() << '\n';
+    return kExitEnvironment;
+  }
+  log_info("started", {{"version", TAILGATE_VERSION},
+                       {"config", options.config_file},
+                       {"routes", config->routes.routes().size()}});
+  Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
+  gateway.run();
+  return 0;
+}
+
+int main_inner(const std::vector<std::string>& arguments) {
+  if (arguments.size() == 1 && arguments[0] == "--version") {
+    std::cout << "tailgate " << TAILGATE_VERSION << '\n';
+    return 0;
+  }
+  if (arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h")) {
+    std::cout << kUsage;
+    return 0;
+  }
+  const auto options = parse(arguments);
+  if (!options) {
+    std::cerr << "tailgate: " << options.error() << '\n' << kUsage;
+    return kExitConfiguration;
+  }
+  if (options->print == "keys") {
+    print("keys", nullptr);
+    return 0;
+  }
+  const auto config = load(*options);
+  if (!config) {
+    std::cerr << config.error() << '\n';
+    return kExitConfiguration;
+  }
+  if (!options->print.empty()) {
+    print(options->print, config->get());
+    return 0;
+  }
+  if (options->check) {
+    std::cout << options->config_file << ": good, " << (*config)->routes.routes().size() << " routes\n";
+    return 0;
+  }
+  return serve(*options, *config);
+}
+
+}  // namespace
+}  // namespace tailgate
+
+int main(int argc, char** argv) {
+  return tailgate::main_inner(std::vector<std::string>(argv + 1, argv + argc));
+}
