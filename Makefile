@@ -1,0 +1,164 @@
+# Tailgate: how it is built and tested.  `make help` lists the targets.
+#
+# VARIANT  release (g++ -O2) | asan (g++, AddressSanitizer and UBSan) | clang (clang++, for its warnings)
+# Each variant lives in build/<variant>/.  Warnings are errors; WERROR= turns that off.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VARIANT ?= release
+JOBS ?= $(shell nproc)
+WERROR ?= 1
+PYTHON := /usr/bin/python3
+OUT := build/$(VARIANT)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# ---- the compiler ---------------------------------------------------------------------------------
+
+ifeq ($(filter $(VARIANT),release asan clang),)
+$(error VARIANT is release, asan or clang, not "$(VARIANT)")
+endif
+
+ifeq ($(VARIANT),clang)
+COMPILER := clang++
+else
+COMPILER := g++
+endif
+# Debian's ccache, where it is installed, and only if nobody has chosen a compiler himself.
+ifeq ($(origin CXX),default)
+CXX := $(if $(shell command -v ccache),ccache )$(COMPILER)
+endif
+
+OPTIMIZE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+OPTIMIZE_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMIZE_clang := -O0 -g1
+
+CXXFLAGS += -std=c++20 -fPIE -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(OPTIMIZE_$(VARIANT))
+CXXFLAGS += $(if $(WERROR),-Werror)
+CPPFLAGS += -I. $(EXTRA_CPPFLAGS)
+LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(OPTIMIZE_$(VARIANT)))
+LDLIBS := -levent_core -levent_extra -lhiredis -lcrypto
+
+# ---- what there is to build -----------------------------------------------------------------------
+
+HEADERS := $(sort $(shell find gateway tests -name '*.h'))
+SOURCES := $(sort $(shell find gateway -name '*.cc'))
+MAIN := gateway/main.cc
+LIBRARY := $(filter-out $(MAIN),$(SOURCES))
+UNIT := $(sort $(wildcard tests/unit/*_test.cpp))
+SUPPORT := $(sort $(wildcard tests/support/*.cpp))
+
+LIBRARY_OBJECTS := $(LIBRARY:%.cc=$(OUT)/%.o)
+MAIN_OBJECT := $(MAIN:%.cc=$(OUT)/%.o)
+UNIT_OBJECTS := $(UNIT:%.cpp=$(OUT)/%.o) $(SUPPORT:%.cpp=$(OUT)/%.o)
+
+# The version reaches one file only, so that a commit does not recompile all of it.
+$(MAIN_OBJECT): CPPFLAGS += -DTAILGATE_VERSION='"$(VERSION)"'
+
+$(OUT)/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  $(VARIANT)  $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/%.o: %.cpp
+	@mkdir -p $(@D)
+	@echo "  $(VARIANT)  $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/tailgate: $(LIBRARY_OBJECTS) $(MAIN_OBJECT)
+	@echo "  $(VARIANT)  -> $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/unit_tests: $(LIBRARY_OBJECTS) $(UNIT_OBJECTS)
+	@echo "  $(VARIANT)  -> $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
+
+-include $(wildcard $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(MAIN_OBJECT) $(UNIT_OBJECTS)))
+
+# ---- targets --------------------------------------------------------------------------------------
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: ## all of it, running: installs, builds, starts a demo; Ctrl-C ends it
+	@scripts/bootstrap run
+	@$(MAKE) build VARIANT=release
+	@exec scripts/demo $(ARGS)
+
+.PHONY: test
+test: ## installs, builds and runs the tests (at most 8 minutes on two cores)
+	@scripts/bootstrap test
+	@$(MAKE) everything
+	@scripts/run-tests --unit build/asan/unit_tests --binary build/asan/tailgate -- $(ARGS)
+
+.PHONY: test-all
+test-all: ## the same and what takes longer: slow tests, the release build too, hiredis 1.0
+	@scripts/bootstrap test
+	@$(MAKE) everything
+	@$(MAKE) check-hiredis
+	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/unit_tests
+	@scripts/run-tests --all --unit build/asan/unit_tests --unit build/clang/unit_tests --binary build/asan/tailgate -- $(ARGS)
+	@scripts/run-tests --all --binary build/release/tailgate -- $(ARGS)
+
+.PHONY: bootstrap
+bootstrap: ## install with apt what is missing (scripts/bootstrap build|run|test|lint for less)
+	@scripts/bootstrap
+
+.PHONY: build
+build: ## the gateway: build/<VARIANT>/tailgate (VARIANT=release|asan|clang)
+	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
+
+.PHONY: unit
+unit: ## build and run the unit tests (VARIANT=..., ARGS=--gtest_filter=...)
+	@$(MAKE) -j$(JOBS) $(OUT)/unit_tests
+	@$(OUT)/unit_tests --gtest_brief=1 $(ARGS)
+
+.PHONY: e2e
+e2e: ## build, and run the end-to-end tests against VARIANT (ARGS="-k name", slow ones included)
+	@$(MAKE) build VARIANT=$(VARIANT)
+	@scripts/run-tests --all --binary $(OUT)/tailgate -- $(ARGS)
+
+.PHONY: lint
+lint: ## formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, documented keys
+	@scripts/bootstrap lint
+	@$(MAKE) build VARIANT=release
+	@$(MAKE) -k -j$(JOBS) VARIANT=release tidy
+	@scripts/lint
+
+.PHONY: format
+format: ## rewrite the C++ sources as clang-format wants them
+	@scripts/bootstrap lint
+	clang-format -i $(HEADERS) $(SOURCES) $(UNIT) $(SUPPORT)
+
+.PHONY: check-clang
+check-clang: ## compile everything with clang++, for its warnings
+	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
+
+.PHONY: check-hiredis
+check-hiredis: ## compile against hiredis 1.0 too (fetches Debian's redis source package)
+	@scripts/check-hiredis
+
+# Not for hands: clang-tidy, again only for what has changed (an object is made anew when a header is).
+.PHONY: tidy
+tidy: $(SOURCES:%.cc=build/tidy/%.ok)
+build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  tidy  $<"
+	@clang-tidy --quiet $< -- -x c++ -std=c++20 -I. -DTAILGATE_VERSION='""' 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+# Not for hands: what the tests need.
+.PHONY: everything
+everything:
+	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
+	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build

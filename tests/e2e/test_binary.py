@@ -1,0 +1,34 @@
+"""What the binary is linked against."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# libevent, hiredis, libcrypto, libc and libstdc++, and what the last two bring with them.
+ALLOWED = re.compile(
+    r"linux-vdso\.so|ld-linux|libevent_(core|extra)-2\.1\.so|libhiredis\.so|libcrypto\.so\.3"
+    r"|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1"
+)
+
+
+def libraries(binary):
+    out = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    return [Path(line.split()[0]).name for line in out.splitlines()]
+
+
+def test_it_needs_libevent_hiredis_libcrypto_libc_and_libstdcpp_and_nothing_else():
+    found = libraries(ROOT / "build/release/tailgate")
+    assert any(name.startswith("libevent_core") for name in found)
+    assert [name for name in found if not ALLOWED.match(name)] == []
+
+
+def test_it_says_its_version_and_how_it_is_used():
+    binary = os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate")
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+    assert re.match(r"tailgate \S+", version.stdout)
+    usage = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True)
+    for word in ("--config", "--check", "--set", "--print"):
+        assert word in usage.stdout

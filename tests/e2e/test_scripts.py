@@ -1,0 +1,178 @@
+"""The checks of `make lint` find what they are for; tokens are what an independent library says."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import jwt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+
+
+def run(*command, **more):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **more)
+
+
+# ---- the rank rule --------------------------------------------------------------------------------
+
+
+def tree(directory, **files):
+    """A tree with a copy of the script: file names with "__" for "/" and a "_h" or "_cc" at their end."""
+    (directory / "scripts").mkdir(parents=True)
+    shutil.copy(SCRIPTS / "check-ranks", directory / "scripts")
+    for name, text in files.items():
+        stem, _, ending = name.replace("__", "/").rpartition("_")
+        path = directory / "gateway" / f"{stem}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return run(directory / "scripts/check-ranks")
+
+
+def test_a_tree_that_points_downward_is_accepted(tmp_path):
+    done = tree(
+        tmp_path,
+        base__a_h="// A.\n//\n// Rank 0 (base).\n#pragma once\n",
+        io__b_h='// B.\n//\n// Rank 2.\n#include "gateway/base/a.h"\n',
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "files, sentence",
+    [
+        ({"io__b_h": "// Rank 2.\n", "base__a_h": '// Rank 0.\n#include "gateway/io/b.h"\n'}, "rank 0 includes gateway/io/b.h"),
+        ({"io__b_h": '// Rank 2.\n#include "gateway/io/c.h"\n', "io__c_h": '// Rank 2.\n#include "gateway/io/b.h"\n'}, "a circle"),
+        ({"core__a_h": "// Rank 2.\n"}, 'must say "Rank 3"'),
+        ({"core__a_h": "#pragma once\n"}, "without the comment"),
+        ({"pure__a_cc": "#include <event2/event.h>\n"}, "must not know <event2/event.h>"),
+        ({"core__a_cc": '#include "a.h"\n'}, "include by the path from the root"),
+        ({"other__a_cc": "\n"}, "no rank is known"),
+    ],
+)
+def test_a_tree_that_breaks_the_rank_rule_is_refused(tmp_path, files, sentence):
+    done = tree(tmp_path, **files)
+    assert done.returncode == 1
+    assert sentence in done.stdout
+
+
+# ---- documented keys ------------------------------------------------------------------------------
+
+
+def documented(tmp_path, *keys):
+    binary = tmp_path / "tailgate"
+    binary.write_text("#!/bin/sh\n" + "".join(f"echo '{key}'\n" for key in keys))
+    binary.chmod(0o755)
+    return run(SCRIPTS / "check-documented", binary)
+
+
+def real_keys():
+    binary = os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate")
+    return run(binary, "--print", "keys").stdout.split()
+
+
+def test_every_configuration_key_is_documented():
+    done = run(SCRIPTS / "check-documented")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_key_that_nobody_documented_is_found(tmp_path):
+    done = documented(tmp_path, *real_keys(), "route.*.brand_new")
+    assert done.returncode == 1
+    assert done.stdout.count("\n") == 1 and "route.*.brand_new" in done.stdout
+
+
+@pytest.mark.parametrize("gone", ["route.*.ending[].data", "redis.wait_s", "record.*.fields.*.absent"])
+def test_a_documented_key_that_is_none_is_found(tmp_path, gone):
+    done = documented(tmp_path, *(key for key in real_keys() if key != gone))
+    assert done.returncode == 1
+    assert "is no key of the configuration" in done.stdout
+
+
+def test_the_joined_example_is_what_the_three_examples_make():
+    assert run(SCRIPTS / "join-examples", "--check").returncode == 0
+
+
+# ---- bootstrap ------------------------------------------------------------------------------------
+
+
+def test_bootstrap_has_nothing_to_do_where_everything_is_there():
+    done = run(SCRIPTS / "bootstrap", "test")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_bootstrap_names_what_it_cannot_do():
+    done = run(SCRIPTS / "bootstrap", "everything")
+    assert done.returncode == 1
+    assert 'unknown purpose "everything"' in done.stderr
+
+
+# ---- tokens ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tokens") / "s"
+    binary = os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate")
+    done = run(SCRIPTS / "stack", "up", "--dir", directory, "--binary", binary, "--no-nginx")
+    assert done.returncode == 0, done.stderr
+    yield directory
+    assert run(SCRIPTS / "stack", "down", "--dir", directory).returncode == 0
+
+
+def mint(stack, *more, provider="builder", subject="alice"):
+    done = run(SCRIPTS / "mint-token", "--dir", stack, "--provider", provider, "--subject", subject, *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def key_of(stack, provider):
+    facts = json.loads((stack / "stack.json").read_text())["providers"]
+    if provider == "blog":
+        return facts["blog"]["secret"]
+    return jwt.PyJWK(json.loads((stack / "keys/jwks.json").read_text())["keys"][0]).key
+
+
+def decode(stack, token, provider="builder", **more):
+    algorithm = "HS256" if provider == "blog" else "RS256"
+    return jwt.decode(token, key_of(stack, provider), algorithms=[algorithm], **more)
+
+
+def test_a_minted_token_is_one(stack):
+    claims = decode(stack, mint(stack, "--claim", "role=admin", "--claim", "n=7"), issuer="https://clerk.example.test")
+    assert (claims["sub"], claims["role"], claims["n"]) == ("alice", "admin", 7)
+    assert claims["exp"] - claims["iat"] == 3600
+    blog = decode(stack, mint(stack, "--expires-in", "60", provider="blog", subject="42"), "blog")
+    assert (blog["userId"], blog["exp"] - blog["iat"]) == ("42", 60)
+
+
+@pytest.mark.parametrize(
+    "broken, error",
+    [
+        ("expired", jwt.ExpiredSignatureError),
+        ("early", jwt.ImmatureSignatureError),
+        ("issuer", jwt.InvalidIssuerError),
+        ("signature", jwt.InvalidSignatureError),
+        ("other-key", jwt.InvalidSignatureError),
+        ("alg-none", jwt.InvalidAlgorithmError),
+        ("hs-confusion", jwt.InvalidAlgorithmError),
+        ("malformed", jwt.DecodeError),
+        ("truncated", jwt.InvalidTokenError),
+    ],
+)
+def test_a_broken_token_is_broken_in_that_way(stack, broken, error):
+    with pytest.raises(error):
+        decode(stack, mint(stack, "--broken", broken), issuer="https://clerk.example.test")
+
+
+@pytest.mark.parametrize("broken, claim", [("azp", "azp"), ("subject", "sub")])
+def test_a_broken_token_lacks_its_claim(stack, broken, claim):
+    assert claim in decode(stack, mint(stack))
+    assert claim not in decode(stack, mint(stack, "--broken", broken))
+
+
+def test_an_unknown_key_id_is_in_the_header(stack):
+    assert jwt.get_unverified_header(mint(stack, "--broken", "kid"))["kid"] == "nobody-knows-it"

@@ -1,0 +1,383 @@
+"""HTTP clients on bare sockets, so that a test sees each byte and decides how a client leaves.
+
+No threads: whoever waits reads.  What a server sent is never more than one `pump` away.
+"""
+
+import json
+import select
+import socket
+import ssl
+import struct
+import urllib.parse
+
+import h2.config
+import h2.connection
+import h2.events
+
+from support import sse
+from support.waiting import Deadline
+
+TIMEOUT = 5  # seconds for what should happen at once
+
+
+class NotSent(AssertionError):
+    """What was waited for did not come."""
+
+
+# ---- connecting -----------------------------------------------------------------------------------
+
+
+def dial(stack, via="tls", http="1.1", receive_buffer=None):
+    """A connected socket: `via` "tls" and "plain" lead to nginx, "gateway" and "auth" to the gateway itself."""
+    if via in ("gateway", "auth"):
+        link = socket.socket(socket.AF_UNIX)
+        address = stack.gateway_socket if via == "gateway" else stack.auth_socket
+    else:
+        link = socket.socket(socket.AF_INET)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        url = urllib.parse.urlsplit(stack.base_url if via == "tls" else stack.plain_url)
+        address = ("127.0.0.1", url.port)
+    if receive_buffer:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    link.settimeout(TIMEOUT)
+    link.connect(address)
+    if via == "tls":
+        context = ssl.create_default_context(cafile=stack.ca_file)
+        context.set_alpn_protocols(["h2" if http == "2" else "http/1.1"])
+        link = context.wrap_socket(link, server_hostname="localhost")
+        if http == "2":
+            assert link.selected_alpn_protocol() == "h2"
+    return link
+
+
+class _Link:
+    """One exchange on one connection.  Subclasses know how it is written."""
+
+    def __init__(self, link):
+        self.link = link
+        self.status = None
+        self.headers = {}
+        self.header_list = []
+        self.body = bytearray()
+        self.ended = None  # None: open; "clean": the protocol said so; "cut": it did not
+        self.fed = lambda raw: None
+
+    def readable(self, timeout):
+        if isinstance(self.link, ssl.SSLSocket) and self.link.pending():
+            return True
+        return bool(select.select([self.link], [], [], max(0, timeout))[0])
+
+    def receive(self, timeout):
+        """Some bytes, b"" at the end of the connection, None if nothing came in time."""
+        if not self.readable(timeout):
+            return None
+        self.link.settimeout(TIMEOUT)
+        try:
+            return self.link.recv(65536)
+        except (ConnectionError, ssl.SSLError):
+            return b""
+
+    def take_body(self, raw):
+        self.body += raw
+        self.fed(bytes(raw))
+
+    def set_headers(self, pairs):
+        self.header_list = pairs
+        self.headers = {}
+        for name, value in pairs:
+            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
+
+
+class _Http1(_Link):
+    def __init__(self, link, method, target, headers, host, body):
+        super().__init__(link)
+        self.method = method
+        self._input = bytearray()
+        self._chunked = False
+        self._left = None  # of the body or of this chunk; None: up to the end, or a chunk's head
+        self._after_chunk = False
+        names = {name.lower() for name, _ in headers}
+        lines = [f"{method} {target} HTTP/1.1"]
+        if "host" not in names:
+            lines.append(f"Host: {host}")
+        if body is not None and "content-length" not in names:
+            lines.append(f"Content-Length: {len(body)}")
+        lines += [f"{name}: {value}" for name, value in headers]
+        self.link.sendall("\r\n".join(lines + ["", ""]).encode("utf-8", "surrogateescape") + (body or b""))
+
+    def pump(self, timeout):
+        raw = self.receive(timeout)
+        if raw is None:
+            return False
+        if raw == b"":
+            if self.ended is None:
+                until_close = self.status is not None and not self._chunked and self._left is None
+                self.ended = "clean" if until_close else "cut"
+            return True
+        self._input += raw
+        while self.status is None and self._take_head():
+            pass
+        if self.status is not None and self.ended is None:
+            self._take_input()
+        return True
+
+    def _take_head(self):
+        head, mark, rest = bytes(self._input).partition(b"\r\n\r\n")
+        if not mark:
+            return False
+        first, *lines = head.decode("latin-1").split("\r\n")
+        status = int(first.split(" ", 2)[1])
+        self._input = bytearray(rest)
+        if 100 <= status < 200:
+            return True
+        pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        self.set_headers(pairs)
+        self.status = status
+        self._chunked = self.headers.get("transfer-encoding") == "chunked"
+        if "content-length" in self.headers:
+            self._left = int(self.headers["content-length"])
+        if self.method == "HEAD" or status in (204, 304) or self._left == 0:
+            self.ended = "clean"
+        return False
+
+    def _take_input(self):
+        if not self._chunked:
+            part = bytes(self._input if self._left is None else self._input[: self._left])
+            del self._input[: len(part)]
+            if self._left is not None:
+                self._left -= len(part)
+                if self._left == 0:
+                    self.ended = "clean"
+            self.take_body(part)
+            return
+        while self.ended is None:
+            if self._left is None:
+                line, mark, rest = bytes(self._input).partition(b"\r\n")
+                if not mark:
+                    return
+                self._left = int(line.split(b";")[0], 16)
+                self._input = bytearray(rest)
+                if self._left == 0:
+                    self.ended = "clean"
+                    return
+            part = bytes(self._input[: self._left])
+            if part:
+                del self._input[: len(part)]
+                self._left -= len(part)
+                self.take_body(part)
+            if self._left or len(self._input) < 2:
+                return
+            assert self._input[:2] == b"\r\n", f"a chunk is not followed by CRLF but {bytes(self._input[:20])!r}"
+            del self._input[:2]
+            self._left = None
+
+
+class _Http2(_Link):
+    def __init__(self, link, method, target, headers, host, body):
+        super().__init__(link)
+        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+        self._h2.initiate_connection()
+        pairs = [(":method", method), (":scheme", "https"), (":authority", host), (":path", target)]
+        pairs += [(name.lower(), value) for name, value in headers if name.lower() != "host"]
+        self._stream = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(self._stream, pairs, end_stream=body is None)
+        if body is not None:
+            self._h2.send_data(self._stream, body, end_stream=True)
+        self._flush()
+
+    def _flush(self):
+        out = self._h2.data_to_send()
+        if out:
+            self.link.sendall(out)
+
+    def pump(self, timeout):
+        raw = self.receive(timeout)
+        if raw is None:
+            return False
+        if raw == b"":
+            self.ended = self.ended or "cut"
+            return True
+        for event in self._h2.receive_data(raw):
+            if isinstance(event, h2.events.ResponseReceived):
+                pairs = list(event.headers)
+                self.set_headers([pair for pair in pairs if not pair[0].startswith(":")])
+                self.status = int(dict(pairs)[":status"])
+            elif isinstance(event, h2.events.DataReceived):
+                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                self.take_body(event.data)
+            elif isinstance(event, h2.events.StreamEnded):
+                self.ended = self.ended or "clean"
+            elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
+                self.ended = self.ended or "cut"
+        self._flush()
+        return True
+
+
+# ---- a stream, as tests use it --------------------------------------------------------------------
+
+
+class Stream:
+    """One request and what comes back.  Everything that waits has a timeout and says what it waited for."""
+
+    def __init__(self, link):
+        self._link = link
+        self._parser = sse.Parser()
+        self._blocks = sse.Blocks()
+        self._unread_events = []
+        self._unread_blocks = []
+        self.events = []  # all of them, those that next_event() has given already too
+        self.blocks = []
+        link.fed = self._take
+
+    def _take(self, raw):
+        new_events, new_blocks = self._parser.feed(raw), self._blocks.feed(raw)
+        for kept, unread, new in (
+            (self.events, self._unread_events, new_events),
+            (self.blocks, self._unread_blocks, new_blocks),
+        ):
+            kept += new
+            unread += new
+
+    # ---- what has come ----
+
+    status = property(lambda self: self._link.status)
+    headers = property(lambda self: self._link.headers)  # by lower-case name; several of one name joined by ", "
+    header_list = property(lambda self: self._link.header_list)
+    raw = property(lambda self: bytes(self._link.body))
+    ended = property(lambda self: self._link.ended)  # None, "clean" or "cut"
+    retry = property(lambda self: self._parser.retry)
+    comments = property(lambda self: self._parser.comments)
+    last_id = property(lambda self: self._parser.last_id)
+    socket = property(lambda self: self._link.link)
+
+    def json(self):
+        return json.loads(self.raw)
+
+    # ---- waiting ----
+
+    def wait(self, done, timeout, what):
+        """Reads until `done()`; None if the stream ended before."""
+        deadline = Deadline(timeout)
+        while not (value := done()):
+            if self.ended:
+                return None
+            if not self._link.pump(deadline.left()) and deadline.over():
+                raise NotSent(f"not within {timeout:g} s: {what}; until then: {self.raw[-2000:]!r}")
+        return value
+
+    def wait_head(self, timeout=TIMEOUT):
+        self.wait(lambda: self.status is not None, timeout, "the head of an answer")
+        assert self.status is not None, "the connection was closed without an answer"
+        return self
+
+    def _next(self, unread, timeout, what):
+        if not self.wait(lambda: unread, timeout, what):
+            raise NotSent(f"the stream ended ({self.ended}) before {what}: {self.raw[-2000:]!r}")
+        return unread.pop(0)
+
+    def next_event(self, timeout=TIMEOUT):
+        return self._next(self._unread_events, timeout, "another event")
+
+    def next_block(self, timeout=TIMEOUT):
+        """The text of one block, comments and `retry:` among them, without the blank line behind it."""
+        return self._next(self._unread_blocks, timeout, "another block")
+
+    def events_until(self, last, timeout=TIMEOUT):
+        """The next events up to the one that `last` (a name, or a predicate) fits, which is the last of them."""
+        fits = last if callable(last) else lambda event: event.name == last
+        deadline, taken = Deadline(timeout), []
+        while not taken or not fits(taken[-1]):
+            taken.append(self.next_event(deadline.left()))
+        return taken
+
+    def take_events(self, count, timeout=TIMEOUT):
+        deadline = Deadline(timeout)
+        return [self.next_event(deadline.left()) for _ in range(count)]
+
+    def blocks_until(self, text, timeout=TIMEOUT):
+        """The next blocks up to the first that holds `text`."""
+        deadline, taken = Deadline(timeout), []
+        while not taken or text not in taken[-1]:
+            taken.append(self.next_block(deadline.left()))
+        return taken
+
+    def wait_closed(self, timeout=TIMEOUT):
+        """Reads to the end; true if the protocol's own end was there (a last chunk, END_STREAM)."""
+        self.wait(lambda: self.ended, timeout, "the end of the stream")
+        return self.ended == "clean"
+
+    def rest(self, timeout=TIMEOUT):
+        """The events up to a clean end."""
+        assert self.wait_closed(timeout), f"the stream was cut: {self.raw[-2000:]!r}"
+        assert self._blocks.rest == b"", f"half a block at the end: {self._blocks.rest!r}"
+        events, self._unread_events[:] = list(self._unread_events), []
+        return events
+
+    def pump(self, timeout=0):
+        """Reads what is there now."""
+        while self._link.ended is None and self._link.pump(timeout):
+            timeout = 0
+        return self
+
+    # ---- leaving ----
+
+    def close(self):
+        """As a browser's tab: FIN."""
+        self._link.link.close()
+
+    def reset(self):
+        """As a process that is killed with unread bytes: RST."""
+        link = self._link.link
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        link.close()
+
+    def half_close(self):
+        self._link.link.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def send(stack, path, *, method="GET", headers=None, params=None, http="1.1", via="tls", body=None,
+         receive_buffer=None):
+    """Sends a request and returns at once; the Stream's status is None until wait_head().
+
+    `headers` is a dict, or a list of pairs where a name comes twice.  `params` are percent-encoded.
+    """
+    pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
+    target = path + ("?" + urllib.parse.urlencode(params) if params else "")
+    port = "" if via in ("gateway", "auth") else ":" + str(
+        urllib.parse.urlsplit(stack.base_url if via == "tls" else stack.plain_url).port)
+    link = dial(stack, via, http, receive_buffer)
+    kind = _Http2 if http == "2" else _Http1
+    return Stream(kind(link, method, target, pairs, "localhost" + port, body))
+
+
+def open_stream(stack, path, **more):
+    """Sends a request and waits for the head of its answer."""
+    timeout = more.pop("timeout", TIMEOUT)
+    return send(stack, path, **more).wait_head(timeout)
+
+
+def fetch(stack, path, **more):
+    """A whole answer: .status, .headers, .raw, .json()."""
+    timeout = more.pop("timeout", TIMEOUT)
+    with send(stack, path, **more) as answer:
+        assert answer.wait_head(timeout).wait_closed(timeout), "the answer was cut"
+        return answer
+
+
+def ask_auth(stack, path, headers=None, method="GET"):
+    """What nginx asks in its sub-request, straight at the auth socket."""
+    asked = {"X-Tailgate-Uri": path, "X-Tailgate-Method": method, **(headers or {})}
+    return fetch(stack, "/auth", headers=asked, via="auth")
+
+
+def sealed(stack, path, headers=None):
+    """The identity header with which nginx would go to the gateway for `path`."""
+    answer = ask_auth(stack, path, headers)
+    assert answer.status == 204, (answer.status, answer.headers)
+    return {"X-Tailgate-Identity": answer.headers["x-tailgate-identity"], "X-Tailgate-Verdict": "ok"}

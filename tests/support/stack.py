@@ -1,0 +1,223 @@
+"""A whole private system for tests: redis-server, nginx with TLS and gateways, through scripts/stack."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import redis
+
+from support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def default_binary():
+    named = os.environ.get("TAILGATE_BINARY")
+    if named:
+        return Path(named).resolve()
+    release = ROOT / "build/release/tailgate"
+    return release if release.exists() else ROOT / "build/asan/tailgate"
+
+
+def toml(value):
+    """A value as `--set` takes it.  Text stands as it is, so that TOML can be given as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(json.dumps(item) if isinstance(item, str) else toml(item) for item in value) + "]"
+    return str(value)
+
+
+class Stack:
+    """One running system.  `facts` is what `scripts/stack up` said; the common ones are attributes."""
+
+    def __init__(self, directory):
+        self.dir = Path(directory)
+        self.facts = {}
+        self._tokens = {}
+        self._redis = None
+
+    @classmethod
+    def up(cls, directory, settings=None, *, config=None, env=None, instances=1, redis_conf=(), application="",
+           nginx_settings=None, nginx=True, wait="ready", redis_url=None, gateway_redis=None, redis_tls=False):
+        """Starts one.  `settings`, `env` and `nginx_settings` are dicts for --set, --env and --nginx-set;
+        `config` a file, by default all three examples at once.  In values "{run}" is the sockets' folder."""
+        stack = cls(directory)
+        more = ["--binary", default_binary(), "--instances", instances, "--wait", wait]
+        if config:
+            more += ["--config", config]
+        for option, values in (("--set", settings), ("--env", env), ("--nginx-set", nginx_settings)):
+            for key, value in (values or {}).items():
+                more += [option, f"{key}={toml(value)}"]
+        for line in redis_conf:
+            more += ["--redis-conf", line]
+        if application:
+            more += ["--application", application]
+        if not nginx:
+            more += ["--no-nginx"]
+        if redis_url:
+            more += ["--redis", redis_url]
+        if gateway_redis:
+            more += ["--gateway-redis", gateway_redis]
+        if redis_tls:
+            more += ["--redis-tls"]
+        stack.facts = json.loads(stack._script("up", *more))
+        return stack
+
+    def _script(self, verb, *more):
+        command = [str(ROOT / "scripts/stack"), verb, "--dir", str(self.dir), *map(str, more)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"scripts/stack {verb}: {done.stderr}"
+        return done.stdout
+
+    def down(self):
+        """Ends it.  A sanitizer's report in a gateway's log is an assertion here."""
+        if self._redis:
+            self._redis.close()
+            self._redis.connection_pool.disconnect()
+        if self.facts:
+            self.facts = {}
+            self._script("down")
+
+    def restart(self, what="gateway", kill=False):
+        """`what`: gateway, redis or nginx.  Comes back when it is there again."""
+        self.facts = json.loads(self._script("restart", what, *(["--kill"] if kill else [])))
+
+    def reload(self, what="nginx", **nginx_settings):
+        more = [word for name, value in nginx_settings.items() for word in ("--nginx-set", f"{name}={value}")]
+        self.facts = json.loads(self._script("reload", what, *more))
+
+    # ---- where it is ----
+
+    @property
+    def base_url(self):
+        return self.facts["base_url"]
+
+    @property
+    def plain_url(self):
+        return self.facts["plain_url"]
+
+    @property
+    def ops_url(self):
+        return self.facts["ops_urls"][0]
+
+    @property
+    def ca_file(self):
+        return self.facts["ca_file"]
+
+    @property
+    def run_dir(self):
+        return Path(self.facts["run_dir"])
+
+    @property
+    def gateway_socket(self):
+        return self.facts["gateway_sockets"][0]
+
+    @property
+    def auth_socket(self):
+        return self.facts["auth_sockets"][0]
+
+    @property
+    def gateway_pid(self):
+        return self.facts["pids"]["gateways"][0]
+
+    @property
+    def redis_pid(self):
+        return self.facts["pids"]["redis"]
+
+    @property
+    def nginx_pid(self):
+        return self.facts["pids"]["nginx"]
+
+    # ---- what belongs to it ----
+
+    @property
+    def redis(self):
+        """A client of the stack's own Redis, text in and out."""
+        if self._redis is None:
+            self._redis = redis.Redis(
+                unix_socket_path=self.facts["redis_socket"],
+                decode_responses=True,
+                encoding_errors="surrogateescape",
+                client_name="test",
+            )
+        return self._redis
+
+    def token(self, provider="builder", subject="alice", *, expires_in=None, claims=None, without=(), broken=None):
+        """A token that the stack believes, or, if `broken`, one that it must not."""
+        more = ["--provider", provider, "--subject", subject]
+        if expires_in is not None:
+            more += ["--expires-in", str(expires_in)]
+        for name, value in (claims or {}).items():
+            more += ["--claim", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        for name in without:
+            more += ["--without", name]
+        if broken:
+            more += ["--broken", broken]
+        if tuple(more) not in self._tokens:
+            command = [str(ROOT / "scripts/mint-token"), "--dir", str(self.dir), *more]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            self._tokens[tuple(more)] = done.stdout.strip()
+        return self._tokens[tuple(more)]
+
+    def bearer(self, subject="alice", provider="builder", **more):
+        """The header that says who somebody is."""
+        return {"Authorization": "Bearer " + self.token(provider, subject, **more)}
+
+    # ---- what it says ----
+
+    def log_text(self, name="gateway-0"):
+        """What a process has written: gateway-0, redis, nginx, nginx-error or nginx-access."""
+        with contextlib.suppress(FileNotFoundError):
+            return (Path(self.facts["log_dir"]) / f"{name}.log").read_text(errors="replace")
+        return ""
+
+    def logs(self, event=None):
+        """The gateway's log lines, all or those of one `event`."""
+        lines = []
+        for line in self.log_text().splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+        return [line for line in lines if event is None or line.get("event") == event]
+
+    def ops(self, path, method="GET"):
+        """(status, text) of the ops listener."""
+        request = urllib.request.Request(self.ops_url + path, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metrics(self):
+        """{'name{label="value"}': number}"""
+        values = {}
+        for line in self.ops("/metrics")[1].splitlines():
+            if line and not line.startswith("#"):
+                name, _, number = line.rpartition(" ")
+                values[name] = float(number)
+        return values
+
+    # ---- what Redis sees ----
+
+    def subscribers(self, channel):
+        return self.redis.pubsub_numsub(channel)[0][1]
+
+    def wait_subscribed(self, channel, count=1, timeout=5):
+        wait_until(lambda: self.subscribers(channel) == count, timeout, f"{count} subscriber(s) of {channel}")
+
+    def connections(self):
+        """The gateway's connections, as CLIENT LIST shows them."""
+        return [client for client in self.redis.client_list() if client["name"] != "test"]
+
+    def socket_to(self, path):
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(str(path))
+        return link
