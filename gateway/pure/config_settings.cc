@@ -240,6 +240,7 @@ std::vector<std::string> Settings::names_in(std::string_view table) const {
   }
   std::stable_sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.line < b.line; });
   std::vector<std::string> texts;
+  texts.reserve(names.size());
   for (Name& name : names) texts.push_back(std::move(name.text));
   return texts;
 }

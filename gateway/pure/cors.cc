@@ -87,7 +87,7 @@ Status check_origin(std::string_view origin) {
 }  // namespace
 
 Result<CorsRule> CorsRule::make(const std::vector<std::string>& origins,
-                                std::vector<std::string> allowed_headers) {
+                                const std::vector<std::string>& allowed_headers) {
   CorsRule rule;
   for (const std::string& origin : origins) {
     if (const Status status = check_origin(origin); !status) {

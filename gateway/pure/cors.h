@@ -16,7 +16,7 @@ class CorsRule {
   // Each origin is "scheme://host[:port]" or "https://*.suffix[:port]" (one or more labels stand for
   // the star).  Refuses "*", "null", a path, upper case, and a star anywhere else.
   static Result<CorsRule> make(const std::vector<std::string>& origins,
-                               std::vector<std::string> allowed_headers);
+                               const std::vector<std::string>& allowed_headers);
 
   bool allows(std::string_view origin) const;
   const std::string& allowed_headers() const { return allowed_headers_; }  // "a, b, c"

@@ -13,6 +13,7 @@ import uuid
 
 import pytest
 
+from support.clients import close_all
 from support.stack import Stack
 
 
@@ -20,6 +21,12 @@ from support.stack import Stack
 def job():
     """An id that nobody else has."""
     return f"job-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture(autouse=True)
+def no_client_stays():
+    yield
+    close_all()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ class Parser:
         self.comments = []
         self.ignored_fields = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._text = ""
+        self._line = []  # the pieces of a line that has not ended yet
         self._begun = False
         self._after_cr = False
         self._name = ""
@@ -43,19 +43,21 @@ class Parser:
         if text and not self._begun:
             self._begun = True
             text = text.removeprefix("\ufeff")
+        if self._after_cr and text:
+            self._after_cr = False
+            text = text.removeprefix("\n")
+        self._after_cr = self._after_cr or text.endswith("\r")
         events = []
-        for character in text:
-            if character == "\n" and self._after_cr:
-                self._after_cr = False
-                continue
-            self._after_cr = character == "\r"
-            if character not in "\r\n":
-                self._text += character
-                continue
-            line, self._text = self._text, ""
+        *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            if self._line:
+                line = "".join([*self._line, line])
+                self._line = []
             event = self._take(line)
             if event:
                 events.append(event)
+        if rest:
+            self._line.append(rest)
         return events
 
     def _take(self, line):
@@ -91,16 +93,21 @@ class Blocks:
     """The raw text of a stream, cut at each "\\n\\n": what is really on the wire."""
 
     def __init__(self):
-        self._raw = b""
+        self._raw = bytearray()
 
     def feed(self, raw):
-        *whole, self._raw = (self._raw + raw).split(b"\n\n")
+        # A blank line may lie across two pieces.
+        if b"\n\n" not in self._raw[-1:] + raw:
+            self._raw += raw
+            return []
+        *whole, rest = (self._raw + raw).split(b"\n\n")
+        self._raw = bytearray(rest)
         return [block.decode("utf-8", "surrogateescape") for block in whole]
 
     @property
     def rest(self):
         """What stands behind the last complete block; nothing, on a stream that ended well."""
-        return self._raw
+        return bytes(self._raw)
 
 
 def parse(raw):

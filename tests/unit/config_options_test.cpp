@@ -26,8 +26,8 @@ std::string read_deploy(const std::string& name) {
 
 TEST(ShippedConfig, Loads) {
   const Map env = {{"REDIS_URL", "redis://h"}, {"JWT_SECRET", kSecret}, {"CLERK_PUBLISHABLE_KEY", kClerkKey}};
-  for (const char* name :
-       {"builder.toml", "spools.toml", "blog.toml", "blog-application.toml", "reference.toml"}) {
+  for (const char* name : {"builder.toml", "spools.toml", "blog.toml", "blog-application.toml",
+                           "all-three.toml", "reference.toml"}) {
     EXPECT_EQ(findings(read_deploy(name), {}, env), "") << name;
   }
 }

@@ -1,0 +1,174 @@
+"""The streams of the three systems behind one face, for what holds on every stream."""
+
+import json
+
+from support.publishers import Blog, Builder, Spools
+
+
+class _Watched:
+    """One job and one of its streams.  `say(n)` publishes a message that `number_in(event)` finds again."""
+
+    params = None
+
+    def __init__(self, stack, job):
+        self.stack, self.job = stack, job
+
+    def headers(self, user="alice"):
+        return self.stack.bearer(user)
+
+
+class _Builder(_Watched):
+    provider = "builder"
+    final_status = "ready"
+
+    def __init__(self, stack, job):
+        super().__init__(stack, job)
+        self.worker = Builder(stack.redis, job)
+        self.record_key, self.channel = self.worker.key, self.worker.channel
+
+    def create(self, user="alice", status="running"):
+        self.worker.user = user
+        self.worker.create(status)
+        return self
+
+    def finish(self):
+        self.worker.move(self.final_status, "Done")
+
+    def finish_silently(self):
+        self.worker.write_status(self.final_status, "Done")
+
+    def run_again(self):
+        self.worker.write_status("running")
+
+    def change_owner(self, user):
+        self.stack.redis.hset(self.record_key, "user_id", user)
+
+
+class Events(_Builder):
+    """R1"""
+
+    route = "events"
+    end_id = "end"
+
+    @property
+    def path(self):
+        return f"/api/jobs/{self.job}/events/stream"
+
+    def say(self, number, redis=None):
+        return (redis or self.stack.redis).publish(self.channel, json.dumps({"type": "snapshot.updated", "n": number}))
+
+    def number_in(self, event):
+        return json.loads(event.data).get("n") if event.name == "message" else None
+
+    def is_final(self, event):
+        return event.name == "message" and json.loads(event.data).get("status") == self.final_status
+
+
+class Status(Events):
+    """R2"""
+
+    route = "status"
+
+    @property
+    def path(self):
+        return f"/api/jobs/{self.job}/stream"
+
+
+class Lines(_Builder):
+    """R3"""
+
+    route = "log-stream"
+    channel = None
+
+    def __init__(self, stack, job):
+        super().__init__(stack, job)
+        self.channel = None
+
+    @property
+    def path(self):
+        return f"/api/jobs/{self.job}/logs/stream"
+
+    @property
+    def end_id(self):
+        newest = self.stack.redis.xrevrange(self.worker.log_key, count=1)
+        return "end." + (newest[0][0] if newest else "0-0")
+
+    def say(self, number, redis=None):
+        return (redis or self.stack.redis).xadd(self.worker.log_key, {"text": f"n={number}"})
+
+    def number_in(self, event):
+        return int(json.loads(event.data)["text"].removeprefix("n=")) if event.name == "log" else None
+
+    def is_final(self, event):
+        return event.name == "done"
+
+
+class Updates(_Watched):
+    """R5"""
+
+    route = "spools"
+    path = "/api/sse/stream"
+    channel = Spools.CHANNEL
+
+    def headers(self, user=None):
+        return {}
+
+    def create(self, user=None):
+        return self
+
+    def say(self, number, redis=None):
+        return (redis or self.stack.redis).publish(self.channel, json.dumps({"event_type": "TOMAR", "n": number}))
+
+    def number_in(self, event):
+        return json.loads(event.data)["n"] if event.name == "spool_update" else None
+
+
+class Progress(_Watched):
+    """R6"""
+
+    route = "job"
+    end_id = "end"
+
+    def __init__(self, stack, job):
+        super().__init__(stack, job)
+        self.worker = Blog(stack.redis, job, user="alice")
+        self.record_key, self.channel = self.worker.key, self.worker.channel
+
+    @property
+    def path(self):
+        return f"/api/v1/jobs/{self.job}/stream"
+
+    def headers(self, user="alice"):
+        return self.stack.bearer(user, "blog")
+
+    def create(self, user="alice", status="running"):
+        self.worker.user = user
+        self.worker.create(status)
+        return self
+
+    def say(self, number, redis=None):
+        message = json.dumps({"event": "step-change", "data": {"n": number}})
+        return (redis or self.stack.redis).publish(self.channel, message)
+
+    def number_in(self, event):
+        return json.loads(event.data)["n"] if event.name == "step-change" else None
+
+    def is_final(self, event):
+        return event.name == "complete"
+
+    def finish(self):
+        self.worker.complete({"posts": 3})
+
+    def finish_silently(self):
+        self.worker.write(status="succeeded", result='{"posts":3}')
+
+    def run_again(self):
+        self.worker.write(status="running")
+
+    def change_owner(self, user):
+        self.worker.write(user_id=user)
+
+
+WITH_RECORD = [Events, Status, Lines, Progress]
+WITH_CHANNEL = [Events, Status, Progress]
+ALL = [*WITH_RECORD, Updates]
