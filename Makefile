@@ -1,6 +1,8 @@
 # Tailgate: how it is built and tested.  `make help` lists the targets.
 #
 # VARIANT  release (g++ -O2) | asan (g++, AddressSanitizer and UBSan) | clang (clang++, for its warnings)
+#          | fuzz (clang++ for libFuzzer, with the same sanitizers)
+#          asan and clang are not optimised: with sanitizers that would triple the time to compile.
 # Each variant lives in build/<variant>/.  Warnings are errors; WERROR= turns that off.
 
 SHELL := /bin/bash
@@ -18,11 +20,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # ---- the compiler ---------------------------------------------------------------------------------
 
-ifeq ($(filter $(VARIANT),release asan clang),)
-$(error VARIANT is release, asan or clang, not "$(VARIANT)")
+ifeq ($(filter $(VARIANT),release asan clang fuzz),)
+$(error VARIANT is release, asan, clang or fuzz, not "$(VARIANT)")
 endif
 
-ifeq ($(VARIANT),clang)
+ifneq ($(filter $(VARIANT),clang fuzz),)
 COMPILER := clang++
 else
 COMPILER := g++
@@ -33,8 +35,9 @@ CXX := $(if $(shell command -v ccache),ccache )$(COMPILER)
 endif
 
 OPTIMIZE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-OPTIMIZE_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMIZE_asan := -O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 OPTIMIZE_clang := -O0 -g1
+OPTIMIZE_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 CXXFLAGS += -std=c++20 -fPIE -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(OPTIMIZE_$(VARIANT))
 CXXFLAGS += $(if $(WERROR),-Werror)
@@ -48,12 +51,17 @@ HEADERS := $(sort $(shell find gateway tests -name '*.h'))
 SOURCES := $(sort $(shell find gateway -name '*.cc'))
 MAIN := gateway/main.cc
 LIBRARY := $(filter-out $(MAIN),$(SOURCES))
-UNIT := $(sort $(wildcard tests/unit/*_test.cpp))
+FUZZ_MAIN := tests/fuzz/libfuzzer.cpp
+FUZZ := $(filter-out $(FUZZ_MAIN),$(sort $(wildcard tests/fuzz/*.cpp)))
+UNIT := $(sort $(wildcard tests/unit/*_test.cpp)) $(FUZZ)
 SUPPORT := $(sort $(wildcard tests/support/*.cpp))
 
 LIBRARY_OBJECTS := $(LIBRARY:%.cc=$(OUT)/%.o)
 MAIN_OBJECT := $(MAIN:%.cc=$(OUT)/%.o)
 UNIT_OBJECTS := $(UNIT:%.cpp=$(OUT)/%.o) $(SUPPORT:%.cpp=$(OUT)/%.o)
+PURE_OBJECTS := $(filter $(OUT)/gateway/base/% $(OUT)/gateway/pure/%,$(LIBRARY_OBJECTS))
+FUZZ_OBJECTS := $(patsubst %.cpp,$(OUT)/%.o,$(filter-out %_test.cpp,$(FUZZ)) $(FUZZ_MAIN) \
+    tests/support/event_parser.cpp tests/support/signing_key.cpp)
 
 # The version reaches one file only, so that a commit does not recompile all of it.
 $(MAIN_OBJECT): CPPFLAGS += -DTAILGATE_VERSION='"$(VERSION)"'
@@ -76,7 +84,18 @@ $(OUT)/unit_tests: $(LIBRARY_OBJECTS) $(UNIT_OBJECTS)
 	@echo "  $(VARIANT)  -> $@"
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
--include $(wildcard $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(MAIN_OBJECT) $(UNIT_OBJECTS)))
+# What tests/conformance/oracle asks for the gateway's verdict.
+$(OUT)/judge_tokens: $(PURE_OBJECTS) $(OUT)/tests/conformance/judge_tokens.o
+	@echo "  $(VARIANT)  -> $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto
+
+# All fuzz targets in one program; VARIANT=fuzz only.
+$(OUT)/fuzz: $(PURE_OBJECTS) $(FUZZ_OBJECTS)
+	@echo "  $(VARIANT)  -> $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lcrypto
+
+-include $(wildcard $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(MAIN_OBJECT) $(UNIT_OBJECTS) $(FUZZ_OBJECTS) \
+    $(OUT)/tests/conformance/judge_tokens.o))
 
 # ---- targets --------------------------------------------------------------------------------------
 
@@ -120,8 +139,20 @@ unit: ## build and run the unit tests (VARIANT=..., ARGS=--gtest_filter=...)
 
 .PHONY: e2e
 e2e: ## build, and run the end-to-end tests against VARIANT (ARGS="-k name", slow ones included)
-	@$(MAKE) build VARIANT=$(VARIANT)
+	@$(MAKE) -j$(JOBS) $(OUT)/tailgate $(OUT)/judge_tokens
 	@scripts/run-tests --all --binary $(OUT)/tailgate -- $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for S seconds (S=60, TARGETS="json token", KEEP=1 keeps what it learned)
+	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) VARIANT=fuzz build/fuzz/fuzz
+	@tests/fuzz/run --seconds $(or $(S),60) $(if $(KEEP),--keep) $(TARGETS)
+
+.PHONY: oracle
+oracle: ## N random tokens, judged by the gateway and by PyJWT (N=10000, SEED=1)
+	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/judge_tokens
+	@tests/conformance/oracle --tokens $(or $(N),10000) --seed $(or $(SEED),1) --program build/asan/judge_tokens
 
 .PHONY: lint
 lint: ## formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, documented keys
@@ -133,7 +164,7 @@ lint: ## formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, document
 .PHONY: format
 format: ## rewrite the C++ sources as clang-format wants them
 	@scripts/bootstrap lint
-	clang-format -i $(HEADERS) $(SOURCES) $(UNIT) $(SUPPORT)
+	clang-format -i $(HEADERS) $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ_MAIN) tests/conformance/judge_tokens.cpp
 
 .PHONY: check-clang
 check-clang: ## compile everything with clang++, for its warnings
@@ -155,8 +186,8 @@ build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
 # Not for hands: what the tests need.
 .PHONY: everything
 everything:
-	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests
-	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
+	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests build/asan/judge_tokens
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate build/release/judge_tokens
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
 
 .PHONY: clean

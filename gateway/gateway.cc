@@ -44,8 +44,11 @@ std::optional<Socket> inherited(std::string_view name) {
   return std::nullopt;
 }
 
-Result<Socket> open_socket(std::string_view name, const Endpoint& endpoint, const Config& config) {
-  if (auto socket = inherited(name)) return std::move(*socket);
+Result<Socket> open_socket(std::string_view name, const Endpoint& endpoint, const Config& config, bool& any) {
+  if (auto socket = inherited(name)) {
+    any = true;
+    return std::move(*socket);
+  }
   if (endpoint.unix_path.empty()) return listen_tcp(endpoint.host, endpoint.port);
   return listen_unix({.path = endpoint.unix_path, .mode = config.socket_mode, .group = config.socket_group});
 }
@@ -53,13 +56,15 @@ Result<Socket> open_socket(std::string_view name, const Endpoint& endpoint, cons
 }  // namespace
 
 Result<Sockets> open_sockets(const Config& config) {
-  auto streams = open_socket("streams", config.listen_streams, config);
+  bool any = false;
+  auto streams = open_socket("streams", config.listen_streams, config, any);
   if (!streams) return Error{"listen.streams: " + streams.error()};
-  auto auth = open_socket("auth", config.listen_auth, config);
+  auto auth = open_socket("auth", config.listen_auth, config, any);
   if (!auth) return Error{"listen.auth: " + auth.error()};
-  auto ops = open_socket("ops", config.listen_ops, config);
+  auto ops = open_socket("ops", config.listen_ops, config, any);
   if (!ops) return Error{"listen.ops: " + ops.error()};
-  return Sockets{.streams = std::move(*streams), .auth = std::move(*auth), .ops = std::move(*ops)};
+  return Sockets{
+      .streams = std::move(*streams), .auth = std::move(*auth), .ops = std::move(*ops), .inherited = any};
 }
 
 Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
@@ -139,6 +144,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       on_term_(loop_, SIGTERM, [this] { on_terminate(); }),
       on_int_(loop_, SIGINT, [this] { on_terminate(); }),
       on_hup_(loop_, SIGHUP, [this] { on_reload(); }),
+      inherited_(sockets.inherited),
       settle_(loop_, [this] { turn_away(); }),
       deadline_(loop_, [this] { end_what_is_left(); }),
       flushed_(loop_, [this] { stop_when_flushed(); }) {
@@ -179,6 +185,9 @@ void Gateway::on_terminate() {
     loop_.stop();
     return;
   }
+  // Whoever ends a process with handed-over sockets has a successor for it, or will have one: it answers
+  // for this address from now on.
+  if (inherited_) ops_server_.stop_accepting();
   drain();
 }
 
@@ -195,10 +204,12 @@ void Gateway::drain() {
 
 void Gateway::turn_away() {
   services_.turning_away = true;
+  if (inherited_) {
+    streams_server_.stop_accepting();
+    auth_server_.stop_accepting();
+  }
   streams_.drain(drain_by_);
-  streams_.set_on_empty([this] {
-    if (!flushed_.pending()) flushed_.after(std::chrono::milliseconds(0));
-  });
+  streams_.set_on_empty([this] { flushed_.after(std::chrono::milliseconds(0)); });
 }
 
 void Gateway::end_what_is_left() {

@@ -35,6 +35,8 @@ struct Sockets {
   Socket streams;
   Socket auth;
   Socket ops;
+  // Handed over to us, so that a successor may be accepting on them too.
+  bool inherited = false;
 };
 
 class Gateway {
@@ -89,6 +91,7 @@ class Gateway {
   SignalWatch on_term_;
   SignalWatch on_int_;
   SignalWatch on_hup_;
+  bool inherited_;
   TimePoint drain_by_{};
   Timer settle_;
   Timer deadline_;

@@ -9,9 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "gateway/base/log.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
+#include "gateway/io/small_file.h"
 #include "gateway/pure/config.h"
 
 #ifndef TAILGATE_VERSION
@@ -45,10 +44,11 @@ struct Options {
   std::string print;
 };
 
+// Configurations and secrets are small; what is larger is the wrong file.
+constexpr std::size_t kLargestFile = 1U << 20;
+
 Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{path + ": cannot be read"};
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  return read_small_file(path, kLargestFile);
 }
 
 std::optional<std::string> environment(const std::string& name) {
@@ -150,8 +150,10 @@ void raise_descriptor_limit() {
 
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
+#ifndef __SANITIZE_ADDRESS__  // which looks for leaks as a debugger does
   // Keys and tokens are in our memory: no core file, and no debugger of the same user.
   (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
   raise_descriptor_limit();
   event_set_log_callback(log_cb);
 

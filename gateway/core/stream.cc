@@ -17,6 +17,7 @@ namespace {
 constexpr double kHeartbeatJitter = 0.1;
 constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
 constexpr std::chrono::milliseconds kDrainRetryMost{15000};
+constexpr std::chrono::milliseconds kOpeningDrainsAgain{100};
 
 }  // namespace
 
@@ -38,10 +39,13 @@ void Stream::condemn(EndReason reason, Farewell farewell) {
   streams_.note_condemned(*this);
 }
 
-void Stream::begin() {
+void Stream::begin(Hello hello) {
   opened_ = last_sent_ = Loop::now();
   opening_by_ = TimePoint::max();
   HttpHeaders headers = std::move(visit_.headers);
+  const auto request_id = std::find_if(headers.begin(), headers.end(),
+                                       [](const auto& header) { return header.first == "X-Request-ID"; });
+  const std::string named_in_hello = request_id == headers.end() ? std::string() : request_id->second;
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
   headers.emplace_back("X-Accel-Buffering", "no");
@@ -53,6 +57,7 @@ void Stream::begin() {
   std::string bytes;
   append_retry(bytes, route().retry);
   send(std::move(bytes), 0);
+  if (hello == Hello::kOfRoute && !route().hello.empty()) say_hello(named_in_hello);
 
   if (route().heartbeat.every.count() > 0) {
     next_heartbeat_ = opened_ + shortened(route().heartbeat.every, kHeartbeatJitter);
@@ -77,9 +82,9 @@ void Stream::send(std::string bytes, std::uint32_t events) {
   send(std::make_shared<const std::string>(std::move(bytes)), 0, events);
 }
 
-void Stream::say_hello() {
-  if (route().hello.empty()) return;
+void Stream::say_hello(std::string_view request_id) {
   Values named = values();
+  if (!request_id.empty()) named.set("request_id", json_quote(request_id));
   named.set("connection_id", json_quote(random_uuid()));
   std::string bytes;
   for (const Message& message : route().hello) message.append_to(bytes, named);
@@ -150,8 +155,12 @@ void Stream::on_due(TimePoint now) {
     condemn(EndReason::kTokenExpired);
   }
   if (!condemned_ && is_due(drain_at_)) {
-    if (visit_.reply->begun()) say_drained();
-    condemn(EndReason::kDrained);
+    if (visit_.reply->begun()) {
+      say_drained();
+      condemn(EndReason::kDrained);
+    } else {
+      drain_at_ = now + kOpeningDrainsAgain;  // it is answered within seconds, and ends then
+    }
   }
   if (!condemned_ && next_heartbeat_ <= now) heartbeat(now);
   schedule();

@@ -72,10 +72,9 @@ class Stream : private Wheel::Entry {
   const Visit& visit() const { return visit_; }
   Streams& streams() { return streams_; }
 
-  // Starts the response: headers and retry.
-  void begin();
-  // The route's own first messages.
-  void say_hello();
+  // Starts the response: headers, retry, and perhaps the route's own first messages.
+  enum class Hello { kNone, kOfRoute };
+  void begin(Hello hello);
   // Sends bytes that hold so many events.
   void send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
@@ -101,6 +100,7 @@ class Stream : private Wheel::Entry {
   void on_due(TimePoint now) override;
   void on_gone(Reply::Gone gone);
   void schedule();
+  void say_hello(std::string_view request_id);
   void heartbeat(TimePoint now);
   void say_age_notice();
   void say_drained();

@@ -42,6 +42,7 @@ Streams::~Streams() {
 
 void Streams::add(std::unique_ptr<Stream> stream) {
   stream->index_ = streams_.size();
+  if (drain_by_) set_drain_moment(*stream);
   streams_.push_back(std::move(stream));
 }
 
@@ -94,12 +95,14 @@ void Streams::bury(Stream& stream) {
 }
 
 void Streams::drain(TimePoint by) {
-  const auto now = Loop::now();
-  const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(by - now);
-  for (const auto& stream : streams_) {
-    const auto part = shortened(time / 2, 1.0);
-    stream->drain_at(stream->is_log() ? by - part : by - time / 2 - part);
-  }
+  drain_by_ = by;
+  for (const auto& stream : streams_) set_drain_moment(*stream);
+}
+
+void Streams::set_drain_moment(Stream& stream) const {
+  const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(*drain_by_ - Loop::now());
+  const auto part = shortened(time / 2, 1.0);
+  stream.drain_at(stream.is_log() ? *drain_by_ - part : *drain_by_ - time / 2 - part);
 }
 
 void Streams::end_all() {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gateway/core/stream.h"
@@ -28,7 +29,8 @@ class Streams {
   void add(std::unique_ptr<Stream> stream);
   void on_redis_up();
 
-  // Ends every stream by `by`, spread over the time until then, logs in the later half.
+  // Ends every stream by `by`, those that are yet to come too, spread over the time until then, logs in
+  // the later half.
   void drain(TimePoint by);
   // Ends every stream now, cleanly.
   void end_all();
@@ -47,6 +49,7 @@ class Streams {
   void note_condemned(Stream& stream);
   void after_turn();
   void bury(Stream& stream);
+  void set_drain_moment(Stream& stream) const;
 
   Metrics& metrics_;
   Deadlines& deadlines_;
@@ -55,6 +58,7 @@ class Streams {
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<Stream*> condemned_;
   std::function<void()> on_empty_;
+  std::optional<TimePoint> drain_by_;
 };
 
 }  // namespace tailgate

@@ -63,7 +63,7 @@ class UnavailableStream final : public Stream {
       : Stream(streams, std::move(visit)), reason_(reason) {}
 
   void start() {
-    begin();
+    begin(Hello::kNone);
     std::string bytes;
     append_event(bytes, "unavailable", "{\"reason\":" + json_quote(word_of(reason_)) + "}");
     send(std::move(bytes), 1);
@@ -83,12 +83,15 @@ void answer(Services& services, Visit& visit, int status, std::string_view conte
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
   if (!body.empty()) headers.emplace_back("Content-Type", content_type);
   headers.emplace_back("Cache-Control", "no-store");
-  // A kept-alive connection would bring the next request here as well.
-  if (services.turning_away) headers.emplace_back("Connection", "close");
+  add_close_if_turning_away(services, headers);
   visit.reply->answer(status, headers, body);
 }
 
 }  // namespace
+
+void add_close_if_turning_away(const Services& services, HttpHeaders& headers) {
+  if (services.turning_away) headers.emplace_back("Connection", "close");
+}
 
 std::string error_body(const Route& route, int status, std::string_view message) {
   return route.error_body.render_json({{"status", std::to_string(status)},
@@ -117,6 +120,10 @@ void refuse(Services& services, Visit& visit, int status, std::string_view messa
 
 void refuse_not_found(Services& services, Visit& visit) {
   refuse(services, visit, 404, visit.route->not_found);
+}
+
+void answer_stay_away(Services& services, Visit& visit) {
+  answer(services, visit, 204, {}, {}, {});
 }
 
 void answer_unavailable(Services& services, Visit visit, Unavailable reason) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/intake.h"
 #include "gateway/pure/refusal.h"
 
@@ -106,7 +107,7 @@ void Auth::answer(Reply& reply, const RouteMatch& match, const Verdict& verdict)
 void Auth::answer(Reply& reply, int status, const std::string& verdict, HttpHeaders headers) {
   ++services_.metrics.verdicts[verdict];
   headers.emplace_back("X-Tailgate-Verdict", verdict);
-  if (services_.turning_away) headers.emplace_back("Connection", "close");
+  add_close_if_turning_away(services_, headers);
   reply.answer(status, headers, "");
 }
 

@@ -134,7 +134,7 @@ void EventStream::no_record() {
 }
 
 void EventStream::on_reminder() {
-  if (phase_ != Phase::kLooking || look_.under_way()) return;
+  if (phase_ != Phase::kLooking || look_.under_way() || question_ != nullptr) return;
   look();
 }
 
@@ -149,8 +149,7 @@ void EventStream::say_where_it_stands(const Record* record) {
       answer_instead(204);  // it has seen the end, and the end it still is
       return;
     }
-    begin();
-    say_hello();
+    begin(Hello::kOfRoute);
   }
   if (record != nullptr && record->terminal) {
     say_ending(*record);  // it says it all: what is held is dropped
@@ -243,8 +242,7 @@ void EventStream::on_opening_late() {
 
 void EventStream::answer_instead(int status) {
   if (status == 204) {
-    visit().reply->answer(204, visit().headers, "");
-    ++streams().metrics().route(route().name).answered[204];
+    answer_stay_away(services_, visit());
   } else if (status == 404) {
     refuse_not_found(services_, visit());
   } else if (status == 401) {

@@ -40,20 +40,21 @@ HttpHeaders common_headers(const Config& config, const Reply& reply) {
   if (!origin || !config.cors.allows(*origin)) return headers;
   headers.emplace_back("Access-Control-Allow-Origin", *origin);
   headers.emplace_back("Access-Control-Allow-Credentials", "true");
-  headers.emplace_back("Access-Control-Expose-HttpHeaders", "X-Request-ID, Retry-After");
+  headers.emplace_back("Access-Control-Expose-Headers", "X-Request-ID, Retry-After");
   return headers;
 }
 
-void answer_preflight(const Config& config, Visit& visit) {
+void answer_preflight(const Services& services, Visit& visit) {
   HttpHeaders headers = std::move(visit.headers);
   const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == "Access-Control-Allow-Origin";
   });
   if (allowed) {
     headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*visit.route));
-    headers.emplace_back("Access-Control-Allow-HttpHeaders", config.cors.allowed_headers());
+    headers.emplace_back("Access-Control-Allow-Headers", visit.config->cors.allowed_headers());
     headers.emplace_back("Access-Control-Max-Age", "86400");
   }
+  add_close_if_turning_away(services, headers);
   visit.reply->answer(204, headers, "");
 }
 
@@ -205,6 +206,7 @@ void take_in(Services& services, std::unique_ptr<Reply> reply) {
   if (!match) {
     ++services.metrics.not_found;
     visit.headers.emplace_back("Content-Type", "application/json");
+    add_close_if_turning_away(services, visit.headers);
     visit.reply->answer(404, visit.headers, R"({"detail":"Not found"})");
     return;
   }
@@ -215,7 +217,7 @@ void take_in(Services& services, std::unique_ptr<Reply> reply) {
   const std::string_view method = visit.reply->method();
   const bool is_page = visit.route->source == Source::kPages;
   if (method == "OPTIONS" && visit.reply->header("Access-Control-Request-Method")) {
-    answer_preflight(*visit.config, visit);
+    answer_preflight(services, visit);
     return;
   }
   if (method != "GET" && !(method == "HEAD" && is_page)) {

@@ -78,8 +78,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     answer_instead(204);  // it has seen the end, and the end it still is
     return;
   }
-  begin();
-  say_hello();
+  begin(Hello::kOfRoute);
   if (record_ && !terminal) {
     Values named = values();
     named.set_all(record_->values);
@@ -266,7 +265,9 @@ void LogStream::finish() {
   Values named = values();
   if (record_) named.set_all(record_->values);
   std::string bytes;
-  const std::string id = std::string(kEndId) + '.' + std::max(*final_, cursor_.position()).text();
+  const std::string last_id = std::max(*final_, cursor_.position()).text();
+  named.set("last_id", '"' + last_id + '"');
+  const std::string id = std::string(kEndId) + '.' + last_id;
   (void)append_first_fitting(bytes, route().ending, record_ ? record_->status : std::string(), named, id);
   send(std::move(bytes), 1);
   condemn(EndReason::kTerminal);
@@ -282,8 +283,7 @@ void LogStream::on_opening_late() {
 
 void LogStream::answer_instead(int status) {
   if (status == 204) {
-    visit().reply->answer(204, visit().headers, "");
-    ++streams().metrics().route(route().name).answered[204];
+    answer_stay_away(services_, visit());
   } else if (status == 404) {
     refuse_not_found(services_, visit());
   } else {

@@ -1,5 +1,7 @@
 #include "gateway/endpoints/ops.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <utility>
 
@@ -52,7 +54,7 @@ std::string Ops::health(bool ready) const {
   return std::string(R"({"status":)") +
          (readiness_.draining ? R"("draining")" : (ready ? R"("ready")" : R"("starting")")) + R"(,"redis":)" +
          (redis_is_up() ? R"("up")" : R"("down")") + R"(,"keys":)" +
-         (keys_.had_all() ? R"("had")" : R"("missing")") + '}';
+         (keys_.had_all() ? R"("had")" : R"("missing")") + R"(,"pid":)" + std::to_string(getpid()) + '}';
 }
 
 std::string Ops::metrics() const {

@@ -22,7 +22,9 @@ namespace tailgate {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr ssize_t kMaxHead = 16 * 1024;
+// Above what nginx lets through (four lines of 8 KB), the request line once more in X-Tailgate-Uri, and
+// what nginx adds: too large a head is nginx's 431, never a failed sub-request.
+constexpr ssize_t kMaxHead = 48 * 1024;
 constexpr ssize_t kMaxBody = 1024;
 // Above the 60 s after which nginx drops an idle upstream connection, so that it is never we who close
 // one that nginx is just about to use.

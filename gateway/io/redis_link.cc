@@ -164,6 +164,7 @@ void RedisLink::greet() {
 
 void RedisLink::greeted() {
   state_ = State::kUp;
+  was_up_ = true;
   timer_.cancel();
   backoff_.on_success();
   unanswered_probes_ = 0;
@@ -175,7 +176,7 @@ void RedisLink::greeted() {
 
 // The one place where a link, or an attempt at one, ends.
 void RedisLink::lost(const std::string& why) {
-  const bool was_up = liveness_.pending() || state_ == State::kUp;
+  const bool was_up = std::exchange(was_up_, false);
   state_ = State::kWaiting;
   query_.reset();
   liveness_.cancel();

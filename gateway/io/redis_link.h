@@ -80,7 +80,7 @@ class RedisLink {
 
   static void connected_cb(const redisAsyncContext* context, int status) noexcept;
   static void disconnected_cb(const redisAsyncContext* context, int status) noexcept;
-  static void reply_cb(redisAsyncContext* context, void* reply, void* pending) noexcept;
+  static void reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
 
   void connect();
   void connect_to(const std::string& address);
@@ -114,7 +114,8 @@ class RedisLink {
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
   std::string why_doomed_;
   std::string why_lost_;
-  bool told_ = false;  // the log has the reason already
+  bool told_ = false;    // the log has the reason already
+  bool was_up_ = false;  // since the last loss
   std::uint64_t times_lost_ = 0;
   Timer timer_;     // the next attempt, or the end of patience with this one
   Timer liveness_;  // the next probe

@@ -226,7 +226,7 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   evkeyvalq* out = evhttp_request_get_output_headers(request_);
   evhttp_remove_header(in, "Connection");
   add_headers(request_, headers);
-  evhttp_add_header(out, "Connection", "close");
+  if (evhttp_find_header(out, "Connection") == nullptr) evhttp_add_header(out, "Connection", "close");
   evhttp_send_reply_start(request_, 200, reason_phrase(200));
   chunked_ = request_->chunked != 0;
   begun_ = true;

@@ -70,8 +70,9 @@ bool is_for(const JsonValue* aud, const std::vector<std::string>& audience) {
                      [&](const JsonValue& one) { return is_one_of(&one, audience); });
 }
 
-// "0", "42", "-7": what every language writes for the integer.
+// "0", "42", "-7": what every language writes for the integer.  "-0" is none: they write "0" for it.
 bool is_plain_integer(std::string_view number) {
+  if (number == "-0") return false;
   if (number.starts_with('-')) number.remove_prefix(1);
   return std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
 }

@@ -28,6 +28,6 @@ std::optional<std::string> read_secret_file(Settings& settings, std::string_view
                                             const ConfigSources& sources);
 
 // The names that every message may use, whatever its record.
-const std::vector<std::string>& names_always_known();
+const std::vector<std::string>& names_taken();
 
 }  // namespace tailgate

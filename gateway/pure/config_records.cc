@@ -101,7 +101,7 @@ class RecordReader {
   void read_fields() {
     for (const std::string& name : settings_.names_in(at_ + "fields")) {
       const std::string key = at_ + "fields." + name;
-      const auto& reserved = names_always_known();
+      const auto& reserved = names_taken();
       if (std::find(reserved.begin(), reserved.end(), name) != reserved.end()) {
         settings_.complain(key, "${" + name + "} has a meaning of its own; choose another name");
       }

@@ -284,8 +284,15 @@ class RouteReader {
     route_.on_unavailable = OnUnavailable::kStatus;
   }
 
-  std::vector<std::string> known_names() const {
-    std::vector<std::string> known = names_always_known();
+  // What a message may name depends on what is known when it is said.
+  enum class Said { kAnyTime, kHello, kStanding, kEnding };
+
+  std::vector<std::string> known_names(Said said) const {
+    std::vector<std::string> known = {"id", "route", "max_age_s", "now"};
+    if (said == Said::kHello) known.insert(known.end(), {"request_id", "connection_id"});
+    if (said == Said::kEnding && route_.source == Source::kLog) known.emplace_back("last_id");
+    if (said != Said::kStanding && said != Said::kEnding) return known;
+    known.emplace_back("status");
     if (route_.record != nullptr) {
       for (const RecordField& field : route_.record->fields) known.push_back(field.name);
     }
@@ -293,7 +300,7 @@ class RouteReader {
   }
 
   // The message in the table at `key`, which has `comment`, or `data` or `text` and perhaps `event`.
-  std::optional<Message> read_message(const std::string& key) {
+  std::optional<Message> read_message(const std::string& key, Said said) {
     const bool has_comment = settings_.has(key + ".comment");
     const bool has_data = settings_.has(key + ".data");
     const bool has_text = settings_.has(key + ".text");
@@ -303,7 +310,7 @@ class RouteReader {
     }
     const std::string content = key + (has_comment ? ".comment" : has_data ? ".data" : ".text");
     const std::string event = settings_.text(key + ".event");
-    const auto known = known_names();
+    const auto known = known_names(said);
     Result<Message> message = has_comment ? Message::comment(settings_.text(content), known)
                               : has_data  ? Message::event(event, settings_.text(content), known)
                                           : Message::text_event(event, settings_.text(content), known);
@@ -325,7 +332,7 @@ class RouteReader {
                                (terminal ? "\" is not a terminal status"
                                          : "\" is a terminal status: its message is among ending"));
       }
-      if (auto message = read_message(key)) {
+      if (auto message = read_message(key, terminal ? Said::kEnding : Said::kStanding)) {
         entry.message = std::move(*message);
         messages.push_back(std::move(entry));
       }
@@ -338,7 +345,7 @@ class RouteReader {
 
   void read_messages() {
     for (std::size_t i = 0; i < settings_.size_of(at("hello")); ++i) {
-      if (auto message = read_message(at("hello") + '[' + std::to_string(i) + ']')) {
+      if (auto message = read_message(at("hello") + '[' + std::to_string(i) + ']', Said::kHello)) {
         route_.hello.push_back(std::move(*message));
       }
     }
@@ -361,14 +368,15 @@ class RouteReader {
     route_.heartbeat.always = text("heartbeat.when") == "always";
     const bool is_worded =
         has("heartbeat.comment") || has("heartbeat.event") || has("heartbeat.data") || has("heartbeat.text");
-    if (auto message = is_worded ? read_message(at("heartbeat")) : *Message::comment("heartbeat", {})) {
+    if (auto message =
+            is_worded ? read_message(at("heartbeat"), Said::kAnyTime) : *Message::comment("heartbeat", {})) {
       route_.heartbeat.message = std::move(*message);
     }
     route_.retry = settings_.duration(at("retry_ms"));
     route_.max_age = settings_.duration(at("max_age_s"));
     if (has("age_notice")) {
       route_.age_notice_before = settings_.duration(at("age_notice.before_s"));
-      route_.age_notice = read_message(at("age_notice"));
+      route_.age_notice = read_message(at("age_notice"), Said::kAnyTime);
       if (route_.max_age <= route_.age_notice_before)
         complain("age_notice", "needs a max_age_s that is longer than its before_s");
     }
@@ -389,7 +397,7 @@ class RouteReader {
 
 }  // namespace
 
-const std::vector<std::string>& names_always_known() {
+const std::vector<std::string>& names_taken() {
   static const std::vector<std::string> kNames = {"id",         "status",        "now",       "route",
                                                   "request_id", "connection_id", "max_age_s", "last_id"};
   return kNames;

@@ -77,16 +77,16 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // `listener` gets what is published on `topic` from now on, in the encoding of `route`.  Both, and the
+  // `listener` gets what is published on topic `name` from now on, in the encoding of `route`.  Both, and the
   // hub, must outlive the token.
-  [[nodiscard]] Subscription subscribe(std::string_view topic, const Route& route, Listener& listener);
+  [[nodiscard]] Subscription subscribe(std::string_view name, const Route& route, Listener& listener);
 
-  void publish(std::string_view topic, std::string_view payload);
-  void publish(std::string_view topic, std::span<const LogEntry> entries);
+  void publish(std::string_view name, std::string_view payload);
+  void publish(std::string_view name, std::span<const LogEntry> entries);
 
   // Hands out what is pending, of all topics or of one.
   void flush();
-  void flush(std::string_view topic);
+  void flush(std::string_view name);
 
  private:
   Topic* find(std::string_view topic);

@@ -20,6 +20,7 @@ using Address = std::array<unsigned char, 16>;
 
 std::optional<Address> parse_address(std::string_view text) {
   const std::string copy(text);
+  if (copy.find('\0') != std::string::npos) return std::nullopt;  // where inet_pton() would stop
   Address address{};
   if (inet_pton(AF_INET6, copy.c_str(), address.data()) == 1) return address;
   in_addr v4{};
