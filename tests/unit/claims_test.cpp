@@ -164,7 +164,7 @@ TEST(Claims, NameTheSubjectByATextOrAnInteger) {
   EXPECT_EQ(subject(R"({"userId":12345678901234567890})", blog), "12345678901234567890");
   EXPECT_EQ(subject(R"({"userId":"J\u00fcrgen"})", blog), "Jürgen");
   for (const std::string_view id :
-       {"4.2", "42.0", "4e1", "true", "null", "[]", "{}", R"([42])", R"({"$ne":""})"}) {
+       {"4.2", "42.0", "4e1", "-0", "true", "null", "[]", "{}", R"([42])", R"({"$ne":""})"}) {
     EXPECT_EQ(refusal(R"({"userId":)" + std::string(id) + '}', blog), Refusal::kSubject) << id;
   }
   EXPECT_EQ(refusal(R"({"sub":"ann"})", blog), Refusal::kSubject);

@@ -57,6 +57,7 @@ TEST(ClientAddress, IsTheRightmostHopThatIsNoTrustedProxy) {
 TEST(ClientAddress, IsNotTakenFromBehindWhatIsNoAddress) {
   EXPECT_EQ(client_address("203.0.113.9, junk, 10.2.3.4", {"10.0.0.0/8"}), "10.2.3.4");
   EXPECT_EQ(client_address("", {"10.0.0.0/8"}), "");
+  EXPECT_EQ(client_address(std::string_view("203.0.113.9\0.evil", 17), {}), "");
 }
 
 }  // namespace

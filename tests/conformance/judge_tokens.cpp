@@ -1,0 +1,112 @@
+// The gateway's verdict on tokens, one a line, for tests/conformance/oracle.
+//
+//     judge_tokens --config FILE --now MS < LINES
+//
+// A line is "<route's name> <token>"; the answer is a line with the word that X-Tailgate-Verdict would have
+// and, behind an "ok", the user as JSON and the provider.  Each token is judged twice, as a storm of
+// reconnects has it; two verdicts in one line would be a finding.
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <string>
+
+#include "gateway/pure/config.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/judge.h"
+
+namespace tailgate {
+namespace {
+
+[[noreturn]] void die(const std::string& why) {
+  std::cerr << "judge_tokens: " << why << '\n';
+  std::exit(2);
+}
+
+std::string whole_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) die("cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The providers of a configuration with the keys of their files.
+class FileIssuers final : public Issuers {
+ public:
+  explicit FileIssuers(const Config& config) : config_(config) {
+    for (const auto& provider : config.providers) {
+      std::vector<VerificationKey> keys;
+      for (const std::string& source : provider->jwks) {
+        const auto place = parse_jwks_place(source);
+        if (!place || place->file.empty()) die(source + " is no file");
+        auto parsed = parse_jwks(whole_file(place->file));
+        if (!parsed) die(place->file + ": " + parsed.error());
+        std::move(parsed->keys.begin(), parsed->keys.end(), std::back_inserter(keys));
+      }
+      if (!provider->jwks.empty()) keys_[provider->name] = std::make_shared<const KeySet>(std::move(keys));
+    }
+  }
+
+  Issuer issuer(const std::string& provider) const override {
+    const auto keys = keys_.find(provider);
+    return {.rule = config_.provider(provider), .keys = keys == keys_.end() ? nullptr : keys->second};
+  }
+
+ private:
+  const Config& config_;
+  std::map<std::string, std::shared_ptr<const KeySet>> keys_;
+};
+
+std::string judged(Judge& judge, const Config& config, std::string_view line, WallTime now) {
+  const std::size_t space = line.find(' ');
+  const std::string_view name = line.substr(0, space);
+  const std::string header = "Bearer " + std::string(line.substr(space + 1));
+  const RequestParts request{.query = {}, .header = [&header](const char* wanted) {
+                               return std::string_view(wanted) == "authorization"
+                                          ? std::optional<std::string_view>(header)
+                                          : std::nullopt;
+                             }};
+  for (const Route& route : config.routes.routes()) {
+    if (route.name != name) continue;
+    const Verdict verdict = judge.judge(route, request, now, Judge::UnknownKid::kRefuse);
+    std::string answer = word_of(verdict);
+    if (verdict.kind != Verdict::Kind::kOk) return answer;
+    return answer + ' ' + json_quote(verdict.identity.user) + ' ' + verdict.identity.provider;
+  }
+  die("no route " + std::string(name));
+}
+
+int run(int argc, char** argv) {
+  std::string config_file;
+  long long now_ms = -1;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view option = argv[i];
+    const std::string_view value = argv[i + 1];
+    if (option == "--config") config_file = value;
+    if (option == "--now") std::from_chars(value.data(), value.data() + value.size(), now_ms);
+  }
+  if (config_file.empty() || now_ms < 0) die("--config FILE --now MS");
+  const ConfigSources sources{.env = [](const std::string&) { return std::optional<std::string>(); },
+                              .read_file = [](const std::string& path) { return Result(whole_file(path)); }};
+  const auto config = load_config(whole_file(config_file), config_file, {}, sources);
+  if (!config) die(config.error());
+  const FileIssuers issuers(**config);
+  Judge judge(issuers);
+  const WallTime now{std::chrono::milliseconds(now_ms)};
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string first = judged(judge, **config, line, now);
+    const std::string second = judged(judge, **config, line, now);
+    std::cout << first;
+    if (second != first) std::cout << " then " << second;
+    std::cout << '\n';
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tailgate
+
+int main(int argc, char** argv) {
+  return tailgate::run(argc, argv);
+}

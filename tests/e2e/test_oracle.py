@@ -1,0 +1,19 @@
+"""Random tokens before the gateway and before PyJWT; `make oracle` asks for 10,000."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_gateway_and_pyjwt_judge_500_random_tokens_alike():
+    binary = Path(os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))
+    program = binary.with_name("judge_tokens")
+    assert program.exists(), f"make {program.relative_to(ROOT)} builds what the oracle asks"
+    seed = int.from_bytes(os.urandom(2), "big")
+    done = subprocess.run(
+        ["/usr/bin/python3", ROOT / "tests/conformance/oracle", "--tokens=500", f"--seed={seed}", f"--program={program}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

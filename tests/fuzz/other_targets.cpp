@@ -1,0 +1,199 @@
+// The configuration, an HTTP server's answer, and the identity that travels through nginx.
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gateway/pure/credentials.h"
+#include "gateway/pure/http_answer.h"
+#include "gateway/pure/identity_seal.h"
+#include "gateway/pure/text.h"
+#include "tests/fuzz/fixture.h"
+#include "tests/fuzz/target.h"
+
+namespace tailgate::testing {
+
+namespace {
+
+constexpr std::size_t kMaxBody = 300;
+constexpr WallTime kNow{std::chrono::seconds(1'700'000'000)};
+constexpr WallTime kLater = kNow + std::chrono::seconds(60);
+
+HttpAnswerReader read_answer(std::string_view bytes, std::size_t piece) {
+  HttpAnswerReader reader(kMaxBody);
+  while (!bytes.empty()) {
+    if (reader.feed(bytes.substr(0, piece)) != HttpAnswerReader::State::kMore) break;
+    bytes.remove_prefix(std::min(piece, bytes.size()));
+  }
+  return reader;
+}
+
+bool is_lower_token(std::string_view text) {
+  return !text.empty() && text.find_first_of(" \t\r\n:\"(),/;<=>?@[\\]{}") == std::string_view::npos &&
+         ascii_lower(text) == text && !has_control(text);
+}
+
+std::string netstring(std::string_view part) {
+  return std::to_string(part.size()) + ':' + std::string(part);
+}
+
+// identity_seal.h's text, written without IdentitySeal, around any payload.
+std::string sealed_by_hand(std::string_view key, std::string_view route, std::string_view job,
+                           std::string_view payload) {
+  const std::string text =
+      netstring("tailgate-identity-v1") + netstring(route) + netstring(job) + netstring(payload);
+  std::array<unsigned char, 32> mac{};
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac.data(), nullptr);
+  return "v1." + base64url_encode(payload) + '.' +
+         base64url_encode({reinterpret_cast<char*>(mac.data()), mac.size()});
+}
+
+}  // namespace
+
+void fuzz_config(std::string_view input) {
+  // What stands behind a 0x1F is "key=value" as behind --set.
+  Pieces pieces(input);
+  const std::string_view text = pieces.text();
+  std::vector<std::pair<std::string, std::string>> overrides;
+  while (!pieces.done() && overrides.size() < 4) {
+    const std::string_view set = pieces.text();
+    const std::size_t equals = set.find('=');
+    if (equals != std::string_view::npos)
+      overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
+  }
+  const auto loaded = load_config(text, "tailgate.toml", overrides, generous_sources());
+  if (!loaded) {
+    must(!loaded.error().empty(), "a refusal has a reason");
+    for (const std::string_view line : split(loaded.error(), '\n')) {
+      must(line.starts_with("tailgate.toml:") || line.starts_with("--set ") ||
+               line.starts_with("tailgate.toml"),
+           "a finding says where it is");
+      must(!has_control(line), "a finding is one line");
+    }
+    return;
+  }
+  const Config& config = **loaded;
+  must(!config.routes.routes().empty(), "a sound configuration has a route");
+  for (const Route& route : config.routes.routes()) {
+    must(!has_control(route.name) && !has_control(route.key), "a route's names are plain");
+    must(route.who == Who::kAnyone || route.auth == AuthBy::kApplication || !route.providers.empty() ||
+             std::any_of(route.credentials.begin(), route.credentials.end(),
+                         [](const Credential& one) {
+                           return one.kind == Credential::Kind::kSessionHeader ||
+                                  one.kind == Credential::Kind::kSessionQuery;
+                         }),
+         "an owner can prove that he is one");
+    must(route.who == Who::kAnyone || route.record != nullptr, "an owner is written down somewhere");
+    for (const std::string& name : route.providers) {
+      must(config.provider(name) != nullptr, "a route's providers are there");
+    }
+    const std::string path = with_id(route.path.text(), "id");
+    const auto match = config.routes.match(path);
+    must(match && match->route == &route, "a route's own path leads to it");
+  }
+  for (const auto& provider : config.providers) {
+    must(provider->secrets.empty() != provider->jwks.empty(), "a provider has secrets or public keys");
+    must(!provider->algorithms.empty(), "a provider names its algorithms");
+  }
+}
+
+void fuzz_http_answer(std::string_view input) {
+  using State = HttpAnswerReader::State;
+  HttpAnswerReader whole = read_answer(input, input.size() + 1);
+  HttpAnswerReader bytewise = read_answer(input, 1);
+  const State state = whole.feed({}) == State::kMore ? whole.end() : whole.feed({});
+  const State other = bytewise.feed({}) == State::kMore ? bytewise.end() : bytewise.feed({});
+  must(state == other, "it does not matter where an answer is cut");
+  must(state != State::kMore, "an answer ends with its connection");
+  if (state == State::kBroken) {
+    must(!whole.error().empty() && !has_control(whole.error()), "what is wrong is told in one line");
+  } else {
+    const HttpAnswer answer = whole.take();
+    const HttpAnswer again = bytewise.take();
+    must(answer.status == again.status && answer.headers == again.headers && answer.body == again.body,
+         "nor for what it says");
+    must(answer.status >= 200 && answer.status <= 599, "a status is final");
+    must(answer.body.size() <= kMaxBody, "a body is bounded");
+    must(input.find(answer.body) != std::string_view::npos, "a body is part of the answer");
+    for (const auto& [name, value] : answer.headers) {
+      must(is_lower_token(name) && value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos,
+           "a header is one line");
+      must(answer.header(name) != nullptr, "a header is found");
+    }
+    must(answer.header("transfer-encoding") == nullptr, "chunks are not understood");
+    if (const std::string* length = answer.header("content-length")) {
+      must(answer.body.size() == std::stoul(*length), "a body is as long as it says");
+    }
+  }
+
+  // Our question: nobody puts a line or a word into it.
+  Pieces pieces(input);
+  const std::string path(pieces.text());
+  const std::string authority(pieces.text());
+  const std::string name(pieces.text());
+  const std::string value(pieces.rest());
+  const auto asked = http_get(path, authority, {{name, value}});
+  if (!asked) return;
+  must(*asked == "GET " + path + " HTTP/1.0\r\nHost: " + authority + "\r\nConnection: close\r\n" + name +
+                     ": " + value + "\r\n\r\n",
+       "a question is what was to be asked");
+  must(asked->find("\r\n\r\n") == asked->size() - 4, "and ends where it ends");
+  must(std::count(asked->begin(), asked->end(), '\n') == 5 &&
+           std::count(asked->begin(), asked->end(), '\r') == 5,
+       "in four lines");
+  must(std::count(path.begin(), path.end(), ' ') == 0, "its first one has three words");
+}
+
+void fuzz_identity(std::string_view input) {
+  using Finding = IdentitySeal::Finding;
+  static const std::string kKey(32, 'k');
+  static const IdentitySeal kSeal({kKey, std::string(32, 'o')});
+  must(kSeal.open(input, "events", "job-1", kNow).finding == Finding::kForged, "nobody guesses a MAC");
+
+  // What we seal opens as it was, in its place only.
+  Pieces pieces(input);
+  const unsigned options = pieces.byte();
+  const std::string route(pieces.text());
+  const std::string job(pieces.text());
+  Identity identity;
+  identity.user = pieces.text();
+  identity.session = pieces.text();
+  identity.provider = pieces.rest().substr(0, 100);
+  if ((options & 1) != 0) identity.until = kNow + std::chrono::milliseconds(options);
+  std::string sealed = kSeal.seal(identity, route, job, kLater);
+  if (sealed.size() <= 4096) {
+    const auto opened = kSeal.open(sealed, route, job, kNow);
+    must(opened.finding == Finding::kGenuine && opened.identity == identity,
+         "what is sealed opens as it was");
+    must(kSeal.open(sealed, route, job, kLater).finding == Finding::kExpired, "and ends with its time");
+    must(kSeal.open(sealed, route + "x", job, kNow).finding == Finding::kForged &&
+             kSeal.open(sealed, route, job + "x", kNow).finding == Finding::kForged,
+         "it opens nowhere else");
+    if (!job.empty()) {
+      must(kSeal.open(sealed, route + job.front(), job.substr(1), kNow).finding == Finding::kForged,
+           "not even where the same bytes are cut differently");
+    }
+    char& byte = sealed[(options * 7) % sealed.size()];
+    byte = byte == 'A' ? 'B' : 'A';
+    must(kSeal.open(sealed, route, job, kNow).finding == Finding::kForged, "each byte of it counts");
+  }
+
+  // A payload of somebody who has the key, or of another version of ours.
+  const auto opened = kSeal.open(sealed_by_hand(kKey, "events", "job-1", input), "events", "job-1", kNow);
+  if (opened.finding == Finding::kGenuine) {
+    const std::string anew = kSeal.seal(opened.identity, "events", "job-1", kLater);
+    must(kSeal.open(anew, "events", "job-1", kNow).identity == opened.identity,
+         "what was read can be written");
+  }
+
+  const auto keys = parse_identity_keys(input);
+  if (keys) {
+    must(!keys->empty() && keys->size() <= 16, "there are one to 16 keys");
+    for (const std::string& key : *keys) must(key.size() == 32, "a key has 32 bytes");
+  } else {
+    must(!has_control(keys.error()), "a refusal is one line");
+  }
+}
+
+}  // namespace tailgate::testing

@@ -1,0 +1,340 @@
+// What a browser, or somebody who says he is one, puts into a request line and its headers.
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <map>
+
+#include "gateway/pure/credentials.h"
+#include "gateway/pure/framing.h"
+#include "gateway/pure/limits.h"
+#include "gateway/pure/page.h"
+#include "gateway/pure/text.h"
+#include "tests/fuzz/fixture.h"
+#include "tests/fuzz/reference_json.h"
+#include "tests/fuzz/target.h"
+
+namespace tailgate::testing {
+
+namespace {
+
+using Place = Credential::Kind;
+
+bool is_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+int hex_value(char c) {
+  const std::size_t at = std::string_view("0123456789abcdefABCDEF").find(c);
+  if (at == std::string_view::npos) return -1;
+  return static_cast<int>(at < 16 ? at : at - 6);
+}
+
+// Decoded as a whole, where the gateway decodes segment by segment; a "/" or "%" out of an escape makes a
+// path that is none.
+std::optional<std::string> whole_path_decoded(std::string_view path) {
+  std::string out;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] != '%') {
+      out += path[i];
+      continue;
+    }
+    if (path.size() - i < 3 || hex_value(path[i + 1]) < 0 || hex_value(path[i + 2]) < 0) return std::nullopt;
+    const char byte = static_cast<char>(hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]));
+    if (byte == '/') return std::nullopt;
+    out += byte;
+    i += 2;
+  }
+  return out;
+}
+
+bool is_plain_id(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
+         std::all_of(id.begin(), id.end(),
+                     [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+// The id in `path` if it is that of `route`.
+std::optional<std::string> id_in(std::string_view path, const Route& route) {
+  std::string_view pattern = route.path.text();
+  if (route.path.trailing_slash() && path.ends_with('/')) path.remove_suffix(1);
+  const std::size_t place = pattern.find("{id}");
+  if (place == std::string_view::npos) {
+    if (path != pattern) return std::nullopt;
+    return std::string();
+  }
+  const std::string_view head = pattern.substr(0, place);
+  const std::string_view tail = pattern.substr(place + 4);
+  if (path.size() < head.size() + tail.size() || !path.starts_with(head) || !path.ends_with(tail)) {
+    return std::nullopt;
+  }
+  const std::string_view id = path.substr(head.size(), path.size() - head.size() - tail.size());
+  if (!is_plain_id(id)) return std::nullopt;
+  return std::string(id);
+}
+
+// A number of 64 bits, by its digits.
+std::optional<std::uint64_t> plain_number(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  const std::string_view digits = text.substr(std::min(text.find_first_not_of('0'), text.size() - 1));
+  constexpr std::string_view kLargest = "18446744073709551615";
+  if (digits.size() > kLargest.size() || (digits.size() == kLargest.size() && digits > kLargest)) {
+    return std::nullopt;
+  }
+  return std::stoull(std::string(digits));
+}
+
+// "12-3"
+std::optional<EntryId> plain_entry_id(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto ms = plain_number(text.substr(0, dash));
+  const auto seq = plain_number(text.substr(dash + 1));
+  if (!ms || !seq) return std::nullopt;
+  return EntryId{*ms, *seq};
+}
+
+std::string encoded_for_cookie(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    if (is_alphanumeric(c)) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += "0123456789ABCDEF"[byte >> 4];
+      out += "0123456789ABCDEF"[byte & 15];
+    }
+  }
+  return out;
+}
+
+bool parses(int family, const std::string& address) {
+  std::array<unsigned char, 16> bytes{};
+  return inet_pton(family, address.c_str(), bytes.data()) == 1 && address.find('\0') == std::string::npos;
+}
+
+bool is_numeric_address(const std::string& address) {
+  return parses(AF_INET, address) || parses(AF_INET6, address);
+}
+
+// 10.0.0.0/8 and fd00::/8, by their spelling, in the forms that inet_ntop() writes.
+bool is_inside(const std::string& address) {
+  in6_addr six{};
+  if (inet_pton(AF_INET, address.c_str(), &six) == 1) return address.starts_with("10.");
+  inet_pton(AF_INET6, address.c_str(), &six);
+  const bool is_mapped = IN6_IS_ADDR_V4MAPPED(&six);
+  return is_mapped ? six.s6_addr[12] == 10 : six.s6_addr[0] == 0xFD;
+}
+
+}  // namespace
+
+// The request target: path, query and what they are taken for.
+void fuzz_target(std::string_view input) {
+  const std::string_view path = input.substr(0, input.find('?'));
+  const std::string_view query_text = path.size() < input.size() ? input.substr(path.size() + 1) : "";
+  const RouteTable& table = shipped_config().routes;
+
+  const auto match = table.match(path);
+  std::optional<RouteMatch> expected;
+  if (const auto decoded = whole_path_decoded(path)) {
+    for (const Route& route : table.routes()) {
+      const auto id = id_in(*decoded, route);
+      if (!id) continue;
+      must(!expected, "no two routes match one path");
+      expected = RouteMatch{.route = &route, .id = *id};
+    }
+  }
+  must(match.has_value() == expected.has_value(), "a path is a route's to both, or to none");
+  if (match) {
+    must(match->route == expected->route && match->id == expected->id, "the same route and id");
+    const std::string key = match->route->key_for(match->id);
+    must(key.find("{id}") == std::string::npos && !has_control(key),
+         "a key is made of the id and the pattern");
+  }
+
+  const auto query = Query::parse(query_text);
+  if (!query) {
+    must(query_text.find('%') != std::string_view::npos, "only a \"%\" can make a query malformed");
+    return;
+  }
+  std::string again;
+  for (const auto& [name, value] : query->all()) {
+    again += '&' + encoded_for_cookie(name) + '=' + encoded_for_cookie(value);
+    must(query->find(name) != nullptr, "every parameter is found");
+  }
+  const auto reparsed = Query::parse(again);
+  must(reparsed && reparsed->all() == query->all(), "a query survives being written anew");
+}
+
+// Cookies, the Authorization header, session ids and tokens in the query.
+void fuzz_credentials(std::string_view input) {
+  Pieces pieces(input);
+  std::map<std::string, std::string, std::less<>> headers;
+  headers["cookie"] = pieces.text();
+  headers["authorization"] = pieces.text();
+  headers["x-session-id"] = pieces.text();
+  const std::string_view query = pieces.text();
+  const std::string_view secret = pieces.rest();
+  RequestParts parts{.query = query,
+                     .header = [&headers](const char* name) -> std::optional<std::string_view> {
+                       const auto found = headers.find(name);
+                       if (found == headers.end()) return std::nullopt;
+                       return found->second;
+                     }};
+  const std::vector<Credential> places = shipped_route("job").credentials;
+  bool was_explicit_empty = false;
+  const auto shown = shown_credentials(places, parts);
+  must(shown.size() <= places.size(), "a place shows one credential");
+  for (const Shown& one : shown) {
+    if (one.kind == Shown::Kind::kSession) {
+      must(is_session_id(one.text) && one.is_explicit, "a session id is one");
+      must(!has_control(one.text) && one.text.find(' ') == std::string::npos, "a session id is one word");
+    } else if (one.text.empty()) {
+      must(one.is_explicit && !Query::parse(query), "only a broken query shows an empty token");
+      must(!was_explicit_empty, "and does so once");
+      was_explicit_empty = true;
+    }
+  }
+
+  // The first cookie of the name counts, however it is written, whatever stands behind it.
+  const std::string encoded = encoded_for_cookie(secret);
+  for (const bool is_quoted : {true, false}) {
+    const std::string quote = is_quoted ? "\"" : "";
+    const std::string header = "other=1; accessToken=" + quote + encoded + quote + "; " + headers["cookie"];
+    must(cookie_value(header, "accessToken") == secret, "a cookie is found, quoted or not, and decoded");
+  }
+  const auto loose = cookie_value(headers["cookie"], "accessToken");
+  if (loose) must(headers["cookie"].find("accessToken") != std::string::npos, "no cookie comes from nothing");
+}
+
+void fuzz_last_event_id(std::string_view input) {
+  const auto id = EntryId::parse(input);
+  must(id == plain_entry_id(input), "an id is two numbers of 64 bits");
+  if (id) must(EntryId::parse(id->text()) == id, "an id is read as it is written");
+
+  const auto end = parse_end_id(input);
+  const bool is_end = input == "end" || (input.starts_with("end.") && plain_entry_id(input.substr(4)));
+  must(end.has_value() == is_end, "an end id is \"end\", or one with an id");
+  if (end) {
+    must(!id, "an end id is no entry id");
+    must(*end == plain_entry_id(input.size() > 4 ? input.substr(4) : "0-0"), "an end id says where");
+  }
+}
+
+void fuzz_page(std::string_view input) {
+  Pieces pieces(input);
+  const Route& route = shipped_route("log-pages");
+  const auto query = Query::parse(pieces.text());
+  int limit = route.page_default;
+  if (query) {
+    const auto asked = parse_page_query(*query, route);
+    const std::string* limit_text = query->find("limit");
+    const std::string* before_text = query->find("before_id");
+    const bool limit_is_good =
+        limit_text == nullptr ||
+        (!limit_text->empty() && limit_text->find_first_not_of("0123456789") == std::string::npos &&
+         limit_text->find_first_not_of('0') != std::string::npos &&
+         limit_text->size() - limit_text->find_first_not_of('0') <= 3 && std::stoi(*limit_text) <= 500);
+    const bool before_is_good = before_text == nullptr || plain_entry_id(*before_text);
+    must(static_cast<bool>(asked) == (limit_is_good && before_is_good),
+         "a parameter is good to both, or none");
+    if (asked) {
+      limit = asked->limit;
+      must(limit == (limit_text == nullptr ? 100 : std::stoi(*limit_text)), "the limit is what it says");
+      must(asked->before == (before_text == nullptr ? std::nullopt : plain_entry_id(*before_text)),
+           "and so is the id");
+      if (asked->before && !asked->before->is_zero()) {
+        must(*id_before(*asked->before) < *asked->before, "the id before is smaller");
+      }
+    } else {
+      const std::string_view name = limit_is_good ? "before_id: " : "limit: ";
+      must(asked.error().starts_with(name) && !has_control(asked.error()), "a refusal names the parameter");
+    }
+  }
+
+  // Entries with the rest as their texts, from the newest to the oldest.
+  Page page(route, limit);
+  std::vector<std::string> texts;
+  while (!pieces.done() && texts.size() < 600) texts.emplace_back(pieces.text());
+  std::uint64_t next = 1000;
+  std::size_t taken = 0;
+  for (const std::string& text : texts) {
+    if (!page.add({.id = {next--, 0}, .fields = {{"ts", "1"}, {"text", text}, {"text", "shadowed"}}})) break;
+    ++taken;
+  }
+  must(page.lines() == taken && taken <= static_cast<std::size_t>(limit), "a page holds what it took");
+  must(page.full() == (taken < texts.size()), "a page is full once it has refused a line");
+  const std::string text = page.json();
+  const auto json = reference_json(text);
+  must(json.has_value() && !has_control(text), "a page is JSON on one line");
+  must((*json)["lines"].size() == taken && (*json)["has_more"] == page.full(), "a page says what it holds");
+  must((*json)["oldest_id"].is_null() == (taken == 0), "a page has an oldest line unless it is empty");
+  for (std::size_t i = 0; i < taken; ++i) {
+    const auto& line = (*json)["lines"][taken - 1 - i];
+    must(line["id"] == std::to_string(1000 - i) + "-0", "lines stand in their order");
+    must(line["text"] == to_utf8(texts[i]) && line["source"].is_null(), "a line says what its entry says");
+  }
+}
+
+void fuzz_forwarded(std::string_view input) {
+  const std::vector<std::string> inside = {"10.0.0.0/8", "fd00::/8"};
+  const std::string address = client_address(input, inside);
+  const auto hops = split(input, ',');
+  if (address.empty()) {
+    must(!is_numeric_address(std::string(trim(hops.back()))), "the last hop counts if it is an address");
+    return;
+  }
+  must(is_numeric_address(address), "an address is one");
+  // From the right: proxies of ours up to the hop that counts, which is one of them only where nothing better
+  // stands before it.
+  auto hop = hops.rbegin();
+  while (hop != hops.rend() && is_numeric_address(std::string(trim(*hop))) &&
+         is_inside(std::string(trim(*hop)))) {
+    ++hop;
+  }
+  const bool is_stranger = hop != hops.rend() && is_numeric_address(std::string(trim(*hop)));
+  must(address == trim(is_stranger ? *hop : *std::prev(hop)), "the first stranger from the right counts");
+  must(client_address(address, {}) == address, "an address is its own");
+  must(client_address("6.6.6.6, " + std::string(input), inside) == address || is_inside(address),
+       "what a client puts in front changes nothing, unless all the rest are proxies of ours");
+}
+
+void fuzz_cors(std::string_view input) {
+  static const CorsRule kRule =
+      *CorsRule::make({"https://app.example.com", "http://localhost:5173", "https://*.example.org:8443"}, {});
+  if (kRule.allows(input)) {
+    constexpr std::string_view kHead = "https://";
+    constexpr std::string_view kTail = ".example.org:8443";
+    const bool is_exact = input == "https://app.example.com" || input == "http://localhost:5173";
+    const bool is_below =
+        input.starts_with(kHead) && input.ends_with(kTail) &&
+        input.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.", kHead.size()) == input.size() - 5;
+    must(is_exact || is_below, "an origin is one of the list, or below one of it");
+    must(input.find("..") == std::string_view::npos && !input.starts_with("https://."), "labels have names");
+  }
+  // An origin as somebody configures it: what is taken goes into nginx's configuration too.
+  const std::string origin(input);
+  const auto rule = CorsRule::make({origin}, {});
+  if (!rule) {
+    must(!has_control(rule.error()), "a refusal is one line");
+    return;
+  }
+  must(input.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.:/[]*+") == std::string_view::npos,
+       "an origin that is taken holds nothing that could end a string or a line");
+  must(rule->allows(origin) == (origin.find('*') == std::string::npos),
+       "an origin allows itself, a star not");
+  must(!rule->allows(origin + ".evil.test") && !rule->allows("null") && !rule->allows(""),
+       "nobody else is allowed");
+  if (origin != "https://evil.test") must(!rule->allows("https://evil.test"), "no stranger is allowed");
+  if (origin.find('*') != std::string::npos) {
+    const std::string tail = origin.substr(origin.find('*') + 1);
+    must(rule->allows("https://a" + tail) && rule->allows("https://a.b" + tail), "labels stand for a star");
+    must(!rule->allows("https://evil.test/" + tail) && !rule->allows("https://" + tail.substr(1)) &&
+             !rule->allows("https://evil.test?" + tail) && !rule->allows("https://a@b" + tail),
+         "nothing else does");
+  }
+}
+
+}  // namespace tailgate::testing

@@ -1,0 +1,294 @@
+// What publishers and records say, on its way into an event stream: whatever it is, a browser sees the
+// events that were meant, one for each, and nothing that was forged.
+#include <algorithm>
+#include <array>
+
+#include "gateway/pure/framing.h"
+#include "gateway/pure/json.h"
+#include "gateway/pure/sse.h"
+#include "gateway/pure/text.h"
+#include "tests/fuzz/fixture.h"
+#include "tests/fuzz/reference_json.h"
+#include "tests/fuzz/target.h"
+#include "tests/support/event_parser.h"
+
+namespace tailgate::testing {
+
+namespace {
+
+using As = RecordField::As;
+
+constexpr std::string_view kSentinel = "sentinel";
+
+// `block` as a browser reads it in the middle of a stream: nothing, or one event.
+std::optional<ParsedEvent> event_in(std::string_view block) {
+  std::string stream;
+  append_retry(stream, std::chrono::seconds(3));
+  stream += block;
+  append_event(stream, kSentinel, "{}");
+  const EventParser parsed = parse_events(stream);
+  must(parsed.at_rest() && parsed.ignored().empty(), "a block is whole and has no strange fields");
+  must(parsed.retry() == 3000U, "nobody else sets the reconnection time");
+  const auto& events = parsed.events();
+  must(!events.empty() && events.size() <= 2, "a block is one event at the most");
+  must(events.back().name == kSentinel && events.back().data == "{}", "a block ends where it ends");
+  if (events.size() == 1) {
+    must(events.back().last_id.empty(), "what is no event sets no id");
+    return std::nullopt;
+  }
+  must(block.ends_with("\n\n"), "a block ends with an empty line");
+  must(block.find('\r') == std::string_view::npos, "lines end in LF alone");
+  return events.front();
+}
+
+bool is_one_of(const nlohmann::json& value, const std::vector<std::string>& texts) {
+  return value.is_string() && std::find(texts.begin(), texts.end(), value.get<std::string>()) != texts.end();
+}
+
+void check_raw(const Route& route, std::string_view payload, Framed framed,
+               const std::optional<ParsedEvent>& event) {
+  const auto json = reference_json(payload);  // where it says nothing, our own reading stands
+  const bool is_object = json ? json->is_object() : Members().read(payload);
+  must((framed == Framed::kSkipped) == (route.only_objects && !is_object),
+       "only what is no object is skipped");
+  must(event.has_value() == (framed != Framed::kSkipped), "a message is one event, a skipped one none");
+  if (!event) return;
+  must(event->name == (route.event.empty() ? "message" : route.event), "the event is the route's");
+  must(event->data == with_plain_line_ends(payload), "the payload comes as it was published");
+  if (!json) return;
+  const bool ends = is_object && json->contains(route.ends_on_field) &&
+                    is_one_of((*json)[route.ends_on_field], route.ends_on_values);
+  must((framed == Framed::kLast) == ends, "only a terminal status ends");
+  if (ends) must(event->last_id == kEndId, "the end says that it is one");
+  if (ends || route.id_from.empty()) return;
+  const auto& member = is_object && json->contains(route.id_from) ? (*json)[route.id_from] : nlohmann::json();
+  if (member.is_string()) {
+    const auto id = member.get<std::string>();
+    must(event->last_id == (is_sse_name(id) ? id : ""), "the id is the member's text");
+  } else if (!member.is_number()) {
+    must(event->last_id.empty(), "the id is a text or a number");
+  } else {
+    must(reference_json(event->last_id) == member, "the id is the member's number");
+  }
+}
+
+void check_named(const Route& route, std::string_view payload, Framed framed,
+                 const std::optional<ParsedEvent>& event) {
+  must(event.has_value() == (framed != Framed::kSkipped), "a message is one event, a skipped one none");
+  if (event) must(is_utf8(event->name) && is_utf8(event->data), "what we write is UTF-8");
+  const auto json = reference_json(payload);
+  if (!json) {
+    if (!Members().read(payload)) must(!event, "what is no object is skipped");
+    return;
+  }
+  std::string name;
+  for (const std::string& member : route.name_from) {
+    if (name.empty() && json->is_object() && json->contains(member) && (*json)[member].is_string()) {
+      name = (*json)[member].get<std::string>();
+    }
+  }
+  must(event.has_value() == (!name.empty() && is_sse_name(name)), "what has no name is skipped");
+  if (!event) return;
+  must(event->name == name, "the event has its own name");
+  must((framed == Framed::kLast) == is_one_of(name, route.ends_on_events), "its name says whether it ends");
+  must(event->last_id == (framed == Framed::kLast ? kEndId : ""), "the end says that it is one");
+  if (!json->contains(route.data_from)) {
+    must(event->data == "{}", "absent data are {}");
+  } else if (const auto& data = (*json)[route.data_from]; data.is_string()) {
+    must(event->data == with_plain_line_ends(data.get<std::string>()), "a string comes unquoted");
+  } else {
+    must(reference_json(event->data) == data, "the data come as they were published");
+  }
+}
+
+// What a template's value may be; the rest of the input becomes strings.
+std::string as_value(std::string_view text) {
+  return is_json(text) ? std::string(text) : json_quote(text);
+}
+
+void check_message(const Message& message, const Values& values, std::string_view id, bool is_json_event) {
+  std::string block;
+  message.append_to(block, values, id);
+  if (message.is_comment()) {
+    must(!event_in(block), "a comment is no event");
+    must(block.starts_with(": "), "a comment is one from its first byte");
+    return;
+  }
+  const auto event = event_in(block);
+  must(event.has_value(), "a message is an event");
+  must(event->last_id == id, "a message has its id");
+  // However deep: a template may put our deepest value into a list.
+  if (is_json_event) must(nlohmann::json::accept(without_differences(event->data)), "its data are JSON");
+}
+
+// Every message of a route with a record's values is one event with JSON in it.
+void check_messages_of(const Route& route, const Values& values) {
+  for (const auto* list : {&route.standing, &route.ending}) {
+    for (const StatusMessage& entry : *list) check_message(entry.message, values, kEndId, true);
+  }
+}
+
+void check_values(const RecordRule& rule, const Record& record) {
+  must(record.terminal == rule.is_terminal(record.status), "terminal is what the rule says");
+  must(!may_see(record, "", ""), "nobody sees nothing");
+  for (const RecordField& field : rule.fields) {
+    const std::string* value = record.values.find(field.name);
+    must(value != nullptr && is_utf8(*value), "every field has a value in UTF-8");
+    const auto json = reference_json(without_differences(*value));
+    must(json.has_value(), "a value is JSON");
+    if (*value == field.absent) continue;
+    must(field.as != As::kNumber || json->is_number(), "a number is a number");
+    must(field.as != As::kText || json->is_string(), "a text is a string");
+  }
+}
+
+}  // namespace
+
+// The encoder alone: a stream of several blocks comes out as it went in.
+void fuzz_sse(std::string_view input) {
+  Pieces pieces(input);
+  std::string stream;
+  append_retry(stream, std::chrono::milliseconds(pieces.byte()));
+  std::vector<ParsedEvent> expected;
+  std::vector<std::string> comments;
+  std::string last_id;
+  while (!pieces.done()) {
+    const std::string_view name = pieces.text();
+    const std::string_view data = pieces.text();
+    const std::string_view id = pieces.text();
+    if (name == "#") {
+      append_comment(stream, data);
+      const std::string text = with_plain_line_ends(data);
+      for (const std::string_view line : split(text, '\n')) comments.emplace_back(line);
+      continue;
+    }
+    if (!is_sse_name(name) || !is_sse_name(id)) {
+      must(std::string(name).append(id).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos,
+           "only CR, LF and NUL spoil a name");
+      continue;
+    }
+    append_event(stream, name, data, id);
+    if (!id.empty()) last_id = id;
+    expected.push_back({.name = name.empty() ? "message" : std::string(name),
+                        .data = with_plain_line_ends(data),
+                        .last_id = last_id});
+  }
+  const EventParser parsed = parse_events(stream);
+  must(parsed.events() == expected, "what goes in comes out");
+  must(parsed.comments() == comments, "comments are comments");
+  must(parsed.at_rest() && parsed.ignored().empty(), "blocks are whole");
+
+  EventParser bytewise;
+  for (const char& c : stream) bytewise.feed({&c, 1});
+  must(bytewise.events() == expected, "it does not matter where a stream is cut");
+}
+
+void fuzz_payload(std::string_view input) {
+  Pieces pieces(input);
+  static const std::array<const Route*, 4> kRoutes = {&shipped_route("events"), &shipped_route("spools"),
+                                                      &shipped_route("job"), &shipped_route("status")};
+  const Route& route = *kRoutes[pieces.byte() % kRoutes.size()];
+  const std::string_view payload = pieces.rest();
+  std::string block;
+  const Framed framed = append_message(block, route, payload);
+  must(block.empty() == (framed == Framed::kSkipped), "what is skipped leaves nothing behind");
+  const auto event = event_in(block);
+  if (route.framing == Framing::kNamed) {
+    check_named(route, payload, framed, event);
+  } else {
+    check_raw(route, payload, framed, event);
+  }
+}
+
+void fuzz_entry(std::string_view input) {
+  Pieces pieces(input);
+  const Route& route = shipped_route("log-stream");
+  LogEntry entry{.id = {pieces.byte() * 1'000'000'000'000U, pieces.byte()}, .fields = {}};
+  while (!pieces.done()) {
+    const std::string_view name = pieces.text();
+    entry.fields.emplace_back(name, pieces.text());
+  }
+  std::string block;
+  append_entry(block, route, entry);
+  const auto event = event_in(block);
+  must(event && event->name == "log" && event->last_id == entry.id.text(),
+       "an entry is one event with its id");
+  must(is_utf8(event->data), "what we write is UTF-8");
+  const auto json = reference_json(event->data);
+  must(json && json->is_object() && json->size() == 1 + route.entry.size(), "an entry is one object");
+  must((*json)["id"] == entry.id.text(), "and says its id");
+  for (const std::string& field : route.entry) {
+    const auto found = std::find_if(entry.fields.begin(), entry.fields.end(),
+                                    [&field](const auto& pair) { return pair.first == field; });
+    must((*json)[field] ==
+             (found == entry.fields.end() ? nlohmann::json() : nlohmann::json(to_utf8(found->second))),
+         "a field says what it says, or null");
+  }
+}
+
+void fuzz_record(std::string_view input) {
+  Pieces pieces(input);
+  const unsigned choice = pieces.byte();
+  const Route& route = shipped_route(choice % 2 == 0 ? "job" : "status");
+  const RecordRule& rule = *route.record;
+  std::optional<Record> record;
+  if (choice % 4 < 2) {
+    const auto names = (choice & 8) != 0 ? rule.watch_fields() : rule.hash_fields();
+    std::vector<std::optional<std::string>> texts(names.size());
+    bool has_any = false;
+    for (auto& text : texts) {
+      if (pieces.done()) break;
+      if (pieces.byte() % 2 == 1) text = pieces.text();
+      has_any = has_any || text;
+    }
+    record = record_from_hash(rule, names, texts);
+    must(record.has_value() == has_any, "a hash without a field of ours is no record");
+    if (record) {
+      const auto value = [&](const std::string& name) {
+        const auto found = std::find(names.begin(), names.end(), name);
+        return found == names.end() ? std::nullopt : texts[static_cast<std::size_t>(found - names.begin())];
+      };
+      must(record->user == value(rule.user).value_or(""), "the user is the hash's");
+      must(record->status == value(rule.status).value_or(""), "so is the status");
+      must(may_see(*record, record->user, "") == !record->user.empty(), "an empty owner is nobody");
+    }
+  } else {
+    auto answer = record_from_json(rule, pieces.rest());
+    must(static_cast<bool>(answer) == Members().read(pieces.rest()), "an answer is an object");
+    if (answer) record = std::move(*answer);
+    if (record) must(record->user.empty() && record->session.empty(), "an answer makes nobody an owner");
+  }
+  if (!record) return;
+  check_values(rule, *record);
+  Values values = record->values;
+  values.set("id", "\"job-1\"");
+  check_messages_of(route, values);
+}
+
+// Somebody's own templates, with values that he did not foresee.
+void fuzz_message(std::string_view input) {
+  Pieces pieces(input);
+  const std::string_view event = pieces.text();
+  const std::string_view content = pieces.text();
+  std::string_view id = pieces.text();
+  if (!is_sse_name(id)) id = {};
+  const std::vector<std::string> known = {"a", "b", "c"};
+  Values values;
+  values.set("a", as_value(pieces.text()));
+  values.set("b", as_value(pieces.rest()));
+
+  const auto comment = Message::comment(content, known);
+  const auto text = Message::text_event(event, content, known);
+  const auto json = Message::event(event, content, known);
+  if (comment) check_message(*comment, values, id, false);
+  if (text) check_message(*text, values, id, false);
+  if (json) check_message(*json, values, id, true);
+  must(!json || text, "what is good as JSON is good as text");
+  if (!is_sse_name(event)) must(!text && !json, "an event's name holds no CR, LF or NUL");
+  if (content.find("${") == std::string_view::npos) {
+    must(static_cast<bool>(comment), "a text without names is good");
+    must(static_cast<bool>(json) == (is_sse_name(event) && is_json(content)), "JSON without names is JSON");
+  }
+}
+
+}  // namespace tailgate::testing
