@@ -304,7 +304,9 @@ def test_health_passes_and_the_other_operations_do_not(system):
         # These two are nothing to nginx: the application gets them.
         assert client.get("/metrics").headers["X-Application"] == "yes"
         assert client.post("/drain").headers["X-Application"] == "yes"
-        assert client.get("/_tailgate/auth").status_code == 404
+        # Nor are its internal locations anything to the world.
+        for name in ("auth", "400", "431"):
+            assert client.get(f"/_tailgate/{name}").headers["X-Application"] == "yes"
 
 
 @pytest.mark.parametrize("http2", [False, True])

@@ -72,11 +72,16 @@ class _Link:
         """Some bytes, b"" at the end of the connection, None if nothing came in time."""
         if not self.readable(timeout):
             return None
-        self.link.settimeout(TIMEOUT)
+        # What is readable may be a session ticket of TLS alone, with nothing in it for us.
+        self.link.settimeout(0)
         try:
             return self.link.recv(65536)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
         except (ConnectionError, ssl.SSLError):
             return b""
+        finally:
+            self.link.settimeout(TIMEOUT)
 
     def take_body(self, raw):
         self.body += raw

@@ -1,0 +1,304 @@
+"""R6 where the record is the application's status endpoint, and the application says who may."""
+
+import json
+import time
+
+import pytest
+
+from support.application import Application
+from support.clients import NotSent, fetch, open_stream, send
+from support.publishers import Blog
+from support.stack import DEPLOY, Stack
+from support.waiting import wait_until
+
+CONFIG = DEPLOY / "blog-application.toml"
+ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    server = Application(tmp_path_factory.mktemp("application") / "a.sock")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def stack(application, tmp_path_factory):
+    started = Stack.up(tmp_path_factory.mktemp("stack") / "s", config=CONFIG, application=application.url)
+    yield started
+    started.down()
+
+
+def path(job):
+    return f"/api/v1/jobs/{job}/stream"
+
+
+def status_path(job):
+    return f"/api/v1/jobs/{job}/status"
+
+
+RUNNING = {"status": "running", "progress": 35, "currentStep": "Writing", "estimatedTimeRemaining": 12}
+
+
+# ---- 200 ----------------------------------------------------------------------------------------------
+
+
+@ways_in
+def test_200_is_the_owner_and_says_where_the_job_stands(stack, application, job, http, via):
+    application.answers[status_path(job)] = (200, RUNNING)
+    stream = open_stream(stack, path(job), http=http, via=via)
+    assert stream.status == 200
+    events = stream.take_events(2)
+    assert [event.name for event in events] == ["connected", "progress-update"]
+    assert events[1].data == '{"progress":35,"currentStep":"Writing","estimatedTimeRemaining":12}'
+    Blog(stack.redis, job).publish("step-change", {"a": 1})
+    assert stream.next_event().json() == {"a": 1}
+    Blog(stack.redis, job).publish("complete", {"result": 5})
+    assert stream.rest()[-1].json() == {"result": 5}
+    assert stream.last_id == "end"
+
+
+@pytest.mark.parametrize(
+    "answer, name, data",
+    [
+        ({"status": "succeeded", "result": {"b": 1, "a": [1.50]}}, "complete", '{"result":{"b":1,"a":[1.5]}}'),
+        ({"status": "succeeded"}, "complete", '{"result":null}'),
+        ({"status": "failed", "error": "No", "errorCode": "E"}, "failed", '{"error":"No","errorCode":"E"}'),
+        ({"status": "failed", "error": None}, "failed", '{"error":"Job failed","errorCode":null}'),
+        ({"status": "cancelled", "error": "x"}, "failed", '{"error":"Cancelled","errorCode":null}'),
+    ],
+)
+def test_a_job_that_had_ended_is_told_so_and_the_stream_ends(stack, application, job, answer, name, data):
+    application.answers[status_path(job)] = (200, answer)
+    stream = open_stream(stack, path(job))
+    events = stream.rest()
+    assert [event.name for event in events] == ["connected", name]
+    assert events[-1].json() == json.loads(data)
+    assert stream.last_id == "end"
+    again = open_stream(stack, path(job), headers={"Last-Event-ID": "end"})
+    assert again.status == 204
+
+
+def test_members_that_are_absent_or_of_another_type_have_their_words(stack, application, job):
+    application.answers[status_path(job)] = (200, {"status": "queued", "progress": "much", "currentStep": None})
+    standing = open_stream(stack, path(job)).take_events(2)[1]
+    assert standing.json() == {"progress": 0, "currentStep": None, "estimatedTimeRemaining": None}
+
+
+def test_an_answer_of_megabytes_is_read_whole(stack, application, job):
+    application.answers[status_path(job)] = (200, {"status": "succeeded", "result": "R" * 7_000_000})
+    stream = open_stream(stack, path(job), timeout=15)
+    assert len(stream.rest(timeout=20)[-1].json()["result"]) == 7_000_000
+
+
+# ---- what it is asked with ----------------------------------------------------------------------------
+
+
+def asked_with(stack, application, job, **more):
+    application.answers[status_path(job)] = (200, RUNNING)
+    assert open_stream(stack, path(job), **more).status == 200
+    [headers] = application.asked_for(status_path(job))
+    return headers
+
+
+def test_it_is_asked_with_the_callers_own_credentials_and_address(stack, application, job):
+    sent = {
+        "Cookie": "accessToken=abc; theme=dark",
+        "Authorization": "Bearer not-looked-at-here",
+        "X-Session-Id": "s-7",
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Secret-Of-His": "stays here",
+        "X-Tailgate-Identity": "forged",
+    }
+    headers = asked_with(stack, application, job, headers=sent)
+    assert headers["cookie"] == sent["Cookie"]
+    assert headers["authorization"] == sent["Authorization"]
+    assert headers["x-session-id"] == "s-7"
+    assert headers["x-forwarded-for"].startswith("203.0.113.9, 127.0.0.1")
+    assert "x-secret-of-his" not in headers and "x-tailgate-identity" not in headers
+
+
+def test_a_caller_who_brings_nothing_is_asked_about_with_nothing(stack, application, job):
+    headers = asked_with(stack, application, job)
+    assert not {"cookie", "authorization", "x-session-id"} & set(headers)
+
+
+def test_a_token_in_the_query_reaches_the_application_as_a_bearer(stack, application, job):
+    headers = asked_with(stack, application, job, params={"token": "to.k en"})
+    assert headers["authorization"] == "Bearer to.k en"
+
+
+@pytest.mark.parametrize("name", ["sessionId", "sessionid"])
+def test_a_session_in_the_query_reaches_the_application_as_a_header(stack, application, job, name):
+    headers = asked_with(stack, application, job, params={name: "anon-5"})
+    assert headers["x-session-id"] == "anon-5"
+
+
+def test_a_header_wins_over_the_query(stack, application, job):
+    sent = {"Authorization": "Bearer header", "X-Session-Id": "header"}
+    headers = asked_with(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
+    assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
+def test_nothing_in_the_query_forges_a_header(stack, application, job, value):
+    application.answers[status_path(job)] = (200, RUNNING)
+    open_stream(stack, path(job), params={"token": value, "sessionId": value})
+    for headers in application.asked_for(status_path(job)):
+        assert not {"x-injected", "authorization", "x-session-id"} & set(headers)
+
+
+def test_the_path_is_the_jobs_with_nothing_of_the_query(stack, application, job):
+    asked_with(stack, application, job, params={"token": "t", "other": "x"})
+    assert [asked for asked, _ in application.asked if job in asked] == [status_path(job)]
+
+
+def test_two_callers_are_two_questions(stack, application, job):
+    def answer(headers):
+        return (200, RUNNING) if headers.get("authorization") == "Bearer alice" else (403, {})
+
+    application.answers[status_path(job)] = answer
+    streams = [send(stack, path(job), headers={"Authorization": f"Bearer {who}"}) for who in ("alice", "bob", "alice")]
+    assert [stream.wait_head().status for stream in streams] == [200, 404, 200]
+
+
+# ---- everything else ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_403_and_404_are_the_same_404(stack, application, job, status):
+    application.answers[status_path(job)] = (status, {"error": "any"})
+    answer = fetch(stack, path(job))
+    assert answer.status == 404
+    assert answer.json() == {"success": False, "error": "Not found", "message": "Job not found or access denied"}
+
+
+def test_a_job_that_the_application_does_not_know_yet_is_asked_for_again(stack, application, job):
+    answers = iter([(404, {}), (200, RUNNING)])
+    application.answers[status_path(job)] = lambda headers: next(answers)
+    assert open_stream(stack, path(job)).status == 200
+
+
+def test_401_is_401(stack, application, job):
+    application.answers[status_path(job)] = (401, {"error": "who are you"})
+    answer = fetch(stack, path(job))
+    assert answer.status == 401 and "www-authenticate" in answer.headers
+    assert (answer.json()["success"], answer.json()["error"]) == (False, "Unauthorized")
+    assert len(application.asked_for(status_path(job))) == 1
+
+
+def test_429_is_429(stack, application, job):
+    application.answers[status_path(job)] = (429, {"error": "slowly"})
+    answer = fetch(stack, path(job))
+    assert answer.status == 429 and int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["success"] is False
+    assert len(application.asked_for(status_path(job))) == 1
+
+
+BROKEN = {
+    "500": (500, {"error": "oops"}),
+    "502": (502, "<html>"),
+    "redirect": (302, ""),
+    "400": (400, {}),
+    "201": (201, RUNNING),
+    "no JSON": (200, "<html>login</html>"),
+    "empty": (200, ""),
+    "an array": (200, [RUNNING]),
+    "half": (200, '{"status":"running"'),
+    "too large": (200, {"status": "succeeded", "result": "R" * 9_000_000}),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_whatever_else_it_says_is_503(stack, application, job, answer):
+    application.answers[status_path(job)] = answer
+    got = fetch(stack, path(job), timeout=10)
+    assert got.status == 503 and int(got.headers["retry-after"]) >= 1
+    assert list(got.json()) == ["success", "error", "message"] and got.json()["success"] is False
+
+
+def test_an_application_that_does_not_answer_is_503(stack, application, job):
+    application.answers[status_path(job)] = None
+    begin = time.monotonic()
+    got = fetch(stack, path(job), timeout=8)
+    assert got.status == 503
+    assert 2 < time.monotonic() - begin < 5
+
+
+def test_an_eventsource_is_told_by_an_event_instead(stack, application, job):
+    application.answers[status_path(job)] = (500, {})
+    stream = open_stream(stack, path(job), headers={"Accept": "text/event-stream"}, params={"token": "t"})
+    assert stream.status == 200
+    event = stream.next_event()
+    assert event.name == "unavailable" and set(event.json()) == {"reason"}
+    with pytest.raises(NotSent):
+        stream.wait_closed(1)
+
+
+# ---- when it is asked ---------------------------------------------------------------------------------
+
+
+def test_it_is_asked_at_the_opening_and_never_polled(stack, application, job):
+    application.answers[status_path(job)] = (200, RUNNING)
+    stream = open_stream(stack, path(job))
+    stream.take_events(2)
+    with pytest.raises(NotSent):
+        stream.next_event(3)
+    assert len(application.asked_for(status_path(job))) == 1
+
+
+def test_a_message_published_while_it_is_asked_is_not_lost(stack, application, job):
+    worker = Blog(stack.redis, job)
+
+    def answer(_headers):
+        assert worker.redis.publish(worker.channel, '{"event":"step-change","data":1}') == 1
+        return (200, RUNNING)
+
+    application.answers[status_path(job)] = answer
+    stream = open_stream(stack, path(job))
+    assert [event.name for event in stream.take_events(3)] == ["connected", "progress-update", "step-change"]
+
+
+def test_a_client_that_leaves_while_it_is_asked_leaves_nothing_behind(stack, application, job):
+    application.answers[status_path(job)] = None
+    stream = send(stack, path(job))
+    wait_until(lambda: application.asked_for(status_path(job)), 2, "the question")
+    stream.close()
+    wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 0, 6, "the channel is unsubscribed")
+
+
+@pytest.mark.parametrize("on_gap, answer, expected", [
+    ("close", (200, RUNNING), []),
+    ("close", (200, {"status": "succeeded", "result": 1}), ["complete"]),
+    ("event", (200, RUNNING), ["resync"]),
+    ("event", (200, {"status": "failed"}), ["failed"]),
+    ("event", (404, {}), []),
+])
+def test_after_a_loss_of_redis_it_is_asked_again(private_stack, application, job, on_gap, answer, expected):
+    stack = private_stack({"route.job.on_gap": on_gap}, config=CONFIG, application=application.url)
+    application.answers[status_path(job)] = (200, RUNNING)
+    stream = open_stream(stack, path(job), headers={"Authorization": "Bearer mine"})
+    stream.take_events(2)
+
+    def slowly(_headers):  # as applications are while all of their users come back
+        application.release.wait(0.5)
+        return answer
+
+    application.answers[status_path(job)] = slowly
+    stack.restart("redis", kill=True)
+    if expected == ["resync"]:
+        event = stream.next_event(10)
+        assert (event.name, event.json()) == ("resync", {"reason": "redis-reconnected"})
+        Blog(stack.redis, job).publish("step-change", 1)
+        assert stream.next_event().name == "step-change"
+    else:
+        assert [event.name for event in stream.rest(timeout=10)] == expected
+        assert ("id: end" in stream.raw.decode()) == bool(expected)
+    asked = application.asked_for(status_path(job))
+    assert {headers.get("authorization") for headers in asked} == {"Bearer mine"}
+    assert len(asked) == 2, "once at the opening, once after the loss: applications limit rates"
+
+
+def test_an_application_that_is_not_there_is_503(private_stack, tmp_path, job):
+    stack = private_stack(config=CONFIG, application=f"unix:{tmp_path}/nobody.sock")
+    assert fetch(stack, path(job)).status == 503

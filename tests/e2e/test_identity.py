@@ -1,0 +1,531 @@
+"""Who may (the contract's "Identity"): 401 for who is nobody, the same 404 for what is not there and not his."""
+
+import base64
+import json
+import time
+import urllib.parse
+
+import pytest
+
+from support.clients import ask_auth, fetch, open_stream, sealed, send
+from support.publishers import Blog, Builder
+from support.seals import seal
+
+GRACE = 0.8  # how long blog's record is looked for
+
+
+def pages_path(job):
+    return f"/api/jobs/{job}/logs"
+
+
+def blog_path(job):
+    return f"/api/v1/jobs/{job}/stream"
+
+
+def owners_paths(job):
+    """Each route that has an owner, with the provider of its tokens."""
+    return [
+        (f"/api/jobs/{job}/events/stream", "builder"),
+        (f"/api/jobs/{job}/stream", "builder"),
+        (f"/api/jobs/{job}/logs/stream", "builder"),
+        (pages_path(job), "builder"),
+        (blog_path(job), "blog"),
+    ]
+
+
+each_route = pytest.mark.parametrize("number", range(5), ids=["events", "status", "log-stream", "log-pages", "job"])
+
+
+def status_of(stack, path, headers=None, params=None, **more):
+    """The status alone, whether or not the answer is a stream."""
+    with open_stream(stack, path, headers=headers, params=params, **more) as answer:
+        return answer.status
+
+
+def blog_job(stack, job, user=None, session=None, **fields):
+    return Blog(stack.redis, job, user=user, session=session).create("running", **fields)
+
+
+# ---- nobody ---------------------------------------------------------------------------------------
+
+
+@each_route
+def test_without_a_credential_it_is_401_with_a_challenge(stack, job, number):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, "alice")
+    path, _ = owners_paths(job)[number]
+    answer = fetch(stack, path)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="tailgate"'
+    assert [name for name, _ in answer.header_list].count("www-authenticate") == 1
+    assert answer.headers["content-type"] == "application/json"
+
+
+@each_route
+@pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
+def test_a_401_has_the_routes_own_body(stack, job, number, via, http):
+    path, _ = owners_paths(job)[number]
+    body = fetch(stack, path, via=via, http=http).json()
+    if number == 4:
+        assert set(body) == {"success", "error", "message"}
+        assert body["success"] is False and body["error"] == "Unauthorized" and body["message"]
+    else:
+        assert set(body) == {"detail"} and body["detail"]
+
+
+BROKEN = ["alg-none", "early", "expired", "issuer", "kid", "malformed", "other-key", "signature", "subject", "truncated"]
+
+
+@pytest.mark.parametrize("broken", [*BROKEN, "hs-confusion", "azp"])
+def test_a_token_of_builders_that_must_not_be_believed_is_401(stack, job, broken):
+    Builder(stack.redis, job).create()
+    for path, provider in owners_paths(job)[:4]:
+        answer = fetch(stack, path, headers=stack.bearer("alice", provider, broken=broken))
+        assert (path, answer.status) == (path, 401)
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="tailgate", error="invalid_token"')
+
+
+# A shared secret's provider has neither a key's id nor, in blog's file, an issuer.
+@pytest.mark.parametrize("broken", [name for name in BROKEN if name not in ("kid", "issuer")])
+def test_a_token_of_blogs_that_must_not_be_believed_is_401(stack, job, broken):
+    blog_job(stack, job, "alice")
+    answer = fetch(stack, blog_path(job), headers=stack.bearer("alice", "blog", broken=broken))
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    assert answer.json()["error"] == "Unauthorized"
+
+
+@pytest.mark.parametrize("missing", ["sub", "exp", "nbf", "iat", "azp"])
+def test_each_claim_that_the_route_requires_is_required(stack, job, missing):
+    Builder(stack.redis, job).create()
+    answer = fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer(without=(missing,)))
+    assert answer.status == 401
+
+
+def test_a_token_of_one_system_opens_nothing_of_the_other(stack, job):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, "alice")
+    for path, provider in owners_paths(job):
+        other = "blog" if provider == "builder" else "builder"
+        assert status_of(stack, path, stack.bearer("alice", other)) == 401
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Bearer null", "Bearer undefined", "Bearer a.b.c", "Bearer ....", "Bearer " + "a" * 6000, "bearer {}.{}.{}", "Bearer a b c"],
+)
+def test_nonsense_for_a_token_is_401(stack, job, value):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, session="s-1")
+    for path, _ in owners_paths(job):
+        assert status_of(stack, path, {"Authorization": value, "x-session-id": "s-1"}) == 401
+
+
+@pytest.mark.parametrize("value", ["Basic YWxpY2U6YQ==", "Digest x", "Bearer", "Bearertoken", ""])
+def test_an_authorization_of_another_kind_is_as_none(stack, job, value):
+    Builder(stack.redis, job).create()
+    assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": value}) == 401
+    blog_job(stack, job, session="s-1")
+    assert status_of(stack, blog_path(job), {"Authorization": value, "x-session-id": "s-1"}) == 200
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_schemes_case_is_of_no_account(stack, job, scheme):
+    Builder(stack.redis, job).create()
+    assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": f"{scheme} {stack.token()}"}) == 200
+
+
+def test_a_tokens_signature_has_one_spelling(stack, job):
+    Builder(stack.redis, job).create()
+    head, payload, signature = stack.token().split(".")
+    for other in (f"{head}.{payload}.{signature}=", f"{head}.{payload}.{signature}==", f"{head}.{payload}.", f" .{payload}.{signature}"):
+        assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": f"Bearer {other}"}) == 401
+
+
+def test_claims_of_somebody_else_under_ones_own_signature_are_401(stack, job):
+    Builder(stack.redis, job, "bob").create()
+    head, payload, signature = stack.token(subject="alice").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    forged = base64.urlsafe_b64encode(json.dumps({**claims, "sub": "bob"}).encode()).rstrip(b"=").decode()
+    answer = fetch(stack, f"/api/jobs/{job}/stream", headers={"Authorization": f"Bearer {head}.{forged}.{signature}"})
+    assert answer.status == 401
+
+
+# ---- not his --------------------------------------------------------------------------------------
+
+
+@each_route
+@pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2")])
+def test_what_is_not_there_and_what_is_somebody_elses_look_the_same(stack, job, number, via, http):
+    foreign, unknown = job, job + "x"
+    Builder(stack.redis, foreign, "bob").create()
+    blog_job(stack, foreign, "bob", "bobs-session")
+    answers, seconds = [], []
+    for name in (foreign, unknown):
+        path, provider = owners_paths(name)[number]
+        headers = {**stack.bearer("alice", provider), "Accept": "text/event-stream", "X-Request-ID": "r-1"}
+        begin = time.monotonic()
+        answers.append(fetch(stack, path, headers=headers, via=via, http=http))
+        seconds.append(time.monotonic() - begin)
+    first, second = answers
+    assert (first.status, second.status) == (404, 404)
+    assert first.raw == second.raw
+    kept = [[pair for pair in answer.header_list if pair[0] != "date"] for answer in answers]
+    assert kept[0] == kept[1]
+    if number == 4:
+        wanted = {"success": False, "error": "Not found", "message": "Job not found or access denied"}
+        assert min(seconds) > GRACE - 0.05 and max(seconds) < GRACE + 1.5
+    else:
+        wanted = {"detail": "Job not found"}
+        assert max(seconds) < 1.5
+    assert first.json() == wanted
+
+
+def test_a_strangers_404_takes_as_long_as_that_of_a_job_that_is_not_there(stack, job):
+    foreign = [blog_job(stack, f"{job}-{n}", "bob").job for n in range(4)]
+    unknown = [f"{job}-{n}" for n in range(4, 8)]
+
+    def seconds(names):
+        begin = time.monotonic()
+        answers = [(send(stack, blog_path(name), headers=stack.bearer("alice", "blog"), via="plain")) for name in names]
+        taken = []
+        for answer in answers:
+            assert answer.wait_head().status == 404
+            taken.append(time.monotonic() - begin)
+        return sorted(taken)[len(taken) // 2]
+
+    theirs, nobodys = seconds(foreign), seconds(unknown)
+    assert min(theirs, nobodys) > GRACE - 0.05
+    assert abs(theirs - nobodys) < 0.3
+
+
+def test_a_record_that_is_made_while_it_is_looked_for_is_found(stack, job):
+    answer = send(stack, blog_path(job), headers=stack.bearer("alice", "blog"))
+    begin = time.monotonic()
+    while time.monotonic() - begin < 0.3:
+        answer.pump(0.05)
+    assert answer.status is None
+    blog_job(stack, job, "alice")
+    assert answer.wait_head().status == 200
+    assert answer.next_event().name == "connected"
+
+
+# ---- matching -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{"user_id": ""}, {}, {"user_id": " "}, {"user_id": "ALICE"}, {"user_id": "alice "}, {"user_id": "alic"}])
+def test_an_owner_is_matched_exactly_and_an_empty_one_by_nobody(stack, job, fields):
+    stack.redis.hset(f"job:{job}", mapping={"status": "running", **fields})
+    for path, provider in owners_paths(job)[:4]:
+        assert (path, status_of(stack, path, stack.bearer("alice", provider))) == (path, 404)
+
+
+@pytest.mark.parametrize("record", [{}, {"user_id": "", "session_id": ""}, {"user_id": "", "session_id": " "}])
+@pytest.mark.parametrize("session", ["", " ", "%20", "null", "undefined"])
+def test_a_record_without_owner_is_nobodys_whatever_session_is_said(stack, job, record, session):
+    stack.redis.hset(f"jobs:{job}", mapping={"status": "running", **record})
+    answers = [
+        send(stack, blog_path(job), headers={"x-session-id": session}),
+        send(stack, f"{blog_path(job)}?sessionId={urllib.parse.quote(session)}"),
+        send(stack, f"{blog_path(job)}?sessionid={urllib.parse.quote(session)}&sessionId="),
+    ]
+    assert {answer.wait_head().status for answer in answers} <= {401, 404}
+
+
+def test_an_empty_subject_is_401_and_never_matches_an_empty_owner(stack, job):
+    blog_job(stack, job)
+    for provider, path in (("blog", blog_path(job)), ("builder", f"/api/jobs/{job}/stream")):
+        assert status_of(stack, path, stack.bearer("", provider)) == 401
+
+
+@pytest.mark.parametrize("number", [42, 0, 9007199254740993, 18446744073709551615])
+def test_a_numeric_subject_is_compared_as_text(stack, job, number):
+    blog_job(stack, job, str(number))
+    headers = stack.bearer("x", "blog", claims={"userId": number})
+    assert status_of(stack, blog_path(job), headers) == 200
+
+
+@pytest.mark.parametrize("owner, subject", [("42", 42.5), ("042", 42), ("42", -42), ("9007199254740992", 9007199254740993), ("1", True), ("null", None), ("[]", []), ("a", ["a"])])
+def test_a_subject_that_is_another_number_or_no_text_is_not_he(stack, job, owner, subject):
+    blog_job(stack, job, owner)
+    headers = stack.bearer("x", "blog", claims={"userId": subject})
+    assert status_of(stack, blog_path(job), headers) in (401, 404)
+
+
+def test_a_user_and_a_session_of_one_name_are_two(stack, job):
+    blog_job(stack, job + "a", user="same")
+    blog_job(stack, job + "b", session="same")
+    answers = [
+        send(stack, blog_path(job + "a"), headers={"x-session-id": "same"}),
+        send(stack, blog_path(job + "b"), headers=stack.bearer("same", "blog")),
+    ]
+    assert [answer.wait_head().status for answer in answers] == [404, 404]
+
+
+# ---- blog's ways to say who one is ----------------------------------------------------------------
+
+
+def cookie(stack, subject="alice", **more):
+    return {"Cookie": "accessToken=" + stack.token("blog", subject, **more)}
+
+
+def test_each_way_to_show_a_token_opens_the_stream(stack, job):
+    blog_job(stack, job, "alice")
+    token = stack.token("blog")
+    assert status_of(stack, blog_path(job), {"Authorization": f"Bearer {token}"}) == 200
+    assert status_of(stack, blog_path(job), params={"token": token}) == 200
+    assert status_of(stack, blog_path(job), cookie(stack)) == 200
+    assert status_of(stack, blog_path(job) + "/", params={"token": token}) == 200
+
+
+def test_each_way_to_say_a_session_opens_the_stream(stack, job):
+    blog_job(stack, job, session="0c5e-session")
+    assert status_of(stack, blog_path(job), {"x-session-id": "0c5e-session"}) == 200
+    assert status_of(stack, blog_path(job), {"X-Session-ID": "0c5e-session"}) == 200
+    assert status_of(stack, blog_path(job), params={"sessionId": "0c5e-session"}) == 200
+    assert status_of(stack, blog_path(job), params={"sessionid": "0c5e-session"}) == 200
+
+
+def test_builders_routes_take_a_bearer_header_and_nothing_weaker(stack, job):
+    Builder(stack.redis, job).create()
+    token = stack.token()
+    for path, _ in owners_paths(job)[:4]:
+        assert status_of(stack, path, {"Cookie": f"accessToken={token}; __session={token}", "x-session-id": "alice"}) == 401
+        assert status_of(stack, path, params={"token": token, "sessionId": "alice"}) == 401
+
+
+@pytest.mark.parametrize("broken", ["expired", "signature", "malformed", "alg-none"])
+def test_a_bad_explicit_token_never_falls_to_anything_weaker(stack, job, broken):
+    blog_job(stack, job, "alice", "alices-session")
+    good, bad = stack.token("blog"), stack.token("blog", broken=broken)
+    weaker = {**cookie(stack), "x-session-id": "alices-session"}
+    assert status_of(stack, blog_path(job), {**weaker, "Authorization": f"Bearer {bad}"}) == 401
+    assert status_of(stack, blog_path(job), {**weaker, "Authorization": f"Bearer {bad}"}, params={"token": good}) == 401
+    assert status_of(stack, blog_path(job), weaker, params={"token": bad}) == 401
+    assert status_of(stack, blog_path(job), params={"token": bad, "sessionId": "alices-session"}) == 401
+
+
+@pytest.mark.parametrize("broken", ["expired", "signature", "malformed", "alg-none"])
+def test_a_bad_cookie_is_as_none(stack, job, broken):
+    blog_job(stack, job, "alice", "alices-session")
+    bad = cookie(stack, broken=broken)
+    assert status_of(stack, blog_path(job), {**bad, "x-session-id": "alices-session"}) == 200
+    assert status_of(stack, blog_path(job), {**bad, "Authorization": "Bearer " + stack.token("blog")}) == 200
+    assert status_of(stack, blog_path(job), bad) == 401
+    assert status_of(stack, blog_path(job), {**bad, "x-session-id": "another"}) == 404
+
+
+def test_credentials_are_tried_in_the_routes_order(stack, job):
+    blog_job(stack, job + "a", "alice")
+    blog_job(stack, job + "b", "bob")
+    alice, bob = stack.token("blog", "alice"), stack.token("blog", "bob")
+    orders = [
+        ({"Authorization": f"Bearer {alice}"}, {"token": bob}),
+        ({"Authorization": f"Bearer {alice}", "Cookie": f"accessToken={bob}"}, None),
+        ({"Cookie": f"accessToken={bob}"}, {"token": alice}),
+    ]
+    for headers, params in orders:
+        assert status_of(stack, blog_path(job + "a"), headers, params) == 200
+    late = [send(stack, blog_path(job + "b"), headers=headers, params=params) for headers, params in orders]
+    assert [answer.wait_head().status for answer in late] == [404] * 3
+
+
+def test_the_session_header_comes_before_the_query(stack, job):
+    blog_job(stack, job, session="in-header")
+    assert status_of(stack, blog_path(job), {"x-session-id": "in-header"}, {"sessionId": "in-query"}) == 200
+    assert status_of(stack, blog_path(job), {"x-session-id": "another"}, {"sessionId": "in-header"}) == 404
+
+
+def test_where_both_are_proven_either_may_match(stack, job):
+    blog_job(stack, job + "u", "alice", "somebodys")
+    blog_job(stack, job + "s", "somebody", "alices-session")
+    blog_job(stack, job + "n", "somebody", "somebodys")
+    both = {**stack.bearer("alice", "blog"), "x-session-id": "alices-session"}
+    assert status_of(stack, blog_path(job + "u"), both) == 200
+    assert status_of(stack, blog_path(job + "s"), both) == 200
+    assert status_of(stack, blog_path(job + "n"), both) == 404
+    by_cookie = {**cookie(stack), "x-session-id": "alices-session"}
+    assert status_of(stack, blog_path(job + "s"), by_cookie) == 200
+
+
+def test_a_cookie_may_be_quoted_percent_encoded_and_among_others(stack, job):
+    blog_job(stack, job, "alice")
+    token = stack.token("blog")
+    encoded = token.replace(".", "%2E").replace("-", "%2d")
+    for text in (
+        f'accessToken="{token}"',
+        f"accessToken={encoded}",
+        f'accessToken="{encoded}"',
+        f"theme=dark; accessToken={token}; lang=es",
+        f"theme=dark;accessToken={token}",
+        f"xaccessToken=no; accessToken = {token} ",
+    ):
+        assert (text, status_of(stack, blog_path(job), {"Cookie": text})) == (text, 200)
+    for text in (f"accesstoken={token}", f"accessTokenX={token}", f"theme=accessToken={token}", "accessToken=", 'accessToken=""', 'accessToken="'):
+        assert (text, status_of(stack, blog_path(job), {"Cookie": text})) == (text, 401)
+
+
+def test_several_cookie_headers_are_one(stack, job):
+    blog_job(stack, job, "alice")
+    pairs = [("cookie", "theme=dark"), ("cookie", "accessToken=" + stack.token("blog")), ("cookie", "lang=es")]
+    assert status_of(stack, blog_path(job), pairs, http="2") == 200
+
+
+def test_a_token_in_the_query_may_stand_anywhere_in_it(stack, job):
+    blog_job(stack, job, "alice")
+    token = stack.token("blog")
+    for query in (f"?a&b=&token={token}", f"?token={token}&x=%26token%3Dno", f"?&&token={token}&&", f"?toke%6e={token}", f"?a=b?c&token={token}"):
+        assert (query[:12], status_of(stack, blog_path(job) + query)) == (query[:12], 200)
+
+
+def test_an_expired_token_does_not_turn_its_owner_into_an_anonymous_one(stack, job):
+    blog_job(stack, job, "alice", "alices-session")
+    old = stack.token("blog", broken="expired")
+    answer = fetch(stack, blog_path(job), params={"token": old, "sessionid": "alices-session"})
+    assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
+
+
+# ---- around nginx ---------------------------------------------------------------------------------
+
+
+def at_the_socket(stack, path, headers=None):
+    return status_of(stack, path, headers, via="gateway")
+
+
+@each_route
+def test_at_the_socket_nothing_but_a_sealed_identity_is_believed(stack, job, number):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, "alice", "alices-session")
+    path, provider = owners_paths(job)[number]
+    assert at_the_socket(stack, path) == 401
+    assert at_the_socket(stack, path, stack.bearer("alice", provider)) == 401
+    for claim in ("alice", "ok", '{"user":"alice"}', "v1..", "v1.e30.", "v1.YWxpY2U.AAAA", "v2.YWxpY2U.AAAA", "v1." + "A" * 5000 + ".A", "\xff"):
+        assert at_the_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
+    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
+    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
+    good = sealed(stack, path, stack.bearer("alice", provider))
+    assert at_the_socket(stack, path, good) == 200
+
+
+def test_an_identity_whose_mac_is_another_keys_is_401(stack, job):
+    Builder(stack.redis, job).create()
+    path = f"/api/jobs/{job}/stream"
+    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice")) == 200
+    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"k" * 32)) == 401
+    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"")) == 401
+
+
+def test_an_identity_of_which_any_part_was_changed_is_401(stack, job):
+    Builder(stack.redis, job).create()
+    path = f"/api/jobs/{job}/stream"
+    good = sealed(stack, path, stack.bearer())["X-Tailgate-Identity"]
+    version, payload, mac = good.split(".")
+    text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    assert b"alice" in text
+    other = base64.urlsafe_b64encode(text.replace(b"alice", b"alicf")).rstrip(b"=").decode()
+    flipped = ("B" if mac[0] == "A" else "A") + mac[1:]
+    for bad in (f"{version}.{other}.{mac}", f"{version}.{payload}.{flipped}", f"{version}.{payload}.{mac[:-2]}", f"{version}.{payload}.{mac}A", f"{version}.{payload}", f"{payload}.{mac}"):
+        assert (bad, at_the_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
+
+
+def test_an_identity_is_good_for_its_route_and_its_job_only(stack, job):
+    for name in (job, job + "x"):
+        Builder(stack.redis, name).create()
+    here, there = owners_paths(job)[:4], owners_paths(job + "x")[:4]
+    for path, provider in here:
+        identity = sealed(stack, path, stack.bearer("alice", provider))
+        assert at_the_socket(stack, path, identity) == 200
+        for other, _ in here + there:
+            if other != path:
+                assert (path, other, at_the_socket(stack, other, identity)) == (path, other, 401)
+
+
+def test_a_genuine_identity_that_has_expired_is_503_and_not_the_callers_fault(stack, job):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, "alice")
+    old = fetch(stack, f"/api/jobs/{job}/stream", headers=seal(stack, "status", job, user="alice", life_s=-1), via="gateway")
+    assert old.status == 503 and int(old.headers["retry-after"]) >= 1 and set(old.json()) == {"detail"}
+    blog = fetch(stack, blog_path(job), headers=seal(stack, "job", job, user="alice", life_s=-1), via="gateway")
+    assert blog.status == 503 and blog.json()["success"] is False
+    events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=seal(stack, "events", job, user="alice", life_s=-1), via="gateway")
+    assert events.status == 200
+    event = events.next_event()
+    assert (event.name, event.json()) == ("unavailable", {"reason": "auth"})
+
+
+FORGED = [
+    {"X-Tailgate-Verdict": "ok"},
+    {"X-Tailgate-Uri": "/api/sse/stream"},
+    {"X-Tailgate-Method": "POST"},
+    {"X-Tailgate-Method": "OPTIONS", "X-Tailgate-Uri": "/nothing"},
+    {"x-tailgate-identity": "anything"},
+    {"X_Tailgate_Identity": "anything", "X-Original-URI": "/api/sse/stream", "X-Rewrite-URL": "/api/sse/stream"},
+]
+
+
+@each_route
+@pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
+def test_through_nginx_identity_headers_of_ones_own_open_nothing(stack, job, number, via, http):
+    Builder(stack.redis, job).create()
+    blog_job(stack, job, "alice")
+    path, _ = owners_paths(job)[number]
+    genuine = ["events", "status", "log-stream", "log-pages", "job"][number]
+    for forged in [*FORGED, seal(stack, genuine, job, user="alice")]:
+        answer = fetch(stack, path, headers=forged, via=via, http=http)
+        assert (forged, answer.status) == (forged, 401)
+
+
+def test_through_nginx_an_identity_of_ones_own_does_not_replace_what_was_proven(stack, job):
+    Builder(stack.redis, job, "bob").create()
+    headers = {**stack.bearer("alice"), **seal(stack, "status", job, user="bob")}
+    assert status_of(stack, f"/api/jobs/{job}/stream", headers) == 404
+
+
+def test_the_auth_socket_answers_about_routes_only(stack, job):
+    def verdict(path, headers=None, method="GET"):
+        answer = ask_auth(stack, path, headers, method)
+        return answer.status, answer.headers["x-tailgate-verdict"], "x-tailgate-identity" in answer.headers
+
+    path = f"/api/jobs/{job}/stream"
+    assert verdict(path, stack.bearer()) == (204, "ok", True)
+    assert verdict(path) == (401, "401-missing", False)
+    assert verdict(path, stack.bearer(broken="expired")) == (401, "401-expired", False)
+    assert verdict(path, method="POST") == (204, "open", False)
+    assert verdict("/nothing") == (204, "open", False)
+    assert verdict("/api/sse/stream", {"Authorization": "Bearer no"}) == (204, "open", False)
+    assert fetch(stack, "/other", via="auth").status == 404
+
+
+def test_what_a_client_calls_the_uri_does_not_reach_the_auth_socket(stack, job):
+    # Were it believed, alice's own job would vouch for bob's.
+    Builder(stack.redis, job + "a", "alice").create()
+    Builder(stack.redis, job + "b", "bob").create()
+    headers = {**stack.bearer("alice"), "X-Tailgate-Uri": f"/api/jobs/{job}a/stream"}
+    assert status_of(stack, f"/api/jobs/{job}b/stream", headers) == 404
+
+
+# ---- routes for anyone ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["expired", "signature", "malformed"])
+def test_a_route_for_anyone_ignores_tokens(stack, broken):
+    bad = stack.token(broken=broken)
+    headers = {"Authorization": f"Bearer {bad}", "Cookie": f"accessToken={bad}", "x-session-id": "x\ty"}
+    for via in ("tls", "plain", "gateway"):
+        assert status_of(stack, "/api/sse/stream", headers, {"token": bad}, via=via) == 200
+    assert at_the_socket(stack, "/api/sse/stream", {"X-Tailgate-Identity": "nonsense"}) == 200
+
+
+# ---- what a token's expiry does ---------------------------------------------------------------------
+
+
+def test_a_stream_outlives_a_token_that_was_good_at_its_opening(stack, job):
+    worker = Builder(stack.redis, job).create()
+    headers = stack.bearer(expires_in=1, claims={"sub": "alice"})
+    stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=headers)
+    assert stream.status == 200
+    begin = time.monotonic()
+    while time.monotonic() - begin < 1.5:
+        stream.pump(0.2)
+    payload = worker.publish("snapshot.updated")
+    assert stream.events_until(lambda event: event.data == payload) and stream.ended is None

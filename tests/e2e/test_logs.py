@@ -1,0 +1,553 @@
+"""R3: builder's log lines, live and resumable."""
+
+import json
+import random
+import threading
+import time
+
+import pytest
+
+from support import sse
+from support.clients import NotSent, fetch, open_stream
+from support.publishers import Builder
+from support.waiting import wait_until
+
+ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
+HEARTBEAT = "event: heartbeat\ndata: {}"
+
+
+def path(job):
+    return f"/api/jobs/{job}/logs/stream"
+
+
+def open_log(stack, worker, resume=None, **more):
+    headers = stack.bearer(worker.user)
+    if resume is not None:
+        headers["Last-Event-ID"] = resume
+    stream = open_stream(stack, path(worker.job), headers=headers, **more)
+    assert stream.status == 200, (stream.status, stream.raw)
+    assert stream.next_block() == "retry: 3000"
+    return stream
+
+
+def lines_of(events):
+    return [event.json()["text"] for event in events if event.name == "log"]
+
+
+def ids_of(events):
+    return [event.last_id for event in events if event.name == "log"]
+
+
+def key_of(entry_id):
+    return tuple(map(int, entry_id.split("-")))
+
+
+# ---- live ---------------------------------------------------------------------------------------------
+
+
+@ways_in
+def test_each_entry_is_a_log_event_with_its_own_id(stack, job, http, via):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker, http=http, via=via)
+    for text in ("npm install", "", "wrote 3 files"):
+        entry = worker.log(text, source="stderr", phase="build")
+        fields = stack.redis.xrange(worker.log_key, entry, entry)[0][1]
+        block = stream.next_block().split("\n")
+        assert block[:2] == [f"id: {entry}", "event: log"] and len(block) == 3
+        data = json.loads(block[2].removeprefix("data: "))
+        assert list(data) == ["id", "ts", "source", "text", "phase"]
+        assert data == {"id": entry, **fields}
+
+
+def test_a_first_connect_gets_nothing_older(stack, job):
+    worker = Builder(stack.redis, job).create()
+    worker.log_many(50)
+    stream = open_log(stack, worker)
+    worker.log("new")
+    assert lines_of([stream.next_event()]) == ["new"]
+
+
+def test_a_log_that_does_not_exist_yet_is_followed_from_its_first_entry(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    with pytest.raises(NotSent):
+        stream.next_block(0.3)
+    worker.log("first")
+    worker.log("second")
+    assert lines_of(stream.take_events(2)) == ["first", "second"]
+
+
+def test_no_line_written_after_the_head_of_the_answer_is_missed(stack, job):
+    for number in range(30):
+        worker = Builder(stack.redis, f"{job}-{number}").create()
+        if number % 2:
+            worker.log("old")
+        stream = open_stream(stack, path(worker.job), headers=stack.bearer())
+        worker.log("new")
+        assert lines_of([stream.next_event()]) == ["new"]
+
+
+def test_a_line_is_on_the_screen_at_once(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    took = []
+    for number in range(20):
+        begin = time.monotonic()
+        worker.log(str(number))
+        stream.next_event()
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[10] < 0.25, took
+
+
+@pytest.mark.parametrize("missing", ["ts", "source", "text", "phase"])
+def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    fields = {"ts": "t", "source": "s", "text": "x", "phase": "p", "other": "left out"}
+    entry = stack.redis.xadd(worker.log_key, {name: value for name, value in fields.items() if name != missing})
+    expected = {"id": entry, "ts": "t", "source": "s", "text": "x", "phase": "p", missing: None}
+    assert stream.next_event().json() == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "cr\rlf\r\n", "\n\nevent: done\ndata: {}\n\n", "\0\x1b[31mred", 'q"\\', "\u2028 ü \U0001f680", " " * 5]
+)
+def test_any_text_stays_in_its_line(stack, job, text):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    entry = worker.log(text)
+    event = stream.next_event()
+    assert (event.name, event.last_id, event.json()["text"]) == ("log", entry, text)
+    assert event.data.count("\n") == 0
+
+
+def test_text_that_is_not_utf8_is_made_so(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    stack.redis.xadd(worker.log_key, {"text": b"caf\xe9 \xff\xfe ok"})
+    assert stream.next_event().json()["text"] == "caf\ufffd \ufffd\ufffd ok"
+    stream.raw.decode("utf-8", "strict")
+
+
+def test_a_line_of_megabytes_passes_whole(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("L" * 2_000_000)
+    worker.log("after")
+    events = stream.take_events(2, timeout=15)
+    assert [len(line) for line in lines_of(events)] == [2_000_000, 5]
+
+
+def test_many_logs_are_followed_at_once_each_on_its_own(stack, job):
+    workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(30)]
+    streams = [open_log(stack, worker) for worker in workers]
+    for turn in range(5):
+        for worker in workers:
+            worker.log(f"{worker.job} {turn}")
+    for worker, stream in zip(workers, streams):
+        assert lines_of(stream.take_events(5)) == [f"{worker.job} {turn}" for turn in range(5)]
+
+
+# ---- the end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["ready", "failed"])
+@ways_in
+def test_done_follows_everything_that_was_logged(stack, job, status, http, via):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker, http=http, via=via)
+    pipe = stack.redis.pipeline(transaction=True)  # at once, and more than 200
+    for number in range(1000):
+        pipe.xadd(worker.log_key, {"text": f"line {number}"})
+    pipe.hset(worker.key, "status", status)
+    last = pipe.execute()[-2]
+    events = stream.rest(timeout=15)
+    assert lines_of(events) == [f"line {number}" for number in range(1000)]
+    assert stream.blocks[-1] == f'event: done\ndata: {{"status":"{status}"}}\nid: end.{last}'
+
+
+@ways_in
+def test_a_log_whose_job_had_ended_is_done_at_once(stack, job, http, via):
+    worker = Builder(stack.redis, job).create("ready")
+    last = worker.log_many(30)[-1]
+    stream = open_log(stack, worker, http=http, via=via)
+    stream.rest()
+    assert stream.blocks == ["retry: 3000", f'event: done\ndata: {{"status":"ready"}}\nid: end.{last}']
+
+
+def test_a_job_that_ended_without_a_line_is_done_too(stack, job):
+    worker = Builder(stack.redis, job).create("failed")
+    stream = open_log(stack, worker)
+    stream.rest()
+    assert stream.blocks[1:] == ['event: done\ndata: {"status":"failed"}\nid: end.0-0']
+
+
+def test_builders_hook_sees_every_line_and_done(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    texts = [f"step {number}\nof it" for number in range(20)]
+    for text in texts:
+        worker.log(text)
+    worker.move("ready")
+    assert stream.wait_closed()
+    seen = [event for event in sse.builder_events(stream.raw) if event[0] != "heartbeat"]
+    assert [data["text"] for name, data in seen if name == "log"] == texts
+    assert seen[-1] == ("done", {"status": "ready"})
+
+
+def test_a_job_that_runs_again_goes_on_behind_its_end(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("first run")
+    worker.move("failed")
+    assert stream.wait_closed()
+    worker.log("second run: before anybody is back")
+    worker.move("queued")
+    again = open_log(stack, worker, stream.last_id)
+    worker.log("second run: live")
+    events = again.take_events(2)
+    assert lines_of(events) == ["second run: before anybody is back", "second run: live"]
+    worker.move("ready")
+    assert [event.name for event in again.rest()] == ["done"]
+
+
+# ---- resume -------------------------------------------------------------------------------------------
+
+
+@ways_in
+@pytest.mark.parametrize("how", ["header", "parameter"])
+def test_everything_after_the_last_id_comes_first_then_live(stack, job, http, via, how):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(250)
+    headers, params = stack.bearer(), None
+    if how == "header":
+        headers["Last-Event-ID"] = ids[99]
+    else:
+        params = {"last_event_id": ids[99]}
+    stream = open_stream(stack, path(job), headers=headers, params=params, http=http, via=via)
+    ids.append(worker.log("live"))
+    assert ids_of(stream.take_events(151)) == ids[100:]
+
+
+def test_the_header_wins_over_the_parameter(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(10)
+    headers = {**stack.bearer(), "Last-Event-ID": ids[7]}
+    stream = open_stream(stack, path(job), headers=headers, params={"last_event_id": ids[1]})
+    assert ids_of(stream.take_events(2)) == ids[8:]
+
+
+def test_from_zero_is_from_the_beginning(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(10)
+    by_header = open_log(stack, worker, "0-0")
+    by_parameter = open_stream(stack, path(job), headers=stack.bearer(), params={"last_event_id": "0-0"})
+    for stream in (by_header, by_parameter):
+        assert ids_of(stream.take_events(10)) == ids
+
+
+def test_from_the_last_id_there_is_nothing_but_what_comes(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(10)
+    stream = open_log(stack, worker, ids[-1])
+    ids.append(worker.log("new"))
+    assert ids_of([stream.next_event()]) == ids[-1:]
+
+
+def test_a_job_that_has_ended_is_resumed_to_its_end(stack, job):
+    worker = Builder(stack.redis, job).create("ready")
+    ids = worker.log_many(700)
+    stream = open_log(stack, worker, ids[9])
+    events = stream.rest()
+    assert ids_of(events) == ids[10:] and events[-1].name == "done"
+
+
+MALFORMED = ["5", "5-", "-5", "a-b", "1-1-1", "$", "+", "1-18446744073709551616", "18446744073709551616-0", "1--1", "0x1-0", "1.0-0", "1-1,", "+1-1", "１-１"]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_header_is_ignored(stack, job, text):
+    worker = Builder(stack.redis, job).create()
+    worker.log_many(3)
+    stream = open_log(stack, worker, text)
+    worker.log("new")
+    assert lines_of([stream.next_event()]) == ["new"]
+
+
+@pytest.mark.parametrize("text", [*MALFORMED, "", " 1-1", "1-1 ", "1-\n1"])
+def test_a_malformed_parameter_is_422_and_named(stack, job, text):
+    worker = Builder(stack.redis, job).create()
+    worker.log_many(3)
+    answer = fetch(stack, path(job), headers=stack.bearer(), params={"last_event_id": text})
+    assert answer.status == 422
+    assert "last_event_id" in answer.json()["detail"]
+
+
+def test_a_malformed_header_leaves_the_parameter_to_decide(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(3)
+    headers = {**stack.bearer(), "Last-Event-ID": "nonsense"}
+    stream = open_stream(stack, path(job), headers=headers, params={"last_event_id": ids[1]})
+    assert ids_of([stream.next_event()]) == ids[2:]
+
+
+def test_the_largest_possible_id_is_one(stack, job):
+    worker = Builder(stack.redis, job).create()
+    worker.log_many(3)
+    stream = open_log(stack, worker, "18446744073709551615-18446744073709551615")
+    assert stream.next_event().name == "gap", "the log is behind it"
+
+
+def test_a_client_that_comes_and_goes_misses_no_line_and_sees_none_twice(stack, job):
+    worker = Builder(stack.redis, job).create()
+    lines, seen, last = 3000, [], "0-0"
+
+    def write():
+        for begin in range(0, lines, 10):
+            pipe = stack.redis.pipeline(transaction=False)
+            for number in range(begin, begin + 10):
+                pipe.xadd(worker.log_key, {"text": str(number)})
+            pipe.execute()
+        worker.write_status("ready")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    dice = random.Random(7)
+    while True:
+        stream = open_log(stack, worker, last, http=dice.choice(["1.1", "2"]))
+        wanted = dice.randrange(1, 200)
+        try:
+            while wanted:
+                event = stream.next_event()
+                assert event.name in ("log", "done")
+                if event.name == "done":
+                    break
+                seen.append(event)
+                last = event.last_id
+                wanted -= 1
+        finally:
+            stream.close()
+        if wanted:
+            break
+    writer.join()
+    assert lines_of(seen) == [str(number) for number in range(lines)]
+    assert [key_of(one) for one in ids_of(seen)] == sorted({key_of(one) for one in ids_of(seen)})
+
+
+# ---- gap ----------------------------------------------------------------------------------------------
+
+
+def gap_block(requested, first):
+    first = "null" if first is None else f'"{first}"'
+    return f'event: gap\ndata: {{"requested":"{requested}","first_available":{first}}}'
+
+
+@pytest.mark.parametrize("how", ["header", "parameter"])
+def test_entries_that_were_trimmed_behind_the_last_id_are_a_gap(stack, job, how):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(20)
+    stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
+    if how == "header":
+        stream = open_log(stack, worker, ids[9])
+    else:
+        stream = open_stream(stack, path(job), headers=stack.bearer(), params={"last_event_id": ids[9]})
+        stream.next_block()
+    assert stream.next_block() == gap_block(ids[9], ids[15]), "without an id, and first"
+    assert ids_of(stream.take_events(6)) == ids[15:]
+
+
+def test_from_the_beginning_of_a_trimmed_log_is_a_gap(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(20)
+    stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
+    stream = open_log(stack, worker, "0-0")
+    assert stream.next_block() == gap_block("0-0", ids[15])
+
+
+def test_an_absent_log_is_a_gap_without_a_first_entry(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker, "1700000000000-3")
+    assert stream.next_block() == gap_block("1700000000000-3", None)
+    entry = worker.log("first")
+    assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
+
+
+def test_a_log_that_is_behind_the_last_id_is_a_gap_and_read_from_its_beginning(stack, job):
+    worker = Builder(stack.redis, job).create()
+    old = worker.log_many(5)[-1]
+    stack.redis.delete(worker.log_key)
+    fresh = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"{1000 + n}-0") for n in range(3)]
+    stream = open_log(stack, worker, old)
+    assert stream.next_block() == gap_block(old, fresh[0])
+    assert ids_of(stream.take_events(4)) == fresh
+
+
+def test_a_log_emptied_by_trimming_is_a_gap(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(5)
+    stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
+    stream = open_log(stack, worker, ids[1])
+    assert stream.next_block() == gap_block(ids[1], None)
+    entry = worker.log("new")
+    assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
+
+
+def test_a_log_deleted_and_written_anew_is_a_gap(stack, job):
+    worker = Builder(stack.redis, job).create()
+    old = worker.log_many(5)[-1]
+    stack.redis.delete(worker.log_key)
+    fresh = worker.log_many(3)
+    stream = open_log(stack, worker, old)
+    events = stream.take_events(4)
+    assert events[0].name == "gap" and events[0].json() == {"requested": old, "first_available": fresh[0]}
+    assert ids_of(events) == fresh
+
+
+@pytest.mark.parametrize("keep", [20, 11])
+def test_while_the_requested_entry_is_there_nothing_is_missing(stack, job, keep):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(20)
+    stack.redis.xtrim(worker.log_key, maxlen=keep, approximate=False)
+    stream = open_log(stack, worker, ids[9])
+    events = stream.take_events(10)
+    assert [event.name for event in events] == ["log"] * 10 and ids_of(events) == ids[10:]
+
+
+def test_the_requested_entry_alone_being_gone_may_be_a_gap_and_loses_nothing(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(20)
+    stack.redis.xtrim(worker.log_key, maxlen=10, approximate=False)
+    stream = open_log(stack, worker, ids[9])
+    assert ids_of(stream.events_until(lambda event: event.last_id == ids[-1])) == ids[10:]
+
+
+def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    old = worker.log("old")
+    assert ids_of([stream.next_event()]) == [old]
+    pipe = stack.redis.pipeline(transaction=True)
+    pipe.delete(worker.log_key)
+    for number in range(3):
+        pipe.xadd(worker.log_key, {"text": str(number)}, id=f"{2000 + number}-0")
+    pipe.execute()
+    assert stream.next_block() == f'id: {old}\nevent: log\ndata: {stream.events[0].data}'
+    assert stream.next_block() == gap_block(old, "2000-0")
+    assert ids_of(stream.take_events(4)) == ["2000-0", "2001-0", "2002-0"]
+
+
+def test_lines_trimmed_before_they_could_be_read_are_a_gap(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    first = worker.log("first")
+    stream.next_event()
+    pipe = stack.redis.pipeline(transaction=True)
+    for number in range(100):
+        pipe.xadd(worker.log_key, {"text": str(number)}, maxlen=10, approximate=False)
+    ids = pipe.execute()
+    events = stream.take_events(11)
+    assert events[0].name == "gap"
+    assert events[0].json() == {"requested": first, "first_available": ids[90]}
+    assert ids_of(events) == ids[90:]
+
+
+def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("old")
+    stream.next_event()
+    stack.redis.delete(worker.log_key)
+    with pytest.raises(NotSent):
+        stream.events_until("log", 1)
+    new = worker.log("new")
+    assert ids_of(stream.events_until("log")) == [new]
+    worker.move("ready")
+    assert stream.rest()[-1].name == "done"
+
+
+def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(stack, job):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    ids = []
+    for _ in range(20):
+        pipe = stack.redis.pipeline(transaction=False)
+        for number in range(100):
+            pipe.xadd(worker.log_key, {"text": str(number)}, maxlen=300, approximate=True)
+        new = pipe.execute()
+        ids += new
+        stream.events_until(lambda event: event.last_id == new[-1], timeout=10)
+    assert [event.name for event in stream.events if event.name == "gap"] == []
+    assert ids_of(stream.events) == ids
+
+
+# ---- heartbeats ---------------------------------------------------------------------------------------
+
+
+@ways_in
+def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
+    stack = stack_with({"route.log-stream.heartbeat.every_s": 0.5})
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker, http=http, via=via)
+    begin, beats = time.monotonic(), 0
+    while beats < 4:
+        worker.log("busy")
+        try:
+            beats += stream.next_block(0.1) == HEARTBEAT
+        except NotSent:
+            continue
+    assert 1.4 < time.monotonic() - begin < 4
+
+
+# ---- wrong types, wake-ups ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resume", [None, "0-0", "5-5"])
+def test_a_log_of_another_type_is_500_and_an_error_in_our_log(stack, job, resume):
+    worker = Builder(stack.redis, job).create()
+    stack.redis.set(worker.log_key, "no stream")
+    headers = {**stack.bearer(), **({"Last-Event-ID": resume} if resume else {})}
+    answer = fetch(stack, path(job), headers=headers)
+    assert answer.status == 500 and isinstance(answer.json()["detail"], str)
+    assert any(worker.log_key in json.dumps(line) for line in stack.logs() if line["level"] == "error")
+
+
+def test_a_log_of_another_type_disturbs_no_other(stack, job):
+    good, bad = (Builder(stack.redis, f"{job}-{name}").create() for name in ("good", "bad"))
+    streams = [open_log(stack, worker) for worker in (good, bad)]
+    bad.log("one")
+    streams[1].next_event()
+    stack.redis.delete(bad.log_key)
+    stack.redis.set(bad.log_key, "no stream any more")
+    for number in range(20):
+        good.log(str(number))
+        assert lines_of([streams[0].next_event()]) == [str(number)]
+    assert fetch(stack, path(bad.job), headers=stack.bearer()).status == 500
+
+
+@pytest.mark.parametrize("wakeups, redis_conf", [
+    ("auto", ["notify-keyspace-events Kt"]),
+    ("auto", ["notify-keyspace-events KA"]),
+    ("notifications", ["notify-keyspace-events Kt"]),
+    ("sweep", []),
+])
+def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups, redis_conf):
+    stack = stack_with({"redis.wakeups": wakeups}, redis_conf=redis_conf)
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    took = []
+    for number in range(30):
+        begin = time.monotonic()
+        worker.log(str(number))
+        assert lines_of([stream.next_event()]) == [str(number)]
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[15] < 0.25, took
+    expected = 1 if redis_conf else 0
+    wait_until(lambda: stack.metrics()["tailgate_logs_notified"] == expected, 3, "how logs are woken is told")
+
+
+def test_a_redis_that_refuses_config_is_normal(stack_with, job):
+    stack = stack_with(redis_conf=['rename-command CONFIG ""', "notify-keyspace-events Kt"])
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("line")
+    assert lines_of([stream.next_event()]) == ["line"]

@@ -1,0 +1,336 @@
+"""No missed event, and what many viewers cost: openings by the hundred, through nginx, at random moments."""
+
+import asyncio
+import contextlib
+import json
+import random
+import resource
+import time
+
+import pytest
+import redis.asyncio
+
+from support import routes, sse
+
+TRIES = 1000
+AT_ONCE = 40
+ENDED_WITHIN = 2.5  # of the job's end: two seconds, and a little for a busy machine
+
+
+@pytest.fixture(autouse=True)
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+
+
+class Viewer:
+    """One stream over plain HTTP/1.1, for many at once."""
+
+    def __init__(self, stack, path, headers):
+        self.port = stack.facts["nginx_port_plain"]
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+        self.request = "\r\n".join([*lines, "", ""]).encode()
+        self.events = []
+        self.retry = asyncio.Event()
+        self.status = None
+        self.clean = False
+        self._parser = sse.Parser()
+
+    async def open(self):
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writer.write(self.request)
+
+    async def read_head(self):
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        self.status = int(head.split(b" ", 2)[1])
+
+    async def read_some(self):
+        """False at the end."""
+        size = int(await self.reader.readuntil(b"\r\n"), 16)
+        part = await self.reader.readexactly(size + 2)
+        self.events += self._parser.feed(part[:-2])
+        self.clean = size == 0
+        return size > 0
+
+    async def read_to_end(self):
+        while await self.read_some():
+            pass
+
+    async def read_until(self, done):
+        while not done(self.events):
+            assert await self.read_some(), f"it ended with {self.events[-2:]}"
+
+    async def close(self):
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+# ---- a job that ends while its stream is being opened -------------------------------------------------
+
+
+class Try:
+    """One job that says some things and ends, and one viewer who opens its stream meanwhile."""
+
+    def __init__(self, stack, job, dice):
+        self.kind = dice.choice(routes.WITH_RECORD)
+        self.watched = self.kind(stack, job)
+        self.stack, self.dice = stack, dice
+        self.silent = dice.random() < 0.2  # HSET alone, nobody publishes the end
+        self.messages = dice.randrange(0, 25)
+        self.pause = dice.choice([0, 0.0005, 0.001, 0.002])
+        # The job is to end about this long after the request is sent; an opening takes some ten ms.
+        ends_after = dice.uniform(-0.010, 0.060)
+        self.head_start = ends_after - self.messages * (self.pause + 0.001)
+        self.heard = []  # messages that Redis gave to a subscriber
+        self.said = 0
+        self.ended_at = None
+        self.ended_in_opening = None
+
+    async def work(self, link):
+        watched = self.watched
+        for number in range(self.messages):
+            if self.kind is routes.Lines:
+                await link.xadd(watched.worker.log_key, {"text": f"n={number}"})
+            else:
+                if self.kind is routes.Progress:
+                    message = {"event": "step-change", "data": {"n": number}}
+                else:
+                    message = {"type": "snapshot.updated", "n": number}
+                if await link.publish(watched.channel, json.dumps(message)):
+                    self.heard.append(number)
+            self.said += 1
+            await asyncio.sleep(self.pause)
+        if self.kind is routes.Progress:
+            await link.hset(watched.record_key, mapping={"status": "succeeded", "result": '{"ok":1}'})
+            last = json.dumps({"event": "complete", "data": {"result": {"ok": 1}}})
+        else:
+            await link.hset(watched.record_key, mapping={"status": "ready", "status_message": "Done"})
+            last = json.dumps({"type": "build.stage.started", "job_id": watched.job, "status": "ready", "n": None})
+        self.ended_at = time.monotonic()
+        if not self.silent and self.kind is not routes.Lines:
+            await link.publish(watched.channel, last)
+
+    async def run(self, link, headers):
+        viewer = Viewer(self.stack, self.watched.path, headers[self.kind])
+
+        async def work():
+            await asyncio.sleep(max(0, self.head_start))
+            await self.work(link)
+
+        worker = asyncio.ensure_future(work())
+        try:
+            await asyncio.sleep(max(0, -self.head_start))
+            await viewer.open()
+            await asyncio.wait_for(viewer.read_head(), 10)
+            assert viewer.status == 200
+            await asyncio.wait_for(viewer.read_to_end(), 10)
+            seen_at = time.monotonic()
+            await worker
+        finally:
+            worker.cancel()
+            await viewer.close()
+        self.check(viewer, seen_at)
+        return viewer
+
+    def check(self, viewer, seen_at):
+        watched = self.watched
+        where = f"{self.kind.route} silent={self.silent} {self.heard=} {viewer.events}"
+        assert viewer.clean, where
+        finals = [event for event in viewer.events if watched.is_final(event)]
+        assert finals == viewer.events[-1:], f"one end, and nothing after it: {where}"
+        assert finals[0].last_id.startswith("end"), where
+        # A viewer who came after the end cannot have seen it in time.
+        assert seen_at - self.ended_at < ENDED_WITHIN, f"{seen_at - self.ended_at:.2f} s after the end: {where}"
+        seen = [n for n in map(watched.number_in, viewer.events) if n is not None]
+        assert seen == sorted(set(seen)), where
+        if self.kind is routes.Lines:
+            # A first connect begins somewhere; from there on it is complete.
+            assert seen == list(range(self.said))[len(range(self.said)) - len(seen) :], where
+        else:
+            # Where the job had ended when its record was read, that says it all and the queue is dropped;
+            # else whatever reached the subscription came.
+            self.ended_in_opening = not self.began_live(viewer.events) and seen == []
+            assert self.ended_in_opening or seen == self.heard, where
+
+    def began_live(self, events):
+        """Do the events say that the record was not terminal yet when it was read?"""
+        if self.kind is routes.Status:
+            return events[0].json()["status"] == "running"
+        if self.kind is routes.Progress:
+            return events[1].name == "progress-update"
+        return "n" in events[-1].json()  # the published end, not ours
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_job_that_ends_at_any_moment_of_an_opening_ends_the_stream_and_no_event_is_missed(stack, job, seed):
+    dice = random.Random(seed)
+    headers = {kind: kind(stack, job).headers() for kind in routes.WITH_RECORD}
+    tries = [Try(stack, f"{job}-{number}", dice) for number in range(TRIES // 4)]
+    for one in tries:
+        one.watched.create()
+
+    async def all_of_them():
+        link = redis.asyncio.Redis(
+            unix_socket_path=stack.facts["redis_socket"], client_name="test", max_connections=AT_ONCE
+        )
+        waiting = iter(tries)
+
+        async def one_after_the_other():
+            for one in waiting:
+                await one.run(link, headers)
+
+        try:
+            await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+        finally:
+            await link.close()
+            await link.connection_pool.disconnect()
+
+    asyncio.run(asyncio.wait_for(all_of_them(), 120))
+    # The moments were spread over the opening: before its look at the record, and after.
+    outcomes = [one.ended_in_opening for one in tries if one.ended_in_opening is not None]
+    heard = [len(one.heard) for one in tries if one.kind is not routes.Lines and one.messages]
+    assert outcomes.count(True) > 5 and outcomes.count(False) > 5
+    assert heard.count(0) and len(heard) > heard.count(0), "some spoke before the confirmation, some after"
+
+
+def test_events_published_after_the_confirmation_are_never_missed_however_the_opening_goes(stack, job):
+    """The same without an end: whatever Redis gave to a subscriber reaches the viewer, from the first on."""
+    dice = random.Random(11)
+    kinds = [dice.choice(routes.WITH_CHANNEL) for _ in range(200)]
+    watches = [kind(stack, f"{job}-{number}").create() for number, kind in enumerate(kinds)]
+    headers = {kind: kind(stack, job).headers() for kind in routes.WITH_CHANNEL}
+
+    async def one(watched, link):
+        viewer = Viewer(stack, watched.path, headers[type(watched)])
+        heard = []
+
+        async def publish():
+            await asyncio.sleep(dice.uniform(0, 0.02))
+            for number in range(100):
+                body = {"n": number}
+                message = {"event": "step-change", "data": body, **body}
+                if await link.publish(watched.channel, json.dumps(message)):
+                    heard.append(number)
+                if len(heard) == 10:
+                    return
+                await asyncio.sleep(0.002)
+
+        publisher = asyncio.ensure_future(publish())
+        try:
+            await viewer.open()
+            await asyncio.wait_for(viewer.read_head(), 10)
+            await publisher
+
+            def all_there(events):
+                seen = [n for n in map(watched.number_in, events) if n is not None]
+                return len(seen) >= len(heard)
+
+            await asyncio.wait_for(viewer.read_until(all_there), 10)
+            assert [n for n in map(watched.number_in, viewer.events) if n is not None] == heard
+        finally:
+            publisher.cancel()
+            await viewer.close()
+
+    async def all_of_them():
+        link = redis.asyncio.Redis(
+            unix_socket_path=stack.facts["redis_socket"], client_name="test", max_connections=AT_ONCE
+        )
+        waiting = iter(watches)
+
+        async def one_after_the_other():
+            for watched in waiting:
+                await one(watched, link)
+
+        try:
+            await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+        finally:
+            await link.close()
+            await link.connection_pool.disconnect()
+
+    asyncio.run(asyncio.wait_for(all_of_them(), 120))
+
+
+# ---- what many viewers cost ---------------------------------------------------------------------------
+
+
+def test_a_thousand_viewers_of_two_hundred_jobs_cost_six_redis_connections_at_most(private_stack):
+    stack = private_stack()
+    jobs = [f"job-{number}" for number in range(200)]
+    kinds = [routes.Events, routes.Status, routes.Progress, routes.Lines, routes.Events]
+    watches = [[kind(stack, job) for kind in kinds] for job in jobs]
+    for of_job in watches:
+        for watched in {type(one): one for one in of_job}.values():
+            watched.create()
+    headers = {kind: kind(stack, "x").headers() for kind in kinds}
+    channels = {watched.channel for of_job in watches for watched in of_job if watched.channel}
+
+    async def view():
+        viewers = []
+
+        async def open_all(of_job):
+            for watched in of_job:
+                viewer = Viewer(stack, watched.path, headers[type(watched)])
+                await viewer.open()
+                await viewer.read_head()
+                assert viewer.status == 200
+                viewers.append((watched, viewer))
+
+        for begin in range(0, len(watches), 20):
+            await asyncio.gather(*(open_all(of_job) for of_job in watches[begin : begin + 20]))
+        assert len(viewers) == 1000
+
+        connections = stack.connections()
+        assert len(connections) <= 6, [(client["name"], client["cmd"]) for client in connections]
+        subscribed = {channel for channel in stack.redis.pubsub_channels() if channel.startswith("job")}
+        assert subscribed == channels, "one SUBSCRIBE per channel that someone watches"
+        assert {count for _, count in stack.redis.pubsub_numsub(*channels)} == {1}
+
+        pipe = stack.redis.pipeline(transaction=False)
+        for of_job in watches:
+            for watched in {type(one): one for one in of_job}.values():
+                if type(watched) is not routes.Status:  # it shares its channel with Events
+                    watched.say(1, pipe)
+                    watched.say(2, pipe)
+        pipe.execute()
+
+        async def sees(watched, viewer):
+            def both(events):
+                return [n for n in map(watched.number_in, events) if n is not None][-1:] == [2]
+
+            await viewer.read_until(both)
+            assert [n for n in map(watched.number_in, viewer.events) if n is not None] == [1, 2]
+
+        await asyncio.gather(*(sees(*pair) for pair in viewers))
+        assert len(stack.connections()) <= 6
+        await asyncio.gather(*(viewer.close() for _, viewer in viewers))
+
+    asyncio.run(asyncio.wait_for(view(), 90))
+
+
+def test_two_hundred_channels_are_two_hundred_subscriptions_at_most(private_stack):
+    stack = private_stack()
+    jobs = [f"job-{number}" for number in range(200)]
+    for job in jobs:
+        routes.Events(stack, job).create()
+    headers = routes.Events(stack, "x").headers()
+
+    async def view():
+        viewers = [Viewer(stack, routes.Events(stack, jobs[number % 200]).path, headers) for number in range(1000)]
+        for begin in range(0, 1000, 50):
+            await asyncio.gather(*(viewer.open() for viewer in viewers[begin : begin + 50]))
+            await asyncio.gather(*(viewer.read_head() for viewer in viewers[begin : begin + 50]))
+        assert {viewer.status for viewer in viewers} == {200}
+        assert len(stack.connections()) <= 6
+        [subscriber] = [client for client in stack.connections() if int(client["sub"]) > 0]
+        assert len(stack.redis.pubsub_channels("job:*")) == 200
+        assert int(subscriber["sub"]) <= 202, "and a control channel of its own"
+        for job in jobs:
+            routes.Events(stack, job).finish_silently()
+        begin = time.monotonic()
+        await asyncio.gather(*(viewer.read_to_end() for viewer in viewers))
+        assert time.monotonic() - begin < ENDED_WITHIN + 1
+        assert all(viewer.clean and viewer.events[-1].last_id == "end" for viewer in viewers)
+        await asyncio.gather(*(viewer.close() for viewer in viewers))
+
+    asyncio.run(asyncio.wait_for(view(), 90))

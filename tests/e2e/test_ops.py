@@ -1,0 +1,555 @@
+"""For operators: health, metrics, draining, reloading, logs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support import routes
+from support.clients import fetch, open_stream, sealed, send
+from support.publishers import Blog, Builder, Spools
+from support.stack import default_binary
+from support.waiting import wait_until
+
+SETTLE, DEADLINE = 0.4, 3
+LATE = 0.4  # what a busy machine and a sanitizer take to end a process
+DRAIN = {"drain.settle_s": SETTLE, "drain.deadline_s": DEADLINE}
+
+
+def live(watched, **more):
+    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
+    assert stream.status == 200
+    if watched.channel:
+        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
+    watched.say(-1)
+    stream.events_until(lambda event: watched.number_in(event) == -1)
+    return stream
+
+
+def gone(pid):
+    """Has the process ended?  (Its parent, the script that started it, is gone: nobody's zombie.)"""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+def wait_gone(pid, timeout):
+    wait_until(lambda: gone(pid), timeout, f"process {pid} ends")
+
+
+# ---- health -----------------------------------------------------------------------------------------
+
+
+def test_alive_and_ready_on_the_own_listener_and_through_nginx(stack):
+    for path, word in (("/healthz", "alive"), ("/readyz", "ready")):
+        status, body = stack.ops(path)
+        assert status == 200 and json.loads(body)["status"] == word
+        for http in ("1.1", "2"):
+            answer = fetch(stack, path, http=http)
+            assert answer.status == 200 and answer.json()["status"] == word
+
+
+def test_readiness_says_how_redis_and_the_keys_are(stack):
+    body = json.loads(stack.ops("/readyz")[1])
+    assert body.items() >= {"status": "ready", "redis": "up", "keys": "had"}.items()
+
+
+@pytest.mark.parametrize("method, path, status", [("POST", "/healthz", 405), ("DELETE", "/readyz", 405), ("POST", "/metrics", 405), ("GET", "/drain", 405), ("GET", "/nothing", 404), ("GET", "/api/sse/stream", 404), ("HEAD", "/healthz", 200), ("GET", "/healthz?x=1", 200)])
+def test_the_listener_for_operators_answers_what_it_has(stack, method, path, status):
+    assert stack.ops(path, method)[0] == status
+    assert stack.ops("/readyz")[0] == 200, "nothing drains"
+
+
+def test_operations_are_not_to_be_had_on_the_other_listeners(stack):
+    for via in ("gateway", "auth"):
+        for path in ("/metrics", "/drain", "/healthz"):
+            for method in ("GET", "POST"):
+                assert fetch(stack, path, method=method, via=via).status == 404
+    for path in ("/metrics", "/drain"):
+        assert fetch(stack, path, method="POST").status == 404
+    assert stack.ops("/readyz")[0] == 200
+
+
+def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
+    stack = private_stack(gateway_redis="unix://{run}/later.sock", wait="alive")
+    assert stack.ops("/healthz")[0] == 200
+    status, body = stack.ops("/readyz")
+    assert status == 503
+    assert json.loads(body).items() >= {"status": "starting", "redis": "down", "keys": "had"}.items()
+    assert fetch(stack, "/healthz").status == 200 and fetch(stack, "/readyz").status == 503
+    os.symlink(stack.facts["redis_socket"], stack.run_dir / "later.sock")
+    wait_until(lambda: stack.ops("/readyz")[0] == 200, 5, "it is ready")
+    os.unlink(stack.run_dir / "later.sock")
+    os.kill(stack.redis_pid, signal.SIGKILL)
+    wait_until(lambda: '"redis":"down"' in stack.ops("/readyz")[1], 5, "the loss is said")
+    assert stack.ops("/readyz")[0] == 200, "a blip of Redis must not take all targets away"
+
+
+# ---- metrics ----------------------------------------------------------------------------------------
+
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
+
+
+def test_the_metrics_are_prometheus_text(stack, job):
+    for kind in routes.ALL:
+        live(kind(stack, f"{job}-{kind.route}").create())
+    fetch(stack, f"/api/jobs/{job}/stream")
+    text = stack.ops("/metrics")[1]
+    assert text.endswith("\n")
+    types, helped, seen = {}, set(), set()
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split(" ")[2]
+            assert name not in helped and len(line.split(" ", 3)[3]) > 5
+            helped.add(name)
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert kind in ("counter", "gauge") and name not in types
+            types[name] = kind
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            assert match[1] in types and match[1] in helped and line.rpartition(" ")[0] not in seen
+            assert (types[match[1]] == "counter") == match[1].endswith("_total"), match[1]
+            assert match[1].startswith(("tailgate_", "process_"))
+            seen.add(line.rpartition(" ")[0])
+            assert float(match[3]) >= 0
+    answer = subprocess.run(["curl", "-sI", stack.ops_url + "/metrics"], capture_output=True, text=True, check=True).stdout
+    assert "content-type: text/plain; version=0.0.4" in answer.lower()
+
+
+def test_the_counters_move(private_stack, job):
+    stack = private_stack()
+    before = stack.metrics()
+
+    def grown(name):
+        return stack.metrics().get(name, 0) - before.get(name, 0)
+
+    for kind in routes.ALL:
+        watched = kind(stack, f"{job}-{kind.route}").create()
+        stream = live(watched)
+        assert grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 1
+        assert grown(f'tailgate_streams_opened_total{{route="{kind.route}"}}') == 1
+        for number in range(5):
+            watched.say(number)
+        stream.events_until(lambda event: watched.number_in(event) == 4)
+        stream.close()
+        wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "it is released")
+        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6
+        assert grown(f'tailgate_bytes_delivered_total{{route="{kind.route}"}}') >= len(stream.raw) - 100
+        assert grown(f'tailgate_streams_ended_total{{route="{kind.route}",reason="client_left"}}') == 1
+    fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer())
+    fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer(broken="expired"))
+    fetch(stack, f"/api/jobs/{job}/logs?limit=x", headers=stack.bearer())
+    fetch(stack, "/nothing", via="gateway")
+    stack.redis.publish(Spools.CHANNEL, "not an object")
+    assert grown('tailgate_answers_total{route="status",status="404"}') == 1
+    assert grown('tailgate_answers_total{route="status",status="401"}') == 1
+    assert grown('tailgate_answers_total{route="log-pages",status="422"}') == 1
+    assert grown("tailgate_unrouted_total") == 1
+    assert grown('tailgate_auth_verdicts_total{verdict="401-expired"}') == 1
+    assert grown('tailgate_auth_verdicts_total{verdict="ok"}') >= 6
+    assert grown("tailgate_messages_received_total") >= 24
+    assert grown("tailgate_record_looks_total") >= 5
+    assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
+
+
+def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
+    def names():
+        return {name for name in stack.metrics() if "answers" not in name}
+
+    fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer("alice"))
+    fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer("alice", broken="kid"))
+    before = names()
+    for n in range(5):
+        fetch(stack, f"/api/jobs/{job}-{n}/stream", headers=stack.bearer("alice"))
+        fetch(stack, f"/nothing/{n}", via="gateway")
+        fetch(stack, f"/api/jobs/{job}/stream", headers={"X-Tailgate-Verdict": f"401-x{n}"}, via="gateway")
+    assert names() <= before | {name for name in names() if job not in name and "x" not in name.rpartition("=")[2]}
+    assert not [name for name in names() if job in name or "401-x" in name]
+
+
+# ---- draining ---------------------------------------------------------------------------------------
+
+
+def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private_stack, job):
+    stack = private_stack(DRAIN)
+    pid = stack.gateway_pid
+    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = {each.route: [live(each) for _ in range(3)] for each in watched}
+    everyone = [stream for group in streams.values() for stream in group]
+    for stream in everyone:
+        stream.pump(0.01)
+    begin = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+
+    # It settles: not ready any more, but everything is served.
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 1, "it is not ready")
+    assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
+    assert fetch(stack, "/readyz").status == 503
+    late = open_stream(stack, watched[0].path, headers=watched[0].headers())
+    late.next_block()
+    settled = time.monotonic() - begin
+    watched[0].say(77)
+    assert watched[0].number_in(late.events_until(lambda event: watched[0].number_in(event) == 77)[-1]) == 77
+    assert settled < SETTLE, "the machine is too slow for this test"
+
+    # Then nothing new is begun.
+    wait_until(lambda: fetch(stack, watched[1].path, headers=watched[1].headers()).status == 503, 3, "new ones are turned away")
+    turned_away = time.monotonic() - begin
+    assert turned_away > SETTLE - 0.1
+    answer = fetch(stack, watched[1].path, headers={**watched[1].headers(), "Connection": "keep-alive"})
+    assert int(answer.headers["retry-after"]) >= 1
+    event = open_stream(stack, watched[0].path, headers=watched[0].headers()).next_event()
+    assert (event.name, event.json()) == ("unavailable", {"reason": "draining"})
+
+    # Those that are open are served to their end.
+    ends = {}
+    while len(ends) < len(everyone):
+        assert time.monotonic() - begin < DEADLINE + 1
+        for number, stream in enumerate(everyone):
+            if number not in ends:
+                stream.pump(0.005)
+                if stream.ended:
+                    ends[number] = time.monotonic() - begin
+    assert {stream.ended for stream in everyone} == {"clean"}
+    wait_gone(pid, DEADLINE)
+    assert time.monotonic() - begin < DEADLINE + LATE
+    retries = set()
+    for stream in everyone:
+        last = stream.raw.rstrip(b"\n").split(b"\n\n")[-1]
+        assert re.fullmatch(rb"retry: \d+", last), stream.raw[-200:]
+        assert 1000 <= stream.retry <= 15000
+        assert b"id: end" not in stream.raw
+        retries.add(stream.retry)
+    assert len(retries) > 5, "jittered"
+    assert min(ends.values()) > SETTLE and max(ends.values()) - min(ends.values()) > (DEADLINE - SETTLE) / 4, "spread over the time"
+    order = list(streams)
+    logs = [ends[number] for number in ends if order[number // 3] == "log-stream"]
+    others = [ends[number] for number in ends if order[number // 3] != "log-stream"]
+    assert min(logs) > max(others) - 0.1, "logs last"
+    assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0
+
+
+def exit_status(command_stack, *signals, between=0.0):
+    """Starts the stack's gateway again as a child of ours, and says how it ends after these signals."""
+    stack = command_stack
+    entry = json.loads((stack.dir / "stack.json").read_text())["processes"]["gateway-0"]
+    os.kill(stack.gateway_pid, signal.SIGKILL)
+    wait_gone(stack.gateway_pid, 5)
+    child = subprocess.Popen(entry["command"], env=entry["env"], cwd=stack.dir, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        def ready():
+            try:
+                return stack.ops("/readyz")[0] == 200
+            except OSError:
+                return False
+
+        wait_until(ready, 10, "the gateway is ready")
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+@pytest.fixture
+def own_gateway(private_stack):
+    """A stack whose gateway is a child of this process, so that its exit status is to be had."""
+    stack = private_stack(DRAIN)
+    runs = exit_status(stack)
+    yield stack, next(runs)
+    for _ in runs:
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_streams_it_exits_with_0_as_soon_as_it_has_settled(own_gateway, number):
+    _, child = own_gateway
+    begin = time.monotonic()
+    child.send_signal(number)
+    assert child.wait(DEADLINE) == 0
+    assert SETTLE - 0.1 < time.monotonic() - begin < SETTLE + 2
+
+
+def test_with_streams_it_exits_with_0_before_the_deadline(own_gateway, job):
+    stack, child = own_gateway
+    streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
+    # One that accepts nothing does not hold it up.
+    stalled = routes.Lines(stack, job + "-stalled").create()
+    stuck = open_stream(stack, stalled.path, headers=stalled.headers(), receive_buffer=4096)
+    stack.redis.xadd(stalled.worker.log_key, {"text": "x" * 4_000_000})
+    begin = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(DEADLINE + 1) == 0
+    assert time.monotonic() - begin < DEADLINE + LATE
+    for stream in streams:
+        assert stream.wait_closed()
+    assert stuck.status == 200
+
+
+def test_a_second_sigterm_ends_it_now(own_gateway, job):
+    stack, child = own_gateway
+    live(routes.Status(stack, job).create())
+    begin = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "it drains")
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(2) == 0
+    assert time.monotonic() - begin < SETTLE + 1
+
+
+def test_a_stream_that_ends_by_itself_during_the_drain_ends_as_it_would(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0.2, "drain.deadline_s": 6})
+    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
+    streams = [live(each) for each in watched]
+    stack.ops("/drain", "POST")
+    for each in watched:
+        each.finish()
+    for each, stream in zip(watched, streams):
+        assert stream.wait_closed(6)
+        assert each.is_final([event for event in stream.events if event.name != "heartbeat"][-1])
+        assert f"id: {each.end_id}" in stream.blocks[-1]
+
+
+@pytest.mark.slow
+def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, job):
+    stack = private_stack(DRAIN)
+    pid = stack.gateway_pid
+    stream = live(routes.Events(stack, job).create())
+    begin = time.monotonic()
+    assert [stack.ops("/drain", "POST")[0] for _ in range(2)] == [202, 202]
+    assert stack.ops("/readyz")[0] == 503
+    assert stream.wait_closed(DEADLINE + 1)
+    wait_gone(pid, DEADLINE)
+    assert time.monotonic() - begin < DEADLINE + LATE
+    assert len(stack.logs("drain.begun")) == 1
+
+
+def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
+    held = live(routes.Lines(stack, job).create())  # keeps the process
+    stack.ops("/drain", "POST")
+
+    def turned_away():
+        return fetch(stack, "/api/sse/stream", via="gateway", headers={"Accept": "*/*"})
+
+    wait_until(lambda: turned_away().status == 503, 2, "it turns away")
+    assert turned_away().headers["connection"] == "close"
+    for path in (f"/api/jobs/{job}/stream", f"/api/jobs/{job}/logs", "/nothing"):
+        assert fetch(stack, path, via="gateway").headers.get("connection") == "close", path
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+    preflight = fetch(stack, "/api/sse/stream", method="OPTIONS", headers=asked, via="gateway")
+    assert (preflight.status, preflight.headers.get("connection")) == (204, "close")
+    assert fetch(stack, "/auth", via="auth", headers={"X-Tailgate-Uri": "/x", "X-Tailgate-Method": "GET"}).headers["connection"] == "close"
+    assert held.ended is None
+
+
+def test_while_one_of_two_drains_the_other_serves(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2)
+    watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(8)]
+    streams = [live(each) for each in watched]
+    os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)
+    wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some are ended")
+    for each, stream in zip(watched, streams):
+        again = open_stream(stack, each.path, headers=each.headers())
+        assert again.status == 200, "there is another process"
+        assert again.next_event().json()["job_id"] == each.job
+    assert {stream.ended for stream in streams} <= {None, "clean"}
+
+
+def test_a_request_under_way_when_the_drain_begins_is_answered(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
+    # Its record is looked for during 800 ms.  No nginx between, which would ask again after a cut.
+    path = f"/api/v1/jobs/{job}/stream"
+    headers = sealed(stack, path, stack.bearer("alice", "blog"))
+    asked = [send(stack, path, headers=headers, via="gateway") for _ in range(8)]
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == 8, 3, "they are under way")
+    stack.ops("/drain", "POST")
+    assert {answer.wait_head().status for answer in asked} <= {404, 503}
+
+
+# ---- reloading --------------------------------------------------------------------------------------
+
+
+def config_with(stack, directory, *changes):
+    text = Path(stack.facts["config"]).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_path, job):
+    config = tmp_path / "site.toml"
+    shipped = Path(__file__).resolve().parents[2] / "deploy/all-three.toml"
+    config.write_text(shipped.read_text())
+    stack = private_stack(config=config)
+    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [live(each) for each in watched]
+    pid = stack.gateway_pid
+
+    config.write_text(config_with(stack, tmp_path, ('trailing_slash = true', 'retry_ms = 7000\ntrailing_slash = true'), ('only_objects = true', 'only_objects = true\nretry_ms = 7000')))
+    os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
+    for each, stream in zip(watched, streams):
+        each.say(5)
+        stream.events_until(lambda event, each=each: each.number_in(event) == 5)
+        assert stream.ended is None and stream.retry == 3000
+
+    config.write_text(config_with(stack, tmp_path, ('who       = "anyone"', 'who = "everyone"')))
+    os.kill(pid, signal.SIGHUP)
+    refused = wait_until(lambda: stack.logs("config.refused"), 3, "it was refused")
+    assert refused[-1]["level"] == "error"
+    assert re.search(r'site\.toml:\d+: route\.spools\.who: must be "owner" or "anyone"', refused[-1]["why"])
+    assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
+
+    config.unlink()
+    os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "it is missed")
+    for each, stream in zip(watched, streams):
+        each.say(6)
+        stream.events_until(lambda event, each=each: each.number_in(event) == 6)
+    assert not gone(pid)
+
+
+def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_stack, tmp_path):
+    config = tmp_path / "site.toml"
+    shipped = Path(__file__).resolve().parents[2] / "deploy/all-three.toml"
+    text = shipped.read_text()
+    config.write_text(text)
+    stack = private_stack(config=config)
+    stream = open_stream(stack, "/api/sse/stream")
+    stack.wait_subscribed(Spools.CHANNEL)
+    begin, end = text.index("[route.spools]"), text.index("# ---- blog")
+    config.write_text(text[:begin] + text[end:])
+    os.kill(stack.gateway_pid, signal.SIGHUP)
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    assert fetch(stack, "/api/sse/stream", headers={"Accept": "*/*"}).status == 404
+    payload = Spools(stack.redis).update()
+    assert stream.next_event().data == payload
+
+
+def test_a_reload_takes_a_new_secret(private_stack, tmp_path, job):
+    secret = tmp_path / "secret"
+    secret.write_text("the-first-secret-of-this-test-0001")
+    secret.chmod(0o600)
+    stack = private_stack({"provider.blog.secret_file": str(secret)})
+    watched = routes.Progress(stack, job).create()
+    assert open_stream(stack, watched.path, headers=watched.headers()).status == 401, "its own secret signs nothing here"
+    entry = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]
+    secret.write_text(entry["secret"])
+    os.kill(stack.gateway_pid, signal.SIGHUP)
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    assert open_stream(stack, watched.path, headers=watched.headers()).status == 200
+
+
+# ---- the binary's own words ---------------------------------------------------------------------------
+
+
+def test_its_version_is_one_line():
+    done = subprocess.run([default_binary(), "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"tailgate \S+\n", done.stdout) and done.stderr == ""
+
+
+# ---- logs -------------------------------------------------------------------------------------------
+
+
+def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
+    stack = private_stack({**DRAIN, "limits.streams_per_user": 50})
+    session = "sess-5e55105e55105e55"
+    tokens = [stack.token(), stack.token("blog"), stack.token(broken="expired"), stack.token("blog", broken="signature"), stack.token(broken="malformed")]
+    Builder(stack.redis, job).create()
+    Blog(stack.redis, job, "alice", session).create("running")
+    blog, status = f"/api/v1/jobs/{job}/stream", f"/api/jobs/{job}/stream"
+    for token in tokens:
+        for headers, query in (
+            ({"Authorization": f"Bearer {token}"}, ""),
+            ({"Cookie": f"accessToken={token}"}, ""),
+            ({}, f"?token={token}"),
+            ({"Authorization": f"Bearer {token}"}, f"?token={token}&limit=x&last_event_id={token}"),
+        ):
+            for path in (blog, status, f"/api/jobs/{job}/logs", "/api/sse/stream", f"/nothing/{job}", "/api/jobs/a%20b/stream"):
+                open_stream(stack, path + query, headers=headers, via="plain").close()
+            open_stream(stack, status + query, headers=headers, method="POST", http="2").close()
+            open_stream(stack, status + query, headers=headers, via="gateway").close()
+    for headers, query in (({"x-session-id": session}, ""), ({}, f"?sessionId={session}"), ({}, f"?sessionid={session}")):
+        open_stream(stack, blog + query, headers=headers).close()
+    open_stream(stack, blog + f"?token={tokens[0]}" + "&x=" * 3000, headers={}).close()
+    open_stream(stack, "/" + "x" * 8000 + f"?token={tokens[0]}").close()
+    # Failures are when other servers become talkative.
+    stack.redis.set(f"jobs:{job}x", "of another type")
+    fetch(stack, f"/api/v1/jobs/{job}x/stream?token={tokens[1]}")
+    os.kill(stack.redis_pid, signal.SIGKILL)
+    fetch(stack, f"{blog}?token={tokens[1]}&sessionId={session}")
+    os.kill(stack.gateway_pid, signal.SIGKILL)
+    wait_gone(stack.gateway_pid, 5)
+    for path in (blog, status, "/api/sse/stream"):
+        open_stream(stack, f"{path}?token={tokens[0]}&sessionId={session}", headers={"Authorization": f"Bearer {tokens[0]}", "x-session-id": session}).close()
+    os.unlink(stack.gateway_socket)
+    os.unlink(stack.auth_socket)
+    for path in (blog, status, "/api/sse/stream"):
+        open_stream(stack, f"{path}?token={tokens[0]}&sessionId={session}", headers={"Cookie": f"accessToken={tokens[1]}"}).close()
+
+    providers = json.loads((stack.dir / "stack.json").read_text())["providers"]
+    secrets = [session, providers["blog"]["secret"], Path(stack.facts["identity_key_file"]).read_text().strip(), "v1.NT"]
+    secrets += [part for token in tokens for part in token.split(".") if len(part) > 40]
+    texts = {path.name: path.read_text(errors="replace") for path in Path(stack.facts["log_dir"]).iterdir()}
+    assert {"gateway-0.log", "nginx-access.log"} <= set(texts)
+    assert len(texts["nginx-access.log"]) > 5000 and len(texts["gateway-0.log"]) > 1000
+    for name, text in texts.items():
+        for secret in secrets:
+            at = text.find(secret)
+            assert at < 0, f"{name}: ...{text[max(0, at - 150):at + 60]!r}"
+    for name in ("gateway-0.log", "nginx-access.log"):
+        for line in texts[name].splitlines():
+            assert isinstance(json.loads(line), dict), line
+
+
+def test_each_line_has_a_time_a_level_and_a_stable_name(stack, job):
+    live(routes.Status(stack, job).create()).close()
+    lines = wait_until(lambda: stack.logs("stream.closed") and stack.logs(), 3, "a stream was closed")
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+        assert line["level"] in ("info", "warning", "error")
+        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", line["event"])
+
+
+def test_a_stream_is_one_line_at_its_end(private_stack, job):
+    stack = private_stack()
+    watched = routes.Status(stack, job).create()
+    other = routes.Status(stack, job + "b").create("bob")
+    stream = live(watched)
+    watched.finish()
+    stream.rest()
+    again = open_stream(stack, other.path, headers=other.headers("bob"))
+    again.next_event()
+    again.close()
+    closed = wait_until(lambda: len(stack.logs("stream.closed")) >= 2 and stack.logs("stream.closed"), 3, "both lines")
+    assert len(closed) == 2
+    first, second = closed
+    assert (first["route"], first["why"], second["why"]) == ("status", "terminal", "client_left")
+    assert first["events"] == len(stream.events) and first["bytes"] == len(stream.raw)
+    assert 0 <= first["seconds"] < 10
+    assert first["subject"] and first["subject"] != second["subject"] and "alice" not in json.dumps(closed)
+
+
+def test_what_strangers_do_fills_no_disk(private_stack, job):
+    stack = private_stack()
+    before = len(stack.log_text())
+    for n in range(60):
+        fetch(stack, f"/api/jobs/{job}-{n}/stream", headers=stack.bearer(broken="malformed"))
+        fetch(stack, f"/api/jobs/{job}-{n}/logs", headers=stack.bearer())
+        fetch(stack, "/nothing", via="gateway")
+        stack.redis.set(f"job:{job}-{n}", "x")
+        fetch(stack, f"/api/jobs/{job}-{n}/logs", headers=stack.bearer())
+        stack.redis.publish(Spools.CHANNEL, "nonsense")
+    assert len(stack.log_text()) - before < 60 * 60

@@ -1,0 +1,118 @@
+"""Redis goes and comes back: open streams stay, and say what they may have missed."""
+
+import pytest
+
+from support import routes
+from support.clients import NotSent, open_stream
+from support.waiting import wait_until
+
+RESYNC = ("resync", {"reason": "redis-reconnected"})
+
+
+@pytest.fixture(params=["cut", "killed"])
+def lose_redis(request):
+    """All connections cut, its data kept; or the server killed, and started again empty."""
+
+    def lose(stack):
+        if request.param == "cut":
+            for client in stack.connections():
+                stack.redis.client_kill_filter(_id=client["id"])
+        else:
+            kept = {key: stack.redis.hgetall(key) for key in stack.redis.keys("job*") if stack.redis.type(key) == "hash"}
+            stack.restart("redis", kill=True)
+            for key, fields in kept.items():
+                stack.redis.hset(key, mapping=fields)
+
+    return lose
+
+
+def live(stack, kind, job):
+    watched = kind(stack, job).create()
+    stream = open_stream(stack, watched.path, headers=watched.headers())
+    assert stream.status == 200
+    wait_until(lambda: kind is routes.Lines or stack.subscribers(watched.channel), 5, "the subscription")
+    watched.say(1)
+    stream.events_until(lambda event: watched.number_in(event) == 1)
+    return watched, stream
+
+
+def test_streams_stay_open_over_a_loss_and_say_so(private_stack, lose_redis, job):
+    stack = private_stack()
+    kinds = [routes.Events, routes.Status, routes.Updates]
+    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in kinds]
+    lose_redis(stack)
+    for watched, stream in opened:
+        event = stream.next_event(10)
+        assert (event.name, event.json()) == RESYNC, watched.route
+        wait_until(lambda: watched.say(2), 5, "a subscriber")
+        assert watched.number_in(stream.next_event()) == 2, watched.route
+
+
+def test_a_route_that_would_rather_close_closes(private_stack, lose_redis, job):
+    stack = private_stack()
+    _, stream = live(stack, routes.Progress, job)
+    lose_redis(stack)
+    assert stream.wait_closed(10)
+    assert "id: end" not in stream.raw.decode(), "it may come back"
+
+
+@pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
+def test_a_job_that_ended_during_a_loss_ends_its_streams(private_stack, job, kind):
+    stack = private_stack()
+    watched, stream = live(stack, kind, job)
+    pipe = stack.redis.pipeline(transaction=True)
+    for client in stack.connections():
+        pipe.execute_command("CLIENT", "KILL", "ID", client["id"])
+    status = "succeeded" if kind is routes.Progress else "ready"
+    pipe.hset(watched.record_key, "status", status)
+    pipe.execute()
+    events = stream.rest(timeout=10)
+    assert watched.is_final(events[-1]) and stream.last_id == "end"
+
+
+def test_a_log_goes_on_after_its_last_id(private_stack, job):
+    stack = private_stack()
+    watched, stream = live(stack, routes.Lines, job)
+    for turn in range(5):
+        for client in stack.connections():
+            stack.redis.client_kill_filter(_id=client["id"])
+        numbers = range(10 + turn * 10, 20 + turn * 10)
+        for number in numbers:
+            watched.say(number)
+        events = stream.take_events(10, timeout=10)
+        assert [watched.number_in(event) for event in events] == list(numbers), "each once, and no gap"
+
+
+def test_a_log_that_came_back_empty_is_a_gap(private_stack, job):
+    stack = private_stack()
+    watched, stream = live(stack, routes.Lines, job)
+    last = stream.last_id
+    stack.restart("redis", kill=True)
+    watched.create()
+    watched.say(5)
+    events = stream.events_until("log", timeout=10)
+    assert [event.name for event in events if event.name != "heartbeat"] == ["gap", "log"]
+    assert events[0].json()["requested"] == last
+    assert watched.number_in(events[-1]) == 5
+
+
+def test_heartbeats_go_on_while_redis_is_away(private_stack, job):
+    beats = {f"route.{kind.route}.heartbeat.every_s": 0.3 for kind in routes.ALL}
+    stack = private_stack(beats)
+    opened = [live(stack, kind, f"{job}-{kind.route}")[1] for kind in routes.ALL]
+    stack.redis.execute_command("CLIENT", "PAUSE", "60000", "ALL")
+    for stream in opened:
+        before = len(stream.blocks)
+        stream.wait(lambda: len(stream.blocks) >= before + 8, 6, "heartbeats")
+        assert stream.ended is None
+
+
+def test_a_new_request_waits_for_redis_that_comes_back_in_time(private_stack, job):
+    stack = private_stack()
+    watched = routes.Status(stack, job).create()
+    headers = watched.headers()
+    stack.redis.execute_command("CLIENT", "PAUSE", "1000", "ALL")
+    stream = open_stream(stack, watched.path, headers=headers)
+    assert stream.status == 200 and stream.next_event().json()["status"] == "running"
+    with pytest.raises(NotSent):
+        stream.next_event(0.1)

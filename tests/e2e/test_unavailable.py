@@ -1,0 +1,707 @@
+"""What a client hears while it cannot be served, and what open streams hear of a Redis that was lost."""
+
+import os
+import signal
+import time
+
+import pytest
+import redis
+
+from support import routes
+from support.clients import NotSent, fetch, open_stream, sealed, send
+from support.publishers import Builder, Spools
+from support.waiting import wait_until
+
+EVENT_SOURCE = {"Accept": "text/event-stream"}
+WAIT = 0.6
+BEAT = 0.3
+QUICK = {
+    "redis.wait_s": WAIT,
+    "redis.probe_every_s": 0.5,
+    **{f"route.{name}.heartbeat.every_s": BEAT for name in ("events", "status", "log-stream", "spools", "job")},
+    # A stream that a test reads late must not be taken for a slow one.
+    **{f"route.{name}.backlog_bytes": 4_000_000 for name in ("events", "status", "log-stream", "spools", "job")},
+}
+PAGES = "/api/jobs/{}/logs"
+PATHS = ["/api/jobs/{}/events/stream", "/api/jobs/{}/stream", "/api/jobs/{}/logs/stream", PAGES, "/api/sse/stream", "/api/v1/jobs/{}/stream"]
+
+with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
+told_of_gaps = pytest.mark.parametrize("kind", [routes.Events, routes.Status, routes.Updates], ids=lambda kind: kind.route)
+
+
+def headers_for(stack, path):
+    return {} if "sse" in path else stack.bearer("alice", "blog" if "/v1/" in path else "builder")
+
+
+def assert_unavailable(answer, reason, retry=3000):
+    """The answer for an EventSource: 200, one event, still open."""
+    assert answer.status == 200, (answer.status, answer.raw)
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.headers["cache-control"] == "no-cache, no-transform"
+    assert answer.headers["x-accel-buffering"] == "no"
+    event = answer.next_event()
+    assert (event.name, event.json(), event.last_id) == ("unavailable", {"reason": reason}, "")
+    assert answer.retry == retry and answer.blocks[0] == f"retry: {retry}"
+    answer.pump(0.2)
+    assert answer.ended is None
+    assert [event.name for event in answer.events if event.name != "heartbeat"] == ["unavailable"]
+
+
+def assert_refused(answer, status=503, blog=False):
+    assert answer.status == status, (answer.status, answer.raw)
+    assert answer.headers["content-type"] == "application/json"
+    assert 1 <= int(answer.headers["retry-after"]) <= 30
+    body = answer.json()
+    if blog:
+        assert set(body) == {"success", "error", "message"} and body["success"] is False
+    else:
+        assert set(body) == {"detail"}
+
+
+def live(watched, **more):
+    """An open stream that a message has come through."""
+    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
+    assert stream.status == 200
+    if watched.channel:
+        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
+    watched.say(-1)
+    stream.events_until(lambda event: watched.number_in(event) == -1)
+    return stream
+
+
+
+def kill_redis(stack):
+    os.kill(stack.redis_pid, signal.SIGKILL)
+    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is seen")
+
+
+def back(stack):
+    stack.restart("redis")
+    wait_up(stack)
+
+
+def wait_up(stack):
+    links = ("subscriber", "records", "logs", "pages")
+    wait_until(lambda: all(stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] for link in links), 8, "Redis is back")
+
+
+def wait_lost(stack, link, before):
+    name = f'tailgate_redis_lost_total{{link="{link}"}}'
+    wait_until(lambda: stack.metrics()[name] > before, 8, f"the loss of {link} is seen")
+
+
+def losses(stack, link):
+    return stack.metrics()[f'tailgate_redis_lost_total{{link="{link}"}}']
+
+
+@pytest.fixture(scope="module")
+def frail(stack_with):
+    """A stack of this file alone, whose Redis comes and goes."""
+    return stack_with(QUICK, redis_conf=["enable-debug-command yes"])
+
+
+@pytest.fixture(scope="module")
+def redis_down(stack_with):
+    """A stack whose Redis is gone for good."""
+    stack = stack_with({**QUICK, "redis.connect_timeout_s": 1})
+    if stack.metrics()['tailgate_redis_up{link="records"}']:
+        kill_redis(stack)
+    return stack
+
+
+# ---- Redis is not there -----------------------------------------------------------------------------
+
+
+def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(redis_down, job):
+    begin = time.monotonic()
+    asked = [(path, send(redis_down, path.format(job), headers=headers_for(redis_down, path))) for path in PATHS[1:]]
+    for path, answer in asked:
+        answer.wait_head().wait_closed()
+        assert time.monotonic() - begin >= WAIT - 0.05
+        assert_refused(answer, blog="/v1/" in path)
+    assert time.monotonic() - begin < WAIT + 2
+
+
+def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
+    path = f"/api/jobs/{job}/events/stream"
+    asked = []
+    for headers in (redis_down.bearer(), {**redis_down.bearer(), "Accept": "application/json"}):
+        asked += [send(redis_down, path, headers=headers, http=http) for http in ("1.1", "2")]
+    for answer in asked:
+        assert_unavailable(answer.wait_head(), "redis")
+
+
+def test_without_redis_an_event_source_is_told_by_an_event(redis_down, job):
+    token = redis_down.token("blog")
+    paths = ("/api/sse/stream", f"/api/v1/jobs/{job}/stream?token={token}", f"/api/v1/jobs/{job}/stream?sessionId=s")
+    asked = [send(redis_down, path, headers=EVENT_SOURCE) for path in paths]
+    asked.append(send(redis_down, "/api/sse/stream", headers={"Accept": "text/html, Text/Event-Stream;q=0.9"}))
+    for answer in asked:
+        assert_unavailable(answer.wait_head(), "redis")
+
+
+def test_without_redis_whoever_sends_a_header_of_his_own_is_no_event_source(redis_down, job):
+    asked = [
+        send(redis_down, path, headers=headers)
+        for path, headers in (
+            (f"/api/jobs/{job}/stream", {**redis_down.bearer(), **EVENT_SOURCE}),
+            (f"/api/jobs/{job}/logs/stream", {**redis_down.bearer(), **EVENT_SOURCE}),
+            (f"/api/v1/jobs/{job}/stream", {"x-session-id": "s", **EVENT_SOURCE}),
+            ("/api/sse/stream", {"Authorization": "Bearer x", **EVENT_SOURCE}),
+            ("/api/sse/stream", {"Accept": "*/*"}),
+            (f"/api/jobs/{job}/logs", {**redis_down.bearer(), **EVENT_SOURCE}),
+        )
+    ]
+    assert [answer.wait_head().status for answer in asked] == [503] * 6
+
+
+def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
+    begin = time.monotonic()
+    assert fetch(redis_down, f"/api/jobs/{job}/events/stream", headers=EVENT_SOURCE).status == 401
+    assert fetch(redis_down, f"/api/jobs/{job}/stream", headers=redis_down.bearer(broken="expired")).status == 401
+    assert fetch(redis_down, "/api/jobs/a%20b/stream", headers=redis_down.bearer()).status == 404
+    assert fetch(redis_down, "/api/sse/stream", method="POST").status == 405
+    assert fetch(redis_down, f"/api/jobs/{job}/logs?limit=x", headers=redis_down.bearer()).status == 422
+    assert time.monotonic() - begin < WAIT, "none of these waits for Redis"
+
+
+def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
+    assert redis_down.ops("/healthz")[0] == 200
+    status, body = redis_down.ops("/readyz")
+    assert status == 200 and '"redis":"down"' in body
+    assert fetch(redis_down, "/readyz").status == 200
+    assert {redis_down.metrics()[f'tailgate_redis_up{{link="{link}"}}'] for link in ("subscriber", "records", "logs", "pages")} == {0}
+
+
+def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_stack, job):
+    stack = private_stack({"redis.wait_s": 8})
+    Builder(stack.redis, job).create()
+    stack.redis.save()
+    kill_redis(stack)
+    paths = [path.format(job) for path in PATHS[:5]]
+    asked = [send(stack, path, headers=headers_for(stack, path)) for path in paths]
+    for answer in asked:
+        answer.pump(0.1)
+        assert answer.status is None
+    back(stack)
+    assert [answer.wait_head(9).status for answer in asked] == [200] * 5
+    assert asked[1].next_event().json()["job_id"] == job
+
+
+@pytest.mark.slow
+def test_by_default_a_request_waits_for_three_seconds(private_stack, job):
+    stack = private_stack(gateway_redis="redis://127.0.0.1:1", wait="alive", nginx=False)
+    path = f"/api/jobs/{job}/stream"
+    identity = sealed(stack, path, stack.bearer())
+    begin = time.monotonic()
+    assert_refused(fetch(stack, path, headers=identity, via="gateway"))
+    assert 2.8 < time.monotonic() - begin < 4.5
+
+
+@pytest.mark.slow
+def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_stack):
+    stack = private_stack({"redis.wait_s": 0.1})
+    kill_redis(stack)
+    begin = time.monotonic()
+    held = [open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(12)]
+    ends = {}
+    while len(ends) < len(held):
+        assert time.monotonic() - begin < 28
+        for number, stream in enumerate(held):
+            if number not in ends:
+                stream.pump(0.01)
+                if stream.ended:
+                    ends[number] = time.monotonic() - begin
+    assert {stream.ended for stream in held} == {"clean"}
+    assert min(ends.values()) > 9.8 and max(ends.values()) < 26.5
+    assert max(ends.values()) - min(ends.values()) > 2
+
+
+def test_a_client_that_leaves_while_it_waits_for_redis_leaves_nothing_behind(redis_down, job):
+    before = redis_down.metrics()["tailgate_streams"]
+    asked = [send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)]
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "they wait")
+    for answer in asked:
+        answer.close()
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] <= before, 3, "nobody waits any more")
+
+
+# ---- Redis does not answer as it should -------------------------------------------------------------
+
+
+def test_a_redis_that_is_stopped_is_503_and_found_dead_by_its_silence(frail, job):
+    Builder(frail.redis, job).create()
+    lost = losses(frail, "records")
+    os.kill(frail.redis_pid, signal.SIGSTOP)
+    try:
+        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+        wait_lost(frail, "records", lost)
+        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+    finally:
+        os.kill(frail.redis_pid, signal.SIGCONT)
+    wait_up(frail)
+    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+
+
+def test_a_replica_without_its_master_is_503_until_it_is_one_itself(frail, job):
+    watched = routes.Status(frail, job).create()
+    stream = live(watched)
+    lost = losses(frail, "records")
+    frail.redis.config_set("replica-serve-stale-data", "no")
+    frail.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        wait_lost(frail, "records", lost)
+        assert_refused(fetch(frail, watched.path, headers=watched.headers()))
+        assert_refused(fetch(frail, PAGES.format(job), headers=watched.headers()))
+    finally:
+        frail.redis.execute_command("REPLICAOF", "NO", "ONE")
+        frail.redis.config_set("replica-serve-stale-data", "yes")
+    wait_up(frail)
+    assert open_stream(frail, watched.path, headers=watched.headers()).status == 200
+    watched.say(7)
+    stream.events_until(lambda event: watched.number_in(event) == 7)
+    assert any("MASTERDOWN" in line.get("why", "") for line in frail.logs())
+
+
+def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
+    stack = private_stack({**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"])
+    watched = routes.Lines(stack, job).create()
+    pipe = stack.redis.pipeline(transaction=False)
+    for number in range(500):
+        pipe.set(f"filler:{number}", "x" * 100)
+    pipe.execute()
+    stream = live(watched)
+    stack.redis.save()
+    back_again = losses(stack, "logs")
+    stack.restart("redis", kill=True)
+    assert losses(stack, "logs") > back_again
+    wait_up(stack)
+    watched.say(1)
+    assert watched.number_in(stream.events_until("log")[-1]) == 1
+    assert not [event for event in stream.events if event.name == "gap"]
+    assert any("LOADING" in line.get("why", "") for line in stack.logs("redis.unreachable")), stack.logs("redis.unreachable")
+
+
+def test_a_password_that_is_asked_for_later_is_a_loss_and_heals(frail, job):
+    Builder(frail.redis, job).create()
+    lost = losses(frail, "records")
+    frail.redis.config_set("requirepass", "secret")
+    try:
+        frail.redis.client_kill_filter(_type="normal", skipme=True)
+        wait_lost(frail, "records", lost)
+        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+    finally:
+        frail.redis.execute_command("CONFIG", "SET", "requirepass", "")
+    wait_up(frail)
+    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+
+
+@pytest.mark.parametrize("url", ["unix://nobody:wr0ng-pa55@{run}/redis.sock", "unix://{run}/redis.sock?db=99"])
+def test_a_redis_that_does_not_let_us_in_is_503_and_not_ready(private_stack, job, url):
+    stack = private_stack(QUICK, gateway_redis=url, wait="alive")
+    assert stack.ops("/readyz")[0] == 503
+    assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
+    assert_unavailable(open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE), "redis")
+    said = stack.logs("redis.unreachable")
+    assert said and all(line["why"] for line in said)
+    assert "wr0ng-pa55" not in stack.log_text()
+    assert len(said) < 12, "an outage is a line or two for each link, not one for each attempt"
+
+
+def test_a_password_and_a_user_are_used(private_stack, job):
+    stack = private_stack(
+        gateway_redis="unix://gate:s%3Acret@{run}/redis.sock?db=3",
+        redis_conf=["user gate on >s:cret allcommands allkeys allchannels"],
+    )
+    with redis.Redis(unix_socket_path=stack.facts["redis_socket"], db=3, client_name="test") as third:
+        worker = Builder(third, job).create()
+        stream = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
+        stream.next_block()
+        worker.log("hello")
+        assert stream.next_event().json()["text"] == "hello"
+        worker.move("ready")
+        assert stream.rest()[-1].name == "done"
+    assert {client["user"] for client in stack.connections()} == {"gate"}
+
+
+# ---- open streams while Redis is lost ---------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(frail):
+    """`frail` with what is in it written down at the loss: a Redis that comes back with its data."""
+
+    class Kept:
+        stack = frail
+
+        def lose(self):
+            frail.redis.save()
+            kill_redis(frail)
+
+        def come_back(self):
+            back(frail)
+
+    yield Kept()
+    if not os.path.exists(f"/proc/{frail.redis_pid}"):
+        back(frail)
+
+
+def test_open_streams_go_on_beating_and_then_hear_what_each_route_says(kept, job):
+    watched = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [live(each, http="2") for each in watched]
+    kept.lose()
+    begin = time.monotonic()
+    while time.monotonic() - begin < 3 * BEAT:
+        for stream in streams:
+            stream.pump(0.02)
+    for stream in streams:
+        before = len(stream.raw)
+        stream.wait(lambda stream=stream, before=before: len(stream.raw) > before, 2, "a heartbeat")
+        assert stream.ended is None
+    kept.come_back()
+    for each, stream in zip(watched, streams):
+        if each.route == "job":
+            assert stream.wait_closed(5), "blog's page polls the status when its stream ends"
+            assert "resync" not in {event.name for event in stream.events} and "id: end" not in stream.raw.decode()
+            continue
+        if each.route != "log-stream":
+            event = stream.events_until("resync")[-1]
+            assert (event.json(), event.last_id) == ({"reason": "redis-reconnected"}, "")
+        each.say(11)
+        assert each.number_in(stream.events_until(lambda event: each.number_in(event) == 11)[-1]) == 11
+        names = [event.name for event in stream.events]
+        assert names.count("resync") == (0 if each.route == "log-stream" else 1) and "gap" not in names
+
+
+def test_a_link_that_was_found_dead_by_its_silence_is_a_gap_too(frail, job):
+    watched = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
+    streams = [live(each) for each in watched]
+    closed = live(routes.Progress(frail, job).create())
+    os.kill(frail.redis_pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not frail.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silence is noticed")
+    finally:
+        os.kill(frail.redis_pid, signal.SIGCONT)
+    wait_up(frail)
+    for each, stream in zip(watched, streams):
+        stream.events_until("resync")
+        each.say(4)
+        stream.events_until(lambda event, each=each: each.number_in(event) == 4)
+    assert closed.wait_closed()
+
+
+@told_of_gaps
+def test_a_subscriber_that_redis_throws_out_is_a_gap_of_which_its_viewers_hear(frail, job, kind):
+    watched = kind(frail, job).create()
+    streams = [live(watched) for _ in range(3)]
+    for number in range(2):
+        frail.redis.client_kill_filter(_type="pubsub")
+        for stream in streams:
+            stream.events_until("resync")
+        watched.say(number)
+        for stream in streams:
+            stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+
+
+def test_blogs_stream_is_closed_when_its_subscription_was_lost(frail, job):
+    watched = routes.Progress(frail, job).create()
+    stream = live(watched)
+    frail.redis.client_kill_filter(_type="pubsub")
+    assert stream.wait_closed()
+    assert "id: end" not in stream.raw.decode()
+    closed = [line for line in frail.logs("stream.closed") if line["route"] == "job"]
+    assert closed[-1]["why"] == "gap"
+
+
+@with_record
+def test_a_job_that_ended_during_the_loss_ends_its_streams_in_their_own_form(kept, job, kind):
+    watched = kind(kept.stack, job).create()
+    stream = live(watched)
+    # The end is in what Redis comes back with, and nobody published it.
+    watched.finish_silently()
+    kept.lose()
+    before = stream.pump(0.1).ended
+    kept.come_back()
+    events = stream.events + stream.rest(8)
+    assert before == "clean" or watched.is_final(events[-1])
+    assert f"id: {watched.end_id}" in stream.raw.decode()
+    assert "resync" not in {event.name for event in events}
+
+
+def test_lines_written_while_only_the_gateways_links_were_cut_all_come_once_and_in_order(frail, job):
+    watched = routes.Lines(frail, job).create()
+    streams = [live(watched) for _ in range(3)]
+    for number in range(300):
+        watched.say(number)
+        if number % 60 == 30:
+            frail.redis.client_kill_filter(_type="normal", skipme=True)
+        if number % 100 == 70:
+            frail.redis.client_kill_filter(_type="pubsub")
+    for stream in streams:
+        events = stream.events_until(lambda event: watched.number_in(event) == 299, timeout=10)
+        numbers = [watched.number_in(event) for event in events if event.name == "log"]
+        assert [number for number in numbers if number >= 0] == list(range(300))
+        ids = [event.last_id for event in stream.events if event.name == "log"]
+        assert len(set(ids)) == len(ids)
+        assert "gap" not in {event.name for event in events}
+
+
+def test_a_redis_that_comes_back_empty_is_told_as_a_gap(frail, job):
+    watched = routes.Lines(frail, job).create()
+    stream = live(watched)
+    last = stream.last_id
+    frail.redis.flushall()
+    os.kill(frail.redis_pid, signal.SIGKILL)
+    dump = frail.dir / "redis" / "dump.rdb"
+    dump.unlink(missing_ok=True)
+    frail.restart("redis")
+    wait_up(frail)
+    watched.create()
+    # Its ids are ahead of the old ones, as on any server whose clock goes forward.
+    watched.say(1)
+    events = stream.events_until(lambda event: watched.number_in(event) == 1, timeout=8)
+    gap = [event for event in events if event.name == "gap"]
+    assert gap and gap[0].json()["requested"] == last
+    assert gap[0].last_id == last, "a gap has no id of its own"
+
+
+def test_events_of_a_channel_after_the_resync_come_in_order_and_once(frail, job):
+    watched = routes.Events(frail, job).create()
+    stream = live(watched)
+    for round_ in range(3):
+        frail.redis.client_kill_filter(_type="pubsub")
+        stream.events_until("resync")
+        for number in range(100):
+            watched.say(round_ * 1000 + number)
+        events = stream.events_until(lambda event: watched.number_in(event) == round_ * 1000 + 99)
+        numbers = [watched.number_in(event) for event in events if event.name == "message"]
+        assert numbers == [round_ * 1000 + number for number in range(100)]
+
+
+def test_an_opening_that_a_loss_interrupts_starts_again(private_stack, job):
+    stack = private_stack({"redis.wait_s": 9})
+    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    stack.redis.save()
+    os.kill(stack.redis_pid, signal.SIGSTOP)
+    answers = [send(stack, each.path, headers=each.headers()) for each in watched for _ in range(2)]
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings are under way")
+    assert [answer.pump(0.01).status for answer in answers] == [None] * len(answers)
+    stack.restart("redis", kill=True)
+    for answer in answers:
+        assert answer.wait_head(9).status == 200
+    for number, answer in enumerate(answers):
+        each = watched[number // 2]
+        if each.channel:
+            stack.wait_subscribed(each.channel)
+        each.say(number)
+        answer.events_until(lambda event, each=each, number=number: each.number_in(event) == number)
+        assert "resync" not in {event.name for event in answer.events}
+
+
+# ---- limits -----------------------------------------------------------------------------------------
+
+
+def test_a_user_who_has_enough_streams_gets_429_in_the_routes_style(stack_with, job):
+    stack = stack_with({"limits.streams_per_user": 2})
+    for kind in (routes.Status, routes.Lines, routes.Progress):
+        user = f"{job}-of-{kind.route}"
+        watched = kind(stack, f"{job}-{kind.route}").create(user=user)
+        held = [open_stream(stack, watched.path, headers=watched.headers(user)) for _ in range(2)]
+        assert [stream.status for stream in held] == [200, 200]
+        assert_refused(fetch(stack, watched.path, headers=watched.headers(user)), 429, blog=kind is routes.Progress)
+        # Pages are no streams, and others have their own measure.
+        assert open_stream(stack, watched.path, headers=watched.headers("somebody-else")).status == 404
+        held[0].close()
+        wait_until(lambda: room_for(watched, user), 5, "there is room again")
+
+
+def room_for(watched, user="alice"):
+    return open_stream(watched.stack, watched.path, headers=watched.headers(user)).status == 200
+
+
+def test_an_event_source_over_the_limit_is_told_by_an_event(stack_with, job):
+    stack = stack_with({"limits.streams_per_user": 1})
+    watched = routes.Events(stack, job).create(user=job)
+    first = live_as(watched, job)
+    assert_unavailable(open_stream(stack, watched.path, headers=watched.headers(job)), "limit")
+    assert first.ended is None
+    blog = routes.Progress(stack, job).create(user=job + "b")
+    token = {"token": stack.token("blog", job + "b")}
+    assert open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE).next_event().name == "connected"
+    assert_unavailable(open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE), "limit")
+
+
+def live_as(watched, user):
+    stream = open_stream(watched.stack, watched.path, headers=watched.headers(user))
+    assert stream.status == 200 and stream.next_block() == "retry: 3000"
+    return stream
+
+
+def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
+    stack = private_stack({"limits.streams": 3, "route.spools.on_unavailable": "status"})
+    held = [open_stream(stack, "/api/sse/stream") for _ in range(3)]
+    assert_refused(fetch(stack, "/api/sse/stream"), 429)
+    watched = routes.Lines(stack, job).create()
+    assert_refused(fetch(stack, watched.path, headers=watched.headers()), 429)
+    assert fetch(stack, PAGES.format(job), headers=watched.headers()).status == 200, "a page is no stream"
+    held.pop().close()
+    wait_until(lambda: room_for(watched), 5, "there is room again")
+
+
+def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack):
+    stack = private_stack({"limits.streams_per_address": 1, "limits.trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8", "::1"], "route.spools.on_unavailable": "status"})
+
+    def status(forwarded):
+        return open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": forwarded} if forwarded else {}).status
+
+    assert status("198.51.100.1") == 200
+    assert status("198.51.100.1") == 429
+    assert status("198.51.100.2") == 200
+    assert status("198.51.100.1, 198.51.100.3") == 200, "what a client says of itself is not believed"
+    assert status("198.51.100.3, 10.1.2.3") == 429
+    assert status("nonsense, 198.51.100.4, 10.1.2.3, 10.3.2.1") == 200
+    assert status("2001:db8::1") == 200
+    assert status("2001:db8::1") == 429
+
+
+@pytest.mark.slow
+def test_without_trusted_proxies_the_address_is_nginxs_own_peer(private_stack):
+    stack = private_stack({"limits.streams_per_address": 1, "route.spools.on_unavailable": "status"})
+    assert open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.1"}).status == 200
+    assert open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.2"}).status == 429
+
+
+# ---- the gateway is not there -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def down(stack_with):
+    """nginx alone: its gateway was killed and its sockets are still there."""
+    stopped = stack_with({"route.events.retry_ms": 4321})
+    if os.path.exists(f"/proc/{stopped.gateway_pid}"):
+        os.kill(stopped.gateway_pid, signal.SIGKILL)
+        wait_until(lambda: fetch(stopped, "/api/jobs/x/logs").status == 503, 5, "nginx answers by itself")
+    return stopped
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
+def test_without_a_gateway_nginx_says_what_the_gateway_would(down, path, via, http):
+    target, headers = path.format("j"), headers_for(down, path)
+    answer = open_stream(down, target, headers=headers, via=via, http=http)
+    if "events" in path:
+        assert_unavailable(answer, "down", 4321)
+    else:
+        answer.wait_closed()
+        assert_refused(answer, blog="/v1/" in path)
+        with_type = open_stream(down, target, headers={**headers, **EVENT_SOURCE}, via=via, http=http)
+        if headers:
+            with_type.wait_closed()
+            assert_refused(with_type, blog="/v1/" in path)
+        else:
+            assert_unavailable(with_type, "down")
+    session = open_stream(down, target, headers={"X-Session-ID": "s", **EVENT_SOURCE}, via=via, http=http)
+    assert session.status == (200 if "events" in path else 503)
+    alone = open_stream(down, target, headers=EVENT_SOURCE, via=via, http=http)
+    if path == PAGES:
+        assert alone.status == 503
+    else:
+        assert_unavailable(alone, "down", 4321 if "events" in path else 3000)
+
+
+@pytest.mark.slow
+def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
+    streams = [open_stream(down, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
+    begin = time.monotonic()
+    while time.monotonic() - begin < 1:
+        for stream in streams:
+            stream.pump(0.05)
+    assert {stream.ended for stream in streams} == {None}
+    assert all([event.name for event in stream.events] == ["unavailable"] for stream in streams)
+
+
+def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
+    stack = private_stack()
+    os.kill(stack.gateway_pid, signal.SIGTERM)
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "it drains")
+    os.kill(stack.gateway_pid, signal.SIGTERM)
+    wait_until(lambda: not os.path.exists(stack.gateway_socket), 10, "the sockets are gone")
+    assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
+    assert_unavailable(open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer()), "down")
+    assert_unavailable(open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE), "down")
+    stack.restart("gateway")
+    assert open_stream(stack, "/api/sse/stream").status == 200
+
+
+# ---- who somebody is cannot be found out --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keyless(stack_with):
+    """Builder's public keys have never been had."""
+    return stack_with({"provider.clerk.jwks": "file:/nonexistent/jwks.json", "provider.clerk.refresh_s": 1}, wait="alive")
+
+
+def test_without_keys_a_token_is_503_and_never_401(keyless, job):
+    Builder(keyless.redis, job).create()
+    for path in PATHS[1:4]:
+        assert_refused(fetch(keyless, path.format(job), headers=keyless.bearer()))
+    assert_unavailable(open_stream(keyless, PATHS[0].format(job), headers=keyless.bearer()), "auth")
+    assert fetch(keyless, PATHS[1].format(job)).status == 401, "who brings nothing is nobody, keys or not"
+
+
+def test_without_keys_the_others_are_served(keyless, job):
+    watched = routes.Progress(keyless, job).create()
+    assert open_stream(keyless, watched.path, headers=watched.headers()).status == 200
+    assert open_stream(keyless, "/api/sse/stream").status == 200
+
+
+def test_without_keys_it_is_not_ready_and_says_why(keyless):
+    status, body = keyless.ops("/readyz")
+    assert status == 503 and '"keys":"missing"' in body
+    assert fetch(keyless, "/readyz").status == 503
+    assert keyless.metrics()['tailgate_provider_keys{provider="clerk"}'] == 0
+
+
+def test_where_nginx_cannot_ask_who_somebody_is_it_says_auth(private_stack, job):
+    stack = private_stack()
+    Builder(stack.redis, job).create()
+    # The streams socket is there, and the other one leads nowhere.
+    os.rename(stack.auth_socket, stack.auth_socket + ".away")
+    try:
+        answer = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
+        event = answer.next_event()
+        assert event.name == "unavailable" and event.json()["reason"] in ("auth", "down")
+        assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
+        assert open_stream(stack, "/api/sse/stream").status == 200, "a route for anyone asks nobody"
+        direct = seal_for(stack, f"/api/jobs/{job}/stream")
+        assert direct is None
+    finally:
+        os.rename(stack.auth_socket + ".away", stack.auth_socket)
+    assert open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 200
+
+
+def seal_for(stack, path):
+    try:
+        return sealed(stack, path, stack.bearer())
+    except (FileNotFoundError, ConnectionError):
+        return None
+
+
+# ---- no stream but what it should be ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_dashboard_lives_through_everything(private_stack):
+    stack = private_stack(QUICK)
+    stream = open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE)
+    stack.wait_subscribed(Spools.CHANNEL)
+    for kill in (True, False):
+        stack.restart("redis", kill=kill)
+        stream.events_until("resync", 8)
+        stack.wait_subscribed(Spools.CHANNEL)
+        payload = Spools(stack.redis).update()
+        assert stream.events_until("spool_update")[-1].data == payload
+    assert stream.ended is None
+    with pytest.raises(NotSent):
+        stream.events_until("resync", 0.5)
