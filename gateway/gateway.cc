@@ -180,7 +180,8 @@ void Gateway::on_reload() {
 }
 
 void Gateway::on_terminate() {
-  if (readiness_.draining) {
+  // The second one; a drain that an operator began before the first does not count as one.
+  if (std::exchange(terminating_, true)) {
     log_warning("stop.now", {{"streams", streams_.count()}});
     loop_.stop();
     return;

@@ -92,6 +92,7 @@ class Gateway {
   SignalWatch on_int_;
   SignalWatch on_hup_;
   bool inherited_;
+  bool terminating_ = false;  // a SIGTERM has come
   TimePoint drain_by_{};
   Timer settle_;
   Timer deadline_;

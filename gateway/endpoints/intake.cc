@@ -157,7 +157,7 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
     const std::string_view header = visit.reply->header("Last-Event-ID").value_or("");
     const auto end = parse_end_id(header);
     visit.saw_end = end.has_value();
-    if (end && !end->is_zero()) visit.resume = end;
+    if (end && header != kEndId) visit.resume = end;
     if (!end) visit.resume = EntryId::parse(header);
     if (route.source == Source::kLog) {
       const std::string* parameter = query->find("last_event_id");

@@ -154,7 +154,8 @@ void RedisLink::greet() {
   // A server that is loading, or a replica that has lost its master, says so here.
   greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
     if (reply == nullptr || state_ != State::kGreeting) return;
-    if (reply->type == REDIS_REPLY_ERROR) {
+    // One that cannot save (MISCONF) refuses writes, and PING with them; we only read.
+    if (reply->type == REDIS_REPLY_ERROR && !std::string_view(reply->str).starts_with("MISCONF")) {
       doom(std::string("PING: ") + reply->str);
     } else {
       greeted();
@@ -274,8 +275,8 @@ void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata
 bool is_unavailable(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ERROR) return false;
   const std::string_view text(reply.str, static_cast<std::size_t>(reply.len));
-  constexpr std::array<std::string_view, 8> kWords = {"LOADING",  "MASTERDOWN", "NOAUTH",      "READONLY",
-                                                      "TRYAGAIN", "BUSY",       "CLUSTERDOWN", "MISCONF"};
+  constexpr std::array<std::string_view, 7> kWords = {"LOADING",  "MASTERDOWN", "NOAUTH",     "READONLY",
+                                                      "TRYAGAIN", "BUSY",       "CLUSTERDOWN"};
   return std::any_of(kWords.begin(), kWords.end(),
                      [&](std::string_view word) { return text.starts_with(word); });
 }

@@ -76,6 +76,8 @@ void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
+constexpr std::size_t kMostAtOnce = 1U << 20;
+
 void release_bytes_cb(const void* /*data*/, size_t /*length*/, void* bytes) noexcept {
   delete static_cast<SharedBytes*>(bytes);
 }
@@ -237,6 +239,8 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   // Only writing may time out: a silent client is what a stream has.
   const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
+  // libevent writes 16 KB at a time unless told otherwise, which a burst outruns while the client reads.
+  bufferevent_set_max_single_write(buffer(), kMostAtOnce);
   hook();
 }
 

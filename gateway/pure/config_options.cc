@@ -123,7 +123,7 @@ constexpr Option kOptions[] = {
     {.key = "route.*.age_notice.data", .type = Type::kProse, .what = "its data, JSON", .sources = Option::kStreams},
     {.key = "route.*.age_notice.text", .type = Type::kProse, .what = "its data, plain text", .sources = Option::kStreams},
     {.key = "route.*.send_timeout_s", .type = Type::kDuration, .what = "how long a client may accept no byte; by default 30, 600 for logs", .min = 0.1, .max = kDay_s, .sources = Option::kStreams},
-    {.key = "route.*.backlog_bytes", .type = Type::kInteger, .fallback = "262144", .what = "how much is held for a slow client", .min = 1024, .max = kGigabyte, .sources = Option::kStreams},
+    {.key = "route.*.backlog_bytes", .type = Type::kInteger, .what = "how much is held for a slow client; by default 4194304, 262144 for logs", .min = 1024, .max = kGigabyte, .sources = Option::kStreams},
     {.key = "route.*.on_gap", .type = Type::kChoice, .fallback = R"("event")", .what = "what tells a client that events may have been missed", .choices = "event|close", .sources = Option::kChannel},
     {.key = "route.*.on_unavailable", .type = Type::kChoice, .fallback = R"("auto")", .what = "what a client gets while it cannot be served", .choices = "status|sse|auto", .sources = Option::kStreams},
     {.key = "route.*.error_body", .type = Type::kProse, .fallback = R"('{"detail":${message}}')", .what = "the JSON of an error"},

@@ -382,7 +382,12 @@ class RouteReader {
     }
     const auto default_timeout = std::chrono::seconds(route_.source == Source::kLog ? 600 : 30);
     route_.send_timeout = has("send_timeout_s") ? settings_.duration(at("send_timeout_s")) : default_timeout;
-    route_.backlog_bytes = static_cast<std::uint64_t>(settings_.integer(at("backlog_bytes")));
+    // A burst must fit while nginx takes it: what waits is shared by all viewers of a channel.  A log's
+    // viewer loses nothing when it is not fed, so it is held less.
+    const std::uint64_t default_backlog = route_.source == Source::kLog ? 256U << 10 : 4U << 20;
+    route_.backlog_bytes = has("backlog_bytes")
+                               ? static_cast<std::uint64_t>(settings_.integer(at("backlog_bytes")))
+                               : default_backlog;
     if (text("on_gap") == "close") route_.on_gap = OnGap::kClose;
     const std::string on_unavailable = text("on_unavailable");
     if (on_unavailable == "auto") route_.on_unavailable = OnUnavailable::kAuto;

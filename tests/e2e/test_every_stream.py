@@ -471,7 +471,7 @@ def test_a_channel_stream_whose_backlog_is_full_is_closed(stack, job, kind):
     watched = kind(stack, job).create()
     slow, quick = straight(watched), live(watched)
     slow.next_block()
-    text = "x" * 20_000
+    text = "x" * 100_000
     for number in range(60):
         stack.redis.publish(watched.channel, json.dumps({"event": "step-change", "data": {"n": number, "text": text}, "n": number}))
         quick.events_until(lambda event: watched.number_in(event) == number)

@@ -49,7 +49,7 @@ TEST(Config, HasADefaultForAllThatARouteDoesNotSay) {
   EXPECT_EQ(events.retry, 3s);
   EXPECT_EQ(events.max_age, 0s);
   EXPECT_EQ(events.send_timeout, 30s);
-  EXPECT_EQ(events.backlog_bytes, 262144U);
+  EXPECT_EQ(events.backlog_bytes, 4194304U);
   EXPECT_EQ(events.on_gap, OnGap::kEvent);
   EXPECT_EQ(events.on_unavailable, OnUnavailable::kAuto);
   EXPECT_EQ(events.auth, AuthBy::kGateway);
