@@ -117,6 +117,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       ops_server_(loop_, std::move(sockets.ops),
                   [this](std::unique_ptr<Reply> reply) { ops_.take_in(std::move(reply)); }),
       streams_(loop_, deadlines_, metrics_),
+      memory_(loop_, streams_, [this] { return services_.config->limits.memory_bytes; }),
       channels_(loop_, resolver_, config_->redis, streams_.hub()),
       looks_(loop_, resolver_, config_->redis, "records",
              {.on_up = [this] { on_redis_up(); }, .on_down = {}}),
@@ -137,6 +138,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
                 .pages = pages_,
                 .limits = limits_,
                 .metrics = metrics_,
+                .memory = memory_,
                 .seal = seal_,
                 .config = config_},
       auth_(loop_, services_, keys_),
@@ -148,6 +150,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       settle_(loop_, [this] { turn_away(); }),
       deadline_(loop_, [this] { end_what_is_left(); }),
       flushed_(loop_, [this] { stop_when_flushed(); }) {
+  streams_.set_more_coming([this] { return channels_.link().more_waiting() || logs_.more_waiting(); });
   streams_server_.start();
   auth_server_.start();
   ops_server_.start();
@@ -195,7 +198,8 @@ void Gateway::on_terminate() {
 void Gateway::drain() {
   if (std::exchange(readiness_.draining, true)) return;
   const DrainRule& rule = services_.config->drain;
-  drain_by_ = Loop::now() + rule.deadline - std::min(kLastBytes, rule.deadline / 4);
+  last_bytes_ = std::min(kLastBytes, rule.deadline / 4);
+  drain_by_ = Loop::now() + rule.deadline - last_bytes_;
   log_info("drain.begun", {{"streams", streams_.count()},
                            {"settle_ms", rule.settle.count()},
                            {"deadline_ms", rule.deadline.count()}});
@@ -216,16 +220,17 @@ void Gateway::turn_away() {
 void Gateway::end_what_is_left() {
   services_.turning_away = true;
   streams_.end_all();
-  flushed_.after(kLastBytes - kFlushPoll);
+  flushed_.after(kFlushPoll);
 }
 
 // An ended stream's last bytes may still wait in a buffer: leaving at once would lose the clean end.
 void Gateway::stop_when_flushed() {
-  if (streams_.count() == 0 && Reply::still_leaving() > 0 && Loop::now() < drain_by_ + kLastBytes / 2) {
+  const bool something_left = streams_.count() > 0 || Reply::still_leaving() > 0;
+  if (something_left && Loop::now() < drain_by_ + last_bytes_ / 2) {
     flushed_.after(kFlushPoll);
     return;
   }
-  log_info("stopped", {{"streams_cut", streams_.count()}});
+  log_info("stopped", {{"streams_cut", streams_.count()}, {"ends_cut", Reply::still_leaving()}});
   loop_.stop();
 }
 

@@ -3,6 +3,7 @@
 // Rank 5 (the program).  Members stand in birth order, each with what it needs, and die in reverse.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "gateway/core/keys.h"
 #include "gateway/core/log_feeds.h"
 #include "gateway/core/log_reader.h"
+#include "gateway/core/memory_budget.h"
 #include "gateway/core/services.h"
 #include "gateway/core/status_endpoint.h"
 #include "gateway/core/streams.h"
@@ -75,6 +77,7 @@ class Gateway {
   HttpServer auth_server_;       // needs: loop_
   HttpServer ops_server_;        // needs: loop_
   Streams streams_;              // needs: deadlines_, metrics_
+  MemoryBudget memory_;          // needs: streams_
   ChannelFeeds channels_;        // needs: resolver_, the hub of streams_
   RedisLink looks_;              // needs: resolver_
   RedisLink logs_;               // needs: resolver_
@@ -94,6 +97,7 @@ class Gateway {
   bool inherited_;
   bool terminating_ = false;  // a SIGTERM has come
   TimePoint drain_by_{};
+  std::chrono::milliseconds last_bytes_{};  // what is kept of the deadline behind it
   Timer settle_;
   Timer deadline_;
   Timer flushed_;

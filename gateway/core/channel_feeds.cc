@@ -9,12 +9,15 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::seconds kLinger{3};
+constexpr std::chrono::milliseconds kSweep{500};
 
 }  // namespace
 
 struct ChannelFeeds::Feed {
   std::string channel;
   std::vector<Interest*> interests;
+  TimePoint left_at{};   // by the last watcher
+  bool is_left = false;  // stands in left_
 };
 
 ChannelFeeds::Interest::Interest(ChannelFeeds& feeds, const std::string& channel, Watcher& watcher)
@@ -55,11 +58,8 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
       keyspace_prefix_("__keyspace@" + std::to_string(rule.database) + "__:"),
       sweep_(loop, [this] { sweep(); }),
       link_(loop, resolver, rule,
-            {.on_up =
-                 [this] {
-                   if (on_up_) on_up_();
-                 },
-             .on_down = [this] { on_down(); },
+            {.on_down = [this] { on_down(); },
+             .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
                                   std::string_view payload) { on_message(channel, payload); }}) {
@@ -94,16 +94,28 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
   for (const Interest* interest : found->second->interests) interest->watcher_->on_confirmed();
 }
 
-void ChannelFeeds::on_down() {
-  hub_.flush();
-  // hiredis ends the whole connection over one SUBSCRIBE that is not permitted.  Asking for the same
-  // again would do it again, and keyspace notifications are what can be done without.
-  if (!keys_.empty() && link_.link().why_lost().starts_with("NOPERM")) {
+void ChannelFeeds::on_refused(std::string_view channel) {
+  // One that may not have one notification may have none, and they are what can be done without.
+  if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
     keys_.clear();
     log_warning("log.wakeups", {{"by", "sweep"}, {"why", "keyspace notifications are not permitted"}});
+    return;
   }
+  static LogValve valve(5, 1);
+  if (valve.open(Loop::now())) {
+    log_error("channel.refused",
+              {{"channel", channel}, {"why", "NOPERM"}, {"held_back", valve.take_held_back()}});
+  }
+  const auto found = feeds_.find(std::string(channel));
+  if (found == feeds_.end()) return;
+  hub_.flush(channel);
+  for (const Interest* interest : found->second->interests) interest->watcher_->on_refused();
+}
+
+void ChannelFeeds::on_down() {
+  hub_.flush();
   for (const auto& [channel, feed] : feeds_) {
     for (const Interest* interest : feed->interests) interest->watcher_->on_unconfirmed();
   }
@@ -116,21 +128,23 @@ void ChannelFeeds::leave(Interest& interest) {
   feed.interests[interest.index_] = feed.interests.back();
   feed.interests.pop_back();
   if (!feed.interests.empty()) return;
-  left_.emplace_back(Loop::now() + kLinger, feed.channel);
-  if (!sweep_.pending()) sweep_.after(kLinger);
+  feed.left_at = Loop::now();
+  if (!std::exchange(feed.is_left, true)) left_.push_back(&feed);
+  if (!sweep_.pending()) sweep_.after(kSweep);
 }
 
 void ChannelFeeds::sweep() {
   const TimePoint now = Loop::now();
-  for (; !left_.empty() && left_.front().first <= now; left_.pop_front()) {
-    const auto found = feeds_.find(left_.front().second);
-    if (found == feeds_.end() || !found->second->interests.empty()) continue;
-    link_.unsubscribe(found->first);
-    feeds_.erase(found);
-  }
-  if (!left_.empty()) {
-    sweep_.after(std::chrono::duration_cast<std::chrono::microseconds>(left_.front().first - now));
-  }
+  std::erase_if(left_, [&](Feed* feed) {
+    feed->is_left = feed->interests.empty() && now - feed->left_at < kLinger;
+    if (feed->is_left) return false;
+    if (feed->interests.empty()) {
+      link_.unsubscribe(feed->channel);
+      feeds_.erase(feeds_.find(feed->channel));
+    }
+    return true;
+  });
+  if (!left_.empty()) sweep_.after(kSweep);
 }
 
 }  // namespace tailgate

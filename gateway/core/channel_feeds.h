@@ -6,7 +6,6 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,7 +23,7 @@ class ChannelFeeds {
   struct Feed;
 
  public:
-  // Called from the loop; in neither may a watcher die or another come or go.
+  // Called from the loop; in none may a watcher die or another come or go.
   class Watcher {
    public:
     // What is published on the channel from now on reaches the hub's listeners.  Comes again after each
@@ -32,6 +31,8 @@ class ChannelFeeds {
     virtual void on_confirmed() = 0;
     // What is published from now on may be missed.
     virtual void on_unconfirmed() = 0;
+    // Redis does not let us listen to this channel.
+    virtual void on_refused() = 0;
 
    protected:
     ~Watcher() = default;
@@ -74,11 +75,11 @@ class ChannelFeeds {
   const RedisLink& link() const { return link_.link(); }
   std::size_t watched() const { return feeds_.size(); }
   std::uint64_t messages() const { return messages_; }
-  void set_on_up(std::function<void()> call) { on_up_ = std::move(call); }
 
  private:
   void on_message(std::string_view channel, std::string_view payload);
   void on_confirmed(std::string_view channel);
+  void on_refused(std::string_view channel);
   void on_down();
   void leave(Interest& interest);
   void sweep();
@@ -88,10 +89,8 @@ class ChannelFeeds {
   KeyspaceSink keyspace_sink_;
   std::unordered_set<std::string> keys_;  // watched
   bool may_watch_keys_ = true;
-  std::function<void()> on_up_;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  // Channels that somebody left, in the order in which they were left.
-  std::deque<std::pair<TimePoint, std::string>> left_;
+  std::vector<Feed*> left_;  // those without a watcher, and some that have one again
   std::uint64_t messages_ = 0;
   Timer sweep_;
   SubscriberLink link_;

@@ -211,7 +211,7 @@ RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
       done(Found::kWrongType, nullptr);
     } else {
       static LogValve valve(5, 1);
-      if (valve.open(Loop::now())) log_error("record.refused", {{"key", key}, {"why", reply->str}});
+      if (valve.open(Loop::now())) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
       done(Found::kUnavailable, nullptr);
     }
   });

@@ -15,10 +15,6 @@ constexpr unsigned kMostEntries = 512;
 constexpr std::size_t kFewBytes = 64 * 1024;
 constexpr std::size_t kManyBytes = 512 * 1024;
 
-std::string_view text_of(const redisReply& reply) {
-  return {reply.str, reply.str == nullptr ? 0 : static_cast<std::size_t>(reply.len)};
-}
-
 // XINFO STREAM: name, value, name, value, …
 LogTail read_tail(const redisReply& reply) {
   LogTail tail{
@@ -40,7 +36,7 @@ LogTail read_tail(const redisReply& reply) {
   return tail;
 }
 
-void report(const std::string& key, const char* why) {
+void report(const std::string& key, std::string_view why) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
     log_error("log.refused", {{"key", key}, {"why", why}, {"held_back", valve.take_held_back()}});
@@ -67,10 +63,14 @@ std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes) 
 
 void ReadPace::adapt(std::size_t entries, std::size_t bytes) {
   if (bytes > kManyBytes) {
-    count = std::max<unsigned>(1, count / 4);
+    shrink();
   } else if (bytes < kFewBytes && entries >= count) {
     count = std::min(kMostEntries, count * 4);
   }
+}
+
+void ReadPace::shrink() {
+  count = std::max<unsigned>(1, count / 4);
 }
 
 struct LogReader::Job {
@@ -131,7 +131,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
   Read handle(std::move(job));
   if (turn == Turn::kAtOnce) {
     start(started);
-  } else if (queued_under_way_ < kMostQueuedUnderWay) {
+  } else if (queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
     started.counts = true;
     ++queued_under_way_;
     start(started);
@@ -151,6 +151,7 @@ void LogReader::start(Job& job) {
 }
 
 void LogReader::start_next() {
+  if (std::exchange(starting_, true)) return;
   while (!queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
     Job& job = *queue_.front();
     queue_.pop_front();
@@ -164,6 +165,7 @@ void LogReader::start_next() {
     ++queued_under_way_;
     start(job);
   }
+  starting_ = false;
 }
 
 void LogReader::finish(Job& job, const LogRead& read) {
@@ -178,8 +180,11 @@ void LogReader::Job::on_range(const redisReply* reply) {
   LogReader& its_reader = *reader;
   if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) {
     const bool wrong_type = reply != nullptr && is_wrong_type(*reply);
-    if (reply != nullptr)
-      report(key, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to XRANGE");
+    if (reply == nullptr) {
+      pace->shrink();
+    } else {
+      report(key, error_of(*reply));
+    }
     its_reader.finish(*this,
                       {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable,
                        .gap = std::nullopt,
@@ -190,10 +195,12 @@ void LogReader::Job::on_range(const redisReply* reply) {
   std::vector<LogEntry> entries;
   entries.reserve(reply->elements);
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < reply->elements; ++i) {
-    if (auto entry = read_entry(*reply->element[i], bytes)) entries.push_back(std::move(*entry));
+  std::size_t taken = 0;
+  // What is beyond the bound is read again: one answer goes into one buffer.
+  for (; taken < reply->elements && (bytes < kManyBytes || entries.size() < 2); ++taken) {
+    if (auto entry = read_entry(*reply->element[taken], bytes)) entries.push_back(std::move(*entry));
   }
-  more = reply->elements > pace->count;
+  more = taken < reply->elements || reply->elements > pace->count;
   pace->adapt(entries.size(), bytes);
 
   const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
@@ -218,8 +225,8 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
   LogTail tail;
   if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
     tail = read_tail(*reply);
-  } else if (reply == nullptr || !std::string_view(reply->str).starts_with("ERR no such key")) {
-    if (reply != nullptr) report(key, reply->str);
+  } else if (reply == nullptr || !error_of(*reply).starts_with("ERR no such key")) {
+    if (reply != nullptr) report(key, error_of(*reply));
     its_reader.finish(
         *this,
         {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
@@ -247,10 +254,10 @@ RedisCall LogReader::tail(const std::string& key, TailDone done) {
       done(LogRead::Outcome::kUnavailable, {});
     } else if (reply->type == REDIS_REPLY_ARRAY) {
       done(LogRead::Outcome::kRead, read_tail(*reply));
-    } else if (std::string_view(reply->str).starts_with("ERR no such key")) {
+    } else if (error_of(*reply).starts_with("ERR no such key")) {
       done(LogRead::Outcome::kRead, {});
     } else {
-      report(key, reply->str);
+      report(key, error_of(*reply));
       done(is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable, {});
     }
   });

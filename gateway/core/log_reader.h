@@ -22,6 +22,8 @@ namespace tailgate {
 struct ReadPace {
   unsigned count = 32;
   void adapt(std::size_t entries, std::size_t bytes);
+  // The answer never came: perhaps it was more than Redis keeps for one client.
+  void shrink();
 };
 
 // One element of what XRANGE answers; adds to `bytes` what its values hold.  The entry's views point into
@@ -83,6 +85,7 @@ class LogReader {
   RedisLink& link_;
   std::deque<Job*> queue_;
   unsigned queued_under_way_ = 0;
+  bool starting_ = false;  // start_next() is at work further up
 };
 
 }  // namespace tailgate

@@ -9,6 +9,7 @@
 #include "gateway/core/job_records.h"
 #include "gateway/core/log_feeds.h"
 #include "gateway/core/log_reader.h"
+#include "gateway/core/memory_budget.h"
 #include "gateway/core/status_endpoint.h"
 #include "gateway/core/streams.h"
 #include "gateway/io/redis_link.h"
@@ -30,9 +31,14 @@ struct Services {
   RedisLink& pages;
   StreamLimits& limits;
   Metrics& metrics;
+  const MemoryBudget& memory;
   const IdentitySeal& seal;
+  // How much of a log one read for a page asks for.
+  ReadPace page_pace{};
   // The configuration that new requests are served by; a reload replaces it.
   std::shared_ptr<const Config> config;
+  // Held "unavailable" answers that count against no limit.
+  std::size_t held_without_place = 0;
   // Draining, and past the time in which new requests are still served.
   bool turning_away = false;
 };

@@ -39,6 +39,18 @@ void Stream::condemn(EndReason reason, Farewell farewell) {
   streams_.note_condemned(*this);
 }
 
+bool Stream::may_see(const Record& record) const {
+  return route().who == Who::kAnyone || tailgate::may_see(record, visit_.user, visit_.session);
+}
+
+Visit Stream::hand_over() {
+  Visit rest = std::move(visit_);
+  visit_.config = rest.config;  // what this still holds refers to its route until it is buried
+  visit_.route = rest.route;
+  condemn(EndReason::kAnswered);
+  return rest;
+}
+
 void Stream::begin(Hello hello) {
   opened_ = last_sent_ = Loop::now();
   opening_by_ = TimePoint::max();

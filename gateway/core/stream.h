@@ -22,6 +22,7 @@
 #include "gateway/pure/message.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/pure/page.h"
+#include "gateway/pure/record.h"
 #include "gateway/pure/wheel.h"
 
 namespace tailgate {
@@ -58,11 +59,14 @@ class Stream : private Wheel::Entry {
   void condemn(EndReason reason, Farewell farewell = Farewell::kClean);
   bool condemned() const { return condemned_; }
   bool open() const { return !condemned_ && visit_.reply->begun(); }
+  // What of it waits in our own memory, in bytes.
+  std::size_t backlog() const { return visit_.reply->backlog(); }
 
   // Asks the stream to end by `when`, with a clean end and a retry that spreads the return.
   void drain_at(TimePoint when);
-  // What a drain spares until last.
-  virtual bool is_log() const { return false; }
+  // Which part of a drain's time this kind of stream ends in: the first half, the second, or its end.
+  enum class DrainTurn { kEarly, kLate, kLast };
+  virtual DrainTurn drain_turn() const { return DrainTurn::kEarly; }
   // Redis is back (or here for the first time).
   virtual void on_redis_up() {}
 
@@ -72,14 +76,17 @@ class Stream : private Wheel::Entry {
   const Visit& visit() const { return visit_; }
   Streams& streams() { return streams_; }
 
+  // May whoever asked see this job?
+  bool may_see(const Record& record) const;
+  // The request, which has not become a stream, for somebody else to answer; this ends.
+  Visit hand_over();
+
   // Starts the response: headers, retry, and perhaps the route's own first messages.
   enum class Hello { kNone, kOfRoute };
   void begin(Hello hello);
   // Sends bytes that hold so many events.
   void send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
-  std::size_t backlog() const { return visit_.reply->backlog(); }
-
   // What this stream's own messages may name: id, route, max_age_s, now.
   Values values() const;
   // Appends the first of `messages` that fits `status`; false if none does.

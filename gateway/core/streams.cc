@@ -11,6 +11,11 @@ namespace tailgate {
 
 namespace {
 
+// How many deliveries one turn of the loop makes: 2 ms on a unix socket, 6 ms on TCP, which is how long
+// whatever else there is waits for a large fan-out.
+constexpr std::size_t kSlice = 1024;
+constexpr std::chrono::milliseconds kLongestJoin{2};
+
 // So that an operator can tell two users apart without learning who they are; the salt changes with
 // every start, so that nobody can look a name up.
 std::string subject_hash(const Visit& visit) {
@@ -32,6 +37,7 @@ Streams::Streams(const Loop& loop, Deadlines& deadlines, Metrics& metrics)
     : metrics_(metrics),
       deadlines_(deadlines),
       turn_end_(loop, [this] { after_turn(); }),
+      next_turn_(loop, [this] { turn_end_.ask(); }),
       hub_({.on_pending = [this] { turn_end_.ask(); },
             .on_skipped = [this](const Route& route) { ++metrics_.route(route.name).skipped; }}) {
 }
@@ -57,8 +63,21 @@ void Streams::note_condemned(Stream& stream) {
   turn_end_.ask();
 }
 
+// Under load events are worth more joined than at once: a write costs the same for one as for ten.
+bool Streams::is_joining() {
+  if (!hub_.has_pending() || !more_coming_ || !more_coming_()) return false;
+  const TimePoint now = Loop::now();
+  if (!joining_until_) joining_until_ = now + kLongestJoin;
+  return now < *joining_until_;
+}
+
 void Streams::after_turn() {
-  hub_.flush();
+  if (is_joining()) {
+    next_turn_.after(std::chrono::microseconds(0));
+  } else {
+    joining_until_.reset();
+    if (hub_.flush_some(kSlice)) next_turn_.after(std::chrono::microseconds(0));
+  }
   // Burying may let somebody else go: those are condemned into the next round.
   while (!condemned_.empty()) {
     for (Stream* stream : std::exchange(condemned_, {})) bury(*stream);
@@ -102,11 +121,41 @@ void Streams::drain(TimePoint by) {
 void Streams::set_drain_moment(Stream& stream) const {
   const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(*drain_by_ - Loop::now());
   const auto part = shortened(time / 2, 1.0);
-  stream.drain_at(stream.is_log() ? *drain_by_ - part : *drain_by_ - time / 2 - part);
+  switch (stream.drain_turn()) {
+    case Stream::DrainTurn::kEarly:
+      stream.drain_at(*drain_by_ - time / 2 - part);
+      return;
+    case Stream::DrainTurn::kLate:
+      stream.drain_at(*drain_by_ - part);
+      return;
+    case Stream::DrainTurn::kLast:
+      stream.drain_at(*drain_by_ - part / 10);
+      return;
+  }
 }
 
 void Streams::end_all() {
   for (const auto& stream : streams_) stream->condemn(EndReason::kDrained);
+}
+
+void Streams::shed(std::uint64_t bytes, Shed what) {
+  std::vector<std::pair<std::size_t, Stream*>> behind;
+  for (const auto& stream : streams_) {
+    if (!stream->open() || (what == Shed::kChannels && stream->drain_turn() == Stream::DrainTurn::kLate))
+      continue;
+    if (const std::size_t backlog = stream->backlog(); backlog > 0)
+      behind.emplace_back(backlog, stream.get());
+  }
+  std::sort(behind.begin(), behind.end(), std::greater<>());
+  std::uint64_t freed = 0;
+  std::uint64_t cut = 0;
+  for (const auto& [backlog, stream] : behind) {
+    if (freed >= bytes) break;
+    stream->condemn(EndReason::kMemory, Stream::Farewell::kCut);
+    freed += backlog;
+    ++cut;
+  }
+  log_warning("memory.shed", {{"streams", cut}, {"bytes", freed}});
 }
 
 void Streams::set_on_empty(std::function<void()> call) {

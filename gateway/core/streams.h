@@ -5,9 +5,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "gateway/core/stream.h"
@@ -30,12 +32,18 @@ class Streams {
   void on_redis_up();
 
   // Ends every stream by `by`, those that are yet to come too, spread over the time until then, logs in
-  // the later half.
+  // the later half, held answers at its end.
   void drain(TimePoint by);
   // Ends every stream now, cleanly.
   void end_all();
+  // Cuts streams whose clients are behind, the largest backlogs first, until `bytes` would be free.
+  enum class Shed { kChannels, kLogsToo };
+  void shed(std::uint64_t bytes, Shed what);
   // Buries everything, ended or not.
   void clear() { streams_.clear(); }
+  // Is more waiting to be read from Redis?  Then what the turn brought is held for what comes with it, a
+  // moment at most.
+  void set_more_coming(std::function<bool()> call) { more_coming_ = std::move(call); }
   // Once no stream is left (now, if there is none).
   void set_on_empty(std::function<void()> call);
 
@@ -48,16 +56,20 @@ class Streams {
   // The stream is condemned.
   void note_condemned(Stream& stream);
   void after_turn();
+  bool is_joining();
   void bury(Stream& stream);
   void set_drain_moment(Stream& stream) const;
 
   Metrics& metrics_;
   Deadlines& deadlines_;
   TurnEnd turn_end_;
+  Timer next_turn_;
   Hub hub_;
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<Stream*> condemned_;
   std::function<void()> on_empty_;
+  std::function<bool()> more_coming_;
+  std::optional<TimePoint> joining_until_;
   std::optional<TimePoint> drain_by_;
 };
 

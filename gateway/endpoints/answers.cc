@@ -15,6 +15,8 @@ namespace {
 // soon; jittered, so that they do not come back together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
+// A flood must not pass the limits by way of the answers that say so.
+constexpr std::size_t kMostHeldWithoutPlace = 1000;
 constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;
 
@@ -42,6 +44,7 @@ std::string_view word_of(Unavailable reason) {
     case Unavailable::kRedis:
       return "redis";
     case Unavailable::kLimit:
+    case Unavailable::kMemory:
       return "limit";
     case Unavailable::kDraining:
       return "draining";
@@ -59,8 +62,16 @@ std::string retry_after() {
 // Says that there is nothing to be had, and is held open for a while.
 class UnavailableStream final : public Stream {
  public:
-  UnavailableStream(Streams& streams, Visit visit, Unavailable reason)
-      : Stream(streams, std::move(visit)), reason_(reason) {}
+  UnavailableStream(Services& services, Visit visit, Unavailable reason)
+      : Stream(services.streams, std::move(visit)),
+        services_(services),
+        has_place_(Stream::visit().ticket.taken()),
+        reason_(reason) {
+    if (!has_place_) ++services_.held_without_place;
+  }
+  ~UnavailableStream() override {
+    if (!has_place_) --services_.held_without_place;
+  }
 
   void start() {
     begin(Hello::kNone);
@@ -72,12 +83,15 @@ class UnavailableStream final : public Stream {
 
  private:
   void on_reminder() override { condemn(EndReason::kHeld); }
+  DrainTurn drain_turn() const override { return DrainTurn::kLast; }
 
+  Services& services_;
+  bool has_place_;
   Unavailable reason_;
 };
 
-void answer(Services& services, Visit& visit, int status, std::string_view content_type,
-            std::string_view body, HttpHeaders extra) {
+void answer(Services& services, Visit visit, int status, std::string_view content_type, std::string_view body,
+            HttpHeaders extra) {
   ++services.metrics.route(visit.route->name).answered[status];
   HttpHeaders headers = std::move(visit.headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
@@ -105,6 +119,8 @@ std::string_view unavailable_message(Unavailable reason) {
       return "Live updates are not available at the moment; please try again shortly";
     case Unavailable::kLimit:
       return "Too many open streams; close one or try again later";
+    case Unavailable::kMemory:
+      return "This server is at its limit; please try again shortly";
     case Unavailable::kDraining:
       return "This server is being restarted; please try again shortly";
     case Unavailable::kAuth:
@@ -113,33 +129,35 @@ std::string_view unavailable_message(Unavailable reason) {
   return "";
 }
 
-void refuse(Services& services, Visit& visit, int status, std::string_view message, HttpHeaders extra) {
-  answer(services, visit, status, "application/json", error_body(*visit.route, status, message),
-         std::move(extra));
+void refuse(Services& services, Visit visit, int status, std::string_view message, HttpHeaders extra) {
+  const std::string body = error_body(*visit.route, status, message);
+  answer(services, std::move(visit), status, "application/json", body, std::move(extra));
 }
 
-void refuse_not_found(Services& services, Visit& visit) {
-  refuse(services, visit, 404, visit.route->not_found);
+void refuse_not_found(Services& services, Visit visit) {
+  const std::string& message = visit.route->not_found;
+  refuse(services, std::move(visit), 404, message);
 }
 
-void answer_stay_away(Services& services, Visit& visit) {
-  answer(services, visit, 204, {}, {}, {});
+void answer_stay_away(Services& services, Visit visit) {
+  answer(services, std::move(visit), 204, {}, {}, {});
 }
 
 void answer_unavailable(Services& services, Visit visit, Unavailable reason) {
-  if (!visit.unavailable_as_sse || visit.route->source == Source::kPages) {
+  const bool may_hold = visit.ticket.taken() || services.held_without_place < kMostHeldWithoutPlace;
+  if (!visit.unavailable_as_sse || visit.route->source == Source::kPages || !may_hold) {
     const int status = reason == Unavailable::kLimit ? 429 : 503;
-    refuse(services, visit, status, unavailable_message(reason), {{"Retry-After", retry_after()}});
+    refuse(services, std::move(visit), status, unavailable_message(reason), {{"Retry-After", retry_after()}});
     return;
   }
-  auto stream = std::make_unique<UnavailableStream>(services.streams, std::move(visit), reason);
+  auto stream = std::make_unique<UnavailableStream>(services, std::move(visit), reason);
   UnavailableStream& started = *stream;
   services.streams.add(std::move(stream));
   started.start();
 }
 
-void answer_json(Services& services, Visit& visit, std::string_view json) {
-  answer(services, visit, 200, "application/json", json, {});
+void answer_json(Services& services, Visit visit, std::string_view json) {
+  answer(services, std::move(visit), 200, "application/json", json, {});
 }
 
 }  // namespace tailgate

@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds kLookAgain{100};
 constexpr std::chrono::milliseconds kAskAgain{400};
 // How soon a look that Redis refused is tried again.
 constexpr std::chrono::milliseconds kRefusedAgain{500};
+// How long after the record says so the published end may come.
+constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
 
@@ -37,6 +39,15 @@ void EventStream::on_unconfirmed() {
   question_ = {};
   held_.clear();
   held_bytes_ = 0;
+}
+
+void EventStream::on_refused() {
+  if (condemned()) return;
+  if (visit().reply->begun()) {
+    condemn(EndReason::kGap);
+  } else {
+    unavailable();
+  }
 }
 
 void EventStream::on_confirmed() {
@@ -73,7 +84,7 @@ void EventStream::on_looked(JobRecords::Found found, const Record* record) {
     case JobRecords::Found::kRecord:
       break;
   }
-  if (may_see(*record, visit().user, visit().session)) {
+  if (may_see(*record)) {
     say_where_it_stands(record);
   } else if (visit().reply->begun()) {
     condemn(EndReason::kOwnerChanged);
@@ -101,17 +112,16 @@ void EventStream::on_asked(StatusEndpoint::Answer answer, const Record* record) 
       if (begun) {
         condemn(EndReason::kOwnerChanged);
       } else {
-        answer_instead(401);
+        refuse(services_, hand_over(), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
       }
       return;
     case StatusEndpoint::Answer::kTooMany:
     case StatusEndpoint::Answer::kUnavailable:
       if (begun) {
         condemn(EndReason::kGap);  // whether something was missed cannot be told
-      } else if (answer == StatusEndpoint::Answer::kTooMany) {
-        answer_instead(429);
       } else {
-        unavailable();
+        const bool too_many = answer == StatusEndpoint::Answer::kTooMany;
+        answer_unavailable(services_, hand_over(), too_many ? Unavailable::kLimit : Unavailable::kRedis);
       }
       return;
   }
@@ -129,11 +139,17 @@ void EventStream::no_record() {
     const auto again = route().record->kind == RecordRule::Kind::kHttp ? kAskAgain : kLookAgain;
     remind_at(std::min(Loop::now() + again, until));
   } else {
-    answer_instead(404);
+    refuse_not_found(services_, hand_over());
   }
 }
 
 void EventStream::on_reminder() {
+  if (ending_ != nullptr) {
+    // What was published before the look that found the end comes first, the published end among it.
+    streams().hub().flush(route().key_for(visit().id));
+    if (!condemned()) say_ending(*ending_);
+    return;
+  }
   if (phase_ != Phase::kLooking || look_.under_way() || question_ != nullptr) return;
   look();
 }
@@ -146,7 +162,7 @@ void EventStream::say_where_it_stands(const Record* record) {
   const bool was_open = visit().reply->begun();
   if (!was_open) {
     if (record != nullptr && record->terminal && visit().saw_end) {
-      answer_instead(204);  // it has seen the end, and the end it still is
+      answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
       return;
     }
     begin(Hello::kOfRoute);
@@ -221,15 +237,17 @@ void EventStream::deliver(const Batch& batch) {
 }
 
 void EventStream::on_record(const Record& record) {
-  if (!open() || phase_ != Phase::kLive) return;
-  if (!may_see(record, visit().user, visit().session)) {
+  if (!open()) return;
+  ending_.reset();  // it runs again
+  if (!may_see(record)) {
     condemn(EndReason::kOwnerChanged);
-    return;
+  } else if (record.terminal && phase_ == Phase::kLive) {
+    // Workers write the record first and publish then: their own last message says more than the record.
+    ending_ = std::make_unique<Record>(record);
+    remind_at(Loop::now() + kPublishedEnd);
+  } else if (record.terminal) {
+    say_ending(record);  // what is published meanwhile does not reach us
   }
-  if (!record.terminal) return;
-  // What was published before this look comes first, the published end among it.
-  streams().hub().flush(route().key_for(visit().id));
-  if (!condemned()) say_ending(record);
 }
 
 void EventStream::on_record_gone() {
@@ -240,25 +258,8 @@ void EventStream::on_opening_late() {
   unavailable();
 }
 
-void EventStream::answer_instead(int status) {
-  if (status == 204) {
-    answer_stay_away(services_, visit());
-  } else if (status == 404) {
-    refuse_not_found(services_, visit());
-  } else if (status == 401) {
-    refuse(services_, visit(), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
-  } else {
-    refuse(services_, visit(), status, "Too many requests; please try again later", {{"Retry-After", "5"}});
-  }
-  condemn(EndReason::kAnswered);
-}
-
-// Hands the request on to a stream of its own that says so.
 void EventStream::unavailable() {
-  Visit rest = std::move(visit());
-  visit().config = rest.config;  // the subscription refers to its route until it is buried
-  condemn(EndReason::kAnswered);
-  answer_unavailable(services_, std::move(rest), Unavailable::kRedis);
+  answer_unavailable(services_, hand_over(), Unavailable::kRedis);
 }
 
 }  // namespace tailgate

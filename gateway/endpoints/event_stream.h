@@ -5,6 +5,7 @@
 // DESIGN.md, "The opening sequence", says what happens when the client or Redis leaves in between.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "gateway/core/services.h"
@@ -33,6 +34,7 @@ class EventStream final : public Stream,
   void on_batch(const Batch& batch) override;
   void on_confirmed() override;
   void on_unconfirmed() override;
+  void on_refused() override;
   void on_record(const Record& record) override;
   void on_record_gone() override;
   void on_redis_up() override;
@@ -47,8 +49,6 @@ class EventStream final : public Stream,
   void say_ending(const Record& record);
   void go_live();
   void deliver(const Batch& batch);
-  // Answers the request, which has not become a stream, and ends.
-  void answer_instead(int status);
   void unavailable();
 
   Services& services_;
@@ -56,6 +56,7 @@ class EventStream final : public Stream,
   TimePoint accepted_;
   std::vector<Batch> held_;
   std::size_t held_bytes_ = 0;
+  std::unique_ptr<Record> ending_;  // the terminal record, while the published end may still come
   JobRecords::Look look_;
   StatusEndpoint::Question question_;
   // Declared last: they end first, before what they would call.

@@ -73,8 +73,9 @@ bool wants_sse(const Route& route, const Reply& reply) {
          !reply.header("Authorization") && !reply.header("X-Session-Id");
 }
 
-void refuse_identity(Services& services, Visit& visit, Refusal refusal) {
-  refuse(services, visit, 401, sentence_of(refusal), {{"WWW-Authenticate", challenge_for(refusal)}});
+void refuse_identity(Services& services, Visit visit, Refusal refusal) {
+  refuse(services, std::move(visit), 401, sentence_of(refusal),
+         {{"WWW-Authenticate", challenge_for(refusal)}});
 }
 
 // Puts the proven identity into the visit.  False: it has been answered.
@@ -90,7 +91,7 @@ bool identify(Services& services, Visit& visit) {
       return false;
     }
     const auto refusal = verdict.starts_with("401-") ? refusal_named(verdict.substr(4)) : std::nullopt;
-    refuse_identity(services, visit, refusal.value_or(Refusal::kMissing));
+    refuse_identity(services, std::move(visit), refusal.value_or(Refusal::kMissing));
     return false;
   }
   const auto now = std::chrono::system_clock::now();
@@ -98,7 +99,7 @@ bool identify(Services& services, Visit& visit) {
                                          std::chrono::time_point_cast<std::chrono::milliseconds>(now));
   switch (opened.finding) {
     case IdentitySeal::Finding::kForged:
-      refuse_identity(services, visit, Refusal::kMissing);
+      refuse_identity(services, std::move(visit), Refusal::kMissing);
       return false;
     case IdentitySeal::Finding::kExpired:
       answer_unavailable(services, std::move(visit), Unavailable::kAuth);
@@ -143,13 +144,13 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
   const bool reads_query = route.source != Source::kChannel;
   const auto query = Query::parse(query_text);
   if (!query && reads_query) {
-    refuse(services, visit, 422, "query: has a \"%\" that two hexadecimal digits do not follow");
+    refuse(services, std::move(visit), 422, "query: has a \"%\" that two hexadecimal digits do not follow");
     return false;
   }
   if (route.source == Source::kPages) {
     const auto page = parse_page_query(*query, route);
     if (!page) {
-      refuse(services, visit, 422, page.error());
+      refuse(services, std::move(visit), 422, page.error());
       return false;
     }
     visit.page = *page;
@@ -164,7 +165,7 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
       if (parameter != nullptr) {
         const auto id = EntryId::parse(parameter->starts_with("end.") ? parameter->substr(4) : *parameter);
         if (!id) {
-          refuse(services, visit, 422,
+          refuse(services, std::move(visit), 422,
                  "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
                  "1700000000000-0");
           return false;
@@ -221,11 +222,16 @@ void take_in(Services& services, std::unique_ptr<Reply> reply) {
     return;
   }
   if (method != "GET" && !(method == "HEAD" && is_page)) {
-    refuse(services, visit, 405, "This address can only be read", {{"Allow", allowed_methods(*visit.route)}});
+    const std::string allowed = allowed_methods(*visit.route);
+    refuse(services, std::move(visit), 405, "This address can only be read", {{"Allow", allowed}});
     return;
   }
   if (!identify(services, visit)) return;
   if (!read_parameters(services, visit, target.query)) return;
+  if (services.memory.is_tight()) {
+    answer_unavailable(services, std::move(visit), Unavailable::kMemory);
+    return;
+  }
   if (!is_page) {
     const Limits& limits = visit.config->limits;
     const std::string address =
@@ -236,7 +242,10 @@ void take_in(Services& services, std::unique_ptr<Reply> reply) {
     visit.ticket = services.limits.take({.streams = limits.streams,
                                          .per_user = limits.streams_per_user,
                                          .per_address = limits.streams_per_address},
-                                        visit.user.empty() ? visit.session : visit.user, address, taken);
+                                        visit.user.empty() && visit.session.empty() ? ""
+                                        : visit.user.empty()                        ? "s:" + visit.session
+                                                                                    : "u:" + visit.user,
+                                        address, taken);
     if (!taken) {
       answer_unavailable(services, std::move(visit), Unavailable::kLimit);
       return;

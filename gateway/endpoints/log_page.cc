@@ -10,8 +10,6 @@ namespace tailgate {
 
 namespace {
 
-// One answer of Redis holds at most so many lines; a longer page takes several.
-constexpr std::size_t kMostAtOnce = 128;
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
@@ -44,9 +42,8 @@ void LogPage::on_looked(JobRecords::Found found, const Record* record) {
   if (condemned()) return;
   if (found == JobRecords::Found::kUnavailable || !services_.pages.up()) {
     remind_at(Loop::now() + kTryAgain);
-  } else if (record == nullptr || !may_see(*record, visit().user, visit().session)) {
-    refuse_not_found(services_, visit());
-    condemn(EndReason::kAnswered);
+  } else if (record == nullptr || !may_see(*record)) {
+    refuse_not_found(services_, hand_over());
   } else {
     read();
   }
@@ -64,7 +61,7 @@ void LogPage::read() {
   }
   // One more than the page holds tells whether there are more.
   const std::size_t wanted = static_cast<std::size_t>(visit().page.limit) - page_.lines() + 1;
-  asked_ = std::min(wanted, kMostAtOnce);
+  asked_ = std::min<std::size_t>(wanted, services_.page_pace.count);
   range_ = services_.pages.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(asked_)},
                                    [this](const redisReply* reply) { on_range(reply); });
 }
@@ -72,28 +69,30 @@ void LogPage::read() {
 void LogPage::on_range(const redisReply* reply) {
   if (condemned()) return;
   if (reply == nullptr) {
+    services_.page_pace.shrink();
     remind_at(Loop::now() + kTryAgain);
     return;
   }
   if (reply->type != REDIS_REPLY_ARRAY) {
     static LogValve valve(5, 1);
-    if (valve.open(Loop::now())) log_error("log.refused", {{"key", key_}, {"why", reply->str}});
+    if (valve.open(Loop::now())) log_error("log.refused", {{"key", key_}, {"why", error_of(*reply)}});
     if (is_wrong_type(*reply)) {
-      refuse(services_, visit(), 500, "The log cannot be read");
-      condemn(EndReason::kAnswered);
+      refuse(services_, hand_over(), 500, "The log cannot be read");
     } else {
       remind_at(Loop::now() + kTryAgain);
     }
     return;
   }
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < reply->elements; ++i) {
+  bool full = false;
+  for (std::size_t i = 0; i < reply->elements && !full; ++i) {
     const auto entry = read_entry(*reply->element[i], bytes);
     if (!entry) continue;
     below_ = entry->id;
-    if (!page_.add(*entry)) break;
+    full = !page_.add(*entry);
   }
-  if (page_.full() || reply->elements < asked_) {
+  if (!full) services_.page_pace.adapt(reply->elements, bytes);
+  if (full || reply->elements < asked_) {
     answer_page();
   } else {
     read();
@@ -101,15 +100,11 @@ void LogPage::on_range(const redisReply* reply) {
 }
 
 void LogPage::answer_page() {
-  answer_json(services_, visit(), page_.json());
-  condemn(EndReason::kAnswered);
+  answer_json(services_, hand_over(), page_.json());
 }
 
 void LogPage::on_opening_late() {
-  Visit rest = std::move(visit());
-  visit().config = rest.config;
-  condemn(EndReason::kAnswered);
-  answer_unavailable(services_, std::move(rest), Unavailable::kRedis);
+  answer_unavailable(services_, hand_over(), Unavailable::kRedis);
 }
 
 }  // namespace tailgate

@@ -48,12 +48,12 @@ void LogStream::on_looked(JobRecords::Found found, const Record* record) {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (record == nullptr || !may_see(*record, visit().user, visit().session)) {
+  if (record == nullptr || !may_see(*record)) {
     const TimePoint until = accepted_ + route().record_grace;
     if (Loop::now() < until) {
       remind_at(std::min(Loop::now() + kLookAgain, until));
     } else {
-      answer_instead(404);
+      refuse_not_found(services_, hand_over());
     }
     return;
   }
@@ -70,12 +70,12 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     return;
   }
   if (outcome == LogRead::Outcome::kWrongType) {
-    answer_instead(500);
+    refuse(services_, hand_over(), 500, "The log cannot be read");
     return;
   }
   const bool terminal = record_ && record_->terminal;
   if (terminal && visit().saw_end) {
-    answer_instead(204);  // it has seen the end, and the end it still is
+    answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
     return;
   }
   begin(Hello::kOfRoute);
@@ -110,10 +110,14 @@ void LogStream::proceed() {
     finish();
     return;
   }
-  if (reading_.under_way() || full()) return;  // on_read() or on_drained() come back here
+  if (reading_.under_way()) return;  // on_read() comes back here
+  if (full()) {                      // on_drained() does
+    caught_up_ = false;              // by then, who knows
+    return;
+  }
   if (!final_) {
     const auto fed = services_.log_feeds.position(key_);
-    if (fed ? cursor_.position() >= *fed : caught_up_) {
+    if (caught_up_ && (!fed || cursor_.position() >= *fed)) {
       join();
       return;
     }
@@ -182,8 +186,14 @@ void LogStream::on_batch(const Batch& batch) {
 
 void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   if (condemned() || phase_ != Phase::kTailing) return;  // one that is behind sees for itself
-  say_gap({cursor_.position(), gap.first_available});
-  cursor_ = cursor;
+  const EntryId own = cursor_.position();
+  const bool was_reset = cursor.position() < gap.requested;
+  // One that has read ahead of the feed may have had what the feed has not.
+  const bool has_it_all = !was_reset && own > gap.requested &&
+                          (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
+  if (has_it_all) return;
+  say_gap({own, gap.first_available});
+  if (was_reset || own < cursor.position() || own == gap.requested) cursor_ = cursor;
   if (reached_end()) finish();
 }
 
@@ -219,12 +229,13 @@ void LogStream::on_reminder() {
   }
   // A tail that does not come: the feed may have nothing more to bring.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
+  caught_up_ = false;
   proceed();
 }
 
 void LogStream::on_record(const Record& record) {
   if (!open() || phase_ == Phase::kOpening || final_) return;
-  if (!may_see(record, visit().user, visit().session)) {
+  if (!may_see(record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal) {
     end_at_tail(record);
@@ -278,25 +289,7 @@ void LogStream::on_wrong_type() {
 }
 
 void LogStream::on_opening_late() {
-  unavailable();
-}
-
-void LogStream::answer_instead(int status) {
-  if (status == 204) {
-    answer_stay_away(services_, visit());
-  } else if (status == 404) {
-    refuse_not_found(services_, visit());
-  } else {
-    refuse(services_, visit(), status, "The log cannot be read");
-  }
-  condemn(EndReason::kAnswered);
-}
-
-void LogStream::unavailable() {
-  Visit rest = std::move(visit());
-  visit().config = rest.config;
-  condemn(EndReason::kAnswered);
-  answer_unavailable(services_, std::move(rest), Unavailable::kRedis);
+  answer_unavailable(services_, hand_over(), Unavailable::kRedis);
 }
 
 }  // namespace tailgate

@@ -22,7 +22,7 @@ class LogStream final : public Stream,
 
   // Precondition: has been added to Streams.
   void start();
-  bool is_log() const override { return true; }
+  DrainTurn drain_turn() const override { return DrainTurn::kLate; }
 
  private:
   enum class Phase {
@@ -51,8 +51,6 @@ class LogStream final : public Stream,
   void end_at_tail(const Record& record);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
-  void answer_instead(int status);
-  void unavailable();
   bool full() const { return backlog() > 0; }
 
   Services& services_;
@@ -61,7 +59,7 @@ class LogStream final : public Stream,
   TimePoint accepted_;
   LogCursor cursor_;
   ReadPace pace_;
-  bool caught_up_ = false;          // the last read of our own brought all there was
+  bool caught_up_ = false;          // what was read just now is all there is; else it may not join
   std::unique_ptr<Record> record_;  // the terminal one, or (while opening) the one just read
   std::optional<EntryId> final_;    // everything up to here, and then the end
   JobRecords::Look look_;

@@ -66,6 +66,8 @@ std::string Ops::metrics() const {
   out.begin("tailgate_streams", Type::kGauge,
             "Streams and requests that are being served, openings among them.");
   out.sample({}, std::uint64_t{services_.streams.count()});
+  out.begin("tailgate_heap_bytes", Type::kGauge, "What the heap holds, as limits.memory_mb counts it.");
+  out.sample({}, MemoryBudget::in_use());
   out.begin("tailgate_channels_watched", Type::kGauge, "Redis channels that are subscribed to for streams.");
   out.sample({}, std::uint64_t{services_.channels.watched()});
   out.begin("tailgate_logs_followed", Type::kGauge, "Redis Streams that have a live reader.");

@@ -21,7 +21,6 @@ class Deadlines {
     wheel_.set(entry, due);
     if (!tick_.pending()) tick_.after(Wheel::kSlot);
   }
-  static void clear(Wheel::Entry& entry) { Wheel::clear(entry); }
 
  private:
   Wheel wheel_;

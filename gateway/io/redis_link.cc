@@ -1,6 +1,7 @@
 #include "gateway/io/redis_link.h"
 
 #include <hiredis/adapters/libevent.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -112,12 +113,12 @@ void RedisLink::connect_to(const std::string& address) {
 
 void RedisLink::connected_cb(const redisAsyncContext* context, int status) noexcept {
   auto* link = static_cast<RedisLink*>(context->data);
-  if (link == nullptr || link->state_ != State::kConnecting) return;
+  if (link == nullptr) return;
+  if (status != REDIS_OK) link->context_ = nullptr;  // hiredis frees it when we return
+  if (link->state_ != State::kConnecting) return;
   if (status == REDIS_OK) {
     link->greet();
   } else {
-    // hiredis frees the context when we return.
-    link->context_ = nullptr;
     link->lost(context->errstr);
   }
 }
@@ -167,7 +168,6 @@ void RedisLink::greeted() {
   state_ = State::kUp;
   was_up_ = true;
   timer_.cancel();
-  backoff_.on_success();
   unanswered_probes_ = 0;
   liveness_.after(rule_.probe_every);
   log_info("redis.up", {{"link", name_}});
@@ -222,6 +222,9 @@ void RedisLink::bury() {
 
 void RedisLink::tick() {
   if (state_ != State::kUp) return;
+  // Not at the greeting: a link that is lost again over the first thing it is asked must not be made
+  // anew twenty times a second.
+  if (unanswered_probes_ == 0) backoff_.on_success();
   if (unanswered_probes_ >= 2) {
     doom("no answer for " + std::to_string(unanswered_probes_ * rule_.probe_every.count()) + " ms");
     return;
@@ -233,6 +236,12 @@ void RedisLink::tick() {
     ping_ = command({"PING"}, [](const redisReply*) {});
   }
   liveness_.after(rule_.probe_every);
+}
+
+// hiredis reads 16 KB a turn.
+bool RedisLink::more_waiting() const {
+  int bytes = 0;
+  return up() && ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {
@@ -272,9 +281,17 @@ void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata
   if (call && link != nullptr) call(answer);
 }
 
+std::string_view text_of(const redisReply& reply) {
+  return {reply.str, reply.str == nullptr ? 0 : static_cast<std::size_t>(reply.len)};
+}
+
+std::string_view error_of(const redisReply& reply) {
+  return reply.type == REDIS_REPLY_ERROR ? text_of(reply) : "an answer of another kind";
+}
+
 bool is_unavailable(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ERROR) return false;
-  const std::string_view text(reply.str, static_cast<std::size_t>(reply.len));
+  const std::string_view text = text_of(reply);
   constexpr std::array<std::string_view, 7> kWords = {"LOADING",  "MASTERDOWN", "NOAUTH",     "READONLY",
                                                       "TRYAGAIN", "BUSY",       "CLUSTERDOWN"};
   return std::any_of(kWords.begin(), kWords.end(),
@@ -282,7 +299,7 @@ bool is_unavailable(const redisReply& reply) {
 }
 
 bool is_wrong_type(const redisReply& reply) {
-  return reply.type == REDIS_REPLY_ERROR && std::string_view(reply.str).starts_with("WRONGTYPE");
+  return reply.type == REDIS_REPLY_ERROR && text_of(reply).starts_with("WRONGTYPE");
 }
 
 }  // namespace tailgate

@@ -65,6 +65,9 @@ class RedisLink {
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
 
+  // Are there bytes of Redis's that have not been read yet?
+  bool more_waiting() const;
+
   // Precondition: up().
   [[nodiscard]] RedisCall command(std::span<const std::string_view> arguments, ReplyCall call);
   [[nodiscard]] RedisCall command(std::initializer_list<std::string_view> arguments, ReplyCall call) {
@@ -122,6 +125,10 @@ class RedisLink {
   TurnEnd funeral_;
 };
 
+// What a reply says as text; empty for one that holds none.
+std::string_view text_of(const redisReply& reply);
+// Why a reply is of no use, where an array was expected.
+std::string_view error_of(const redisReply& reply);
 // Is the reply an error that says Redis cannot serve now (LOADING, MASTERDOWN, NOAUTH, READONLY, …)?
 bool is_unavailable(const redisReply& reply);
 bool is_wrong_type(const redisReply& reply);

@@ -7,6 +7,8 @@
 // every time, on the very link, and needs no right to publish.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -20,9 +22,10 @@ class SubscriberLink {
  public:
   // All are called from the loop; in none may the link be destroyed.
   struct Events {
-    // Everything that was wanted has been asked for again when this is called.
-    std::function<void()> on_up;
     std::function<void()> on_down;
+    // Redis does not let this user subscribe to the channel, and ended the link over it.  It is left out
+    // for a while, then asked for again, each time less soon.
+    std::function<void(std::string_view channel)> on_refused;
     // Redis has the subscription: what is published from here on arrives.  Comes again after each loss.
     std::function<void(std::string_view channel)> on_confirmed;
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
@@ -33,28 +36,38 @@ class SubscriberLink {
   // Wanted from here on, over every loss of the link, until unsubscribe().
   void subscribe(const std::string& channel);
   void unsubscribe(const std::string& channel);
-  // No SUBSCRIBE or UNSUBSCRIBE of this channel is unanswered, and the last one was a SUBSCRIBE.
+  // Redis has it: no SUBSCRIBE or UNSUBSCRIBE of this channel is unanswered, and the last one was a
+  // SUBSCRIBE.
   bool confirmed(const std::string& channel) const;
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_; }
-  std::size_t channels() const { return channels_.size(); }
 
  private:
   struct Channel {
     bool wanted = false;
     int unanswered = 0;  // commands of either kind on this connection
   };
+  struct Refused {
+    TimePoint until;
+    std::chrono::seconds wait;
+  };
 
   static void reply_cb(redisAsyncContext* context, void* reply, void* self) noexcept;
   void on_reply(const redisReply* reply);
   void on_link_up();
   void on_link_down();
+  void on_due_again();
+  bool is_left_out(const std::string& channel) const;
+  void ask(const std::string& name, Channel& channel);
   void send(const char* verb, const std::string& channel);
 
   Events events_;
   std::string control_;
   std::unordered_map<std::string, Channel> channels_;
+  std::deque<std::string> unanswered_;  // the channels of the commands under way, in their order
+  std::unordered_map<std::string, Refused> refused_;
+  Timer again_;
   RedisLink link_;
 };
 

@@ -107,6 +107,7 @@ void read_limits(Settings& settings, Config& config) {
   config.limits.streams = count("limits.streams");
   config.limits.streams_per_user = count("limits.streams_per_user");
   config.limits.streams_per_address = count("limits.streams_per_address");
+  config.limits.memory_bytes = count("limits.memory_mb") << 20U;
   config.limits.trusted_proxies = settings.texts("limits.trusted_proxies");
   for (const std::string& proxy : config.limits.trusted_proxies) {
     if (is_address_block(proxy)) continue;

@@ -46,6 +46,7 @@ struct Limits {
   std::uint64_t streams_per_user = 0;
   std::uint64_t streams_per_address = 0;
   std::vector<std::string> trusted_proxies;  // addresses or CIDR blocks
+  std::uint64_t memory_bytes = 0;            // of the heap
 };
 
 struct DrainRule {

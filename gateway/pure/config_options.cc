@@ -41,6 +41,7 @@ constexpr Option kOptions[] = {
     {.key = "limits.streams", .type = Type::kInteger, .fallback = "0", .what = "open streams in all; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_user", .type = Type::kInteger, .fallback = "0", .what = "open streams of one user; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_address", .type = Type::kInteger, .fallback = "0", .what = "open streams of one client address; 0: no limit", .max = 1e9},
+    {.key = "limits.memory_mb", .type = Type::kInteger, .fallback = "512", .what = "heap of the process in MiB; 0: no limit", .max = 1e6},
     {.key = "limits.trusted_proxies", .type = Type::kTexts, .fallback = "[]", .what = "proxies whose word about the client's address is taken"},
 
     {.key = "drain.settle_s", .type = Type::kDuration, .fallback = "5", .what = "how long everything is still served while readiness is already 503", .max = 3600},

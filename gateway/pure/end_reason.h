@@ -22,12 +22,13 @@ enum class EndReason : std::uint8_t {
   kTokenExpired,  // the token that opened it, where the provider says so
   kWrongType,     // the key holds something else
   kHeld,          // an "unavailable" answer has been held for its time
+  kMemory,        // behind, when the process was out of its memory budget
   kAnswered,      // never became a stream: the request got another answer
 };
 
-inline constexpr std::array<std::string_view, 13> kEndReasonWords = {
+inline constexpr std::array<std::string_view, 14> kEndReasonWords = {
     "terminal",    "client_left", "stalled",       "slow",       "max_age", "drained", "owner_changed",
-    "record_gone", "gap",         "token_expired", "wrong_type", "held",    "answered"};
+    "record_gone", "gap",         "token_expired", "wrong_type", "held",    "memory",  "answered"};
 
 constexpr std::string_view word_of(EndReason reason) {
   return kEndReasonWords[static_cast<std::size_t>(reason)];

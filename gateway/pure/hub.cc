@@ -1,9 +1,20 @@
 #include "gateway/pure/hub.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace tailgate {
+
+namespace {
+
+// Room for what framing adds to a payload without line ends.
+constexpr std::size_t kFraming = 128;
+// How many deliveries a topic has before it is another's turn.
+constexpr std::size_t kShare = 256;
+constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+
+}  // namespace
 
 std::size_t Batch::offset_after(EntryId id) const {
   const auto after = std::upper_bound(marks.begin(), marks.end(), id,
@@ -17,8 +28,13 @@ struct Hub::Group {
 
   Topic* topic;
   const Route& route;
+  // Those before next have had the batch that is being handed out, those before limit are yet to get it,
+  // the rest came after it.
   std::vector<Subscription*> members;
-  // Encoded and not yet handed out.
+  std::size_t next = 0;
+  std::size_t limit = 0;
+  Batch current;
+  // Encoded since.
   std::string bytes;
   Batch batch;
 };
@@ -82,8 +98,17 @@ void Hub::leave(Subscription& subscription) {
   Group& group = *subscription.group_;
   Topic& topic = *group.topic;
   subscription.hub_ = nullptr;
-  group.members.back()->index_ = subscription.index_;
-  group.members[subscription.index_] = group.members.back();
+  // The last of each part moves down into the hole that the part before it leaves.
+  std::size_t hole = subscription.index_;
+  const auto fill_from = [&](std::size_t index) {
+    if (index == hole) return;
+    group.members[index]->index_ = hole;
+    group.members[hole] = group.members[index];
+    hole = index;
+  };
+  if (hole < group.next) fill_from(--group.next);
+  if (hole < group.limit) fill_from(--group.limit);
+  fill_from(group.members.size() - 1);
   group.members.pop_back();
   if (!group.members.empty()) return;
   std::erase_if(topic.groups, [&](const auto& candidate) { return candidate.get() == &group; });
@@ -103,6 +128,8 @@ void Hub::publish(std::string_view name, std::string_view payload) {
   if (topic == nullptr) return;
   for (const auto& group : topic->groups) {
     if (group->batch.last) continue;
+    // What waits for a slow client is kept as it is: no more than it needs.
+    group->bytes.reserve(group->bytes.size() + payload.size() + kFraming);
     switch (append_message(group->bytes, group->route, payload)) {
       case Framed::kSkipped:
         events_.on_skipped(group->route);
@@ -131,25 +158,50 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
   mark_pending(*topic);
 }
 
-void Hub::flush(Topic& topic) {
-  topic.pending = false;
+// True once nothing of the topic is left.
+bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
   for (const auto& group : topic.groups) {
-    if (group->batch.events == 0) continue;
-    Batch batch = std::exchange(group->batch, {});
-    batch.bytes = std::make_shared<const std::string>(std::exchange(group->bytes, {}));
-    for (const Subscription* member : group->members) member->listener_->on_batch(batch);
+    while (group->next < group->limit || group->batch.events > 0) {
+      if (group->next == group->limit) {
+        group->current = std::exchange(group->batch, {});
+        group->current.bytes = std::make_shared<const std::string>(std::exchange(group->bytes, {}));
+        group->next = 0;
+        group->limit = group->members.size();
+      }
+      for (; group->next < group->limit; --deliveries) {
+        if (deliveries == 0) return false;
+        group->members[group->next++]->listener_->on_batch(group->current);
+      }
+      group->current = {};
+      group->next = group->limit = 0;
+    }
   }
+  topic.pending = false;
+  return true;
 }
 
 void Hub::flush() {
-  for (Topic* topic : std::exchange(pending_, {})) flush(*topic);
+  while (!pending_.empty()) (void)flush_some(kAll);
 }
 
 void Hub::flush(std::string_view name) {
   Topic* topic = find(name);
   if (topic == nullptr || !topic->pending) return;
   std::erase(pending_, topic);
-  flush(*topic);
+  std::size_t deliveries = kAll;
+  (void)hand_out(*topic, deliveries);
+}
+
+bool Hub::flush_some(std::size_t deliveries) {
+  while (!pending_.empty() && deliveries > 0) {
+    Topic* topic = pending_.front();
+    pending_.pop_front();
+    std::size_t share = std::min(deliveries, kShare);
+    const std::size_t whole = share;
+    if (!hand_out(*topic, share)) pending_.push_back(topic);
+    deliveries -= std::max<std::size_t>(whole - share, 1);
+  }
+  return !pending_.empty();
 }
 
 }  // namespace tailgate

@@ -1,13 +1,15 @@
 // Hub: hands what one source brings to everyone who listens to it.
 //
 // Rank 1 (pure).  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
-// socket.  What is published is encoded at once, once for each route that listens, and handed out by
-// flush(), after the turn: what one turn brought for one topic leaves as one batch.
+// socket.  What is published is encoded at once, once for each route that listens, and handed out later
+// as one batch: what one turn brought for one topic, and what came while an earlier batch was still being
+// handed out.  Many listeners are served in slices, topics in turn, so that one does not hold up the rest.
 // Inside on_batch() nobody may subscribe, unsubscribe or die: a stream that must go is condemned there
 // and buried after the turn (core/streams.h).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -51,7 +53,7 @@ class Hub {
 
  public:
   struct Events {
-    std::function<void()> on_pending;                    // flush() has something to do from now on
+    std::function<void()> on_pending;                    // there is something to hand out from now on
     std::function<void(const Route& route)> on_skipped;  // a payload was not what the route carries
   };
 
@@ -87,11 +89,14 @@ class Hub {
   // Hands out what is pending, of all topics or of one.
   void flush();
   void flush(std::string_view name);
+  // The same, but at most so many deliveries.  True: something is left.
+  bool flush_some(std::size_t deliveries);
+  bool has_pending() const { return !pending_.empty(); }
 
  private:
   Topic* find(std::string_view topic);
   void mark_pending(Topic& topic);
-  static void flush(Topic& topic);
+  static bool hand_out(Topic& topic, std::size_t& deliveries);
   void leave(Subscription& subscription);
 
   struct TextHash {
@@ -101,7 +106,7 @@ class Hub {
 
   Events events_;
   std::unordered_map<std::string, std::unique_ptr<Topic>, TextHash, std::equal_to<>> topics_;
-  std::vector<Topic*> pending_;
+  std::deque<Topic*> pending_;  // in the order of their turns
 };
 
 }  // namespace tailgate

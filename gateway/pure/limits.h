@@ -20,6 +20,7 @@ class StreamLimits {
     Ticket(Ticket&& other) noexcept;
     Ticket& operator=(Ticket&& other) noexcept;
     ~Ticket();
+    bool taken() const { return limits_ != nullptr; }
 
    private:
     friend class StreamLimits;

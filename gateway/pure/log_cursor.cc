@@ -24,7 +24,7 @@ LogCursor::Verdict LogCursor::check(std::optional<EntryId> first_read) const {
   if (first_read == position_) return Verdict::kSound;
   switch (anchor_) {
     case Anchor::kNone:
-      return first_read ? Verdict::kDoubt : Verdict::kSound;
+      return first_read || !position_.is_zero() ? Verdict::kDoubt : Verdict::kSound;
     case Anchor::kEntry:
       return Verdict::kDoubt;
     case Anchor::kNext:

@@ -53,12 +53,10 @@ class LogCursor {
   // After a kDoubt, with a tail asked for after that read.  No gap: the entries are sound, deliver them
   // (what was there later was there then).  A gap: drop them and read again from position().
   std::optional<LogGap> judge(const LogTail& tail);
-  // Does an empty read leave open whether the log was replaced?  Then the tail is worth a look now and then.
-  bool floating() const { return anchor_ == Anchor::kNone; }
 
  private:
   enum class Anchor {
-    kNone,   // nothing is known to stand at or behind the position
+    kNone,   // nothing is known to stand at or behind the position: a read of nothing proves nothing
     kEntry,  // the entry at the position was there
     kNext,   // the next entry is next_
   };

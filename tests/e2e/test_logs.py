@@ -10,6 +10,7 @@ import pytest
 from support import sse
 from support.clients import NotSent, fetch, open_stream
 from support.publishers import Builder
+from support.seals import seal
 from support.waiting import wait_until
 
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
@@ -21,7 +22,8 @@ def path(job):
 
 
 def open_log(stack, worker, resume=None, **more):
-    headers = stack.bearer(worker.user)
+    around_nginx = more.get("via") == "gateway"
+    headers = seal(stack, "log-stream", worker.job, user=worker.user) if around_nginx else stack.bearer(worker.user)
     if resume is not None:
         headers["Last-Event-ID"] = resume
     stream = open_stream(stack, path(worker.job), headers=headers, **more)
@@ -478,6 +480,60 @@ def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(
         stream.events_until(lambda event: event.last_id == new[-1], timeout=10)
     assert [event.name for event in stream.events if event.name == "gap"] == []
     assert ids_of(stream.events) == ids
+
+
+def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read_from_its_beginning(stack, job):
+    worker = Builder(stack.redis, job).create()
+    old = worker.log("old")
+    stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
+    stream = open_log(stack, worker)
+    with pytest.raises(NotSent):
+        stream.next_block(0.2)
+    stack.redis.delete(worker.log_key)
+    fresh = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"{3000 + n}-0") for n in range(3)]
+    assert stream.next_block(8) == gap_block(old, fresh[0])
+    assert ids_of(stream.take_events(4)) == fresh
+
+
+def test_a_reader_that_was_behind_when_its_log_was_replaced_hears_of_it(stack, job):
+    worker = Builder(stack.redis, job).create()
+    fast = open_log(stack, worker)
+    slow = open_log(stack, worker, via="gateway")
+    worker.log_many(6000, prefix="x" * 200)
+    fast.events_until(lambda event: "5999" in event.data, timeout=20)
+    stack.redis.delete(worker.log_key)
+    fresh = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"{3000 + n}-0") for n in range(3)]
+    fast.events_until("gap")
+    assert ids_of(fast.take_events(3)) == fresh
+    events = slow.events_until(lambda event: event.last_id == fresh[-1], timeout=20)
+    assert [event.name for event in events].count("gap") == 1
+    assert ids_of(events)[-3:] == fresh
+    assert len(set(ids_of(events))) == len(ids_of(events)), "each once"
+
+
+def test_a_reader_that_comes_and_goes_behind_a_feed_that_finds_a_gap_sees_no_line_twice(stack, job):
+    worker = Builder(stack.redis, job).create()
+    streams, last = [open_log(stack, worker)], "0-0"
+    for turn in range(20):
+        pipe = stack.redis.pipeline(transaction=True)
+        for number in range(50):
+            pipe.xadd(worker.log_key, {"text": f"{turn} {number}"}, maxlen=20, approximate=False)
+        before, last = last, pipe.execute()[-1]
+        streams.append(open_log(stack, worker, before))
+    for stream in streams:
+        stream.events_until(lambda event: event.last_id == last, timeout=10)
+        keys = [key_of(one) for one in ids_of(stream.events)]
+        assert keys == sorted(set(keys)), "strictly increasing"
+
+
+def test_entries_larger_than_redis_keeps_for_a_client_are_read_in_smaller_parts(private_stack, job):
+    stack = private_stack(redis_conf=["client-output-buffer-limit normal 8mb 0 0"])
+    worker = Builder(stack.redis, job).create()
+    ids = [stack.redis.xadd(worker.log_key, {"text": str(n) + "L" * 1_000_000}) for n in range(40)]
+    stream = open_log(stack, worker, "0-0")
+    assert ids_of(stream.take_events(40, timeout=60)) == ids
+    page = fetch(stack, f"/api/jobs/{job}/logs?limit=3", headers=stack.bearer(), timeout=30)
+    assert [line["id"] for line in page.json()["lines"]] == ids[-3:]
 
 
 # ---- heartbeats ---------------------------------------------------------------------------------------

@@ -59,3 +59,29 @@ def test_a_user_without_keyspace_notifications_has_its_logs_swept(private_stack,
     builder.publish("snapshot.updated")
     events.events_until(lambda event: "snapshot.updated" in event.data)
     assert len(stack.logs("redis.lost")) == 1
+
+
+def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack, job):
+    stack = stack_for(private_stack, acl_of_readme().replace("&jobs:* ", ""))
+    builder = Builder(stack.redis, job).create()
+    Blog(stack.redis, job, user="7").create()
+    events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
+    for _ in range(3):
+        refused = fetch(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("7", "blog"))
+        assert refused.status == 503
+    events.events_until("resync")
+    builder.publish("snapshot.updated")
+    events.events_until(lambda event: "snapshot.updated" in event.data)
+    assert [line["channel"] for line in stack.logs("channel.refused")] == [f"jobs:{job}:events"]
+    assert len(stack.logs("redis.lost")) == 1
+
+
+def test_a_channel_that_is_permitted_no_longer_closes_its_streams(private_stack, job):
+    stack = stack_for(private_stack, acl_of_readme())
+    Blog(stack.redis, job, user="7").create()
+    spools = open_stream(stack, "/api/sse/stream")
+    progress = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("7", "blog"))
+    assert progress.status == 200
+    stack.redis.execute_command("ACL", "SETUSER", "tailgate", "resetchannels", "&spools:updates", "&tailgate:*")
+    assert progress.wait_closed(10), "silence would be a lie"
+    spools.events_until("resync", timeout=10)

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
 
 namespace tailgate {
 namespace {
@@ -165,6 +170,68 @@ TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
   EXPECT_EQ(batch.offset_after({0, 5}), 0U);
   EXPECT_EQ(ear.heard.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
   EXPECT_EQ(batch.offset_after({2, 0}), batch.bytes->size());
+}
+
+TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {
+  const Route route = raw_route();
+  std::vector<Ear> crowd(1000);
+  std::vector<Hub::Subscription> tokens;
+  for (Ear& ear : crowd) tokens.push_back(hub_.subscribe("large", route, ear));
+  Ear alone;
+  const auto subscription = hub_.subscribe("small", route, alone);
+  hub_.publish("large", "1");
+  hub_.publish("small", "2");
+  const auto served = [&] {
+    return std::count_if(crowd.begin(), crowd.end(), [](const Ear& ear) { return !ear.heard.empty(); });
+  };
+  EXPECT_TRUE(hub_.flush_some(400));
+  EXPECT_EQ(alone.heard, "data: 2\n\n");
+  EXPECT_GE(served(), 256);
+  EXPECT_LE(served(), 400);
+  hub_.publish("large", "3");
+  while (hub_.flush_some(100)) continue;
+  for (const Ear& ear : crowd) {
+    EXPECT_EQ(ear.heard, "data: 1\n\ndata: 3\n\n");
+    EXPECT_EQ(ear.batches.size(), 2U);
+  }
+}
+
+TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetweenTwoSlices) {
+  struct Member {
+    Ear ear;
+    std::string expected;
+    Hub::Subscription subscription;
+  };
+  const Route route = raw_route();
+  std::mt19937 dice(11);
+  std::vector<std::unique_ptr<Member>> members;
+  for (int step = 0; step < 20000; ++step) {
+    switch (dice() % 5) {
+      case 0:
+        members.push_back(std::make_unique<Member>());
+        members.back()->subscription = hub_.subscribe("c", route, members.back()->ear);
+        break;
+      case 1:
+        if (members.size() > 20) {
+          auto& leaver = members[dice() % members.size()];
+          EXPECT_TRUE(leaver->expected.starts_with(leaver->ear.heard));
+          std::swap(leaver, members.back());
+          members.pop_back();
+        }
+        break;
+      case 2: {
+        const std::string text = std::to_string(step);
+        hub_.publish("c", text);
+        for (const auto& member : members) member->expected += "data: " + text + "\n\n";
+        break;
+      }
+      default:
+        (void)hub_.flush_some(dice() % 10);
+    }
+  }
+  hub_.flush();
+  EXPECT_FALSE(hub_.has_pending());
+  for (const auto& member : members) EXPECT_EQ(member->ear.heard, member->expected);
 }
 
 }  // namespace
