@@ -54,7 +54,8 @@ Visit Stream::hand_over() {
 void Stream::begin(Hello hello) {
   opened_ = last_sent_ = Loop::now();
   opening_by_ = TimePoint::max();
-  HttpHeaders headers = std::move(visit_.headers);
+  HttpHeaders headers = std::move(visit_.asked->headers);
+  if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash) visit_.asked.reset();
   const auto request_id = std::find_if(headers.begin(), headers.end(),
                                        [](const auto& header) { return header.first == "X-Request-ID"; });
   const std::string named_in_hello = request_id == headers.end() ? std::string() : request_id->second;

@@ -29,6 +29,15 @@ namespace tailgate {
 
 class Streams;
 
+// What a request asks for besides its path, and what its answer carries.
+struct Asked {
+  bool saw_end = false;           // comes back with the id of a stream's end
+  std::optional<EntryId> resume;  // logs: the last entry it has
+  PageQuery page;                 // pages
+  HttpHeaders caller;             // what the status endpoint is asked with (HTTP records only)
+  HttpHeaders headers;            // of every answer: CORS, X-Request-ID
+};
+
 // A request that has passed every check that needs no Redis.
 struct Visit {
   std::shared_ptr<const Config> config;
@@ -37,11 +46,7 @@ struct Visit {
   std::string user;                      // proven; empty: none
   std::string session;                   // the same
   TimePoint expires = TimePoint::max();  // when the stream must end because its token does
-  bool saw_end = false;                  // comes back with the id of a stream's end
-  std::optional<EntryId> resume;         // logs: the last entry it has
-  PageQuery page;                        // pages
-  HttpHeaders caller;                    // what the status endpoint is asked with (HTTP records only)
-  HttpHeaders headers;                   // what every answer carries: CORS, X-Request-ID
+  std::unique_ptr<Asked> asked;          // once the stream has begun only if its record is asked for again
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;
   std::unique_ptr<Reply> reply;

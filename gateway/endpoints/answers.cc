@@ -93,7 +93,7 @@ class UnavailableStream final : public Stream {
 void answer(Services& services, Visit visit, int status, std::string_view content_type, std::string_view body,
             HttpHeaders extra) {
   ++services.metrics.route(visit.route->name).answered[status];
-  HttpHeaders headers = std::move(visit.headers);
+  HttpHeaders headers = std::move(visit.asked->headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
   if (!body.empty()) headers.emplace_back("Content-Type", content_type);
   headers.emplace_back("Cache-Control", "no-store");

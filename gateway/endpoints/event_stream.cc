@@ -62,7 +62,7 @@ void EventStream::look() {
     say_where_it_stands(nullptr);
   } else if (rule->kind == RecordRule::Kind::kHttp) {
     question_ = services_.applications.ask(
-        *rule, visit().id, visit().caller,
+        *rule, visit().id, visit().asked->caller,
         [this](StatusEndpoint::Answer answer, const Record* record) { on_asked(answer, record); });
   } else {
     look_ = services_.records.look(*rule, visit().id, [this](JobRecords::Found found, const Record* record) {
@@ -161,7 +161,7 @@ void EventStream::on_redis_up() {
 void EventStream::say_where_it_stands(const Record* record) {
   const bool was_open = visit().reply->begun();
   if (!was_open) {
-    if (record != nullptr && record->terminal && visit().saw_end) {
+    if (record != nullptr && record->terminal && visit().asked->saw_end) {
       answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
       return;
     }

@@ -45,7 +45,7 @@ HttpHeaders common_headers(const Config& config, const Reply& reply) {
 }
 
 void answer_preflight(const Services& services, Visit& visit) {
-  HttpHeaders headers = std::move(visit.headers);
+  HttpHeaders headers = std::move(visit.asked->headers);
   const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == "Access-Control-Allow-Origin";
   });
@@ -121,19 +121,19 @@ bool identify(Services& services, Visit& visit) {
 void collect_for_application(Visit& visit, const Query& query) {
   const RecordRule& rule = *visit.route->record;
   for (const std::string& name : rule.forward) {
-    if (const auto value = visit.reply->header(name.c_str())) visit.caller.emplace_back(name, *value);
+    if (const auto value = visit.reply->header(name.c_str())) visit.asked->caller.emplace_back(name, *value);
   }
   const auto has = [&](std::string_view name) {
-    return std::any_of(visit.caller.begin(), visit.caller.end(),
+    return std::any_of(visit.asked->caller.begin(), visit.asked->caller.end(),
                        [&](const auto& header) { return header.first == name; });
   };
   for (const Credential& place : visit.route->credentials) {
     const std::string* value = query.find(place.name);
     if (value == nullptr || value->empty() || has_control(*value)) continue;
     if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
-      visit.caller.emplace_back("authorization", "Bearer " + *value);
+      visit.asked->caller.emplace_back("authorization", "Bearer " + *value);
     } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
-      visit.caller.emplace_back("x-session-id", *value);
+      visit.asked->caller.emplace_back("x-session-id", *value);
     }
   }
 }
@@ -153,13 +153,13 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
       refuse(services, std::move(visit), 422, page.error());
       return false;
     }
-    visit.page = *page;
+    visit.asked->page = *page;
   } else {
     const std::string_view header = visit.reply->header("Last-Event-ID").value_or("");
     const auto end = parse_end_id(header);
-    visit.saw_end = end.has_value();
-    if (end && header != kEndId) visit.resume = end;
-    if (!end) visit.resume = EntryId::parse(header);
+    visit.asked->saw_end = end.has_value();
+    if (end && header != kEndId) visit.asked->resume = end;
+    if (!end) visit.asked->resume = EntryId::parse(header);
     if (route.source == Source::kLog) {
       const std::string* parameter = query->find("last_event_id");
       if (parameter != nullptr) {
@@ -170,7 +170,7 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
                  "1700000000000-0");
           return false;
         }
-        if (!visit.resume && !visit.saw_end) visit.resume = id;
+        if (!visit.asked->resume && !visit.asked->saw_end) visit.asked->resume = id;
       }
     }
   }
@@ -198,17 +198,18 @@ Target split_target(std::string_view target) {
 
 void take_in(Services& services, std::unique_ptr<Reply> reply) {
   Visit visit;
+  visit.asked = std::make_unique<Asked>();
   visit.config = services.config;
   visit.reply = std::move(reply);
-  visit.headers = common_headers(*visit.config, *visit.reply);
+  visit.asked->headers = common_headers(*visit.config, *visit.reply);
   const Target target = split_target(visit.reply->target());
 
   auto match = visit.config->routes.match(target.path);
   if (!match) {
     ++services.metrics.not_found;
-    visit.headers.emplace_back("Content-Type", "application/json");
-    add_close_if_turning_away(services, visit.headers);
-    visit.reply->answer(404, visit.headers, R"({"detail":"Not found"})");
+    visit.asked->headers.emplace_back("Content-Type", "application/json");
+    add_close_if_turning_away(services, visit.asked->headers);
+    visit.reply->answer(404, visit.asked->headers, R"({"detail":"Not found"})");
     return;
   }
   visit.route = match->route;

@@ -18,8 +18,8 @@ LogPage::LogPage(Services& services, Visit visit)
     : Stream(services.streams, std::move(visit)),
       services_(services),
       key_(route().key_for(Stream::visit().id)),
-      page_(route(), Stream::visit().page.limit),
-      below_(Stream::visit().page.before) {
+      page_(route(), Stream::visit().asked->page.limit),
+      below_(Stream::visit().asked->page.before) {
 }
 
 void LogPage::start() {
@@ -60,7 +60,7 @@ void LogPage::read() {
     from = last->text();
   }
   // One more than the page holds tells whether there are more.
-  const std::size_t wanted = static_cast<std::size_t>(visit().page.limit) - page_.lines() + 1;
+  const std::size_t wanted = static_cast<std::size_t>(visit().asked->page.limit) - page_.lines() + 1;
   asked_ = std::min<std::size_t>(wanted, services_.page_pace.count);
   range_ = services_.pages.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(asked_)},
                                    [this](const redisReply* reply) { on_range(reply); });

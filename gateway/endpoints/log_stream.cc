@@ -74,10 +74,11 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     return;
   }
   const bool terminal = record_ && record_->terminal;
-  if (terminal && visit().saw_end) {
+  if (terminal && visit().asked->saw_end) {
     answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
     return;
   }
+  const std::optional<EntryId> resume = visit().asked->resume;
   begin(Hello::kOfRoute);
   if (record_ && !terminal) {
     Values named = values();
@@ -86,9 +87,9 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     if (append_first_fitting(bytes, route().standing, record_->status, named)) send(std::move(bytes), 1);
   }
   phase_ = Phase::kBehind;
-  if (visit().resume) {
+  if (resume) {
     std::optional<LogGap> gap;
-    cursor_ = LogCursor::behind(*visit().resume, tail, gap);
+    cursor_ = LogCursor::behind(*resume, tail, gap);
     if (gap) say_gap(*gap);
   } else {
     cursor_ = LogCursor::at_tail(tail);

@@ -49,9 +49,9 @@ bool is_in(const Address& address, std::string_view block) {
   return true;
 }
 
-void give_back(std::unordered_map<std::string, std::uint64_t>& counts, const std::string& name) {
-  const auto found = counts.find(name);
-  if (found != counts.end() && --found->second == 0) counts.erase(found);
+void give_back(std::unordered_map<std::string, std::uint64_t>& counts,
+               std::pair<const std::string, std::uint64_t>* place) {
+  if (place != nullptr && --place->second == 0) counts.erase(counts.find(place->first));
 }
 
 bool has_room(const std::unordered_map<std::string, std::uint64_t>& counts, const std::string& name,
@@ -77,24 +77,29 @@ StreamLimits::Ticket& StreamLimits::Ticket::operator=(Ticket&& other) noexcept {
 StreamLimits::Ticket::~Ticket() {
   if (limits_ == nullptr) return;
   --limits_->streams_;
-  if (!user_.empty()) give_back(limits_->users_, user_);
-  if (!address_.empty()) give_back(limits_->addresses_, address_);
+  give_back(limits_->users_, user_);
+  give_back(limits_->addresses_, address_);
 }
 
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user, std::string_view address,
                                         bool& taken) {
   Ticket ticket;
   // Names are kept only where they count: most gateways bound neither.
-  if (bounds.per_user != 0) ticket.user_ = user;
-  if (bounds.per_address != 0) ticket.address_ = address;
+  const std::string user_name(bounds.per_user == 0 ? std::string_view() : user);
+  const std::string address_name(bounds.per_address == 0 ? std::string_view() : address);
   taken = (bounds.streams == 0 || streams_ < bounds.streams) &&
-          has_room(users_, ticket.user_, bounds.per_user) &&
-          has_room(addresses_, ticket.address_, bounds.per_address);
+          has_room(users_, user_name, bounds.per_user) &&
+          has_room(addresses_, address_name, bounds.per_address);
   if (!taken) return ticket;
   ticket.limits_ = this;
   ++streams_;
-  if (!ticket.user_.empty()) ++users_[ticket.user_];
-  if (!ticket.address_.empty()) ++addresses_[ticket.address_];
+  const auto count = [](Counts& counts, const std::string& name) {
+    Counts::value_type& place = *counts.try_emplace(name).first;
+    ++place.second;
+    return &place;
+  };
+  if (!user_name.empty()) ticket.user_ = count(users_, user_name);
+  if (!address_name.empty()) ticket.address_ = count(addresses_, address_name);
   return ticket;
 }
 

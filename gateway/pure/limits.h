@@ -12,6 +12,8 @@
 namespace tailgate {
 
 class StreamLimits {
+  using Counts = std::unordered_map<std::string, std::uint64_t>;
+
  public:
   // A place taken; given back when it dies.
   class Ticket {
@@ -25,8 +27,8 @@ class StreamLimits {
    private:
     friend class StreamLimits;
     StreamLimits* limits_ = nullptr;
-    std::string user_;
-    std::string address_;
+    Counts::value_type* user_ = nullptr;  // its count, if it is counted
+    Counts::value_type* address_ = nullptr;
   };
 
   struct Bounds {  // 0: none
@@ -41,8 +43,8 @@ class StreamLimits {
 
  private:
   std::uint64_t streams_ = 0;
-  std::unordered_map<std::string, std::uint64_t> users_;
-  std::unordered_map<std::string, std::uint64_t> addresses_;
+  Counts users_;
+  Counts addresses_;
 };
 
 // The address that counts: the rightmost hop of X-Forwarded-For that is none of the trusted proxies
