@@ -114,8 +114,10 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
                       [this](std::unique_ptr<Reply> reply) { take_in(services_, std::move(reply)); }),
       auth_server_(loop_, std::move(sockets.auth),
                    [this](std::unique_ptr<Reply> reply) { auth_.take_in(std::move(reply)); }),
-      ops_server_(loop_, std::move(sockets.ops),
-                  [this](std::unique_ptr<Reply> reply) { ops_.take_in(std::move(reply)); }),
+      ops_server_(
+          loop_, std::move(sockets.ops),
+          [this](std::unique_ptr<Reply> reply) { ops_.take_in(std::move(reply)); },
+          DescriptorShare::kReserved),
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return services_.config->limits.memory_bytes; }),
       channels_(loop_, resolver_, config_->redis, streams_.hub()),
@@ -225,12 +227,12 @@ void Gateway::end_what_is_left() {
 
 // An ended stream's last bytes may still wait in a buffer: leaving at once would lose the clean end.
 void Gateway::stop_when_flushed() {
-  const bool something_left = streams_.count() > 0 || Reply::still_leaving() > 0;
+  const bool something_left = streams_.count() > 0 || streams_server_.still_leaving() > 0;
   if (something_left && Loop::now() < drain_by_ + last_bytes_ / 2) {
     flushed_.after(kFlushPoll);
     return;
   }
-  log_info("stopped", {{"streams_cut", streams_.count()}, {"ends_cut", Reply::still_leaving()}});
+  log_info("stopped", {{"streams_cut", streams_.count()}, {"ends_cut", streams_server_.still_leaving()}});
   loop_.stop();
 }
 

@@ -5,30 +5,40 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "gateway/base/log.h"
+#include "gateway/pure/http_head.h"
 
 namespace tailgate {
 
 namespace {
 
 constexpr int kBacklog = 4096;
-// Above what nginx lets through (four lines of 8 KB), the request line once more in X-Tailgate-Uri, and
-// what nginx adds: too large a head is nginx's 431, never a failed sub-request.
-constexpr ssize_t kMaxHead = 48 * 1024;
-constexpr ssize_t kMaxBody = 1024;
-// Above the 60 s after which nginx drops an idle upstream connection, so that it is never we who close
-// one that nginx is just about to use.
-constexpr int kIdleSeconds = 90;
+// evhttp counts the head without its line ends; judge_head() is the one that refuses.
+constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
+constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
+
+// Kept back from clients, for the operators' listener and, half of it, for links to Redis, legs and files.
+// Of a very small limit half.
+constexpr rlim_t kKeptDescriptors = 96;
+
+// What the kernel may hold of a client's answer beside our own backlog; it doubles this.
+constexpr int kSendBuffer = 64 * 1024;
+// A request's answer; a stream says for itself how long its client may stay unheard.
+constexpr unsigned kUnheardMs = 60'000;
 
 Error failed(const std::string& what) {
   return Error{what + ": " + std::strerror(errno)};
@@ -144,29 +154,45 @@ Result<Socket> listen_tcp(const std::string& host, std::uint16_t port) {
   return result;
 }
 
+// What accepted connections inherit (tcp(7)); on a unix socket all of it fails, and none is needed.
+void prepare_for_clients(int fd) {
+  const int on = 1;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnheardMs, sizeof kUnheardMs);
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 && address.ss_family != AF_UNIX)
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
+}
+
 // evhttp keeps a listener's user argument for itself, so that is not how its error callback finds us.
 std::vector<HttpServer*>& servers() {
   static std::vector<HttpServer*> all;
   return all;
 }
 
-HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler)
+HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler, DescriptorShare share,
+                       const HttpTimes& times)
     : handler_(std::move(handler)),
       socket_(std::move(socket)),
+      share_(share),
+      times_(times),
+      deadlines_(loop),
+      turn_end_(loop, [this] { after_turn(); }),
       http_(evhttp_new(loop.base())),
       accept_again_(loop, [this] {
         if (accepting_) evconnlistener_enable(listener_);
       }) {
   evhttp_set_max_headers_size(http_.get(), kMaxHead);
   evhttp_set_max_body_size(http_.get(), kMaxBody);
-  evhttp_set_timeout(http_.get(), kIdleSeconds);
   evhttp_set_default_content_type(http_.get(), nullptr);
-  // All of them: what is not allowed is answered by us, in our own words (405).
-  evhttp_set_allowed_methods(http_.get(), EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
-                                              EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
-                                              EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+  // All of them, those among them that evhttp has no name for: what is not allowed is answered by us, in
+  // our own words (405).
+  evhttp_set_allowed_methods(http_.get(), 0xffff);
   evhttp_set_gencb(http_.get(), request_cb, this);
+  evhttp_set_bevcb(http_.get(), newborn_cb, this);
 
+  prepare_for_clients(socket_.fd());
   listener_ = evconnlistener_new(loop.base(), nullptr, nullptr, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0,
                                  socket_.fd());
   evconnlistener_set_error_cb(listener_, accept_failed_cb);
@@ -176,6 +202,7 @@ HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler)
 
 HttpServer::~HttpServer() {
   std::erase(servers(), this);
+  for (bufferevent* buffer : newborn_) bufferevent_decref(buffer);
 }
 
 void HttpServer::start() {
@@ -187,12 +214,99 @@ void HttpServer::stop_accepting() {
   evconnlistener_disable(listener_);
 }
 
-void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
-  static_cast<HttpServer*>(self)->handler_(std::make_unique<Reply>(request));
+std::size_t HttpServer::still_leaving() const {
+  return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                                [](const auto& entry) { return entry.second->leaving(); }));
 }
 
-// Out of descriptors, most likely.  The connection stays in the backlog, so accepting on at once would
-// spin; a tenth of a second later somebody may have left.
+bool HttpServer::is_past_share(const bufferevent* buffer) const {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  const rlim_t kept = std::min(kKeptDescriptors, limit.rlim_cur / 2);
+  const rlim_t mine = limit.rlim_cur - (share_ == DescriptorShare::kServed ? kept : kept / 2);
+  return static_cast<rlim_t>(bufferevent_getfd(const_cast<bufferevent*>(buffer))) >= mine;
+}
+
+// A connection has been accepted; evhttp makes its object around this buffer, and only when that is done
+// can it be found.
+bufferevent* HttpServer::newborn_cb(event_base* base, void* self) noexcept {
+  auto* server = static_cast<HttpServer*>(self);
+  // The listener accepts on and on while somebody waits: past the share one at a time is enough.
+  if (!server->newborn_.empty() && server->is_past_share(server->newborn_.back())) {
+    server->paused_ = true;
+    evconnlistener_disable(server->listener_);
+  }
+  bufferevent* buffer = bufferevent_socket_new(base, -1, 0);
+  if (buffer == nullptr) std::abort();  // out of memory
+  bufferevent_incref(buffer);
+  server->newborn_.push_back(buffer);
+  server->turn_end_.ask();
+  return buffer;
+}
+
+// Before evhttp sees a byte of a new connection, and before it looks at what came with the request before.
+void HttpServer::after_turn() {
+  while (!to_look_at_.empty()) {
+    HttpConnection* connection = to_look_at_.back();
+    to_look_at_.pop_back();
+    connection->look();
+  }
+  take_in_newborn();
+  if (std::exchange(paused_, false) && accepting_) evconnlistener_enable(listener_);
+}
+
+void HttpServer::take_in_newborn() {
+  for (bufferevent* buffer : std::exchange(newborn_, {})) {
+    bufferevent_event_cb event = nullptr;
+    void* arg = nullptr;
+    bufferevent_getcb(buffer, nullptr, nullptr, &event, &arg);
+    // If evhttp has given it up already, only our reference keeps it.
+    const bool given_up = event == nullptr;
+    bufferevent_decref(buffer);
+    if (given_up) continue;
+    auto* connection = static_cast<evhttp_connection*>(arg);  // libevent 2.1.12, evhttp_start_read_
+    if (is_past_share(buffer)) {
+      ++turned_away_;
+      static LogValve valve(1, 1);
+      if (valve.open(Loop::now())) {
+        log_error("connection.turned_away",
+                  {{"why", "descriptors"}, {"total", turned_away_}, {"held_back", valve.take_held_back()}});
+      }
+      evhttp_connection_free(connection);
+      continue;
+    }
+    Owner& owner = *this;
+    connections_.emplace(buffer, std::make_unique<HttpConnection>(owner, times_, connection, buffer));
+  }
+}
+
+void HttpServer::on_closed(HttpConnection& connection) {
+  std::erase(to_look_at_, &connection);
+  connections_.erase(connection.buffer());
+}
+
+void HttpServer::look_later(HttpConnection& connection) {
+  to_look_at_.push_back(&connection);
+  turn_end_.ask();
+}
+
+void HttpServer::on_refused(int status, std::string_view why) {
+  static LogValve valve(5, 1);
+  if (valve.open(Loop::now())) {
+    log_info("request.refused", {{"status", status}, {"why", why}, {"held_back", valve.take_held_back()}});
+  }
+}
+
+void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
+  auto* server = static_cast<HttpServer*>(self);
+  bufferevent* buffer = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+  HttpConnection& connection = *server->connections_.at(buffer);
+  connection.on_request(request);
+  server->handler_(std::make_unique<Reply>(request, connection));
+}
+
+// Out of descriptors in the whole system, or of memory.  The connection stays in the backlog, so accepting
+// on at once would spin; a tenth of a second later somebody may have left.
 void HttpServer::accept_failed_cb(evconnlistener* listener, void* /*http*/) noexcept {
   static LogValve valve(1, 1);
   if (valve.open(Loop::now())) {

@@ -1,7 +1,7 @@
 // HttpServer: one listening socket and the requests that arrive on it.
 //
-// Rank 2 (C, wrapped).  Knows sockets and evhttp's limits; every request goes to one handler.  Must
-// outlive no Reply of its own: streams die before the server that carries them.
+// Rank 2 (C, wrapped).  Knows sockets, descriptors and evhttp; owns its connections; every request goes to
+// one handler.  Must outlive no Reply of its own: streams die before the server that carries them.
 #pragma once
 
 #include <chrono>
@@ -9,10 +9,15 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "gateway/base/result.h"
+#include "gateway/io/deadlines.h"
 #include "gateway/io/handles.h"
+#include "gateway/io/http_connection.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/reply.h"
 
@@ -51,12 +56,21 @@ Result<Socket> listen_unix(const UnixSocketRule& rule);
 // A TCP socket; `host` is a numeric address.
 Result<Socket> listen_tcp(const std::string& host, std::uint16_t port);
 
-class HttpServer {
+// Which descriptors a server's connections may take.  The kernel gives out the lowest that is free, so the
+// number of a new one says how near the whole process is to its limit, whoever holds the others.
+enum class DescriptorShare {
+  kServed,    // all but a reserve
+  kReserved,  // of the reserve too, but for what is left to the links to Redis
+};
+
+class HttpServer : private HttpConnection::Owner {
  public:
   using Handler = std::function<void(std::unique_ptr<Reply>)>;
 
-  // Requests wait in the kernel until start().
-  HttpServer(const Loop& loop, Socket socket, Handler handler);
+  // Requests wait in the kernel until start().  Past its share a connection is closed as soon as it is
+  // accepted: nginx, which gets no answer, gives its own for a gateway that is not there.
+  HttpServer(const Loop& loop, Socket socket, Handler handler,
+             DescriptorShare share = DescriptorShare::kServed, const HttpTimes& times = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -65,16 +79,42 @@ class HttpServer {
   // Takes no new connections; those that are open go on.
   void stop_accepting();
 
+  // Open connections, idle ones among them.
+  std::size_t connections() const { return connections_.size(); }
+  // Those that were closed at once for want of descriptors.
+  std::uint64_t turned_away() const { return turned_away_; }
+  // How many ended streams have bytes that have not left yet.
+  std::size_t still_leaving() const;
+
  private:
+  static bufferevent* newborn_cb(event_base* base, void* self) noexcept;
   static void request_cb(evhttp_request* request, void* self) noexcept;
   static void accept_failed_cb(evconnlistener* listener, void* http) noexcept;
 
+  void on_closed(HttpConnection& connection) override;
+  void look_later(HttpConnection& connection) override;
+  void on_refused(int status, std::string_view why) override;
+  Deadlines& deadlines() override { return deadlines_; }
+
+  void after_turn();
+  void take_in_newborn();
+  bool is_past_share(const bufferevent* buffer) const;
+
   Handler handler_;
   Socket socket_;
+  DescriptorShare share_;
+  HttpTimes times_;
+  Deadlines deadlines_;
+  TurnEnd turn_end_;
+  std::unordered_map<const bufferevent*, std::unique_ptr<HttpConnection>> connections_;
+  std::vector<HttpConnection*> to_look_at_;
+  std::vector<bufferevent*> newborn_;  // accepted in this turn; each holds a reference of ours
+  std::uint64_t turned_away_ = 0;
   HttpHandle http_;                     // owns the listener
   evconnlistener* listener_ = nullptr;  // borrowed from http_
   Timer accept_again_;
   bool accepting_ = true;
+  bool paused_ = false;  // until the end of the turn
 };
 
 }  // namespace tailgate

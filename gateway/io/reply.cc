@@ -15,7 +15,8 @@ namespace tailgate {
 
 namespace {
 
-std::string_view method_name(evhttp_cmd_type type) {
+// An unsigned, because evhttp has a value outside its enumeration for methods that it does not know.
+std::string_view method_name(unsigned type) {
   switch (type) {
     case EVHTTP_REQ_GET:
       return "GET";
@@ -35,8 +36,9 @@ std::string_view method_name(evhttp_cmd_type type) {
       return "CONNECT";
     case EVHTTP_REQ_PATCH:
       return "PATCH";
+    default:
+      return "";
   }
-  return "";
 }
 
 const char* reason_phrase(int status) {
@@ -84,8 +86,9 @@ void release_bytes_cb(const void* /*data*/, size_t /*length*/, void* bytes) noex
 
 }  // namespace
 
-Reply::Reply(evhttp_request* request)
-    : request_(request), connection_(evhttp_request_get_connection(request)) {
+Reply::Reply(evhttp_request* request, HttpConnection& connection)
+    : request_(request), connection_(&connection) {
+  connection_->set_user(this);
 }
 
 Reply::~Reply() {
@@ -98,12 +101,18 @@ Reply::~Reply() {
 }
 
 std::string_view Reply::method() const {
-  return method_name(evhttp_request_get_command(request_));
+  return method_name(static_cast<unsigned>(evhttp_request_get_command(request_)));
 }
 
 std::string_view Reply::target() const {
   const char* uri = evhttp_request_get_uri(request_);
-  return uri == nullptr ? std::string_view() : std::string_view(uri);
+  std::string_view target = uri == nullptr ? std::string_view() : std::string_view(uri);
+  // The absolute form, which every server must take (RFC 9112, section 3.2.2): what is behind the host.
+  if (target.starts_with("http://") || target.starts_with("https://")) {
+    target.remove_prefix(std::min(target.size(), target.find_first_of("/?", target.find("://") + 3)));
+    if (target.empty()) return "/";
+  }
+  return target;
 }
 
 std::optional<std::string_view> Reply::header(const char* name) const {
@@ -112,16 +121,8 @@ std::optional<std::string_view> Reply::header(const char* name) const {
   return value;
 }
 
-HttpHeaders Reply::request_headers(std::initializer_list<const char*> names) const {
-  HttpHeaders found;
-  for (const char* name : names) {
-    if (const auto value = header(name)) found.emplace_back(name, *value);
-  }
-  return found;
-}
-
 bufferevent* Reply::buffer() const {
-  return evhttp_connection_get_bufferevent(connection_);
+  return connection_->buffer();
 }
 
 // Puts our callbacks in front of evhttp's.  evhttp would end the process on a pipelined byte that its
@@ -143,36 +144,24 @@ void Reply::hook() {
 void Reply::watch(std::function<void(Gone)> on_gone) {
   on_gone_ = std::move(on_gone);
   if (connection_ == nullptr) return;
-  evhttp_connection_set_closecb(connection_, gone_cb, this);
   hook();
   bufferevent_enable(buffer(), EV_READ);
 }
 
-void Reply::left_cb(evhttp_connection* /*connection*/, void* /*nothing*/) noexcept {
-  --still_leaving_;
-}
-
-void Reply::gone_cb(evhttp_connection* /*connection*/, void* self) noexcept {
-  auto* reply = static_cast<Reply*>(self);
-  reply->gone_ = true;
-  reply->connection_ = nullptr;
+void Reply::on_connection_closed() {
+  connection_ = nullptr;
   // evhttp lets go of a request that was still being answered; it is ours to free now.  (When the whole
   // server is freed it does not, and then frees the request itself.)
-  if (reply->request_ != nullptr && evhttp_request_get_connection(reply->request_) != nullptr) {
-    reply->request_ = nullptr;
-  }
-  if (reply->on_gone_) reply->on_gone_(reply->stalled_ ? Gone::kStalled : Gone::kClientLeft);
+  if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
+  if (on_gone_) on_gone_(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
 
 void Reply::read_cb(bufferevent* buffer, void* self) noexcept {
-  // On a stream nothing a client could still say matters.  Before it, a pipelined request stays where
-  // it is until this one is answered, at the price of not seeing that client leave meanwhile.
-  if (static_cast<Reply*>(self)->begun_) {
-    evbuffer* input = bufferevent_get_input(buffer);
-    evbuffer_drain(input, evbuffer_get_length(input));
-  } else {
-    bufferevent_disable(buffer, EV_READ);
-  }
+  // On a stream nothing a client could still say matters.  Before it, a pipelined request stays where it
+  // is until this one is answered; the connection bounds how much that can be.
+  if (!static_cast<Reply*>(self)->begun_) return;
+  evbuffer* input = bufferevent_get_input(buffer);
+  evbuffer_drain(input, evbuffer_get_length(input));
 }
 
 void Reply::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
@@ -188,7 +177,7 @@ void Reply::event_cb(bufferevent* buffer, short what, void* self) noexcept {
 
 // Hands the request back to evhttp, which from now on is alone with it.
 void Reply::let_go() {
-  evhttp_connection_set_closecb(connection_, nullptr, nullptr);
+  connection_->set_user(nullptr);
   if (inner_event_cb_ != nullptr) {
     bufferevent_setcb(buffer(), nullptr, inner_write_cb_, inner_event_cb_, inner_arg_);
     inner_event_cb_ = nullptr;
@@ -239,6 +228,7 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   // Only writing may time out: a silent client is what a stream has.
   const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
+  connection_->become_stream(send_timeout);
   // libevent writes 16 KB at a time unless told otherwise, which a burst outruns while the client reads.
   bufferevent_set_max_single_write(buffer(), kMostAtOnce);
   hook();
@@ -297,10 +287,8 @@ void Reply::end() {
   assert(begun_);
   if (connection_ == nullptr) return;
   evhttp_request* request = request_;
-  evhttp_connection* connection = connection_;
+  connection_->set_leaving();
   let_go();
-  ++still_leaving_;
-  evhttp_connection_set_closecb(connection, left_cb, nullptr);
   // begin() cleared the headers; this one makes evhttp close the connection behind the last byte.
   evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
   evhttp_send_reply_end(request);
@@ -308,9 +296,9 @@ void Reply::end() {
 
 void Reply::cut() {
   if (connection_ == nullptr) return;
-  evhttp_connection* connection = connection_;
+  HttpConnection* connection = connection_;
   let_go();
-  evhttp_connection_free(connection);  // frees the request with it
+  connection->close();  // frees the request with it
 }
 
 }  // namespace tailgate

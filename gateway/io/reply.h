@@ -10,38 +10,35 @@
 
 #include <chrono>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "gateway/io/handles.h"
+#include "gateway/io/http_connection.h"
 #include "gateway/pure/http_answer.h"
 #include "gateway/pure/shared_bytes.h"
 
 struct evhttp_request;
-struct evhttp_connection;
 
 namespace tailgate {
 
-class Reply {
+class Reply final : private HttpConnection::User {
  public:
   enum class Gone { kClientLeft, kStalled };
 
-  // Takes over `request`, from inside evhttp's request callback.
-  explicit Reply(evhttp_request* request);
+  // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
+  Reply(evhttp_request* request, HttpConnection& connection);
   ~Reply();
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 
   // The request.  The views live until begin() or answer().
-  std::string_view method() const;
+  std::string_view method() const;  // empty: none that is known here
   std::string_view target() const;  // path and query as sent
   std::optional<std::string_view> header(const char* name) const;
-  HttpHeaders request_headers(std::initializer_list<const char*> names) const;  // those that are there
 
   // From here on a client that leaves is noticed, also while its request is still being looked up.
   void watch(std::function<void(Gone)> on_gone);
@@ -62,18 +59,14 @@ class Reply {
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
-  bool gone() const { return gone_; }
 
   // Ends a stream cleanly: what is written still leaves, then the connection closes.
   void end();
   // Closes at once, without the clean end.
   void cut();
-  // How many ended streams have bytes that have not left yet.
-  static int still_leaving() { return still_leaving_; }
 
  private:
-  static void left_cb(evhttp_connection* connection, void* nothing) noexcept;
-  static void gone_cb(evhttp_connection* connection, void* self) noexcept;
+  void on_connection_closed() override;
   static void read_cb(bufferevent* buffer, void* self) noexcept;
   static void drained_cb(bufferevent* buffer, void* self) noexcept;
   static void event_cb(bufferevent* buffer, short what, void* self) noexcept;
@@ -82,8 +75,8 @@ class Reply {
   void hook();
   void let_go();
 
-  evhttp_request* request_;                  // null once evhttp has it back
-  evhttp_connection* connection_ = nullptr;  // null once the client is gone
+  evhttp_request* request_;     // null once evhttp has it back
+  HttpConnection* connection_;  // null once the client is gone
   std::function<void(Gone)> on_gone_;
   std::function<void()> on_drained_;
   // evhttp's own callbacks, called from ours.
@@ -92,10 +85,7 @@ class Reply {
   void* inner_arg_ = nullptr;
   bool begun_ = false;
   bool chunked_ = false;
-  bool gone_ = false;
   bool stalled_ = false;
-
-  static inline int still_leaving_ = 0;
 };
 
 }  // namespace tailgate

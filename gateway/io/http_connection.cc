@@ -1,0 +1,186 @@
+#include "gateway/io/http_connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "gateway/io/handles.h"
+#include "gateway/pure/http_head.h"
+
+namespace tailgate {
+
+namespace {
+
+// What a client may send ahead of its answers; above a head, so that a head never waits for it.
+constexpr std::size_t kMostUnread = 64UL * 1024;
+static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
+
+timeval as_timeval(std::chrono::milliseconds time) {
+  return {time.count() / 1000, time.count() % 1000 * 1000};
+}
+
+// evhttp parses every address and says 400 to what it cannot read.  Of the usual form it reads all.
+bool can_be_parsed(std::string_view target) {
+  if (target.starts_with('/') && !target.starts_with("//")) return true;
+  const std::string text(target);
+  const std::unique_ptr<evhttp_uri, Freed<evhttp_uri_free>> uri(
+      evhttp_uri_parse_with_flags(text.c_str(), EVHTTP_URI_NONCONFORMANT));
+  return uri != nullptr;
+}
+
+bool has_line_behind(evbuffer* input, std::size_t offset) {
+  evbuffer_ptr from{};
+  return evbuffer_ptr_set(input, &from, offset, EVBUFFER_PTR_SET) == 0 &&
+         evbuffer_search(input, "\n", 1, &from).pos >= 0;
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_connection* connection,
+                               bufferevent* buffer)
+    : owner_(owner),
+      times_(times),
+      connection_(connection),
+      buffer_(buffer),
+      watch_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
+  evhttp_connection_set_closecb(connection_, closed_cb, this);
+  bufferevent_setwatermark(buffer_, EV_READ, 0, kMostUnread);
+  const timeval idle = as_timeval(times_.idle);
+  bufferevent_set_timeouts(buffer_, &idle, &idle);
+  has_deadline_ = true;
+  owner_.deadlines().set(*this, Loop::now() + times_.request);
+}
+
+HttpConnection::~HttpConnection() {
+  stop_watching();
+}
+
+void HttpConnection::stop_watching() {
+  if (watch_ == nullptr) return;
+  evbuffer_remove_cb_entry(bufferevent_get_input(buffer_), watch_);
+  watch_ = nullptr;
+}
+
+void HttpConnection::closed_cb(evhttp_connection* /*connection*/, void* self) noexcept {
+  auto* connection = static_cast<HttpConnection*>(self);
+  if (connection->user_ != nullptr) connection->user_->on_connection_closed();
+  connection->owner_.on_closed(*connection);
+}
+
+// Comes from inside the read, before evhttp's own callback.
+void HttpConnection::input_cb(evbuffer* /*input*/, const evbuffer_cb_info* info, void* self) noexcept {
+  if (info->n_added > 0) static_cast<HttpConnection*>(self)->look();
+}
+
+void HttpConnection::look() {
+  if (state_ != State::kAwaited) return;
+  evbuffer* input = bufferevent_get_input(buffer_);
+  const std::size_t length = evbuffer_get_length(input);
+  if (length == 0) return;
+  if (!has_deadline_) {
+    has_deadline_ = true;
+    owner_.deadlines().set(*this, Loop::now() + times_.request);
+  }
+  const bool judged_before =
+      looked_at_ > 0 && length <= kMostHeadBytes && !has_line_behind(input, looked_at_);
+  looked_at_ = length;
+  if (judged_before) return hold_back();
+
+  std::string bytes(std::min(length, kMostHeadBytes + 2), '\0');
+  (void)evbuffer_copyout(input, bytes.data(), bytes.size());
+  const HeadJudgement judgement = judge_head(bytes);
+  switch (judgement.finding) {
+    case HeadJudgement::Finding::kMore:
+      return hold_back();
+    case HeadJudgement::Finding::kRefused:
+      return refuse(judgement.status, judgement.sentence);
+    case HeadJudgement::Finding::kGood:
+      if (!can_be_parsed(judgement.target)) return refuse(400, "The address cannot be read");
+      return admit();
+  }
+}
+
+// Keeps evhttp from seeing the input.
+void HttpConnection::hold_back() {
+  if (held_back_ != nullptr) return;
+  bufferevent_data_cb write = nullptr;
+  bufferevent_event_cb event = nullptr;
+  void* arg = nullptr;
+  bufferevent_getcb(buffer_, &held_back_, &write, &event, &arg);
+  bufferevent_setcb(buffer_, nullptr, write, event, arg);
+}
+
+// evhttp may see it: in the very read that brought the last byte, or when it looks by itself at what
+// came with the request before.
+void HttpConnection::admit() {
+  state_ = State::kAdmitted;
+  if (held_back_ == nullptr) return;
+  bufferevent_data_cb read = nullptr;
+  bufferevent_data_cb write = nullptr;
+  bufferevent_event_cb event = nullptr;
+  void* arg = nullptr;
+  bufferevent_getcb(buffer_, &read, &write, &event, &arg);
+  bufferevent_setcb(buffer_, held_back_, write, event, arg);
+  held_back_ = nullptr;
+}
+
+void HttpConnection::refuse(int status, std::string_view sentence) {
+  state_ = State::kRefused;
+  hold_back();
+  owner_.on_refused(status, sentence);
+  const int fd = bufferevent_getfd(buffer_);
+  if (evbuffer_get_length(bufferevent_get_output(buffer_)) == 0) {
+    const std::string answer = refusal_answer(status, sentence);
+    (void)send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  // Closed with bytes unread, the connection would be reset and the answer lost with it.
+  (void)shutdown(fd, SHUT_WR);
+  has_deadline_ = true;
+  owner_.deadlines().set(*this, Loop::now() + times_.farewell);
+}
+
+void HttpConnection::on_request(evhttp_request* request) {
+  state_ = State::kBusy;
+  has_deadline_ = false;
+  Wheel::clear(*this);
+  // While it is answered only writing may time out: a client that reads slowly has nothing to say.
+  const timeval stalled = as_timeval(times_.answer_stalled);
+  bufferevent_set_timeouts(buffer_, nullptr, &stalled);
+  evhttp_request_set_on_complete_cb(request, done_cb, this);
+}
+
+void HttpConnection::done_cb(evhttp_request* /*request*/, void* self) noexcept {
+  auto* connection = static_cast<HttpConnection*>(self);
+  connection->state_ = State::kAwaited;
+  connection->looked_at_ = 0;
+  const timeval idle = as_timeval(connection->times_.idle);
+  bufferevent_set_timeouts(connection->buffer_, &idle, &idle);
+  if (evbuffer_get_length(bufferevent_get_input(connection->buffer_)) > 0) {
+    connection->owner_.look_later(*connection);
+  }
+}
+
+void HttpConnection::become_stream(std::chrono::milliseconds stalled) {
+  stop_watching();
+  // Unanswered heartbeats keep the kernel's keepalive from ever probing (tcp(7)); without this a client
+  // whose network is gone is noticed after a quarter of an hour.  Fails on a unix socket, which needs none.
+  const auto ms =
+      static_cast<unsigned>(std::min<std::chrono::milliseconds::rep>(stalled.count(), 86'400'000));
+  (void)setsockopt(bufferevent_getfd(buffer_), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+void HttpConnection::on_due(TimePoint /*now*/) {
+  const bool said_nothing = evbuffer_get_length(bufferevent_get_input(buffer_)) == 0;
+  if (state_ == State::kRefused || (state_ == State::kAwaited && said_nothing)) return close();
+  refuse(408, "The request took too long");
+}
+
+void HttpConnection::close() {
+  evhttp_connection_free(connection_);
+}
+
+}  // namespace tailgate

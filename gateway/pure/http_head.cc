@@ -1,0 +1,178 @@
+#include "gateway/pure/http_head.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "gateway/pure/text.h"
+
+namespace tailgate {
+
+namespace {
+
+using Finding = HeadJudgement::Finding;
+
+// Methods that evhttp reads a body of; of any other's it would take the body for the next request.
+constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+// evhttp takes no request line that is shorter.
+constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
+
+bool is_token_char(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+}
+
+bool has_control_character(std::string_view line) {
+  return std::any_of(line.begin(), line.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+bool is_version(std::string_view text) {
+  return text.size() == 8 && text.starts_with("HTTP/") && text[5] >= '0' && text[5] <= '9' &&
+         text[6] == '.' && text[7] >= '0' && text[7] <= '9';
+}
+
+HeadJudgement refused(int status, std::string_view sentence) {
+  return {.finding = Finding::kRefused, .target = {}, .status = status, .sentence = sentence};
+}
+
+class Judge {
+ public:
+  std::optional<HeadJudgement> request_line(std::string_view line) {
+    const std::size_t first = line.find(' ');
+    const std::size_t last = line.rfind(' ');
+    if (first == std::string_view::npos || first == last || line.find(' ', first + 1) != last ||
+        has_control_character(line))
+      return refused(400, "The request line is not a method, an address and a version");
+    method_ = line.substr(0, first);
+    target_ = line.substr(first + 1, last - first - 1);
+    const std::string_view version = line.substr(last + 1);
+    if (!is_token(method_) || target_.empty() || !is_version(version))
+      return refused(400, "The request line is not a method, an address and a version");
+    if (version != "HTTP/1.1" && version != "HTTP/1.0")
+      return refused(505, "Only HTTP 1.1 and HTTP 1.0 are spoken here");
+    if (method_ == "CONNECT") return refused(501, "This is not a proxy");
+    if (line.size() < kShortestLine) return refused(501, "No such method is known here");
+    is_1_1_ = version == "HTTP/1.1";
+    return std::nullopt;
+  }
+
+  std::optional<HeadJudgement> field(std::string_view line) {
+    const std::size_t colon = line.find(':');
+    // A folded line begins with white space, which is no token either.
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
+      return refused(400, "A header line is not a name, a colon and a value");
+    if (++fields_ > kMostHeadFields) return refused(431, "The header has too many lines");
+    const std::string name = ascii_lower(line.substr(0, colon));
+    const std::string_view value = trim(line.substr(colon + 1));
+    if (name == "host") {
+      ++hosts_;
+    } else if (name == "transfer-encoding") {
+      coded_ = true;
+    } else if (name == "content-length") {
+      if (length_) return refused(400, "The header names more than one Content-Length");
+      std::size_t length = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
+      if (end != value.data() + value.size() || error == std::errc::invalid_argument)
+        return refused(400, "Content-Length is not a whole number");
+      if (error != std::errc() || length > kMostBodyBytes) return refused(413, "The body is too large");
+      length_ = length;
+    } else if (name == "expect" && ascii_lower(value) != "100-continue") {
+      return refused(417, "Only 100-continue can be expected here");
+    }
+    return std::nullopt;
+  }
+
+  HeadJudgement end() const {
+    if (hosts_ > 1 || (is_1_1_ && hosts_ == 0)) return refused(400, "The header must name one Host");
+    if (coded_ && (length_ || !is_1_1_))
+      return refused(400, "The header says in two ways where the body ends");
+    if (coded_) return refused(411, "A body here needs a Content-Length and no Transfer-Encoding");
+    if (length_.value_or(0) > 0 &&
+        std::find(kMayHaveBody.begin(), kMayHaveBody.end(), method_) == kMayHaveBody.end())
+      return refused(400, "A request of this method has no body here");
+    return {.finding = Finding::kGood, .target = target_, .status = 0, .sentence = {}};
+  }
+
+ private:
+  std::string_view method_;
+  std::string_view target_;
+  bool is_1_1_ = false;
+  std::size_t fields_ = 0;
+  std::size_t hosts_ = 0;
+  std::optional<std::size_t> length_;
+  bool coded_ = false;
+};
+
+std::string_view phrase_of(int status) {
+  switch (status) {
+    case 408:
+      return "Request Timeout";
+    case 411:
+      return "Length Required";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 417:
+      return "Expectation Failed";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Bad Request";
+  }
+}
+
+}  // namespace
+
+HeadJudgement judge_head(std::string_view bytes) {
+  Judge judge;
+  std::size_t at = 0;
+  for (bool first = true;; first = false) {
+    const std::size_t feed = bytes.find('\n', at);
+    if (std::min(feed, bytes.size()) > kMostHeadBytes) {
+      return first ? refused(414, "The request line is too long") : refused(431, "The header is too large");
+    }
+    if (feed == std::string_view::npos) {
+      // What cannot become a request, such as a TLS greeting, need not be waited for.
+      if (first && !bytes.empty() && !is_token_char(bytes.front()))
+        return refused(400, "The request line is not a method, an address and a version");
+      return {};
+    }
+    std::string_view line = bytes.substr(at, feed - at);
+    at = feed + 1;
+    if (!line.ends_with('\r')) return refused(400, "A line of the head does not end in CR LF");
+    line.remove_suffix(1);
+    // Other control characters pass nginx too, and are harmless in a value (RFC 9110, section 5.5).
+    if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
+      return refused(400, "The head has a stray CR or a NUL");
+    if (!first && line.empty()) return judge.end();
+    if (auto wrong = first ? judge.request_line(line) : judge.field(line)) return *wrong;
+  }
+}
+
+std::string refusal_answer(int status, std::string_view sentence) {
+  // The sentences are ours: nothing in them needs escaping.
+  std::string body = "{\"detail\":\"";
+  body += sentence;
+  body += "\"}";
+  std::string answer = "HTTP/1.1 " + std::to_string(status) + ' ';
+  answer += phrase_of(status);
+  answer += "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ";
+  answer += std::to_string(body.size());
+  answer += "\r\nConnection: close\r\n\r\n";
+  return answer + body;
+}
+
+}  // namespace tailgate

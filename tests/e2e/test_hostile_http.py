@@ -1,0 +1,385 @@
+"""Clients that mean harm or know no better, at the gateway's own socket and through nginx: what they send, how
+slowly, how much of it, and how many they are."""
+
+import contextlib
+import json
+import os
+import re
+import resource
+import select
+import socket
+import time
+
+import pytest
+
+from support import routes
+from support.clients import dial, fetch, open_stream, sealed, send
+from support.publishers import Builder
+from support.waiting import Deadline, wait_until
+
+PAGES = "/api/jobs/{}/logs"
+SPOOLS = "/api/sse/stream"
+
+
+def exchange(stack, text, via="gateway", timeout=5):
+    """Everything that comes back until the other side closes, or until an answer with a length is whole."""
+    got = b""
+    with dial(stack, via) as link:
+        link.sendall(text)
+        deadline = Deadline(timeout)
+        while not deadline.over():
+            link.settimeout(max(0.01, deadline.left()))
+            try:
+                chunk = link.recv(65536)
+            except ConnectionError:
+                return got
+            got += chunk
+            head, mark, body = got.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            if not chunk or (mark and length and len(body) >= int(length[1])):
+                return got
+    raise AssertionError(f"no whole answer within {timeout} s: {got!r}")
+
+
+def status_and_body(got):
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert re.match(rb"HTTP/1\.[01] \d{3} ", head), got[:300]
+    assert b"content-type: application/json" in head.lower(), head
+    return int(head[9:12]), json.loads(body), head
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) * 1024
+
+
+# ---- what is no request -----------------------------------------------------------------------------
+
+GET = b"GET /api/sse/stream HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/sse/stream HTTP/1.1\r\nHost: localhost\r\n"
+NO_REQUESTS = {
+    # what is sent: the status at the socket, and through nginx (200: nginx makes a good request of it)
+    "a bare LF": (b"GET /api/sse/stream HTTP/1.1\nHost: localhost\n\n", 400, 200),
+    "a bare LF behind a header": (GET + b"A: b\n\r\n", 400, 200),
+    "a CR in a value": (GET + b"A: b\rc\r\n\r\n", 400, None),
+    "a NUL in a value": (GET + b"A: b\0c\r\n\r\n", 400, 400),
+    "a folded header": (GET + b"A: b\r\n c\r\n\r\n", 400, 400),
+    "a space before the colon": (GET + b"A : b\r\n\r\n", 400, None),
+    "no header name": (GET + b": b\r\n\r\n", 400, None),
+    "two hosts": (GET + b"Host: other\r\n\r\n", 400, 400),
+    "no host": (b"GET /api/sse/stream HTTP/1.1\r\n\r\n", 400, 400),
+    "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400, 400),
+    "two different lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400, 400),
+    "a length with a sign": (POST + b"Content-Length: +1\r\n\r\nx", 400, 400),
+    "a length and chunks": (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, 400),
+    "chunks and a length": (POST + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400, 400),
+    "chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, 405),
+    "chunks in disguise": (POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 411, 501),
+    "the identity coding": (POST + b"Transfer-Encoding: identity\r\n\r\n", 411, 501),
+    "chunks twice": (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, 400),
+    "a body to HEAD": (b"HEAD /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 400, None),
+    "a body to a method of no one": (b"PURGE /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 400, 405),
+    "a large body": (POST + b"Content-Length: 100000\r\n\r\n", 413, 413),
+    "an endless length": (POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 413, 400),
+    "a strange expectation": (POST + b"Content-Length: 1\r\nExpect: tea\r\n\r\nx", 417, 405),
+    "a long address": (b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, 414),
+    "a long header": (GET + b"A: " + b"a" * 60_000 + b"\r\n\r\n", 431, 431),
+    "many headers": (GET + b"A: b\r\n" * 300 + b"\r\n", 431, 431),
+    "HTTP/2.0": (b"GET /api/sse/stream HTTP/2.0\r\nHost: x\r\n\r\n", 505, 505),
+    "the greeting of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, None),
+    "HTTP/1.2": (b"GET /api/sse/stream HTTP/1.2\r\nHost: x\r\n\r\n", 505, 200),
+    "no version": (b"GET /api/sse/stream\r\nHost: x\r\n\r\n", 400, None),
+    "a version in small letters": (b"GET /api/sse/stream http/1.1\r\nHost: x\r\n\r\n", 400, 400),
+    "two spaces": (b"GET  /api/sse/stream HTTP/1.1\r\nHost: x\r\n\r\n", 400, None),
+    "an empty line first": (b"\r\n" + GET + b"\r\n", 400, 200),
+    "a greeting of TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, None),
+    "CONNECT": (b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\n\r\n", 501, 400),
+    "a port that is none": (b"GET http://localhost:x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400, 400),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_REQUESTS)
+def test_what_is_no_request_is_refused_in_json_at_the_socket(stack, name):
+    text, expected, _ = NO_REQUESTS[name]
+    for via in ("gateway", "auth"):
+        got = exchange(stack, text, via)
+        status, body, head = status_and_body(got)
+        assert (via, status) == (via, expected), got
+        assert len(body["detail"]) > 8
+        assert b"connection: close" in head.lower()
+        assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", got)) == 1, "what followed was taken for another request"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, expected) in NO_REQUESTS.items() if expected])
+def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
+    text, _, expected = NO_REQUESTS[name]
+    with dial(stack, "plain") as link:
+        link.sendall(text)
+        got = b""
+        while b"\r\n\r\n" not in got:
+            chunk = link.recv(65536)
+            assert chunk, got
+            got += chunk
+    assert int(got[9:12]) == expected, got[:300]
+    assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", got)) == 1
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "chunked ", "\tchunked", "identity", "gzip, chunked"])
+def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
+    hidden = b"GET /api/jobs/hidden/logs HTTP/1.1\r\nHost: x\r\n\r\n"
+    for lengths in (b"", b"Content-Length: 0\r\n", b"Content-Length: %d\r\n" % len(hidden), b"Content-Length: 3\r\nContent-Length: 0\r\n"):
+        for method in (b"GET", b"POST", b"HEAD", b"PURGE", b"OPTIONS", b"TRACE"):
+            text = method + b" /nothing HTTP/1.1\r\nHost: x\r\n" + lengths + b"Transfer-Encoding: " + coding.encode() + b"\r\n\r\n"
+            with dial(stack, "gateway") as link:
+                link.sendall(text + hidden + b"0\r\n\r\n" + hidden)
+                link.shutdown(socket.SHUT_WR)
+                got = b""
+                with contextlib.suppress(ConnectionError):
+                    while chunk := link.recv(65536):
+                        got += chunk
+            assert got.count(b"HTTP/1.1 ") == 1 and got[9:12] in (b"400", b"411"), got
+
+
+def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
+    Builder(stack.redis, job).create()
+    for path in (
+        f"/api/jobs/{job}%c0%af/stream", f"/api/jobs/%c0%ae%c0%ae/{job}/stream", f"/api/jobs/%e0%80%af{job}/stream",
+        f"/api/jobs/%f0%80%80%af{job}/stream", f"/api/jobs/{job}/stream%ed%a0%80", f"/api/%c1%aajobs/{job}/stream",
+    ):  # fmt: skip
+        for via in ("plain", "gateway"):
+            status, _, _ = status_and_body(exchange(stack, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), via))
+            assert (path, via, status in (400, 404)) == (path, via, True)
+
+
+def test_an_absolute_address_is_as_good_as_its_path(stack, job):
+    path = PAGES.format(job)
+    for target in (f"http://localhost{path}?limit=x", f"https://user@other.example:81{path}?limit=x"):
+        text = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
+        got = exchange(stack, f"{text}\r\n".encode())
+        assert status_and_body(got)[0] == 401
+    got = exchange(stack, b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert status_and_body(got)[0] == 404
+
+
+# ---- methods ------------------------------------------------------------------------------------------
+
+ODD = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
+
+
+@pytest.mark.parametrize("kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route)
+@pytest.mark.parametrize("method", ODD, ids=lambda method: method[:10])
+def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kind, method):
+    got = exchange(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    status, _, head = status_and_body(got)
+    assert status == 405
+    assert b"\r\nallow: get, options\r\n" in head.lower() + b"\r\n"
+
+
+def test_an_odd_method_is_404_where_nothing_is(stack):
+    for method in ODD:
+        assert status_and_body(exchange(stack, f"{method} /nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()))[0] == 404
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE"])
+def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
+    for path, allowed in (
+        (f"/api/jobs/{job}/events/stream", "GET, OPTIONS"), (f"/api/jobs/{job}/events/stream?a=/b", "GET, OPTIONS"),
+        (f"/api/jobs/{job}/logs/stream", "GET, OPTIONS"), (f"/api/v1/jobs/{job}/stream/", "GET, OPTIONS"),
+        (SPOOLS, "GET, OPTIONS"), (f"/api/jobs/{job}/logs", "GET, HEAD, OPTIONS"), (f"/api/jobs/{job}/logs?limit=5", "GET, HEAD, OPTIONS"),
+    ):  # fmt: skip
+        status, _, head = status_and_body(exchange(stack, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "plain"))
+        assert (path, status) == (path, 405)
+        assert re.search(rb"(?im)^allow: (.*?)\r?$", head)[1].decode() == allowed, (path, head)
+
+
+# ---- slowly -------------------------------------------------------------------------------------------
+
+
+def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leaves_nothing(private_stack):
+    stack = private_stack(nginx=False)
+    pid = stack.gateway_pid
+    assert exchange(stack, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: len(stack.connections()) >= 4, 5, "all links to Redis")
+    before = descriptors(pid)
+    kept = dial(stack, "gateway")
+    kept.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert kept.recv(65536).startswith(b"HTTP/1.1 404 ")
+    begun = time.monotonic()
+    slow = {}
+    for via in ("gateway", "auth"):
+        for text in (b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc"):
+            for _ in range(5):
+                link = dial(stack, via)
+                link.sendall(text)
+                slow[link] = text
+    assert wait_until(lambda: descriptors(pid) == before + 1 + len(slow), 5, "all of them accepted")
+    busy = cpu_seconds(pid)
+    left = set(slow)
+    while left and time.monotonic() - begun < 25:
+        readable = select.select(left, [], [], 0.5)[0]
+        for link in readable:
+            try:
+                got = link.recv(65536)
+            except ConnectionError:
+                got = b""
+            # Who has begun to speak is told why.
+            if got:
+                assert slow[link] and got.startswith(b"HTTP/1.1 408 "), got
+            else:
+                left.discard(link)
+        for link in left - set(readable):
+            if slow[link]:
+                with contextlib.suppress(OSError):
+                    link.send(b"a")
+    spent = time.monotonic() - begun
+    assert not left and 9 < spent < 20, (len(left), spent)
+    assert cpu_seconds(pid) - busy < 3
+    # What is idle between two requests waits on.
+    assert wait_until(lambda: descriptors(pid) == before + 1, 5, "all descriptors given back")
+    kept.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert kept.recv(65536).startswith(b"HTTP/1.1 404 ")
+    kept.close()
+    for link in slow:
+        link.close()
+    assert wait_until(lambda: descriptors(pid) == before, 5, "the last one too")
+
+
+# ---- too much -----------------------------------------------------------------------------------------
+
+
+def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private_stack, job):
+    stack = private_stack(nginx=False)
+    Builder(stack.redis, job).create().log_many(500, "x" * 4000)
+    path = PAGES.format(job) + "?limit=500"
+    identity = sealed(stack, path, stack.bearer())
+    head = "".join(f"{name}: {value}\r\n" for name, value in identity.items())
+    one = f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode()
+    fetch(stack, path, headers=identity, via="gateway", timeout=20)
+    before = resident(stack.gateway_pid)
+    links = [dial(stack, "gateway") for _ in range(10)]
+    sent = dict.fromkeys(links, 0)
+    for link in links:
+        link.settimeout(0)
+    # Until the gateway has taken nothing more from anybody for half a second.
+    still = Deadline(0.5)
+    limit = Deadline(30)
+    while not still.over() and not limit.over():
+        for link in select.select([], links, [], 0.05)[1]:
+            try:
+                more = link.send((one * 200)[sent[link] % len(one) :])
+            except BlockingIOError:
+                continue
+            sent[link] += more
+            still = Deadline(0.5)
+    assert max(sent.values()) < 1_000_000, "read ahead without bound"
+    # One answer each (2 MB) and what asan keeps of it, not the thousands that were asked for.
+    assert resident(stack.gateway_pid) - before < 120_000_000
+    # All that was asked in full is answered, in order, once somebody reads.
+    first = links[0]
+    first.settimeout(20)
+    answers = got = 0
+    tail = b""
+    while answers < 3:
+        chunk = first.recv(1 << 20)
+        assert chunk
+        got += len(chunk)
+        tail = tail[-20:] + chunk
+        answers += tail.count(b"HTTP/1.1 200 OK") - tail[:20].count(b"HTTP/1.1 200 OK")
+    assert got > 2_000_000
+    for link in links:
+        link.close()
+
+
+# ---- too many -----------------------------------------------------------------------------------------
+
+
+def limit_descriptors(pid, number):
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, old[1]))
+    return old
+
+
+def knock(stack, path):
+    """An open stream, or None if the connection was closed without an answer."""
+    link = None
+    with contextlib.suppress(ConnectionError):
+        link = send(stack, path, via="gateway")
+        link.wait(lambda: link.status or link.ended, 5, "an answer or the end")
+    if link and link.status is None:
+        assert link.ended == "cut"
+    return link if link and link.status == 200 else None
+
+
+def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_leave(private_stack, job):
+    stack = private_stack(nginx=False)
+    watched = routes.Updates(stack, job)
+    old = limit_descriptors(stack.gateway_pid, 128)
+    served = [link for link in [knock(stack, watched.path) for _ in range(200)] if link]
+    # Half of so small a limit is kept for the operators and for Redis.
+    assert 20 < len(served) <= 64
+    # Knocking on goes on being answered at once, and the operators' listener answers all the while.
+    busy, begun = cpu_seconds(stack.gateway_pid), time.monotonic()
+    while time.monotonic() - begun < 2:
+        assert knock(stack, watched.path) is None
+        assert stack.ops("/healthz")[0] == 200
+        select.select([], [], [], 0.05)
+    assert cpu_seconds(stack.gateway_pid) - busy < 1.5
+    lines = stack.logs("connection.turned_away") + stack.logs("accept.failed")
+    assert 1 <= len(lines) <= 8 and sum(1 + line["held_back"] for line in lines) <= 250
+    # Redis comes back although every client's place is taken.
+    stack.restart("redis")
+    wait_until(lambda: json.loads(stack.ops("/readyz")[1])["redis"] == "up", 15, "the links to Redis")
+    wait_until(lambda: stack.subscribers(watched.channel) == 1, 10, "the subscription")
+    watched.say(7)
+    for link in served:
+        assert watched.number_in(link.events_until("spool_update", timeout=10)[-1]) == 7
+    for link in served[:20]:
+        link.close()
+    wait_until(lambda: knock(stack, watched.path), 5, "a place for the next client")
+    resource.prlimit(stack.gateway_pid, resource.RLIMIT_NOFILE, old)
+    again = [open_stream(stack, watched.path, via="gateway") for _ in range(100)]
+    assert {link.status for link in again} == {200}
+
+
+def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(private_stack, job):
+    stack = private_stack()
+    limit_descriptors(stack.gateway_pid, 64)
+    full = []
+    while (link := knock(stack, SPOOLS)) is not None:
+        full.append(link)
+        assert len(full) < 60
+    answer = fetch(stack, SPOOLS)
+    assert answer.status == 503 and answer.headers["retry-after"]
+    native = open_stream(stack, SPOOLS, headers={"Accept": "text/event-stream"})
+    event = native.next_event()
+    assert (native.status, event.name, event.json()) == (200, "unavailable", {"reason": "down"})
+
+
+def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job):
+    stack = private_stack(nginx=False)
+    pid = stack.gateway_pid
+    Builder(stack.redis, job).create().log_many(500, "x" * 8000)
+    used = int(re.search(r"VmSize:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) * 1024
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + 4_000_000, used + 4_000_000))
+    path = PAGES.format(job) + "?limit=500"
+    with contextlib.suppress(OSError, AssertionError):
+        links = [send(stack, path, headers=sealed(stack, path, stack.bearer()), via="gateway") for _ in range(30)]
+        for link in links:
+            link.wait(lambda link=link: link.status or link.ended, 10, "an answer or the end")
+
+    def dead_or_alive():
+        with contextlib.suppress(OSError):
+            if stack.ops("/healthz")[0] == 200:
+                return "alive"
+        state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] if os.path.exists(f"/proc/{pid}") else "Z"
+        return "dead" if state == "Z" else None
+
+    assert wait_until(dead_or_alive, 15, "an answer or an end") in ("alive", "dead")
