@@ -1,0 +1,377 @@
+"""Clients that leave, vanish or do not read: whatever way they go, all of it is given back, and nobody else waits."""
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support import routes
+from support.clients import open_stream, sealed, send
+from support.publishers import Builder
+from support.stack import DEPLOY, default_binary
+from support.waiting import wait_until
+
+# Under a sanitizer freed memory stays with the process for a while, which is not what is measured here.
+LITTLE_KEPT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+
+
+def served(stack):
+    """Streams and requests that are being served, openings among them."""
+    return stack.metrics()["tailgate_streams"]
+
+
+def channels(stack):
+    return set(stack.redis.pubsub_channels("job*"))
+
+
+def abort(stream):
+    """As a browser on HTTP/2: the stream is reset, the connection stays."""
+    link = stream._link
+    link._h2.reset_stream(link._stream)
+    link._flush()
+
+
+def leave(stream, way):
+    if way == "abort":
+        abort(stream)
+    else:
+        getattr(stream, way)()
+
+
+def come(watched, via, http="1.1"):
+    headers = watched.headers()
+    if via == "gateway":
+        headers = sealed(watched.stack, watched.path, headers)
+    return send(watched.stack, watched.path, headers=headers, via=via, http=http)
+
+
+WAYS = [
+    ("gateway", "1.1", "close"), ("gateway", "1.1", "reset"), ("gateway", "1.1", "half_close"),
+    ("plain", "1.1", "close"), ("plain", "1.1", "reset"), ("plain", "1.1", "half_close"),
+    ("tls", "1.1", "close"), ("tls", "1.1", "reset"),
+    ("tls", "2", "close"), ("tls", "2", "reset"), ("tls", "2", "abort"),
+]  # fmt: skip
+
+
+# ---- leaving ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("via, http, way", WAYS)
+def test_who_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job, via, http, way):
+    stack = stack_with({"route.job.record_grace_ms": 2500})
+    watched = routes.Progress(stack, job)  # nobody has created it
+    wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
+    stream = come(watched, via, http)
+    wait_until(lambda: watched.channel in channels(stack), 5, "its channel is subscribed")
+    assert served(stack) == 1
+    leave(stream, way)
+    # Long before its record would be given up.
+    wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
+    wait_until(lambda: watched.channel not in channels(stack), 6, "its channel is unsubscribed")
+
+
+def test_who_sends_more_and_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job):
+    stack = stack_with({"route.job.record_grace_ms": 2500})
+    wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
+    stream = come(routes.Progress(stack, job), "gateway")
+    wait_until(lambda: served(stack) == 1, 5, "it is being looked for")
+    stream.socket.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    stream.close()
+    wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
+
+
+def test_a_crowd_that_leaves_in_every_way_leaves_nothing_behind(private_stack, job):
+    stack = private_stack()
+    pid = stack.gateway_pid
+    warm = [come(kind(stack, f"{job}-warm-{kind.route}").create(), "plain").wait_head() for kind in routes.ALL]
+    for stream in warm:
+        stream.close()
+    wait_until(lambda: served(stack) == 0 and not channels(stack), 10, "a quiet beginning")
+    before, rounds = descriptors(pid), 3
+    for number in range(rounds):
+        crowd = []
+        for kind in routes.ALL:
+            watched = kind(stack, f"{job}-{number}-{kind.route}").create()
+            crowd += [(come(watched, via, http), way) for via, http, way in WAYS for _ in range(2)]
+        for stream, _ in crowd:
+            assert stream.wait_head().status == 200
+        assert served(stack) == len(crowd) and channels(stack)
+        begun = time.monotonic()
+        for stream, way in crowd:
+            leave(stream, way)
+        wait_until(lambda: served(stack) == 0, 2, "all streams are released")
+        wait_until(lambda: not channels(stack), 6, "all channels are unsubscribed")
+        assert time.monotonic() - begun < 6
+    metrics = stack.metrics()
+    assert all(number == 0 for name, number in metrics.items() if name.startswith("tailgate_streams_open{"))
+    # What nginx keeps open between requests is not a client's: at most 64 a worker and upstream.
+    stack.restart("nginx")
+    wait_until(lambda: descriptors(pid) <= before, 5, "all descriptors are given back")
+
+
+# ---- vanishing ----------------------------------------------------------------------------------------
+
+
+def run(*words):
+    return subprocess.run(words, check=True, capture_output=True, text=True)
+
+
+class OtherHost:
+    """A host behind a cable that can be pulled: a network namespace at the other end of a veth pair."""
+
+    def __init__(self):
+        number = os.getpid() % 16384
+        self.name, self.near, self.far = f"tg{number}", f"tgn{number}", f"tgf{number}"
+        base = number * 4
+        self.here, self.there = (f"10.213.{base >> 8}.{(base & 255) + host}" for host in (1, 2))
+        try:
+            run("ip", "netns", "add", self.name)
+            run("ip", "link", "add", self.near, "type", "veth", "peer", "name", self.far, "netns", self.name)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.remove()
+            pytest.skip(f"no network namespace can be made here (it takes iproute2 and CAP_SYS_ADMIN): {error}")
+        run("ip", "addr", "add", f"{self.here}/30", "dev", self.near)
+        run("ip", "link", "set", self.near, "up")
+        run("ip", "-n", self.name, "addr", "add", f"{self.there}/30", "dev", self.far)
+        run("ip", "-n", self.name, "link", "set", self.far, "up")
+
+    def dial(self, port):
+        """A connection from there to us."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as away:
+            assert libc.setns(away.fileno(), 0x40000000) == 0, os.strerror(ctypes.get_errno())
+            try:
+                link = socket.socket(socket.AF_INET)
+            finally:
+                assert libc.setns(home.fileno(), 0x40000000) == 0
+        link.settimeout(5)
+        link.connect((self.here, port))
+        return link
+
+    def pull_the_cable(self):
+        run("ip", "-n", self.name, "link", "set", self.far, "down")
+
+    def remove(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", self.near], check=False, capture_output=True)
+
+
+@pytest.fixture
+def other_host():
+    host = OtherHost()
+    yield host
+    host.remove()
+
+
+class TcpGateway:
+    """A gateway that clients reach without nginx, by TCP.  It serves spools' dashboard from the stack's Redis."""
+
+    def __init__(self, stack, directory, host, settings):
+        self.log = directory / "gateway.log"
+        self.port, self.ops_port = free_ports(2)
+        listen = {"streams": f"{host}:{self.port}", "auth": f"unix:{directory}/auth", "ops": f"127.0.0.1:{self.ops_port}"}
+        words = {f"listen.{name}": place for name, place in listen.items()} | {"identity.key_file": directory / "key"} | settings
+        command = [str(default_binary()), "--config", str(DEPLOY / "spools.toml")]
+        for name, value in words.items():
+            command += ["--set", f"{name}={value}"]
+        env = {**os.environ, "REDIS_URL": "unix:" + stack.facts["redis_socket"]}
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, env=env, stderr=log)
+        wait_until(lambda: self.ready(), 10, "the gateway is ready")
+
+    def ops(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def ready(self):
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(OSError):
+            return "ready" in self.ops("/readyz")
+        return False
+
+    def served(self):
+        return int(re.search(r"^tailgate_streams (\d+)", self.ops("/metrics"), re.MULTILINE)[1])
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(10) == 0, self.log.read_text()
+        assert "Sanitizer" not in self.log.read_text()
+
+
+def free_ports(count):
+    ports = []
+    for port in range(2000 + os.getpid() % 5000, 10000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("no port is free")
+
+
+@pytest.fixture
+def tcp_gateway(stack, tmp_path):
+    started = []
+
+    def start(host="127.0.0.1", **settings):
+        started.append(TcpGateway(stack, tmp_path, host, settings))
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.end()
+
+
+OPEN = b"GET /api/sse/stream HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_client_whose_network_is_gone_is_found(other_host, tcp_gateway):
+    quick = {"route.spools.send_timeout_s": 2, "route.spools.heartbeat.every_s": 0.5}
+    gateway = tcp_gateway(other_host.here, **quick)
+    alone = descriptors(gateway.process.pid)
+    links = [other_host.dial(gateway.port) for _ in range(5)]
+    for link in links:
+        link.sendall(OPEN)
+        assert link.recv(65536).startswith(b"HTTP/1.1 200 ")
+    with socket.create_connection((other_host.here, gateway.port), timeout=5) as near:
+        near.sendall(OPEN)
+        assert near.recv(65536)
+        assert gateway.served() == 6
+        other_host.pull_the_cable()
+        begun = time.monotonic()
+        wait_until(lambda: gateway.served() == 1, 20, "the vanished are forgotten, the other is not")
+        print(f"found after {time.monotonic() - begun:.1f} s")
+        wait_until(lambda: descriptors(gateway.process.pid) <= alone + 1, 5, "their descriptors are given back")
+    for link in links:
+        link.close()
+
+
+def send_queues(port):
+    """Send queues of the gateway's connections, in bytes, as the kernel shows them."""
+    found = []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == "01":
+            found.append(int(fields[4].partition(":")[0], 16))
+    return found
+
+
+# ---- not reading --------------------------------------------------------------------------------------
+
+
+def test_the_kernel_holds_little_for_a_client_that_does_not_read(stack, tcp_gateway):
+    gateway = tcp_gateway()
+    with socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.settimeout(5)
+        link.connect(("127.0.0.1", gateway.port))
+        link.sendall(OPEN)
+        assert link.recv(100).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: stack.subscribers("spools:updates") >= 1, 5, "the subscription")
+        payload = json.dumps({"event_type": "TOMAR", "text": "x" * 16_000})
+        for _ in range(100):
+            stack.redis.publish("spools:updates", payload)
+
+        def delivered():
+            return int(re.search(r"(?m)^tailgate_messages_received_total (\d+)", gateway.ops("/metrics"))[1])
+
+        wait_until(lambda: delivered() >= 100, 10, "all of it has come to the gateway")
+        queued = max(send_queues(gateway.port))
+        print(f"the kernel holds {queued} bytes of 1,600,000")
+        assert 0 < queued < 300_000
+        assert gateway.served() == 1
+
+
+def latencies(stack, reader, watched, count=150):
+    taken = []
+    for number in range(count):
+        begun = time.monotonic()
+        watched.say(number)
+        reader.events_until(lambda event, number=number: watched.number_in(event) == number)
+        taken.append(time.monotonic() - begun)
+    return taken
+
+
+def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
+    stack = private_stack(nginx=False)
+    watched = routes.Updates(stack, job)
+    reader = open_stream(stack, watched.path, via="gateway")
+    wait_until(lambda: stack.subscribers(watched.channel) == 1, 5, "the subscription")
+    alone = latencies(stack, reader, watched)
+    never = [open_stream(stack, watched.path, via="gateway", receive_buffer=4096) for _ in range(100)]
+    # Until their sockets are full and each has a backlog.
+    payload = json.dumps({"event_type": "TOMAR", "n": 1, "text": "x" * 10_000})
+    for _ in range(40):
+        stack.redis.publish(watched.channel, payload)
+    watched.say(-1)
+    reader.events_until(lambda event: watched.number_in(event) == -1)
+    among = latencies(stack, reader, watched)
+    assert served(stack) == 101 and all(stream.ended is None for stream in never)
+    ratio = statistics.median(among) / statistics.median(alone)
+    print(f"median {statistics.median(alone) * 1e3:.2f} ms alone, {statistics.median(among) * 1e3:.2f} ms among them: {ratio:.2f}")
+    assert ratio < 3 or statistics.median(among) < 0.01
+
+
+def test_a_hundred_viewers_of_a_log_that_never_read_cost_no_memory(private_stack, job):
+    stack = private_stack({"route.log-stream.backlog_bytes": 65536}, nginx=False, env=LITTLE_KEPT)
+    watched = routes.Lines(stack, job).create()
+    headers = sealed(stack, watched.path, watched.headers())
+    reader = open_stream(stack, watched.path, headers=headers, via="gateway")
+    for _ in range(2):
+        watched.worker.log_many(2000, "y" * 1000)
+    reader.events_until(lambda event: "1999" in event.data, timeout=20)
+    begun = resident(stack.gateway_pid)
+    never = [open_stream(stack, watched.path, headers=headers, via="gateway", receive_buffer=4096) for _ in range(100)]
+    for _ in range(5):
+        watched.worker.log_many(2000, "x" * 1000)
+    # 10 MB to each: 1 GB if anybody held it.
+    for _ in range(5):
+        reader.events_until(lambda event: "x 1999" in event.data, timeout=60)
+    grown = resident(stack.gateway_pid) - begun
+    print(f"grown by {grown / 1e6:.1f} MB with 100 viewers that never read 10 MB")
+    assert grown < 100 * (65536 + 65536) + 40_000_000
+    assert served(stack) == 101
+    assert all(stream.ended is None for stream in never)
+
+
+# ---- nginx agrees -------------------------------------------------------------------------------------
+
+
+def test_nginx_waits_longer_for_a_stalled_client_than_the_gateway_does(stack):
+    text = (Path(stack.facts["nginx_dir"]) / "server.conf").read_text()
+    found = dict(re.findall(r'set \$tg_route +"([^"]+)";.*?send_timeout (\d+)s;', text, re.DOTALL))
+    assert {name: int(seconds) for name, seconds in found.items()} == {
+        "events": 90, "status": 90, "log-stream": 660, "log-pages": 90, "spools": 90, "job": 90,
+    }  # fmt: skip
+
+
+def test_a_stalled_viewer_behind_nginx_is_ended_by_the_gateways_patience(stack_with, job):
+    stack = stack_with({"route.log-stream.send_timeout_s": 2})
+    watched = Builder(stack.redis, job).create()
+    path = f"/api/jobs/{job}/logs/stream"
+    stalled = open_stream(stack, path, headers=stack.bearer(), via="plain", receive_buffer=4096)
+    reader = open_stream(stack, path, headers=stack.bearer())
+    watched.log_many(4000, "x" * 1000)
+    reader.events_until(lambda event: "3999" in event.data, timeout=30)
+    closed = wait_until(lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "it is closed")
+    assert closed[0]["route"] == "log-stream"
+    assert stalled.wait_closed(timeout=30) is False
