@@ -203,7 +203,8 @@ int main_inner(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (options->check) {
-    std::cout << options->config_file << ": good, " << (*config)->routes.routes().size() << " routes\n";
+    const std::size_t count = (*config)->routes.routes().size();
+    std::cout << options->config_file << ": good, " << count << (count == 1 ? " route\n" : " routes\n");
     return 0;
   }
   return serve(*options, *config);

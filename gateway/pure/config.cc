@@ -71,9 +71,9 @@ void read_listen(Settings& settings, Config& config) {
   read("listen.streams", config.listen_streams);
   read("listen.auth", config.listen_auth);
   read("listen.ops", config.listen_ops);
-  if (settings.text("listen.streams") == settings.text("listen.auth") ||
-      settings.text("listen.streams") == settings.text("listen.ops") ||
-      settings.text("listen.auth") == settings.text("listen.ops")) {
+  if (!settings.complained_of("listen") && (settings.text("listen.streams") == settings.text("listen.auth") ||
+                                            settings.text("listen.streams") == settings.text("listen.ops") ||
+                                            settings.text("listen.auth") == settings.text("listen.ops"))) {
     settings.complain("listen", "streams, auth and ops must be three different places");
   }
   config.socket_group = settings.text("listen.socket_group");
@@ -121,7 +121,7 @@ void read_rest(Settings& settings, Config& config) {
   config.identity_life = std::chrono::floor<std::chrono::seconds>(settings.duration("identity.life_s"));
   config.drain.settle = settings.duration("drain.settle_s");
   config.drain.deadline = settings.duration("drain.deadline_s");
-  if (config.drain.settle >= config.drain.deadline)
+  if (config.drain.settle >= config.drain.deadline && !settings.complained_of("drain"))
     settings.complain("drain.settle_s", "must be shorter than drain.deadline_s");
 }
 
@@ -131,6 +131,10 @@ void read_redis(Settings& settings, const ConfigSources& sources, Config& config
   std::vector<std::string> given;
   for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
     if (settings.has(key)) given.emplace_back(key);
+  }
+  if (given.empty() && settings.is_misspelled("redis")) return;
+  for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
+    if (given.empty() && settings.is_misspelled(key)) return;
   }
   if (given.size() != 1) return settings.complain("redis", "needs exactly one of url, url_env and url_file");
   const std::string& key = given.front();

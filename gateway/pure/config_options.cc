@@ -272,8 +272,7 @@ std::string suggestion_for(std::string_view key) {
     nearest = candidate;
     least = steps;
   }
-  if (nearest.empty()) return {};
-  return "; did you mean " + std::string(nearest) + "?";
+  return std::string(nearest);
 }
 
 }  // namespace tailgate

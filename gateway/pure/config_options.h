@@ -53,7 +53,7 @@ Shape shape_of(std::string_view key);
 // A user's own name at the end of `key` breaks the rule for names: that rule, else empty.
 std::string_view broken_name_rule(std::string_view key);
 
-// ": did you mean …" with the nearest key that may stand beside `key`, or nothing if none is near.
+// The last component of the nearest key that may stand in `key`'s place, or nothing if none is near.
 std::string suggestion_for(std::string_view key);
 
 }  // namespace tailgate

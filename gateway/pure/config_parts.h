@@ -27,6 +27,9 @@ std::optional<std::string> read_variable(Settings& settings, std::string_view ke
 std::optional<std::string> read_secret_file(Settings& settings, std::string_view key, const std::string& path,
                                             const ConfigSources& sources);
 
+// "{job_id}" and its like: the first place in `text` that is not {id}, or empty.
+std::string unknown_place(std::string_view text);
+
 // The names that every message may use, whatever its record.
 const std::vector<std::string>& names_taken();
 

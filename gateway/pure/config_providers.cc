@@ -81,8 +81,12 @@ class ProviderReader {
   void read_keys() {
     constexpr std::string_view kRule = "needs exactly one of secret, secret_env, secret_file and jwks";
     int given = 0;
-    for (const char* key : {"secret", "secret_env", "secret_file", "jwks"})
+    for (const char* key : {"secret", "secret_env", "secret_file", "jwks"}) {
       given += settings_.has(at_ + key) ? 1 : 0;
+      keys_are_known_ = keys_are_known_ && !settings_.is_misspelled(at_ + key);
+    }
+    if (given == 0 && !keys_are_known_) return;
+    keys_are_known_ = keys_are_known_ && given == 1;
     if (given != 1) return settings_.complain("provider." + rule_->name, std::string(kRule));
 
     for (const std::string& secret : settings_.texts(at_ + "secret")) add_secret("secret", secret);
@@ -123,7 +127,9 @@ class ProviderReader {
         continue;
       }
       const bool is_shared = name.starts_with("HS");
-      if (is_shared && settings_.has(at_ + "jwks")) {
+      if (!keys_are_known_) {
+        // Which kind of key they need to be for cannot be said.
+      } else if (is_shared && settings_.has(at_ + "jwks")) {
         settings_.complain(key, name + " needs a shared secret; public keys (jwks) must never serve as one");
       } else if (!is_shared && !settings_.has(at_ + "jwks")) {
         settings_.complain(key, name + " needs public keys (jwks), not a shared secret");
@@ -161,6 +167,7 @@ class ProviderReader {
   Settings& settings_;
   const ConfigSources& sources_;
   std::string at_;  // "provider.<name>."
+  bool keys_are_known_ = true;
   std::unique_ptr<ProviderRule> rule_;
 };
 

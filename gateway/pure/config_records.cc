@@ -58,7 +58,9 @@ class RecordReader {
   }
 
   void require_id(const std::string& key, const std::string& text) {
-    if (text.find(kId) == std::string::npos)
+    if (const std::string unknown = unknown_place(text); !unknown.empty()) {
+      settings_.complain(key, "there is no " + unknown + ": a job's id is written {id}");
+    } else if (text.find(kId) == std::string::npos)
       settings_.complain(key, "must hold {id}, or all jobs would share one record");
   }
 

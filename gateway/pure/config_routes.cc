@@ -89,6 +89,7 @@ class RouteReader {
 
   void read_source() {
     settings_.require(at("source"));
+    source_is_known_ = !settings_.complained_of(at("source"));
     const std::string source = text("source");
     if (source == "log") route_.source = Source::kLog;
     if (source == "pages") route_.source = Source::kPages;
@@ -114,6 +115,11 @@ class RouteReader {
     }
     route_.path = std::move(*path);
     if (!has_key) return true;
+    if (settings_.complained_of(at("key"))) return true;
+    if (const std::string unknown = unknown_place(route_.key); !unknown.empty()) {
+      complain("key", "there is no " + unknown + ": a job's id is written {id}");
+      return true;
+    }
     const bool key_has_id = route_.key.find(kId) != std::string::npos;
     if (key_has_id && !route_.path.has_id()) complain("key", "holds {id}, but the path does not");
     if (!key_has_id && route_.path.has_id())
@@ -124,14 +130,27 @@ class RouteReader {
   void read_record() {
     route_.record_grace = settings_.duration(at("record_grace_ms"));
     if (!has("record")) {
-      if (has("record_grace_ms")) complain("record_grace_ms", "has no effect without record");
+      record_is_known_ = text("who") == "anyone" && !settings_.is_misspelled(at("record"));
+      if (record_is_known_ && has("record_grace_ms"))
+        complain("record_grace_ms", "has no effect without record");
       return;
     }
     const std::string name = text("record");
+    record_is_known_ = false;
+    if (name.empty()) return;  // its finding is written
     for (const auto& record : config_.records) {
       if (record->name == name) route_.record = record.get();
     }
     if (route_.record == nullptr) return complain("record", "there is no [record." + name + ']');
+    record_is_known_ = !settings_.complained_of("record." + name);
+    if (route_.record->kind == RecordRule::Kind::kHttp && source_is_known_ &&
+        route_.source != Source::kChannel) {
+      complain("record",
+               "[record." + name +
+                   "] is kept by the application (kind = \"http\"), which only a route with source = "
+                   "\"channel\" can ask; logs and pages need a record in Redis (kind = \"hash\")");
+      record_is_known_ = false;
+    }
     if (route_.path.text().find(kId) == std::string::npos && !route_.path.text().empty()) {
       complain("record", "needs {id} in the path");
     }
@@ -166,7 +185,8 @@ class RouteReader {
       if (!texts(key).empty() && has(key))
         complain(key, "has no effect with who = \"anyone\": nobody's token is looked at");
     }
-    if (route_.record != nullptr && !(route_.record->user.empty() && route_.record->session.empty())) {
+    if (record_is_known_ && route_.record != nullptr &&
+        !(route_.record->user.empty() && route_.record->session.empty())) {
       complain("who", "would show to anyone what [record." + route_.record->name +
                           "] says belongs to somebody; take a record without user and session");
     }
@@ -174,9 +194,11 @@ class RouteReader {
 
   void check_owners() {
     if (route_.record == nullptr) {
-      if (!has("record")) complain("record", "is missing: with who = \"owner\" it says whose a job is");
+      if (!has("record") && !settings_.is_misspelled(at("record")))
+        complain("record", "is missing: with who = \"owner\" it says whose a job is");
       return;
     }
+    if (!record_is_known_) return;
     const RecordRule& record = *route_.record;
     const bool is_http = record.kind == RecordRule::Kind::kHttp;
     if (is_http && record.forward.empty()) {
@@ -199,10 +221,13 @@ class RouteReader {
     }
     const bool has_sessions = std::any_of(route_.credentials.begin(), route_.credentials.end(), is_session);
     const bool has_tokens = !std::all_of(route_.credentials.begin(), route_.credentials.end(), is_session);
+    if (settings_.complained_of(at("credentials")) || settings_.is_misspelled(at("credentials"))) return;
     if (!has("credentials") || texts("credentials").empty()) {
-      complain("credentials", "is missing: with who = \"owner\" it says where a caller shows who he is");
+      return complain("credentials",
+                      "is missing: with who = \"owner\" it says where a caller shows who he is");
     }
-    if (has_tokens && route_.providers.empty())
+    if (has_tokens && route_.providers.empty() && !settings_.complained_of(at("providers")) &&
+        !settings_.is_misspelled(at("providers")))
       complain("providers", "is missing: it says whose tokens are believed");
     if (!has_tokens && !route_.providers.empty())
       complain("providers", "has no effect without a credential that is a token");
@@ -219,12 +244,14 @@ class RouteReader {
 
   void read_framing() {
     route_.entry = texts("entry");
+    if (!source_is_known_) return;
     if (route_.source != Source::kChannel) {
       route_.framing = Framing::kEntry;
       if (has("framing") && route_.source == Source::kLog && text("framing") != "entry") {
         complain("framing", "must be \"entry\" with source = \"log\"");
       }
-      if (route_.entry.empty()) complain("entry", "is missing: the fields of a line, in order");
+      if (route_.entry.empty() && !settings_.is_misspelled(at("entry")))
+        complain("entry", "is missing: the fields of a line, in order");
       if (contains(route_.entry, "id"))
         complain("entry", "must not hold \"id\": each line has its entry's id by that name");
     } else if (settings_.require(at("framing"))) {
@@ -236,10 +263,13 @@ class RouteReader {
     route_.only_objects = settings_.boolean(at("only_objects"));
     route_.name_from = texts("name_from");
     route_.data_from = text("data_from");
+    if (settings_.complained_of(at("framing"))) return;
     if (route_.framing == Framing::kNamed) {
       refuse({"event", "id_from", "only_objects"}, "has no effect with framing = \"named\"");
-      if (route_.name_from.empty()) complain("name_from", "is missing: the members that may name an event");
-      if (route_.data_from.empty()) complain("data_from", "is missing: the member that is an event's data");
+      if (route_.name_from.empty() && !settings_.is_misspelled(at("name_from")))
+        complain("name_from", "is missing: the members that may name an event");
+      if (route_.data_from.empty() && !settings_.is_misspelled(at("data_from")))
+        complain("data_from", "is missing: the member that is an event's data");
     } else if (route_.source == Source::kChannel) {
       refuse({"name_from", "data_from"}, "needs framing = \"named\"");
     }
@@ -257,13 +287,14 @@ class RouteReader {
     route_.ends_on_events = texts("ends_on.events");
     if (!route_.ends_on_values.empty() && route_.ends_on_field.empty())
       complain("ends_on.values", "needs ends_on.field");
-    if (!route_.ends_on_events.empty() && route_.framing != Framing::kNamed) {
+    if (!route_.ends_on_events.empty() && route_.framing != Framing::kNamed && source_is_known_ &&
+        !settings_.complained_of(at("framing"))) {
       complain("ends_on.events", "needs framing = \"named\"");
     }
     if (!route_.ends_on_field.empty() && route_.ends_on_values.empty()) {
       if (ends()) {
         route_.ends_on_values = route_.record->terminal;
-      } else {
+      } else if (record_is_known_) {
         complain("ends_on.field", "needs ends_on.values, or a record that has terminal statuses");
       }
     }
@@ -311,6 +342,8 @@ class RouteReader {
     const std::string content = key + (has_comment ? ".comment" : has_data ? ".data" : ".text");
     const std::string event = settings_.text(key + ".event");
     const auto known = known_names(said);
+    // Without its record the names that a message may use are not known.
+    if (!record_is_known_ && (said == Said::kStanding || said == Said::kEnding)) return Message();
     Result<Message> message = has_comment ? Message::comment(settings_.text(content), known)
                               : has_data  ? Message::event(event, settings_.text(content), known)
                                           : Message::text_event(event, settings_.text(content), known);
@@ -337,9 +370,9 @@ class RouteReader {
         messages.push_back(std::move(entry));
       }
     }
-    const bool has_status =
-        route_.record != nullptr ? !route_.record->status.empty() : has("record") || is_owners();
-    if (has(list) && !has_status) complain(list, "needs a record with status and terminal");
+    const bool has_status = route_.record != nullptr && !route_.record->status.empty();
+    if (has(list) && !has_status && record_is_known_)
+      complain(list, "needs a record with status and terminal");
     return messages;
   }
 
@@ -351,7 +384,7 @@ class RouteReader {
     }
     route_.standing = read_status_messages("standing", false);
     route_.ending = read_status_messages("ending", true);
-    if (!ends()) return;
+    if (!ends() || !record_is_known_ || !source_is_known_ || settings_.complained_of(at("ending"))) return;
     for (const std::string& status : route_.record->terminal) {
       const bool is_covered =
           std::any_of(route_.ending.begin(), route_.ending.end(), [&status](const StatusMessage& entry) {
@@ -377,7 +410,7 @@ class RouteReader {
     if (has("age_notice")) {
       route_.age_notice_before = settings_.duration(at("age_notice.before_s"));
       route_.age_notice = read_message(at("age_notice"), Said::kAnyTime);
-      if (route_.max_age <= route_.age_notice_before)
+      if (route_.max_age <= route_.age_notice_before && !settings_.complained_of(at("max_age_s")))
         complain("age_notice", "needs a max_age_s that is longer than its before_s");
     }
     const auto default_timeout = std::chrono::seconds(route_.source == Source::kLog ? 600 : 30);
@@ -398,9 +431,22 @@ class RouteReader {
   const Config& config_;
   std::string table_;  // "route.<name>"
   Route route_;
+  // False: what it says has a fault, and what follows from it is no fault of its own.
+  bool source_is_known_ = true;
+  bool record_is_known_ = true;
 };
 
 }  // namespace
+
+std::string unknown_place(std::string_view text) {
+  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string_view::npos) break;
+    const std::string_view place = text.substr(open, close - open + 1);
+    if (place != kId) return std::string(place);
+  }
+  return {};
+}
 
 const std::vector<std::string>& names_taken() {
   static const std::vector<std::string> kNames = {"id",         "status",        "now",       "route",
@@ -410,7 +456,8 @@ const std::vector<std::string>& names_taken() {
 
 void read_routes(Settings& settings, Config& config) {
   const std::vector<std::string> names = settings.names_in("route");
-  if (names.empty()) settings.complain("route", "there is none: at least one [route.<name>] is needed");
+  if (names.empty() && !settings.is_misspelled("route"))
+    settings.complain("route", "there is none: at least one [route.<name>] is needed");
   std::vector<Route> routes;
   for (const std::string& name : names) {
     auto route = RouteReader(settings, config, name).read();

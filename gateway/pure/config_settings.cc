@@ -190,7 +190,12 @@ void Settings::check() {
       complain(key, std::string(name_rule));
       unknown.push_back(key);
     } else if (shape == Shape::kUnknown) {
-      complain(key, "is no key that is known" + suggestion_for(key));
+      const std::string meant = suggestion_for(key);
+      complain(key, "is no key that is known" + (meant.empty() ? "" : "; did you mean " + meant + '?'));
+      if (!meant.empty()) {
+        const std::string_view parent = parent_of(key);
+        meant_.insert(parent.empty() ? meant : std::string(parent) + '.' + meant);
+      }
       unknown.push_back(key);
     } else if (shape == Shape::kTable && !is_table) {
       complain(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
@@ -307,6 +312,7 @@ std::string Settings::json(std::string_view key) const {
 }
 
 void Settings::complain(std::string_view key, const std::string& rule) {
+  complained_.emplace(key);
   const Setting* setting = find(key);
   if (setting != nullptr && setting->broken) return;
   for (std::string_view parent = key; setting == nullptr && !parent.empty();) {
@@ -327,9 +333,16 @@ void Settings::complain(std::string_view key, const std::string& rule) {
 
 bool Settings::require(std::string_view key) {
   if (has(key)) return true;
+  complained_.emplace(key);
+  if (is_misspelled(key)) return false;
   const Option* option = find_option(key);
   complain(key, "is missing: " + std::string(option != nullptr ? option->what : std::string_view()));
   return false;
+}
+
+bool Settings::complained_of(std::string_view key) const {
+  return std::any_of(complained_.begin(), complained_.end(),
+                     [key](const std::string& about) { return about == key || is_below(about, key); });
 }
 
 std::string Settings::findings() const {

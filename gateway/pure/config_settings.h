@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -73,8 +74,14 @@ class Settings {
   void complain_of(std::string_view key, const Status& status) {
     if (!status) complain(key, status.error());
   }
-  // `key` must be set: true, or a finding is written.
+  // `key` must be set: true, or a finding is written (unless a key that is unknown looks like it,
+  // misspelled).
   bool require(std::string_view key);
+  // Is there a finding about `key` or what is below it?  A rule that joins two keys holds its peace then:
+  // what it would say may only follow from the first fault.
+  bool complained_of(std::string_view key) const;
+  // Does a key that is unknown look like `key`, misspelled?
+  bool is_misspelled(std::string_view key) const { return meant_.find(key) != meant_.end(); }
 
   bool is_sound() const { return findings_.empty(); }
   // One line each, those about the file first and in its order.
@@ -95,6 +102,8 @@ class Settings {
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
   std::vector<Finding> findings_;
+  std::set<std::string, std::less<>> complained_;  // the keys that findings are about
+  std::set<std::string, std::less<>> meant_;       // what unknown keys were probably meant to be
 };
 
 }  // namespace tailgate

@@ -79,6 +79,16 @@ void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   }
 }
 
+// Is `line` a key with a bare word for its value, as in `source = channel`?
+bool lacks_quotes(std::string_view line) {
+  const std::size_t equals = line.find('=');
+  if (equals == std::string_view::npos) return false;
+  const std::string_view value = trim(line.substr(equals + 1));
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return !value.empty() && (is_letter(value.front()) || value.front() == '/' || value.front() == '$') &&
+         value.find_first_of("\"'") == std::string_view::npos;
+}
+
 }  // namespace
 
 std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
@@ -93,8 +103,12 @@ std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
     flatten(toml::parse(text), {}, flat);
     return flat;
   } catch (const toml::parse_error& error) {
-    return TomlError{.line = static_cast<int>(error.source().begin.line),
-                     .what = std::string(error.description())};
+    const auto number = static_cast<std::size_t>(error.source().begin.line);
+    TomlError told{.line = static_cast<int>(number), .what = std::string(error.description())};
+    const auto lines = split(text, '\n');
+    if (number >= 1 && number <= lines.size() && lacks_quotes(lines[number - 1]))
+      told.what += "; a text needs quotes around it, as in name = \"text\"";
+    return told;
   }
 }
 

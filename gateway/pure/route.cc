@@ -52,6 +52,10 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
       pattern.has_id_ = true;
     } else if (segment.find(kId) != std::string_view::npos) {
       return Error{"{id} must be a whole segment"};
+    } else if (const auto open = segment.find('{'), close = segment.find('}', open);
+               close != std::string_view::npos) {
+      return Error{"there is no " + std::string(segment.substr(open, close - open + 1)) +
+                   ": a job's id is written {id}"};
     } else if (!consists_of(segment, kPathPunctuation)) {
       return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
                    " between the slashes"};

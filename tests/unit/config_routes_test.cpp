@@ -230,5 +230,60 @@ TEST(ConfigRoute, HasAPageDefaultWithinTheMaximum) {
   expect_finding({{"route.pages.page_default", "501"}}, "route.pages.page_default: must not exceed page_max");
 }
 
+TEST(ConfigRoute, SaysHowAJobsIdIsWritten) {
+  expect_finding({{"route.events.path", "/jobs/{job_id}/x"}},
+                 "route.events.path: there is no {job_id}: a job's id is written {id}");
+  expect_finding({{"route.events.key", "job:{job_id}:events"}},
+                 "route.events.key: there is no {job_id}: a job's id is written {id}");
+  expect_finding({{"record.job.key", "job:{job_id}"}},
+                 "record.job.key: there is no {job_id}: a job's id is written {id}");
+  expect_finding({{"route.events.path", "/jobs/{/x"}}, "route.events.path: may hold only letters");
+}
+
+TEST(ConfigRoute, OverALogNeedsARecordInRedis) {
+  const std::string rule =
+      "[record.asked] is kept by the application (kind = \"http\"), which only a route with source = "
+      "\"channel\" can ask";
+  expect_finding({{"route.lines.record", "asked"}}, "route.lines.record: " + rule);
+  expect_finding({{"route.pages.record", "asked"}}, "route.pages.record: " + rule);
+  EXPECT_EQ(findings(kBase, {{"route.events.record", "asked"}}), "");
+}
+
+// Each of these has one fault.  What only follows from it is not said.
+TEST(ConfigRoute, IsNotBlamedForTheFaultOfAnother) {
+  const std::vector<std::pair<Overrides, std::string>> faults = {
+      {{{"route.lines.source", "lgo"}}, "route.lines.source: must be"},
+      {{{"route.pages.source", "page"}}, "route.pages.source: must be"},
+      {{{"route.named.framing", "nmed"}}, "route.named.framing: must be"},
+      {{{"route.events.record", "another"}}, "route.events.record: there is no [record.another]"},
+      {{{"route.events.credentials", "['basic']"}}, "route.events.credentials: \"basic\" is none of"},
+      {{{"route.events.ending", "[{data='${state}'}]"}}, "route.events.ending[0].data: ${state} is no name"},
+      {{{"record.job.terminal", "ready"}}, "record.job.terminal: must be a list of texts"},
+      {{{"provider.p.algorithm", "HS256"}}, "provider.p.algorithm: is no key that is known"},
+      {{{"drain.settle_s", "30"}, {"drain.deadline_s", "-1"}}, "drain.deadline_s: must be"},
+      {{{"route.events.max_age_s", "-1"}, {"route.events.age_notice", "{data='{}'}"}},
+       "route.events.max_age_s: must be"},
+  };
+  for (const auto& [overrides, expected] : faults) expect_finding(overrides, expected);
+  std::string text(kBase);
+  text.replace(text.find("user = \"user_id\""), 16, "user = 5");
+  expect_finding_in(text, "record.job.user: must be a text");
+}
+
+TEST(ConfigRoute, IsNotSaidToLackAKeyThatIsMisspelled) {
+  const auto misspelled = [](std::string_view line, std::string_view as) {
+    std::string text(kBase);
+    text.replace(text.find(line), line.size(), as);
+    return text;
+  };
+  expect_finding_in(misspelled("framing = \"raw\"", "framming = \"raw\""),
+                    "framming: is no key that is known");
+  expect_finding_in(misspelled("secret = ", "secert = "), "secert: is no key that is known");
+  expect_finding_in(misspelled("url = ", "ulr = "), "ulr: is no key that is known");
+  expect_finding_in(misspelled("credentials = ", "credential = "), "credential: is no key that is known");
+  expect_finding_in(misspelled("record = \"job\"", "recrod = \"job\""), "recrod: is no key that is known");
+  expect_finding_in(misspelled("name_from = ", "names_from = "), "names_from: is no key that is known");
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -251,6 +251,20 @@ TEST(ConfigFindings, ASyntaxErrorHasItsLine) {
   EXPECT_TRUE(found.starts_with("tailgate.toml:2: TOML: ")) << found;
 }
 
+TEST(ConfigFindings, ATextWithoutQuotesIsToldThatItNeedsThem) {
+  const std::string hint = "a text needs quotes around it";
+  for (const char* line : {"source = channel", "key = job:{id}:events", "path = /api/jobs/{id}", "kind=hash",
+                           "issuer = https://example.com", "source = info"}) {
+    const std::string found = findings("\n[route.x]\n" + std::string(line) + "\n");
+    EXPECT_TRUE(found.starts_with("tailgate.toml:3: TOML: ")) << found;
+    EXPECT_NE(found.find(hint), std::string::npos) << found;
+  }
+  for (const char* line : {"a = ", "a = [}", "a = \"x", "a = 0x", "[x"}) {
+    EXPECT_EQ(findings("\n" + std::string(line) + "\n").find(hint), std::string::npos) << line;
+  }
+  EXPECT_EQ(findings("secret = hunter2\n").find("hunter2"), std::string::npos);
+}
+
 TEST(ConfigFindings, AMalformedTextDoesNotAbortTheParser) {
   for (const char* text :
        {"[.a]", "a = [}", "a = {b=}", "a.[b]=1", "= 1", "a = \"", "[[a]", "a = 0x", "\x80"}) {
