@@ -10,6 +10,10 @@ namespace tailgate {
 
 namespace {
 
+// A browser comes back with its last id in a header, and proxies refuse those of more than a few KB: an
+// EventSource would be dead for good.
+constexpr std::size_t kMaxIdBytes = 1024;
+
 bool contains(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
@@ -25,7 +29,7 @@ std::string id_from(const Members& members, const std::string& name) {
   if (value == nullptr) return {};
   if (!value->is_string() && value->kind != JsonValue::Kind::kNumber) return {};
   std::string id = value->text();
-  return is_sse_name(id) ? id : std::string();
+  return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
 }
 
 Framed append_raw(std::string& out, const Route& route, std::string_view payload) {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 #include "gateway/pure/text.h"
 
@@ -330,6 +332,11 @@ bool is_json(std::string_view text) {
 
 bool is_json_number(std::string_view text) {
   return Scanner(text).scan_number();
+}
+
+bool is_finite_number(std::string_view number) {
+  // Not from_chars, which calls what is too small to tell from zero out of range, too.
+  return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 
 std::optional<JsonValue> parse_json(std::string_view text) {

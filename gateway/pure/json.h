@@ -25,6 +25,9 @@ std::string json_unquote(std::string_view json);
 bool is_json(std::string_view text);
 // Is all of `text` one JSON number, without space around it?
 bool is_json_number(std::string_view text);
+// Does a browser read `number` as a number?  1e999 is JSON, but JSON.parse() makes Infinity of it.
+// Precondition: is_json_number(number).
+bool is_finite_number(std::string_view number);
 
 struct JsonValue {
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };

@@ -12,6 +12,8 @@ namespace {
 
 using As = RecordField::As;
 
+constexpr std::size_t kMaxNumberBytes = 64;
+
 void add_once(std::vector<std::string>& names, const std::string& name) {
   if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
@@ -21,7 +23,12 @@ std::string value_of_text(const RecordField& field, const std::string& text) {
   if (field.as == As::kText) return json_quote(text);
   const std::optional<JsonValue> json = parse_json(text);
   if (!json || json->kind == JsonValue::Kind::kNull) return field.absent;
-  if (field.as == As::kNumber && json->kind != JsonValue::Kind::kNumber) return field.absent;
+  if (field.as == As::kNumber) {
+    // What is too long to be written by a program that counts is no number of its either.
+    const bool is_number = json->kind == JsonValue::Kind::kNumber && json->raw.size() <= kMaxNumberBytes &&
+                           is_finite_number(json->raw);
+    return is_number ? std::string(json->raw) : field.absent;
+  }
   return to_utf8(json->raw);
 }
 

@@ -125,5 +125,19 @@ TEST(Framing, ReadsTheIdOfAnEnd) {
     EXPECT_FALSE(parse_end_id(text)) << text;
 }
 
+TEST(Framing, TakesANumberForAnIdAsItIsWritten) {
+  // An id is text: nobody counts with it.
+  EXPECT_NE(framed(spools(), R"({"timestamp":1e400})", Framed::kEvent).find("\nid: 1e400\n"),
+            std::string::npos);
+}
+
+TEST(Framing, LeavesOutAnIdThatABrowserCouldNotComeBackWith) {
+  const auto payload = [](std::size_t size) { return R"({"timestamp":")" + std::string(size, 'x') + "\"}"; };
+  EXPECT_NE(framed(spools(), payload(1024), Framed::kEvent).find("\nid: x"), std::string::npos);
+  const std::string without_id = framed(spools(), payload(1025), Framed::kEvent);
+  EXPECT_EQ(without_id.find("\nid:"), std::string::npos);
+  EXPECT_NE(without_id.find(payload(1025)), std::string::npos) << "the event itself passes";
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -212,5 +212,19 @@ TEST(MaySee, EmptyMatchesNobody) {
   EXPECT_FALSE(may_see(record, "", ""));
 }
 
+TEST(Record, HasTheAbsentValueForANumberThatNoBrowserReadsAsOne) {
+  // JSON by its grammar; JSON.parse() makes Infinity of the first three.
+  for (const std::string& number : {std::string("1e999"), std::string("-1e400"), "1" + std::string(400, '0'),
+                                    "0." + std::string(100, '1')}) {
+    EXPECT_EQ(hash_value(As::kNumber, number), "\"absent\"") << number;
+    EXPECT_EQ(member_value(As::kNumber, number), "\"absent\"") << number;
+    EXPECT_EQ(member_value(As::kNumber, '"' + number + '"'), "\"absent\"") << number;
+  }
+  EXPECT_EQ(hash_value(As::kText, "1e999"), "\"1e999\"");
+  EXPECT_EQ(hash_value(As::kNumber, "1e-999"), "1e-999") << "which is nought";
+  EXPECT_EQ(hash_value(As::kNumber, "1.7976931348623157e308"), "1.7976931348623157e308");
+  EXPECT_EQ(hash_value(As::kNumber, "-9007199254740993"), "-9007199254740993");
+}
+
 }  // namespace
 }  // namespace tailgate
