@@ -111,7 +111,11 @@ bool identify(Services& services, Visit& visit) {
   visit.session = opened.identity.session;
   const ProviderRule* provider = visit.config->provider(opened.identity.provider);
   if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
-    visit.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(*opened.identity.until - now);
+    // A token may end in the year 9999; nanoseconds would overflow after 292 years.
+    constexpr std::chrono::hours kFarthest(100 * 365 * 24);
+    const auto left = std::min<WallTime::duration>(
+        *opened.identity.until - std::chrono::time_point_cast<WallTime::duration>(now), kFarthest);
+    visit.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
   }
   return true;
 }
