@@ -1,6 +1,7 @@
 #include "gateway/core/job_records.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "gateway/base/log.h"
@@ -13,10 +14,25 @@ namespace {
 
 constexpr std::chrono::milliseconds kWatchEvery{1000};
 constexpr std::chrono::seconds kGoneAfter{10};
+constexpr std::chrono::seconds kComplainEvery{60};
+constexpr std::size_t kMostComplained = 1000;
 
 // A rule lives as long as whoever looks by it, so its address is its name here.
 std::string name_of(const RecordRule& rule, const std::string& id) {
   return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
+}
+
+// Each key once a minute: as long as somebody watches a job, its record is looked at every second.
+bool may_complain_of(const std::string& key) {
+  static LogValve valve(5, 1);
+  static std::map<std::string, TimePoint> complained;
+  const TimePoint now = Loop::now();
+  const auto found = complained.find(key);
+  if (found != complained.end() && now - found->second < kComplainEvery) return false;
+  if (!valve.open(now)) return false;
+  if (complained.size() >= kMostComplained) complained.clear();
+  complained[key] = now;
+  return true;
 }
 
 std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::string>& fields,
@@ -206,12 +222,10 @@ RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
       const auto record = read_hash(rule, fields, *reply);
       done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
     } else if (is_wrong_type(*reply)) {
-      static LogValve valve(5, 1);
-      if (valve.open(Loop::now())) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
+      if (may_complain_of(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
       done(Found::kWrongType, nullptr);
     } else {
-      static LogValve valve(5, 1);
-      if (valve.open(Loop::now())) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
+      if (may_complain_of(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
       done(Found::kUnavailable, nullptr);
     }
   });
