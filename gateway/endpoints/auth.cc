@@ -81,7 +81,10 @@ void Auth::on_keys(Waiting& waiting) {
 Verdict Auth::judge(const Reply& reply, const RouteMatch& match, std::string_view query,
                     Judge::UnknownKid unknown_kid) {
   const RequestParts parts{.query = query, .header = [&](const char* name) { return reply.header(name); }};
-  return judge_->judge(*match.route, parts, wall_time(), unknown_kid);
+  const std::uint64_t before = judge_->verifications();
+  Verdict verdict = judge_->judge(*match.route, parts, wall_time(), unknown_kid);
+  services_.metrics.token_verifications += judge_->verifications() - before;
+  return verdict;
 }
 
 void Auth::answer(Reply& reply, const RouteMatch& match, const Verdict& verdict) {

@@ -102,6 +102,9 @@ void append_metrics(MetricsText& out, const Metrics& metrics) {
   }
   out.begin("tailgate_unrouted_total", Type::kCounter, "Requests that matched no route.");
   out.sample({}, metrics.not_found);
+  out.begin("tailgate_token_verifications_total", Type::kCounter,
+            "Tokens that were verified, not found among the verdicts that are kept.");
+  out.sample({}, metrics.token_verifications);
   out.begin("tailgate_auth_verdicts_total", Type::kCounter, "Answers of /auth, by verdict.");
   for (const auto& [verdict, count] : metrics.verdicts) {
     std::string labels;

@@ -29,6 +29,7 @@ struct RouteMetrics {
 struct Metrics {
   std::map<std::string, RouteMetrics, std::less<>> routes;
   std::map<std::string, std::uint64_t, std::less<>> verdicts;  // of /auth, by their word
+  std::uint64_t token_verifications = 0;                       // by /auth, not from its cache
   std::uint64_t not_found = 0;                                 // requests that matched no route
 
   RouteMetrics& route(std::string_view name);
