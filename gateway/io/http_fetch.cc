@@ -81,13 +81,25 @@ void HttpFetch::start() {
     connect_to(question_.to);
     return;
   }
-  query_ = resolver_.lookup(question_.to.host, [this](Result<std::string> address) {
-    if (address) {
-      connect_to({.unix_path = {}, .host = *address, .port = question_.to.port});
+  query_ = resolver_.lookup(question_.to.host, [this](Result<Resolver::Addresses> addresses) {
+    if (addresses) {
+      addresses_.assign(addresses->rbegin(), addresses->rend());
+      try_next_address();
     } else {
-      deliver(Error{"cannot resolve " + question_.to.host + ": " + address.error()});
+      deliver(Error{"cannot resolve " + question_.to.host + ": " + addresses.error()});
     }
   });
+}
+
+void HttpFetch::try_next_address() {
+  // One that swallows all leaves the others their share of the time.
+  const auto share = question_.within / static_cast<long>(addresses_.size());
+  const std::string address = std::move(addresses_.back());
+  addresses_.pop_back();
+  connect_to({.unix_path = {}, .host = address, .port = question_.to.port});
+  if (buffer_ == nullptr || addresses_.empty()) return;
+  const timeval patience{share.count() / 1000, share.count() % 1000 * 1000};
+  bufferevent_set_timeouts(buffer_.get(), nullptr, &patience);
 }
 
 void HttpFetch::connect_to(const Endpoint& endpoint) {
@@ -119,7 +131,12 @@ void HttpFetch::readable_cb(bufferevent* /*buffer*/, void* self) noexcept {
 
 void HttpFetch::event_cb(bufferevent* /*buffer*/, short what, void* self) noexcept {
   auto* fetch = static_cast<HttpFetch*>(self);
-  if ((what & BEV_EVENT_EOF) != 0) {
+  if ((what & BEV_EVENT_CONNECTED) != 0) {
+    fetch->addresses_.clear();
+    bufferevent_set_timeouts(fetch->buffer_.get(), nullptr, nullptr);
+  } else if ((what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0 && !fetch->addresses_.empty()) {
+    fetch->try_next_address();
+  } else if ((what & BEV_EVENT_EOF) != 0) {
     if (fetch->reader_.end() == HttpAnswerReader::State::kDone) {
       fetch->deliver(fetch->reader_.take());
     } else {

@@ -46,6 +46,7 @@ class HttpFetch {
   static void event_cb(bufferevent* buffer, short what, void* self) noexcept;
 
   void start();
+  void try_next_address();
   void connect_to(const Endpoint& endpoint);
   void read();
   void deliver(Result<HttpAnswer> result);
@@ -58,6 +59,7 @@ class HttpFetch {
   bool started_ = false;
   EventHandle timer_;  // the start, then the end of patience
   std::unique_ptr<Resolver::Query> query_;
+  Resolver::Addresses addresses_;  // those of a host that have not been tried, the next one last
   BuffereventHandle buffer_;
 };
 

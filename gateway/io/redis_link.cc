@@ -82,13 +82,13 @@ void RedisLink::connect() {
   }
   // Asked again at every attempt: a failover may have moved the name.
   state_ = State::kResolving;
-  query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<std::string> address) {
+  query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<Resolver::Addresses> addresses) {
     query_.reset();
     if (state_ != State::kResolving) return;
-    if (!address) {
-      lost("cannot resolve " + rule_.endpoint.host + ": " + address.error());
+    if (!addresses) {
+      lost("cannot resolve " + rule_.endpoint.host + ": " + addresses.error());
     } else {
-      connect_to(*address);
+      connect_to((*addresses)[turn_ % addresses->size()]);
     }
   });
 }
@@ -179,6 +179,7 @@ void RedisLink::greeted() {
 void RedisLink::lost(const std::string& why) {
   const bool was_up = std::exchange(was_up_, false);
   state_ = State::kWaiting;
+  if (!was_up) ++turn_;
   query_.reset();
   liveness_.cancel();
   const auto wait = backoff_.on_failure(random_unit());

@@ -117,8 +117,9 @@ class RedisLink {
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
   std::string why_doomed_;
   std::string why_lost_;
-  bool told_ = false;    // the log has the reason already
-  bool was_up_ = false;  // since the last loss
+  bool told_ = false;     // the log has the reason already
+  std::size_t turn_ = 0;  // which of the name's addresses is tried: the next after each attempt that failed
+  bool was_up_ = false;   // since the last loss
   std::uint64_t times_lost_ = 0;
   Timer timer_;     // the next attempt, or the end of patience with this one
   Timer liveness_;  // the next probe

@@ -1,12 +1,16 @@
 // Resolver: host names to addresses without blocking the loop.
 //
-// Rank 2 (C, wrapped).  evdns with the system's resolv.conf and hosts file; a numeric address is its own
-// answer.
+// Rank 2 (C, wrapped).  evdns with the system's resolv.conf and hosts file, which are read again when they
+// have changed; a numeric address is its own answer.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/base/result.h"
 #include "gateway/io/handles.h"
@@ -16,7 +20,13 @@ namespace tailgate {
 
 class Resolver {
  public:
-  explicit Resolver(const Loop& loop);
+  struct Files {
+    std::string resolv_conf = "/etc/resolv.conf";
+    std::string hosts = "/etc/hosts";
+  };
+  explicit Resolver(const Loop& loop) : Resolver(loop, Files()) {}
+  Resolver(const Loop& loop, Files files);
+  ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
@@ -32,13 +42,39 @@ class Resolver {
     State* state_;
   };
 
-  // Calls `done` with one numeric address, from the loop, never from inside lookup().
+  // Numeric, at least one, the one to be tried first in front.
+  using Addresses = std::vector<std::string>;
+
+  // Calls `done` from the loop, never from inside lookup().
   [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host,
-                                              std::function<void(Result<std::string>)> done);
+                                              std::function<void(Result<Addresses>)> done);
 
  private:
+  // What tells that a file is another one than before.
+  struct Look {
+    ino_t inode = 0;
+    off_t size = -1;  // -1: there is none
+    timespec changed{};
+    bool operator==(const Look& other) const;
+  };
+  // evdns as it was configured by the files of one moment.
+  struct Book {
+    DnsHandle dns;
+    std::size_t pending = 0;  // questions that it has not answered yet
+    TimePoint retired{};
+  };
+
+  static Look look_at(const std::string& path);
+  void read_files();
+  void bury_books();
+
   const Loop& loop_;
-  DnsHandle dns_;  // null when the system names no resolver: then only numeric addresses and hosts work
+  const Files files_;
+  Look resolv_conf_;
+  Look hosts_;
+  std::unique_ptr<Book> book_;
+  // Those before it: evdns goes on for a while after its last answer, so they die a minute later.
+  std::vector<std::unique_ptr<Book>> retired_;
 };
 
 }  // namespace tailgate
