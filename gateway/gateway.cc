@@ -15,7 +15,9 @@
 
 #include "gateway/base/log.h"
 #include "gateway/endpoints/intake.h"
+#include "gateway/pure/config_changes.h"
 #include "gateway/pure/text.h"
+#include "gateway/pure/wall_time.h"
 
 namespace tailgate {
 
@@ -68,27 +70,33 @@ Result<Sockets> open_sockets(const Config& config) {
 }
 
 Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
+  struct stat about {};
+  if (lstat(file.c_str(), &about) == 0 || errno != ENOENT) return read_identity_keys(file);
   const auto failed = [&](const char* what) {
     return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
   };
-  int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) {
-    const auto made = make_identity_keys();
-    if (!made) return Error{"identity.key_file: " + made.error()};
-    // Written beside and linked into place: of several processes that start together one wins, and no
-    // other ever reads half a file.
-    const std::string draft = file + '.' + std::to_string(getpid());
-    fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return failed("cannot create it");
-    const bool written = write(fd, made->data(), made->size()) == static_cast<ssize_t>(made->size());
-    close(fd);
-    const bool placed = written && (link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
-    const int error = errno;
-    unlink(draft.c_str());
-    errno = error;
-    if (!placed) return failed("cannot create it");
-    fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  }
+  const auto made = make_identity_keys();
+  if (!made) return Error{"identity.key_file: " + made.error()};
+  // Written beside and linked into place: of several processes that start together one wins, and no
+  // other ever reads half a file.
+  const std::string draft = file + '.' + std::to_string(getpid());
+  const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return failed("cannot create it");
+  const bool written = write(fd, made->data(), made->size()) == static_cast<ssize_t>(made->size());
+  close(fd);
+  const bool placed = written && (link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
+  const int error = errno;
+  unlink(draft.c_str());
+  errno = error;
+  if (!placed) return failed("cannot create it");
+  return read_identity_keys(file);
+}
+
+Result<std::vector<std::string>> read_identity_keys(const std::string& file) {
+  const auto failed = [&](const char* what) {
+    return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
+  };
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return failed("cannot open it");
   struct stat about {};
   std::array<char, 4096> text{};
@@ -181,7 +189,19 @@ void Gateway::on_reload() {
   services_.config = *config;
   keys_.on_reload(*config);
   auth_.on_reload();
+  // Never made anew here: identities on their way would be forged ones.
+  if (auto keys = read_identity_keys((*config)->identity_key_file)) {
+    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    seal_.replace(std::move(*keys), now, (*config)->identity_life);
+  } else {
+    log_error("identity.refused", {{"why", keys.error()}});
+  }
   log_info("config.reloaded");
+  std::string waiting;
+  for (const std::string& key : keys_that_need_a_restart(*config_, **config)) {
+    waiting += (waiting.empty() ? "" : ", ") + key;
+  }
+  if (!waiting.empty()) log_warning("config.needs_restart", {{"keys", waiting}});
 }
 
 void Gateway::on_terminate() {

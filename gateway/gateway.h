@@ -105,6 +105,8 @@ class Gateway {
 
 // The identity keys of `file`; makes it, for its owner alone, where there is none.
 Result<std::vector<std::string>> load_identity_keys(const std::string& file);
+// The same, of a file that is there.
+Result<std::vector<std::string>> read_identity_keys(const std::string& file);
 
 // The listening sockets: those that systemd or a predecessor hands over (LISTEN_FDS, named "streams",
 // "auth", "ops"), the others made anew.

@@ -28,6 +28,8 @@ struct Endpoint {
   std::string unix_path;  // not empty: a unix socket
   std::string host;       // else an address (to listen) or a name (to connect)
   std::uint16_t port = 0;
+
+  bool operator==(const Endpoint&) const = default;
 };
 
 struct RedisRule {

@@ -114,6 +114,18 @@ IdentitySeal::IdentitySeal(std::vector<std::string> keys) : keys_(std::move(keys
 
 IdentitySeal::~IdentitySeal() {
   for (std::string& key : keys_) OPENSSL_cleanse(key.data(), key.size());
+  for (Former& former : former_) OPENSSL_cleanse(former.key.data(), former.key.size());
+}
+
+void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life) {
+  for (std::string& key : keys_) former_.push_back({.key = std::move(key), .until = now + life});
+  keys_ = std::move(keys);
+  std::erase_if(former_, [&](Former& former) {
+    const bool is_needed =
+        now < former.until && std::find(keys_.begin(), keys_.end(), former.key) == keys_.end();
+    if (!is_needed) OPENSSL_cleanse(former.key.data(), former.key.size());
+    return !is_needed;
+  });
 }
 
 std::string IdentitySeal::seal(const Identity& identity, std::string_view route, std::string_view job,
@@ -144,9 +156,13 @@ IdentitySeal::Opened IdentitySeal::open(std::string_view sealed, std::string_vie
   const auto payload = base64url_decode(parts[1]);
   const auto mac = base64url_decode(parts[2]);
   if (!payload || !mac) return {};
-  const bool ours = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
+  const auto made_it = [&](const std::string& key) {
     return same_secret(mac_of(key, route, job, *payload), *mac);
-  });
+  };
+  const bool ours = std::any_of(keys_.begin(), keys_.end(), made_it) ||
+                    std::any_of(former_.begin(), former_.end(), [&](const Former& former) {
+                      return now < former.until && made_it(former.key);
+                    });
   if (!ours) return {};
   auto read = read_payload(*payload);
   if (!read) return {};

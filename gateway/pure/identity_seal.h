@@ -8,6 +8,7 @@
 // differently than it was joined.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ class IdentitySeal {
   IdentitySeal(const IdentitySeal&) = delete;
   IdentitySeal& operator=(const IdentitySeal&) = delete;
 
+  // Seals and opens with `keys` from `now` on.  What former keys have sealed opens for `life` more, which is
+  // how long a seal may live.  Precondition: at least one.
+  void replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life);
+
   // `expiry` is the seal's own, whatever the token's.
   std::string seal(const Identity& identity, std::string_view route, std::string_view job,
                    WallTime expiry) const;
@@ -50,7 +55,12 @@ class IdentitySeal {
   Opened open(std::string_view sealed, std::string_view route, std::string_view job, WallTime now) const;
 
  private:
+  struct Former {
+    std::string key;
+    WallTime until;
+  };
   std::vector<std::string> keys_;
+  std::vector<Former> former_;  // those that are not among keys_
 };
 
 // A key file: one key of 32 bytes a line, in hexadecimal or base64, the newest first; empty lines and

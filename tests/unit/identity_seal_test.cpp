@@ -145,5 +145,30 @@ TEST(IdentityKeys, AreMadeAtRandomAndCanBeRead) {
   EXPECT_EQ(keys->size(), 2U);
 }
 
+TEST(IdentitySeal, OpensWithAKeyThatWasReplacedForAsLongAsItsSealsMayLive) {
+  const std::string third(32, 't');
+  IdentitySeal seal({kKey});
+  const std::string old_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
+  seal.replace({kOtherKey}, kNow, seconds(300));
+  const std::string new_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
+  EXPECT_EQ(finding(IdentitySeal({kOtherKey}), new_one), Finding::kGenuine) << "the new one seals at once";
+  EXPECT_EQ(finding(seal, old_one, kNow + seconds(299)), Finding::kGenuine);
+  EXPECT_EQ(finding(seal, old_one, kNow + seconds(300)), Finding::kForged);
+
+  seal.replace({third}, kNow + seconds(200), seconds(300));
+  EXPECT_EQ(finding(seal, old_one, kNow + seconds(299)), Finding::kGenuine) << "its time goes on";
+  EXPECT_EQ(finding(seal, old_one, kNow + seconds(300)), Finding::kForged) << "and is not prolonged";
+  EXPECT_EQ(finding(seal, new_one, kNow + seconds(499)), Finding::kGenuine);
+  EXPECT_EQ(finding(seal, new_one, kNow + seconds(500)), Finding::kForged);
+}
+
+TEST(IdentitySeal, IsTheSameAfterItsKeysWereReadAgain) {
+  IdentitySeal seal({kKey});
+  const std::string sealed = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
+  seal.replace({kKey}, kNow, seconds(300));
+  EXPECT_EQ(finding(seal, sealed, kNow + seconds(800)), Finding::kGenuine);
+  EXPECT_EQ(seal.seal(kAnn, "events", "j1", kNow + seconds(900)), sealed);
+}
+
 }  // namespace
 }  // namespace tailgate

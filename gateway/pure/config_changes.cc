@@ -1,0 +1,28 @@
+#include "gateway/pure/config_changes.h"
+
+namespace tailgate {
+
+std::vector<std::string> keys_that_need_a_restart(const Config& at_start, const Config& fresh) {
+  std::vector<std::string> keys;
+  const auto compare = [&keys](const char* key, const auto& before, const auto& after) {
+    if (!(before == after)) keys.emplace_back(key);
+  };
+  compare("listen.streams", at_start.listen_streams, fresh.listen_streams);
+  compare("listen.auth", at_start.listen_auth, fresh.listen_auth);
+  compare("listen.ops", at_start.listen_ops, fresh.listen_ops);
+  compare("listen.socket_mode", at_start.socket_mode, fresh.socket_mode);
+  compare("listen.socket_group", at_start.socket_group, fresh.socket_group);
+
+  const RedisRule& before = at_start.redis;
+  const RedisRule& after = fresh.redis;
+  if (before.endpoint != after.endpoint || before.user != after.user || before.password != after.password ||
+      before.database != after.database) {
+    keys.emplace_back("redis.url");
+  }
+  compare("redis.wakeups", before.wakeups, after.wakeups);
+  compare("redis.connect_timeout_s", before.connect_timeout, after.connect_timeout);
+  compare("redis.probe_every_s", before.probe_every, after.probe_every);
+  return keys;
+}
+
+}  // namespace tailgate

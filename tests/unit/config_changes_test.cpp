@@ -1,0 +1,43 @@
+#include "gateway/pure/config_changes.h"
+
+#include "tests/unit/config_cases.h"
+
+namespace tailgate {
+namespace {
+
+using Keys = std::vector<std::string>;
+
+Keys needed(const Overrides& overrides) {
+  return keys_that_need_a_restart(*loaded(), *loaded(overrides));
+}
+
+TEST(ConfigChanges, OfWhatIsReadAnewNeedNoRestart) {
+  EXPECT_EQ(needed({}), Keys());
+  EXPECT_EQ(needed({{"limits.streams", "5"},
+                    {"drain.deadline_s", "20"},
+                    {"cors.origins", "['https://a.example']"},
+                    {"identity.life_s", "600"},
+                    {"identity.key_file", "/elsewhere"},
+                    {"redis.wait_s", "1"},
+                    {"route.events.retry_ms", "1"},
+                    {"provider.p.leeway_s", "1"}}),
+            Keys());
+}
+
+TEST(ConfigChanges, OfSocketsAndLinksNeedOneAndAreNamed) {
+  EXPECT_EQ(needed({{"listen.streams", "unix:/a"}}), Keys{"listen.streams"});
+  EXPECT_EQ(needed({{"listen.auth", "unix:/a"}}), Keys{"listen.auth"});
+  EXPECT_EQ(needed({{"listen.ops", "127.0.0.1:1"}}), Keys{"listen.ops"});
+  EXPECT_EQ(needed({{"listen.socket_mode", "0600"}}), Keys{"listen.socket_mode"});
+  EXPECT_EQ(needed({{"listen.socket_group", "www-data"}}), Keys{"listen.socket_group"});
+  for (const char* url : {"redis://127.0.0.2", "redis://127.0.0.1:7000", "redis://u:p@127.0.0.1",
+                          "redis://:p@127.0.0.1", "redis://127.0.0.1/3", "unix:/redis.sock"}) {
+    EXPECT_EQ(needed({{"redis.url", url}}), Keys{"redis.url"}) << url;
+  }
+  EXPECT_EQ(needed({{"redis.wakeups", "sweep"}}), Keys{"redis.wakeups"});
+  EXPECT_EQ(needed({{"redis.connect_timeout_s", "1"}, {"redis.probe_every_s", "1"}}),
+            (Keys{"redis.connect_timeout_s", "redis.probe_every_s"}));
+}
+
+}  // namespace
+}  // namespace tailgate
