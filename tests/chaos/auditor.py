@@ -1,0 +1,297 @@
+"""Compares what every client received with what was written.
+
+Pure: a ledger in, violations out, each with a kind, and a sentence that says who, what and when.  It holds the
+gateway to its contract: logs exactly once and in order, or a `gap` around the hole; channels in order, each
+message once, or a `resync` or an end in the hole; finished jobs end their streams; nobody waits in silence.
+"""
+
+import collections
+import dataclasses
+
+from chaos.ledger import NEVER
+
+LOSSY = ("slow", "late")  # whose channel streams may be closed because they do not read
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long things may take while nothing is broken, in seconds; wider where the machine is slow."""
+
+    delivery: float = 6
+    ending: float = 5  # the contract says 2, and the machine may be busy
+    silence: float = 15  # must be well above the heartbeat
+    grace: float = 1  # around the borders of what was broken
+
+    def times(self, factor):
+        return Patience(*(value * factor for value in dataclasses.astuple(self)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Violation:
+    kind: str
+    text: str
+
+
+class Audit:
+    def __init__(self, ledger, patience=None):
+        self.ledger = ledger
+        self.patience = patience or Patience()
+        self.violations = []
+        self.counts = collections.Counter()
+
+    def run(self):
+        for client in self.ledger.clients:
+            if client.source.kind == "log":
+                self.log_client(client)
+            else:
+                self.channel_client(client)
+            for connection in client.connections:
+                self.answer(client, connection)
+                self.end(client, connection)
+                self.silence(client, connection)
+                self.delays(client, connection)
+            if client.job:
+                self.terminal(client)
+        return self.violations
+
+    def blame(self, kind, client, connection, text, at):
+        number = client.connections.index(connection)
+        where = f"{client.name} ({client.route}, {client.habit}), connection {number}, asked {connection.asked:.2f}"
+        near = sorted({w.kind for w in self.ledger.broken_within(at - 10, at)})
+        self.violations.append(Violation(kind, f"{where}: {text} [at {at:.2f}; broken near: {', '.join(near) or 'nothing'}]"))
+
+    # ---- logs ---------------------------------------------------------------------------------------
+
+    def log_client(self, client):
+        source = client.source
+        position = None  # an id; None: the tail as it was at the last opening
+        received = set()
+        gaps = []  # since the last entry
+        for connection in client.connections:
+            if connection.status != 200:
+                continue
+            if not connection.resume:
+                position, gaps = None, []
+            head = connection.head
+            for seen in connection.seen:
+                if seen.what == "gap":
+                    gaps.append((seen.low, seen.high))
+                    self.counts["gaps"] += 1
+                elif seen.what == "item":
+                    self.counts["entries delivered"] += 1
+                    item = source.items.get(seen.n)
+                    if item is None:
+                        self.blame("invented", client, connection, f"line {seen.n} was never written", seen.at)
+                        continue
+                    if position is not None and seen.id <= position:
+                        kind = "duplicate" if seen.n in received else "disorder"
+                        self.blame(kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at)
+                        continue
+                    if position is None and item.acked is not None and item.acked < connection.asked:
+                        self.blame("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
+                    self.log_hole(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
+                    received.add(seen.n)
+                    position, gaps = seen.id, []
+                elif seen.what == "final":
+                    above = (seen.id[0], seen.id[1] + 1) if seen.id else position
+                    if above and (position is None or above > position):
+                        self.log_hole(client, connection, position, above, head, gaps, seen.at, "done")
+                    self.log_complete(client, connection, position, head, gaps, seen.at)
+                    if seen.id:
+                        position = max(position or seen.id, seen.id)
+            if connection is client.connections[-1] and connection.end is None and client.habit != "guest":
+                self.log_tail(client, connection, position, head, gaps)
+
+    def missing(self, source, position, high, head):
+        """What must come between two positions; `position` None: what was written after the opening."""
+        if position is None:
+            return [item for item in source.between((0, 0), high) if item.certain and item.sent > head]
+        return [item for item in source.between(position, high) if item.certain]
+
+    def log_hole(self, client, connection, position, high, head, gaps, at, before):
+        source = client.source
+        for item in self.missing(source, position, high, head):
+            still_there = item.n in source.left
+            if any(low < item.id and (top is None or item.id < top) for low, top in gaps):
+                self.counts["entries in gaps"] += 1
+                if still_there and item.acked < at - self.patience.grace:
+                    text = f"line {item.n} {item.id} is said to be gone, but it is in Redis still"
+                    self.blame("false gap", client, connection, text, at)
+                continue
+            if position == (0, 0) and not still_there:
+                continue  # "from the beginning" is from what is left
+            if position is None and not still_there and self.ledger.lost_within(item.sent, at):
+                continue  # the log came and went before anybody could have seen it
+            text = f"line {item.n} {item.id} is missing between {position} and {before} {high}; gaps {gaps}"
+            self.blame("lost line", client, connection, text, at)
+
+    def log_complete(self, client, connection, position, head, gaps, at):
+        """What was written before the job ended came before `done`."""
+        for move, _, gone in client.job.spans():
+            if move.terminal and gone > connection.asked and move.sent <= at:
+                break
+        else:
+            self.blame("false end", client, connection, "done, though the job had not ended", at)
+            return
+        for item in self.missing(client.source, position, (NEVER, 0), head):
+            if item.acked < move.sent and not any(low < item.id and (top is None or item.id < top) for low, top in gaps):
+                if position is None and self.ledger.lost_within(item.sent, at):
+                    continue
+                text = f"line {item.n} {item.id} was written before the job ended, but never came"
+                self.blame("lost line", client, connection, text, at)
+
+    def log_tail(self, client, connection, position, head, gaps):
+        for item in self.missing(client.source, position, (NEVER, 0), head):
+            if any(low < item.id and (top is None or item.id < top) for low, top in gaps):
+                continue
+            begin = max(item.acked, head)
+            if self.ledger.healthy(begin, self.ledger.ended) > self.patience.delivery and item.n in client.source.left:
+                text = f"line {item.n} {item.id}, written at {item.acked:.2f}, had not come when all was over"
+                self.blame("late line", client, connection, text, self.ledger.ended)
+                return
+
+    # ---- channels -----------------------------------------------------------------------------------
+
+    def channel_client(self, client):
+        newest = 0
+        for connection in client.connections:
+            if connection.status != 200 or connection.has("unavailable"):
+                continue
+            before = None  # the number that came last, or what the record said
+            opened = False
+            resyncs = []
+            for seen in connection.seen:
+                if seen.what == "resync":
+                    self.counts["resyncs"] += 1
+                    resyncs.append(seen.at)
+                elif seen.what == "standing":
+                    before, opened = seen.n, True
+                elif seen.what == "item":
+                    self.counts["events delivered"] += 1
+                    if seen.n not in client.source.items:
+                        self.blame("invented", client, connection, f"message {seen.n} was never published", seen.at)
+                        continue
+                    if seen.n <= newest:
+                        came = any(s.what == "item" and s.n == seen.n for c in client.connections for s in c.seen if s is not seen)
+                        kind = "duplicate" if came else "disorder"
+                        self.blame(kind, client, connection, f"message {seen.n} after {newest}", seen.at)
+                        continue
+                    self.channel_hole(client, connection, before, opened, seen.n, resyncs, seen.at)
+                    newest = seen.n
+                    before, opened, resyncs = seen.n, False, []
+            if connection.end is None and client.habit not in LOSSY:
+                self.channel_tail(client, connection, before, resyncs)
+
+    def channel_hole(self, client, connection, before, from_record, until, resyncs, at):
+        for n in range((before if before is not None else 0) + 1, until):
+            item = client.source.items.get(n)
+            if item is None or not item.certain:
+                continue
+            if before is None and item.sent <= connection.head:
+                continue  # it may have been published before the subscription
+            # A record that Redis forgot says less than was published.
+            if from_record and (item.acked < connection.asked or self.ledger.lost_within(item.sent, connection.head)):
+                continue
+            if any(item.sent <= resync for resync in resyncs):
+                self.counts["events in resyncs"] += 1
+                continue
+            since = f"the record, which said {before}" if from_record else f"message {before}"
+            text = f"message {n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
+            self.blame("uncovered hole", client, connection, text, at)
+
+    def channel_tail(self, client, connection, before, resyncs):
+        for n, item in client.source.items.items():
+            if not item.certain or (before is not None and n <= before) or item.sent <= connection.head:
+                continue
+            if any(item.sent <= resync for resync in resyncs):
+                continue
+            if self.ledger.healthy(item.acked, self.ledger.ended) > self.patience.delivery:
+                text = f"message {n}, published at {item.sent:.2f}, had not come when all was over"
+                self.blame("late event", client, connection, text, self.ledger.ended)
+                return
+
+    # ---- what holds for both ------------------------------------------------------------------------
+
+    def answer(self, client, connection):
+        """No refusal while all is well; never one that kills an EventSource."""
+        self.counts["connections"] += 1
+        status, head = connection.status, connection.head
+        if status == 200:
+            for seen in connection.seen:
+                if seen.what == "unavailable" and not self.ledger.broken_within(connection.asked - self.patience.grace, seen.at):
+                    self.blame("refusal", client, connection, "unavailable, while nothing was broken", seen.at)
+            return
+        if connection.how == "left":
+            return
+        if status == 204:
+            grace = self.patience.grace
+            if not connection.resume.startswith("end"):
+                self.blame("refusal", client, connection, f"204 for {connection.resume!r}", head)
+            elif client.job and not client.job.terminal_within(connection.asked - grace, head):
+                self.blame("refusal", client, connection, "204, though the job runs", head)
+            return
+        at = head or connection.end or self.ledger.ended
+        broken = self.ledger.broken_within(connection.asked - self.patience.grace, at)
+        if not broken:
+            self.blame("refusal", client, connection, f"{status or 'no answer'} while nothing was broken", at)
+        elif client.native and status is not None and status != 404:
+            self.blame("dead tab", client, connection, f"{status} to an EventSource", at)
+
+    def end(self, client, connection):
+        """A stream that ends says why, or something was broken."""
+        if connection.status != 200 or connection.end is None or connection.how == "left":
+            return
+        if any(connection.has(what) for what in ("final", "unavailable", "notice")):
+            return
+        if client.habit in LOSSY and client.source.kind == "channel":
+            self.counts["slow clients closed"] += 1
+            return
+        if client.habit == "late":
+            return  # what it hears of an end is as old as what it reads
+        if not self.ledger.broken_within(connection.end - self.patience.grace, connection.end, cuts=True):
+            self.blame("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)
+
+    def silence(self, client, connection):
+        if connection.status != 200 or not client.reads:
+            return
+        quiet = list(connection.quiet)
+        if connection.last_byte is not None:
+            quiet.append((connection.last_byte, connection.end or self.ledger.ended))
+        for begin, end in quiet:
+            if self.ledger.healthy(begin, end) > self.patience.silence:
+                text = f"not a byte from {begin:.2f} to {end:.2f}, {self.ledger.healthy(begin, end):.1f} s of it healthy"
+                self.blame("stuck", client, connection, text, end)
+
+    def delays(self, client, connection):
+        if connection.status != 200 or client.habit != "fast":
+            return
+        for seen in connection.seen:
+            item = client.source.items.get(seen.n) if seen.what == "item" else None
+            if item is None or item.acked is None or item.sent < connection.head:
+                continue
+            late = self.ledger.healthy(item.acked, seen.at)
+            if late > self.patience.delivery:
+                text = f"{seen.n}, written at {item.acked:.2f}, took {late:.1f} healthy seconds"
+                self.blame("late event", client, connection, text, seen.at)
+                return
+
+    def terminal(self, client):
+        """A job that ended ends its streams, each with its last event."""
+        for connection in client.connections:
+            finals = [seen for seen in connection.seen if seen.what == "final"]
+            for seen in finals:
+                if not client.job.terminal_within(connection.asked, seen.at):
+                    self.blame("false end", client, connection, "the last event, though the job had not ended", seen.at)
+            if finals:
+                self.counts["ends told"] += 1
+            if connection.status != 200 or not client.reads or finals or connection.has("unavailable"):
+                continue
+            for move, runs_again, _ in client.job.spans():
+                if not move.terminal:
+                    continue
+                begin = max(move.acked, connection.head)
+                until = min(runs_again, connection.end or self.ledger.ended)
+                if until > begin and self.ledger.healthy(begin, until) > self.patience.ending:
+                    text = f"{move.status} since {move.acked:.2f}, and still open at {until:.2f}"
+                    self.blame("endless", client, connection, text, until)
+                    break

@@ -1,0 +1,251 @@
+"""The auditor of `make chaos` can fail: each kind of violation, fed to it, is named."""
+
+import pytest
+
+from chaos.auditor import Audit
+from chaos.ledger import Client, Connection, Item, Ledger, Move, Seen, Window
+
+BEGIN, END = 100.0, 160.0
+
+
+def written(ledger, kind, count=6):
+    """Numbers 1 to `count`, one each second from 101 on."""
+    source = ledger.source("s", kind)
+    for n in range(1, count + 1):
+        source.add(Item(n, BEGIN + n, BEGIN + n + 0.001, (n, 0) if kind == "log" else None))
+    return source
+
+
+def arrived(numbers, at=None):
+    return [Seen(at or BEGIN + n + 0.01, "item", n, (n, 0)) for n in numbers]
+
+
+def audited(kind, *connections, habit="fast", change=None, **client):
+    """The kinds of violations of one client, each once.  A connection is (seen, more of Connection)."""
+    ledger = Ledger()
+    ledger.ended = END
+    source = written(ledger, kind)
+    job = ledger.job("j")
+    job.moves.append(Move(BEGIN - 1, BEGIN - 1, "running", False))
+    client = Client("c", "log-stream" if kind == "log" else "events", source, job, habit, **client)
+    ledger.clients.append(client)
+    for seen, more in connections:
+        client.connections.append(Connection(**{"asked": BEGIN, "head": BEGIN, "status": 200, "last_byte": END, **more}, seen=seen))
+    if change:
+        change(ledger, source, job)
+    return sorted({violation.kind for violation in Audit(ledger).run()})
+
+
+ALL = [1, 2, 3, 4, 5, 6]
+KINDS = pytest.mark.parametrize("kind", ["log", "channel"])
+
+
+def broken(begin, end, **more):
+    return lambda ledger, *_: ledger.windows.append(Window(begin, end, "redis-kill", **more))
+
+
+def left(*numbers):
+    return lambda _, source, __: source.left.update(numbers)
+
+
+@KINDS
+def test_a_whole_record_has_no_violation(kind):
+    assert audited(kind, (arrived(ALL), {})) == []
+
+
+@KINDS
+def test_a_duplicate_is_named(kind):
+    assert audited(kind, (arrived([1, 2, 3, 3, 4, 5, 6]), {})) == ["duplicate"]
+
+
+@KINDS
+def test_a_disorder_is_named(kind):
+    assert "disorder" in audited(kind, (arrived([1, 3, 2, 4, 5, 6]), {}))
+
+
+@KINDS
+def test_what_nobody_wrote_is_named(kind):
+    assert audited(kind, ([*arrived(ALL), Seen(120, "item", 99, (99, 0))], {})) == ["invented"]
+
+
+@KINDS
+def test_what_has_not_come_when_all_is_over_is_named(kind):
+    expected = ["late line"] if kind == "log" else ["late event"]
+    assert audited(kind, (arrived([1, 2, 3, 4]), {}), change=left(5, 6)) == expected
+
+
+@KINDS
+def test_what_comes_late_while_nothing_is_broken_is_named(kind):
+    assert audited(kind, ([*arrived([1, 2, 3]), *arrived([4, 5, 6], at=130)], {})) == ["late event"]
+    assert audited(kind, ([*arrived([1, 2, 3]), *arrived([4, 5, 6], at=130)], {}), change=broken(103, 128)) == []
+
+
+# ---- logs -----------------------------------------------------------------------------------------
+
+
+def test_a_lost_line_is_named():
+    assert audited("log", (arrived([1, 2, 4, 5, 6]), {})) == ["lost line"]
+
+
+def gap(low, high):
+    return Seen(103.5, "gap", low=(low, 0), high=(high, 0) if high else None)
+
+
+@pytest.mark.parametrize("high", [5, None])
+def test_a_gap_around_the_hole_covers_it(high):
+    assert audited("log", ([*arrived([1, 2]), gap(2, high), *arrived([5, 6])], {})) == []
+
+
+@pytest.mark.parametrize("low, high", [(2, 4), (3, 5), (4, 5)])
+def test_a_gap_that_is_too_small_covers_nothing_more(low, high):
+    assert audited("log", ([*arrived([1, 2]), gap(low, high), *arrived([5, 6])], {})) == ["lost line"]
+
+
+def test_a_gap_covers_only_the_hole_that_it_stands_in():
+    assert audited("log", ([*arrived([1]), gap(1, 2), *arrived([2, 4, 5, 6])], {})) == ["lost line"]
+
+
+def test_a_gap_over_lines_that_are_still_there_is_named():
+    assert audited("log", ([*arrived([1, 2]), gap(2, 5), *arrived([5, 6])], {}), change=left(3, 4)) == ["false gap"]
+
+
+def test_a_line_lost_across_a_reconnect_is_named():
+    ended = {"end": 103.0, "how": "cut"}
+    resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
+    window = broken(102, 104)
+    assert audited("log", (arrived([1, 2]), ended), (arrived([3, 4, 5, 6]), resumed), change=window) == []
+    assert audited("log", (arrived([1, 2]), ended), (arrived([4, 5, 6]), resumed), change=window) == ["lost line"]
+
+
+def test_a_line_repeated_across_a_reconnect_is_named():
+    ended = {"end": 103.0, "how": "cut"}
+    resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
+    seen = arrived([2, 3, 4, 5, 6])
+    assert audited("log", (arrived([1, 2]), ended), (seen, resumed), change=broken(102, 104)) == ["duplicate"]
+
+
+def test_a_line_whose_fate_is_unknown_may_be_missing():
+    def unknown(_, source, __):
+        source.items[3].acked = None
+
+    assert audited("log", (arrived([1, 2, 4, 5, 6]), {}), change=unknown) == []
+
+
+def test_a_line_that_redis_forgot_may_be_missing():
+    def forgotten(_, source, __):
+        source.items[3].rolled_back = True
+
+    assert audited("log", (arrived([1, 2, 4, 5, 6]), {}), change=forgotten) == []
+
+
+def test_a_first_connect_that_gets_old_lines_is_named():
+    opened = {"asked": 103.5, "head": 103.6}
+    assert audited("log", (arrived([3, 4, 5, 6], at=103.9), opened)) == ["too old"]
+    assert audited("log", (arrived([4, 5, 6]), opened)) == []
+    assert audited("log", (arrived([5, 6]), opened)) == ["lost line"]
+
+
+def ended(moves):
+    def change(_, __, job):
+        job.moves += moves
+
+    return change
+
+
+DONE = [Move(106.5, 106.6, "ready", True)]
+
+
+def test_done_before_the_last_line_is_named():
+    final = Seen(107, "final", id=(6, 0))
+    closed = {"end": 107, "how": "clean"}
+    assert audited("log", ([*arrived(ALL), final], closed), change=ended(DONE)) == []
+    assert audited("log", ([*arrived([1, 2, 3, 4, 5]), final], closed), change=ended(DONE)) == ["lost line"]
+
+
+# ---- channels -------------------------------------------------------------------------------------
+
+
+def test_an_uncovered_hole_is_named():
+    assert audited("channel", (arrived([1, 2, 4, 5, 6]), {})) == ["uncovered hole"]
+
+
+def test_a_resync_covers_what_was_published_before_it_and_nothing_else():
+    resync = Seen(103.5, "resync")
+    assert audited("channel", ([*arrived([1, 2]), resync, *arrived([4, 5, 6])], {})) == []
+    assert audited("channel", ([*arrived([1, 2]), resync, *arrived([5, 6])], {})) == ["uncovered hole"]
+
+
+def test_an_end_covers_a_hole():
+    window = broken(102, 104)
+    first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
+    assert audited("channel", (arrived([1, 2]), first), (arrived([4, 5, 6]), second), change=window) == []
+
+
+def test_a_message_lost_after_an_opening_is_named():
+    assert audited("channel", (arrived([2, 3, 4, 5, 6]), {})) == ["uncovered hole"]
+
+
+def test_a_message_between_the_record_and_the_first_event_is_missed():
+    opened = {"asked": 102.9, "head": 103.5}
+    assert audited("channel", ([Seen(103.6, "standing", 3), *arrived([4, 5, 6])], opened)) == []
+    assert audited("channel", ([Seen(103.6, "standing", 2), *arrived([4, 5, 6])], opened)) == ["uncovered hole"]
+
+
+def test_a_message_repeated_across_a_reconnect_is_named():
+    first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
+    seen = [arrived([1, 2, 3]), arrived([3, 4, 5, 6], at=106.5)]
+    assert audited("channel", (seen[0], first), (seen[1], second), change=broken(102, 104)) == ["duplicate"]
+
+
+# ---- ends, answers, silence -----------------------------------------------------------------------
+
+
+def test_an_end_for_no_reason_is_named():
+    assert audited("channel", (arrived(ALL), {"end": 120, "how": "clean"})) == ["unexplained end"]
+    assert audited("channel", (arrived(ALL), {"end": 120, "how": "left"})) == []
+    assert audited("channel", (arrived(ALL), {"end": 120, "how": "cut"}), change=broken(118, 121)) == []
+    assert audited("channel", (arrived(ALL), {"end": 120, "how": "cut"}), change=broken(118, 121, cuts=False)) != []
+
+
+@KINDS
+def test_a_finished_job_whose_stream_stays_open_is_named(kind):
+    assert audited(kind, (arrived(ALL), {}), change=ended(DONE)) == ["endless"]
+
+
+@KINDS
+def test_a_last_event_of_a_job_that_runs_is_named(kind):
+    seen = [*arrived(ALL), Seen(110, "final", id=(6, 0))]
+    assert audited(kind, (seen, {"end": 110, "how": "clean"})) == ["false end"]
+
+
+def test_silence_is_named():
+    quiet = {"quiet": [(110, 150)]}
+    assert audited("channel", (arrived(ALL), quiet)) == ["stuck"]
+    assert audited("channel", (arrived(ALL), quiet), change=broken(111, 148)) == []
+    assert audited("channel", (arrived(ALL), {"last_byte": 110})) == ["stuck"]
+
+
+@pytest.mark.parametrize("status", [404, 500, 503, None])
+def test_a_refusal_while_nothing_is_broken_is_named(status):
+    refused = {"status": status, "end": 100.5}
+    assert audited("channel", ([], refused)) == ["refusal"]
+    assert audited("channel", ([], refused), change=broken(99, 101)) == []
+
+
+def test_a_status_that_kills_an_eventsource_is_named():
+    refused = {"status": 503, "end": 100.5}
+    assert audited("channel", ([], refused), native=True, change=broken(99, 101)) == ["dead tab"]
+
+
+def test_a_stop_for_a_client_of_a_running_job_is_named():
+    stopped = {"status": 204, "resume": "end", "end": 100.5}
+    assert audited("channel", ([], stopped)) == ["refusal"]
+    done = ended([Move(99.5, 99.6, "ready", True)])
+    assert audited("channel", ([], stopped), change=done) == []
+    assert audited("channel", ([], {**stopped, "resume": ""}), change=done) == ["refusal"]
+
+
+def test_unavailable_while_nothing_is_broken_is_named():
+    seen = [Seen(101, "unavailable")]
+    assert audited("channel", (seen, {"end": 112, "how": "clean"})) == ["refusal"]
+    assert audited("channel", (seen, {"end": 112, "how": "clean"}), change=broken(99, 101)) == []
