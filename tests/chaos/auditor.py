@@ -8,7 +8,7 @@ message once, or a `resync` or an end in the hole; finished jobs end their strea
 import collections
 import dataclasses
 
-from chaos.ledger import NEVER
+from chaos.ledger import NEVER, entry_id
 
 LOSSY = ("slow", "late")  # whose channel streams may be closed because they do not read
 
@@ -72,6 +72,8 @@ class Audit:
                 continue
             if not connection.resume:
                 position, gaps = None, []
+            elif position is None:
+                position = entry_id(connection.resume)
             head = connection.head
             for seen in connection.seen:
                 if seen.what == "gap":

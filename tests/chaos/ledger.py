@@ -87,7 +87,7 @@ class Seen:
     """One event at a client.
 
     what: item (n, id), standing (n: what the record said), gap (low, high: ids, high None), resync, notice,
-    unavailable, final (id: where the log ended), or other.
+    unavailable, or final (id: where the log ended).  Heartbeats and greetings are not kept.
     """
 
     at: float

@@ -145,6 +145,12 @@ def test_a_first_connect_that_gets_old_lines_is_named():
     assert audited("log", (arrived([5, 6]), opened)) == ["lost line"]
 
 
+def test_a_client_that_asks_for_the_beginning_gets_what_is_left_of_it():
+    opened = {"asked": 110, "head": 110, "resume": "0-0"}
+    assert audited("log", (arrived([3, 4, 5, 6], at=110.1), opened)) == []
+    assert audited("log", (arrived([3, 5, 6], at=110.1), opened), change=left(4, 5, 6)) == ["lost line"]
+
+
 def ended(moves):
     def change(_, __, job):
         job.moves += moves

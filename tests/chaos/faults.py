@@ -1,0 +1,272 @@
+"""What breaks, and when: a schedule drawn from a seed, and the hands that carry it out.
+
+Two lanes run side by side, one for Redis and the network before it, one for the gateway and nginx, so that
+faults meet.  A fault's window in the ledger is as long as what it breaks may take to heal.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from chaos.ledger import Window
+from chaos.load import connect
+
+REDIS_FAULTS = (
+    "redis-kill", "redis-empty", "redis-failover", "redis-stop", "kill-pubsub", "kill-normal", "output-buffer", "loading",
+    "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
+)  # fmt: skip
+GATEWAY_FAULTS = ("gateway-kill", "gateway-term", "gateway-reload", "gateway-stop", "nginx-reload")
+
+
+def lane(rng, faults, seconds, pauses):
+    """[(pause before it, fault, how long, a number for its choices)]: each fault once before any comes again."""
+    plan, at, bag = [], 0.0, []
+    while True:
+        if not bag:
+            bag = rng.sample(faults, len(faults))
+        pause, length = rng.uniform(*pauses), rng.uniform(0.3, 5)
+        at += pause + length
+        if at > seconds:
+            return plan
+        plan.append((pause, bag.pop(), length, rng.random()))
+
+
+def schedule(seed, seconds):
+    """Equal seeds, equal schedules."""
+    pauses = (3, 9) if seconds > 60 else (1, 3)
+    return (
+        lane(random.Random(f"{seed} redis"), REDIS_FAULTS, seconds, pauses),
+        lane(random.Random(f"{seed} gateway"), GATEWAY_FAULTS, seconds, pauses),
+    )
+
+
+class Faults:
+    def __init__(self, world):
+        self.world, self.stack, self.proxy = world, world.stack, world.proxy
+        self.redis = connect(self.stack.facts["redis_socket"])
+        self.counts = {}
+        self.expected_gone = set()  # gateways that we ended
+        self._stack_lock = asyncio.Lock()
+
+    async def run(self, plan):
+        for pause, fault, length, choice in plan:
+            await asyncio.sleep(pause)
+            begin = time.monotonic()
+            # Open until it is known when it ended.
+            window = Window(begin, float("inf"), fault)
+            self.world.ledger.windows.append(window)
+            self.world.say(f"{fault} for {length:.1f} s")
+            after = await getattr(self, fault.replace("-", "_"))(length, choice)
+            window.end = time.monotonic() + after * self.world.patience
+            if fault == "nginx-reload":
+                window.delays = False
+            self.counts[fault] = self.counts.get(fault, 0) + 1
+
+    async def on_stack(self, call, *arguments, **more):
+        async with self._stack_lock:
+            await asyncio.to_thread(call, *arguments, **more)
+
+    async def command(self, *words):
+        return await self.redis.execute_command(*words)
+
+    async def redis_is_back(self):
+        """Workers find out that their records are gone, and write them again."""
+        await asyncio.gather(*(worker.write_record() for worker in self.world.workers))
+
+    # ---- Redis: each returns what it takes to get over it, in seconds ---------------------------------
+
+    async def _restart_redis(self, prepare=None, length=0.0):
+        # The script has no word for "dead for a while": killed by hand, started by the script.
+        os.kill(self.stack.redis_pid, signal.SIGKILL)
+        await asyncio.to_thread(wait_gone, self.stack.redis_pid)
+        if prepare:
+            prepare()
+        await asyncio.sleep(length)
+        await self.on_stack(self.stack.restart, "redis", kill=True)
+        await self.redis_is_back()
+        return 5
+
+    async def redis_kill(self, length, _choice):
+        return await self._restart_redis(length=length)
+
+    async def redis_empty(self, length, _choice):
+        def forget():
+            shutil.rmtree(self._append_only(), ignore_errors=True)
+            self.world.ledger.losses.append(time.monotonic())
+
+        return await self._restart_redis(forget, length)
+
+    async def redis_failover(self, length, _choice):
+        """A replica that was behind takes over: the last writes are gone."""
+        copy, copied = Path(self.stack.dir) / "redis-behind", time.monotonic()
+        shutil.rmtree(copy, ignore_errors=True)
+        await asyncio.to_thread(shutil.copytree, self._append_only(), copy)
+        await asyncio.sleep(length / 2)
+
+        def go_back():
+            shutil.rmtree(self._append_only())
+            copy.rename(self._append_only())
+            self.world.ledger.losses.append(time.monotonic())
+            for worker in self.world.workers:
+                worker.forget_since(copied)
+
+        return await self._restart_redis(go_back, length / 2)
+
+    def _append_only(self):
+        return Path(self.stack.dir) / "redis" / "appendonlydir"
+
+    async def redis_stop(self, length, _choice):
+        os.kill(self.stack.redis_pid, signal.SIGSTOP)
+        await asyncio.sleep(length * 2)  # sometimes longer than the links' patience
+        os.kill(self.stack.redis_pid, signal.SIGCONT)
+        return 5
+
+    async def kill_pubsub(self, _length, _choice):
+        await self.command("CLIENT", "KILL", "TYPE", "pubsub")
+        return 4
+
+    async def kill_normal(self, _length, _choice):
+        await self.command("CLIENT", "KILL", "TYPE", "normal")
+        return 4
+
+    async def output_buffer(self, length, choice):
+        """A subscriber that takes more than Redis would hold for it is thrown out."""
+        await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 16384 0 0")
+        for worker in self.world.workers:
+            if (hash(worker.channel_name) + int(choice * 10)) % 2:
+                worker.fat = 40000
+        await asyncio.sleep(length)
+        await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
+        for worker in self.world.workers:
+            worker.fat = 0
+        return 5
+
+    async def loading(self, length, _choice):
+        keys = max(1, await self.command("DBSIZE"))
+        await self.command("CONFIG", "SET", "key-load-delay", str(int(min(length, 2.5) * 1e6 / keys)))
+        await asyncio.wait_for(self.slow_redis("DEBUG", "RELOAD"), 60)
+        await self.command("CONFIG", "SET", "key-load-delay", "0")
+        return 4
+
+    async def slow_redis(self, *words):
+        slow = connect(self.stack.facts["redis_socket"])
+        slow.connection_pool.connection_kwargs["socket_timeout"] = 60
+        try:
+            await slow.execute_command(*words)
+        finally:
+            await slow.close()
+
+    async def _replica(self, length, stale):
+        await self.command("CONFIG", "SET", "replica-serve-stale-data", stale)
+        await self.command("REPLICAOF", "127.0.0.1", "1")
+        await asyncio.sleep(length)
+        await self.command("REPLICAOF", "NO", "ONE")
+        await self.redis_is_back()
+        return 4
+
+    async def readonly(self, length, _choice):
+        return await self._replica(length, "yes")
+
+    async def masterdown(self, length, _choice):
+        return await self._replica(length, "no")
+
+    # ---- the network between the gateway and Redis ----------------------------------------------------
+
+    async def net_delay(self, length, choice):
+        self.proxy.delay = 0.02 + 0.3 * choice
+        await asyncio.sleep(length)
+        self.proxy.heal()
+        return 4
+
+    async def net_cut(self, _length, choice):
+        self.proxy.cut(lambda: random.random() < 0.3 + choice)
+        return 4
+
+    async def net_swallow(self, length, _choice):
+        self.proxy.swallow()
+        await asyncio.sleep(length)
+        self.proxy.heal()
+        return 13  # a half-open link is found within 10 s
+
+    async def net_swallow_some(self, length, _choice):
+        self.proxy.swallow(lambda: random.random() < 0.5)
+        self.proxy.swallowing = False
+        await asyncio.sleep(length)
+        return 13
+
+    async def net_stall(self, length, _choice):
+        self.proxy.stall()
+        await asyncio.sleep(length * 2)
+        self.proxy.heal()
+        return 6
+
+    async def net_throttle(self, length, choice):
+        self.proxy.rate = 20_000 + 200_000 * choice
+        await asyncio.sleep(length)
+        self.proxy.heal()
+        return 5
+
+    # ---- the gateway and nginx ------------------------------------------------------------------------
+
+    async def gateway_kill(self, length, choice):
+        for pid in self._some(choice):
+            self.expected_gone.add(pid)
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(length / 2)
+        return await self._gateways_again()
+
+    async def gateway_term(self, _length, choice):
+        chosen = self._some(choice)
+        for pid in chosen:
+            self.expected_gone.add(pid)
+            os.kill(pid, signal.SIGTERM)
+        for pid in chosen:
+            await asyncio.to_thread(wait_gone, pid, 20)
+        return await self._gateways_again()
+
+    def _some(self, choice):
+        pids = self.stack.facts["pids"]["gateways"]
+        return pids if choice < 0.5 else pids[:1]
+
+    async def _gateways_again(self):
+        # What lives is ended by `restart` too; both instances begin anew.
+        self.expected_gone.update(self.stack.facts["pids"]["gateways"])
+        await self.on_stack(self.stack.restart, "gateway")
+        return 6
+
+    async def gateway_reload(self, _length, _choice):
+        for pid in self.stack.facts["pids"]["gateways"]:
+            os.kill(pid, signal.SIGHUP)
+        return 0
+
+    async def gateway_stop(self, length, _choice):
+        pids = self.stack.facts["pids"]["gateways"]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(length)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        return 5
+
+    async def nginx_reload(self, _length, _choice):
+        await self.on_stack(self.stack.reload, "nginx")
+        return 6  # the old workers cut what they still have after 3 s
+
+
+def gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def wait_gone(pid, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not gone(pid):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"process {pid} did not end within {seconds} s")
+        time.sleep(0.01)

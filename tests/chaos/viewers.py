@@ -1,0 +1,277 @@
+"""Clients of a running system, by the hundred in one loop, that write down all they receive.
+
+A viewer behaves as a browser's EventSource does: it comes back after `retry:`, with the id that it saw last, a 204
+ends it, and what stands behind the last blank line is forgotten.
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import time
+import urllib.parse
+
+from chaos.ledger import Client, Connection, Seen, entry_id
+from support import seals, sse
+
+HEAD_LIMIT = 60  # seconds that the head of an answer may take
+NOTABLE = 3  # seconds of silence that are written down
+
+
+class Dechunker:
+    """The body of an answer with `Transfer-Encoding: chunked`."""
+
+    def __init__(self):
+        self._input = bytearray()
+        self._left = None
+        self.ended = False
+
+    def feed(self, raw):
+        self._input += raw
+        body = bytearray()
+        while not self.ended:
+            if self._left is None:
+                line, mark, _ = self._input.partition(b"\r\n")
+                if not mark:
+                    break
+                self._left = int(line.split(b";")[0], 16)
+                del self._input[: len(line) + 2]
+                if self._left == 0:
+                    self.ended = True
+                    break
+            if len(self._input) < self._left + 2:
+                # A part of a chunk may pass; its end, CRLF, is needed whole.
+                part = self._input[: self._left]
+                body += part
+                del self._input[: len(part)]
+                self._left -= len(part)
+                break
+            body += self._input[: self._left]
+            del self._input[: self._left + 2]
+            self._left = None
+        return bytes(body)
+
+
+class Answer:
+    """An open answer: status, headers, and the body piece by piece."""
+
+    def __init__(self, reader, writer, status, headers):
+        self.reader, self.writer, self.status, self.headers = reader, writer, status, headers
+        self._chunks = Dechunker() if headers.get("transfer-encoding") == "chunked" else None
+        self._left = int(headers["content-length"]) if "content-length" in headers else None
+        self.clean = status in (204, 304) or self._left == 0
+        self.raw_bytes = 0
+
+    async def read(self, size=65536):
+        """Some of the body; b"" at its end, after which `clean` says whether it was whole."""
+        while not self.clean:
+            raw = await self.reader.read(size)
+            self.raw_bytes += len(raw)
+            if not raw:
+                return b""
+            if self._chunks is None:
+                if self._left is not None:
+                    self._left -= len(raw)
+                    self.clean = self._left <= 0
+                return raw
+            body = self._chunks.feed(raw)
+            self.clean = self._chunks.ended
+            if body:
+                return body
+        return b""
+
+    def leave(self, reset=False):
+        with contextlib.suppress(Exception):
+            if reset:
+                self.writer.transport.abort()
+            else:
+                self.writer.close()
+
+
+class Front:
+    """How to reach a stack: through nginx with TLS, or the gateway's own socket."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.tls = ssl.create_default_context(cafile=stack.ca_file)
+        self.port = urllib.parse.urlsplit(stack.base_url).port
+
+    async def _connect(self, via, receive_buffer):
+        limit = 4096 if receive_buffer else 65536
+        if via == "gateway":
+            return await asyncio.open_unix_connection(self.stack.gateway_socket, limit=limit)
+        link = socket.socket(socket.AF_INET)
+        link.setblocking(False)
+        if receive_buffer:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            await asyncio.get_running_loop().sock_connect(link, ("127.0.0.1", self.port))
+            return await asyncio.open_connection(sock=link, ssl=self.tls, server_hostname="localhost", limit=limit)
+        except BaseException:
+            link.close()
+            raise
+
+    async def get(self, target, headers, via="tls", receive_buffer=None):
+        """An Answer.  OSError (also asyncio's IncompleteReadError) where there is none."""
+        reader, writer = await self._connect(via, receive_buffer)
+        try:
+            lines = [f"GET {target} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except BaseException:
+            writer.transport.abort()
+            raise
+        first, *rest = head.split("\r\n")
+        pairs = (line.partition(":") for line in rest if line)
+        return Answer(reader, writer, int(first.split(" ")[1]), {n.strip().lower(): v.strip() for n, _, v in pairs})
+
+
+NO_ANSWER = (OSError, EOFError, ssl.SSLError, asyncio.LimitOverrunError, TimeoutError, asyncio.TimeoutError)
+
+
+class Kind:
+    """What a route's clients send, and what its events mean."""
+
+    def __init__(self, route, path, native, credential):
+        self.route, self.path, self.native, self.credential = route, path, native, credential
+
+    def understand(self, event, at):
+        """What one event is, as Seens."""
+        if event.name == "resync":
+            return [Seen(at, "resync")]
+        if event.name == "unavailable":
+            return [Seen(at, "unavailable")]
+        if event.name == "stream-timeout":
+            return [Seen(at, "notice")]
+        if event.name == "gap":
+            gap = json.loads(event.data)
+            first = gap["first_available"]
+            return [Seen(at, "gap", low=entry_id(gap["requested"]), high=entry_id(first) if first else None)]
+        seen = []
+        if self.route == "log-stream":
+            if event.name == "log":
+                line = json.loads(event.data)
+                seen.append(Seen(at, "item", int(line["text"].split(" ", 1)[0]), entry_id(event.last_id)))
+            elif event.name == "done":
+                seen.append(Seen(at, "final", id=entry_id(event.last_id)))
+            return seen
+        body = json.loads(event.data)
+        final = event.last_id == "end"
+        if self.route == "job":
+            if event.name == "progress-update":
+                return [Seen(at, "standing", body["progress"])]
+            if event.name == "step-change":
+                seen.append(Seen(at, "item", body["n"]))
+        elif "n" in body:
+            seen.append(Seen(at, "item", body["n"]))
+        elif self.route == "status" and not final and str(body.get("message", "")).startswith("n="):
+            seen.append(Seen(at, "standing", int(body["message"][2:])))
+        if final:
+            seen.append(Seen(at, "final"))
+        return seen
+
+
+KINDS = {
+    "events": Kind("events", "/api/jobs/{id}/events/stream", True, "bearer"),
+    "status": Kind("status", "/api/jobs/{id}/stream", False, "bearer"),
+    "log-stream": Kind("log-stream", "/api/jobs/{id}/logs/stream", False, "bearer"),
+    "spools": Kind("spools", "/api/sse/stream", True, None),
+    "job": Kind("job", "/api/v1/jobs/{id}/stream", True, "query"),
+}
+
+
+class Viewer:
+    """One client of one stream."""
+
+    def __init__(self, world, kind, job_name, habit, via, rng, from_beginning=False):
+        self.world, self.kind, self.job_name, self.habit, self.via, self.rng = world, kind, job_name, habit, via, rng
+        ledger = world.ledger
+        name = {"log-stream": f"job:{job_name}:logs", "spools": "spools:updates", "job": f"jobs:{job_name}:events"}
+        name = name.get(kind.route, f"job:{job_name}:events")
+        source = ledger.source(name, "log" if kind.route == "log-stream" else "channel")
+        job = ledger.job(job_name) if kind.route != "spools" else None
+        number = len(ledger.clients)
+        self.record = Client(f"client {number} of {name} via {via}", kind.route, source, job, habit, kind.native)
+        ledger.clients.append(self.record)
+        self.last_id = "0-0" if from_beginning else ""
+        self.retry = 1.0
+
+    def _request(self):
+        target = self.kind.path.replace("{id}", self.job_name)
+        headers = {"Accept": "text/event-stream"}
+        if self.last_id:
+            headers["Last-Event-ID"] = self.last_id
+        if self.via == "gateway":
+            provider = {"bearer": "clerk", "query": "blog"}.get(self.kind.credential)
+            user = "alice" if provider else ""
+            job = self.job_name if provider else ""
+            headers.update(seals.seal(self.world.stack, self.kind.route, job, user=user, provider=provider or "", life_s=36000))
+        elif self.kind.credential == "bearer":
+            headers["Authorization"] = "Bearer " + self.world.tokens["builder"]
+        elif self.kind.credential == "query":
+            target += "?token=" + self.world.tokens["blog"]
+        return target, headers
+
+    async def run(self):
+        """Until the world ends, or this client is cancelled."""
+        while True:
+            connection = Connection(time.monotonic(), self.last_id)
+            self.record.connections.append(connection)
+            answer = None
+            try:
+                target, headers = self._request()
+                buffer = 8192 if self.habit in ("slow", "late") else None
+                answer = await asyncio.wait_for(self.world.front.get(target, headers, self.via, buffer), HEAD_LIMIT)
+                connection.head, connection.status = time.monotonic(), answer.status
+                if answer.status == 200:
+                    await self._stream(answer, connection)
+                connection.end = time.monotonic()
+            except NO_ANSWER:
+                connection.end, connection.how = time.monotonic(), "cut"
+            except asyncio.CancelledError:
+                if self.habit == "guest" or connection.head is None:
+                    connection.end, connection.how = time.monotonic(), "left"
+                raise
+            finally:
+                if answer:
+                    answer.leave(self.rng.random() < 0.3)
+            await self._come_back(connection, answer)
+
+    async def _stream(self, answer, connection):
+        parser = sse.Parser()
+        connection.last_byte = connection.head
+        if self.habit == "late":
+            await self.world.calm.wait()
+        while True:
+            raw = await answer.read(2048 if self.habit == "slow" else 65536)
+            now = time.monotonic()
+            if now - connection.last_byte > NOTABLE:
+                connection.quiet.append((connection.last_byte, now))
+            connection.last_byte = now
+            if not raw:
+                connection.how = "clean" if answer.clean else "cut"
+                return
+            for event in parser.feed(raw):
+                connection.seen += self.kind.understand(event, now)
+            self.last_id = parser.last_id or self.last_id
+            if parser.retry is not None:
+                self.retry = parser.retry / 1000
+            if self.habit == "slow" and not self.world.calm.is_set():
+                await asyncio.sleep(self.rng.uniform(0.02, 0.4))
+
+    async def _come_back(self, connection, answer):
+        job = self.record.job
+        if connection.status == 204:
+            # Stopped, until the job runs again and somebody presses the button.  A log is read on from its end.
+            while job.moves and job.moves[-1].terminal:
+                await asyncio.sleep(0.1)
+            if self.record.source.kind == "channel":
+                self.last_id = ""
+        elif connection.status not in (200, None):
+            after = answer.headers.get("retry-after", "1")
+            await asyncio.sleep(min(1.0, float(after)) if after.isdigit() else 1.0)
+            if self.kind.native:
+                self.last_id = ""  # dead; the person before it reloads the page
+        else:
+            await asyncio.sleep(self.retry)
