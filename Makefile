@@ -174,6 +174,33 @@ check-clang: ## compile everything with clang++, for its warnings
 check-hiredis: ## compile against hiredis 1.0 too (fetches Debian's redis source package)
 	@scripts/check-hiredis
 
+# The benchmark: tests/bench.  Its programs are built with the tests, one of which runs it in small.
+BENCH_PROGRAMS := build/release/bench/load build/release/bench/bare_loop
+-include $(wildcard build/release/tests/bench/*.d)
+
+.PHONY: bench
+bench: ## the scenarios of tests/bench, in a table (QUICK=1: two minutes; ROUNDS=5, ONLY="logs pages")
+	@scripts/bootstrap bench
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate $(BENCH_PROGRAMS) build/bench/node_modules/.installed
+	@tests/bench/run --size $(if $(QUICK),quick,full) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+.PHONY: bench-programs
+bench-programs:
+	@$(MAKE) -j$(JOBS) VARIANT=release $(BENCH_PROGRAMS)
+everything e2e: bench-programs
+
+.SECONDARY: $(BENCH_PROGRAMS:build/release/bench/%=build/release/tests/bench/%.o)
+build/release/bench/%: build/release/tests/bench/%.o
+	@mkdir -p $(@D)
+	@echo "  release  -> $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $< -lssl -lcrypto
+
+build/bench/node_modules/.installed: tests/bench/peers/package.json tests/bench/peers/package-lock.json
+	@mkdir -p build/bench
+	@cp $^ build/bench/
+	@npm ci --prefix build/bench --no-audit --no-fund --silent
+	@touch $@
+
 # Not for hands: clang-tidy, again only for what has changed (an object is made anew when a header is).
 .PHONY: tidy
 tidy: $(SOURCES:%.cc=build/tidy/%.ok)
