@@ -82,17 +82,18 @@ void Stream::begin(Hello hello) {
   schedule();
 }
 
-void Stream::send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events) {
+void Stream::send(const Chunk& chunk, std::size_t offset, std::uint32_t events) {
   if (condemned_) return;
-  visit_.reply->write(bytes, offset);
+  visit_.reply->write(chunk, offset);
   last_sent_ = Loop::now();
   events_ += events;
-  bytes_ += bytes->size() - offset;
+  bytes_ += chunk.size() - offset;
 }
 
 void Stream::send(std::string bytes, std::uint32_t events) {
   if (bytes.empty()) return;
-  send(std::make_shared<const std::string>(std::move(bytes)), 0, events);
+  bytes.insert(0, Chunk::kRoom, ' ');
+  send(Chunk(std::move(bytes)), 0, events);
 }
 
 void Stream::say_hello(std::string_view request_id) {

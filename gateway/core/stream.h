@@ -90,7 +90,8 @@ class Stream : private Wheel::Entry {
   enum class Hello { kNone, kOfRoute };
   void begin(Hello hello);
   // Sends bytes that hold so many events.
-  void send(const SharedBytes& bytes, std::size_t offset, std::uint32_t events);
+  // The same of a chunk, from `offset` of its events on.
+  void send(const Chunk& chunk, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
   // What this stream's own messages may name: id, route, max_age_s, now.
   Values values() const;

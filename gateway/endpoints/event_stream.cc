@@ -217,7 +217,7 @@ void EventStream::on_batch(const Batch& batch) {
     return;
   }
   held_.push_back(batch);
-  held_bytes_ += batch.bytes->size();
+  held_bytes_ += batch.chunk.size();
   if (held_bytes_ <= route().backlog_bytes || held_.size() == 1) return;
   if (visit().reply->begun()) {
     condemn(EndReason::kSlow);
@@ -228,11 +228,11 @@ void EventStream::on_batch(const Batch& batch) {
 
 void EventStream::deliver(const Batch& batch) {
   const std::size_t waiting = backlog();
-  if (waiting > 0 && waiting + batch.bytes->size() > route().backlog_bytes) {
+  if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes) {
     condemn(EndReason::kSlow, Farewell::kCut);
     return;
   }
-  send(batch.bytes, 0, batch.events);
+  send(batch.chunk, 0, batch.events);
   if (batch.last) condemn(EndReason::kTerminal);
 }
 

@@ -170,9 +170,9 @@ void LogStream::join() {
 void LogStream::on_batch(const Batch& batch) {
   if (condemned() || phase_ != Phase::kTailing) return;
   const std::size_t offset = batch.offset_after(cursor_.position());
-  if (offset == batch.bytes->size()) return;
+  if (offset == batch.chunk.size()) return;
   const std::size_t waiting = backlog();
-  if (waiting > 0 && waiting + batch.bytes->size() - offset > route().backlog_bytes) {
+  if (waiting > 0 && waiting + batch.chunk.size() - offset > route().backlog_bytes) {
     phase_ = Phase::kBehind;  // from here on it reads by itself, when its client has drained
     caught_up_ = false;
     return;
@@ -180,7 +180,7 @@ void LogStream::on_batch(const Batch& batch) {
   const auto events = static_cast<std::uint32_t>(
       std::count_if(batch.marks.begin(), batch.marks.end(),
                     [&](const Batch::Mark& mark) { return mark.id > cursor_.position(); }));
-  send(batch.bytes, offset, events);
+  send(batch.chunk, offset, events);
   cursor_.advance(batch.marks.back().id, events);
   if (reached_end()) finish();
 }

@@ -3,13 +3,11 @@
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cstdio>
-#include <cstring>
+#include <utility>
 
 namespace tailgate {
 
@@ -80,8 +78,8 @@ void add_headers(evhttp_request* request, const HttpHeaders& headers) {
 
 constexpr std::size_t kMostAtOnce = 1U << 20;
 
-void release_bytes_cb(const void* /*data*/, size_t /*length*/, void* bytes) noexcept {
-  delete static_cast<SharedBytes*>(bytes);
+void release_cb(const void* /*data*/, size_t /*length*/, void* owner) noexcept {
+  delete static_cast<std::shared_ptr<const std::string>*>(owner);
 }
 
 }  // namespace
@@ -224,6 +222,10 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   on_drained_ = std::move(on_drained);
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
+  // Nothing of evhttp's looks at these any more, and each open stream would keep them (libevent 2.1.12).
+  evbuffer_free(std::exchange(request_->input_buffer, nullptr));
+  evbuffer_free(std::exchange(request_->output_buffer, nullptr));
+  evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));
 
   // Only writing may time out: a silent client is what a stream has.
   const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
@@ -234,49 +236,42 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   hook();
 }
 
-void Reply::write(const SharedBytes& bytes, std::size_t offset) {
-  assert(begun_ && offset <= bytes->size());
-  const std::size_t length = bytes->size() - offset;
-  if (connection_ == nullptr || length == 0) return;
+void Reply::write(const Chunk& chunk, std::size_t offset) {
+  assert(begun_ && offset <= chunk.size());
+  if (connection_ == nullptr || offset == chunk.size()) return;
+  if (!chunked_) {
+    put(chunk.events().substr(offset), chunk.owner());
+  } else if (offset == 0) {
+    put(chunk.whole(), chunk.owner());
+  } else {  // a part of it is a chunk of its own
+    std::array<char, Chunk::kRoom> room{};
+    char* end = room.data() + room.size();
+    const char* head = Chunk::write_head(end, chunk.size() - offset);
+    put({head, static_cast<std::size_t>(end - head)}, nullptr);
+    put(chunk.events().substr(offset), chunk.owner());
+    put(Chunk::kTail, nullptr);
+  }
+}
 
-  std::array<char, 20> head{};
-  std::size_t head_length = 0;
-  if (chunked_)
-    head_length = static_cast<std::size_t>(std::snprintf(head.data(), head.size(), "%zx\r\n", length));
-  const std::string_view tail = chunked_ ? "\r\n" : "";
-
-  // Straight to the kernel while nothing is ahead of us in the output buffer.
-  std::size_t sent = 0;
+// Straight to the kernel while nothing is ahead of us in the output buffer; what it does not take is kept
+// there.  Without an owner bytes are copied.
+void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>& owner) {
   evbuffer* output = bufferevent_get_output(buffer());
   if (evbuffer_get_length(output) == 0) {
-    std::array<iovec, 3> parts{{{head.data(), head_length},
-                                {const_cast<char*>(bytes->data()) + offset, length},
-                                {const_cast<char*>(tail.data()), tail.size()}}};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = parts.size();
-    const ssize_t taken = sendmsg(bufferevent_getfd(buffer()), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t taken =
+        ::send(bufferevent_getfd(buffer()), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // An error other than a full buffer is the read side's to report.
-    if (taken > 0) sent = static_cast<std::size_t>(taken);
-    if (sent == head_length + length + tail.size()) return;
+    if (taken > 0) bytes.remove_prefix(static_cast<std::size_t>(taken));
+    if (bytes.empty()) return;
   }
-
-  if (sent < head_length) evbuffer_add(output, head.data() + sent, head_length - sent);
-  const std::size_t of_bytes = sent > head_length ? std::min(sent - head_length, length) : 0;
-  if (of_bytes < length) {
-    // Below a kilobyte a copy costs less than the two allocations of a reference.
-    constexpr std::size_t kWorthSharing = 1024;
-    const char* rest = bytes->data() + offset + of_bytes;
-    const std::size_t rest_length = length - of_bytes;
-    if (rest_length < kWorthSharing) {
-      evbuffer_add(output, rest, rest_length);
-    } else {
-      auto* keep = new SharedBytes(bytes);
-      if (evbuffer_add_reference(output, rest, rest_length, release_bytes_cb, keep) != 0) delete keep;
-    }
+  // Below a kilobyte a copy costs less than the two allocations of a reference.
+  constexpr std::size_t kWorthSharing = 1024;
+  if (owner == nullptr || bytes.size() < kWorthSharing) {
+    evbuffer_add(output, bytes.data(), bytes.size());
+    return;
   }
-  const std::size_t of_tail = sent > head_length + length ? sent - head_length - length : 0;
-  evbuffer_add(output, tail.data() + of_tail, tail.size() - of_tail);
+  auto* keep = new std::shared_ptr(owner);
+  if (evbuffer_add_reference(output, bytes.data(), bytes.size(), release_cb, keep) != 0) delete keep;
 }
 
 std::size_t Reply::backlog() const {

@@ -18,8 +18,8 @@
 
 #include "gateway/io/handles.h"
 #include "gateway/io/http_connection.h"
+#include "gateway/pure/chunk.h"
 #include "gateway/pure/http_answer.h"
-#include "gateway/pure/shared_bytes.h"
 
 struct evhttp_request;
 
@@ -53,9 +53,9 @@ class Reply final : private HttpConnection::User {
   // to wait.
   void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout,
              std::function<void()> on_drained);
-  // Sends bytes[offset…]: at once as far as the kernel takes them, the rest as it drains.
-  // Precondition: begun, not ended.  Does nothing once the client is gone.
-  void write(const SharedBytes& bytes, std::size_t offset = 0);
+  // Sends the chunk's events from `offset` on: at once as far as the kernel takes them, the rest as it
+  // drains. Precondition: begun, not ended.  Does nothing once the client is gone.
+  void write(const Chunk& chunk, std::size_t offset = 0);
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
@@ -66,6 +66,7 @@ class Reply final : private HttpConnection::User {
   void cut();
 
  private:
+  void put(std::string_view bytes, const std::shared_ptr<const std::string>& owner);
   void on_connection_closed() override;
   static void read_cb(bufferevent* buffer, void* self) noexcept;
   static void drained_cb(bufferevent* buffer, void* self) noexcept;

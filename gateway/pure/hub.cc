@@ -128,6 +128,7 @@ void Hub::publish(std::string_view name, std::string_view payload) {
   if (topic == nullptr) return;
   for (const auto& group : topic->groups) {
     if (group->batch.last) continue;
+    if (group->bytes.empty()) Chunk::begin(group->bytes);
     // What waits for a slow client is kept as it is: no more than it needs.
     group->bytes.reserve(group->bytes.size() + payload.size() + kFraming);
     switch (append_message(group->bytes, group->route, payload)) {
@@ -149,9 +150,10 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
   Topic* topic = find(name);
   if (topic == nullptr || entries.empty()) return;
   for (const auto& group : topic->groups) {
+    if (group->bytes.empty()) Chunk::begin(group->bytes);
     for (const LogEntry& entry : entries) {
       append_entry(group->bytes, group->route, entry);
-      group->batch.marks.push_back({entry.id, group->bytes.size()});
+      group->batch.marks.push_back({entry.id, Chunk::length(group->bytes)});
       ++group->batch.events;
     }
   }
@@ -164,7 +166,7 @@ bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
     while (group->next < group->limit || group->batch.events > 0) {
       if (group->next == group->limit) {
         group->current = std::exchange(group->batch, {});
-        group->current.bytes = std::make_shared<const std::string>(std::exchange(group->bytes, {}));
+        group->current.chunk = Chunk(std::exchange(group->bytes, {}));
         group->next = 0;
         group->limit = group->members.size();
       }

@@ -18,17 +18,17 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/pure/chunk.h"
 #include "gateway/pure/framing.h"
-#include "gateway/pure/shared_bytes.h"
 
 namespace tailgate {
 
 struct Batch {
-  SharedBytes bytes;
+  Chunk chunk;
   std::uint32_t events = 0;
   bool last = false;  // the stream ends behind it
 
-  // Of a log: where each entry ends in `bytes`, in order.
+  // Of a log: where each entry ends in the chunk's events, in order.
   struct Mark {
     EntryId id;
     std::size_t end = 0;

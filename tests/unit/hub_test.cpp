@@ -17,7 +17,7 @@ struct Ear final : Listener {
   std::vector<Batch> batches;
   std::function<void()> then;
   void on_batch(const Batch& batch) override {
-    heard += *batch.bytes;
+    heard += batch.chunk.events();
     batches.push_back(batch);
     if (then) then();
   }
@@ -68,7 +68,7 @@ TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
   const auto b = hub_.subscribe("c", route, second);
   hub_.publish("c", "x");
   hub_.flush();
-  EXPECT_EQ(first.batches[0].bytes.get(), second.batches[0].bytes.get());
+  EXPECT_EQ(first.batches[0].chunk.owner().get(), second.batches[0].chunk.owner().get());
 }
 
 TEST_F(HubTest, HandsAnEventOnlyToThoseWhoListenedWhenItWasPublished) {
@@ -169,7 +169,7 @@ TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
   const Batch& batch = ear.batches[0];
   EXPECT_EQ(batch.offset_after({0, 5}), 0U);
   EXPECT_EQ(ear.heard.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
-  EXPECT_EQ(batch.offset_after({2, 0}), batch.bytes->size());
+  EXPECT_EQ(batch.offset_after({2, 0}), batch.chunk.size());
 }
 
 TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {

@@ -1,0 +1,35 @@
+#include "gateway/pure/chunk.h"
+
+#include <gtest/gtest.h>
+
+namespace tailgate {
+namespace {
+
+Chunk chunk_of(std::string_view events) {
+  std::string begun;
+  Chunk::begin(begun);
+  begun += events;
+  EXPECT_EQ(Chunk::length(begun), events.size());
+  return Chunk(std::move(begun));
+}
+
+TEST(Chunk, HasItsLengthInHexadecimalBeforeItAndALineEndBehind) {
+  EXPECT_EQ(chunk_of("x").whole(), "1\r\nx\r\n");
+  EXPECT_EQ(chunk_of(std::string(300, 'y')).whole(), "12c\r\n" + std::string(300, 'y') + "\r\n");
+  EXPECT_EQ(chunk_of(std::string(0x10000, 'z')).whole().substr(0, 8), "10000\r\nz");
+}
+
+TEST(Chunk, GivesTheEventsAloneToWhoGetsNoChunks) {
+  const Chunk chunk = chunk_of("data: 1\n\n");
+  EXPECT_EQ(chunk.events(), "data: 1\n\n");
+  EXPECT_EQ(chunk.size(), 9U);
+}
+
+TEST(Chunk, WritesTheLargestHeadIntoTheRoomItLeaves) {
+  std::string room(Chunk::kRoom, ' ');
+  EXPECT_EQ(Chunk::write_head(room.data() + room.size(), ~std::size_t{0}), room.data());
+  EXPECT_EQ(room, "ffffffffffffffff\r\n");
+}
+
+}  // namespace
+}  // namespace tailgate
