@@ -12,8 +12,13 @@
 
 namespace tailgate {
 
-Ops::Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void()> on_drain)
-    : services_(services), keys_(keys), readiness_(readiness), on_drain_(std::move(on_drain)) {
+Ops::Ops(Services& services, Keys& keys, Readiness& readiness, Listeners listeners,
+         std::function<void()> on_drain)
+    : services_(services),
+      keys_(keys),
+      readiness_(readiness),
+      listeners_(std::move(listeners)),
+      on_drain_(std::move(on_drain)) {
 }
 
 bool Ops::redis_is_up() const {
@@ -78,6 +83,23 @@ std::string Ops::metrics() const {
   out.sample({}, services_.channels.messages());
   out.begin("tailgate_record_looks_total", Type::kCounter, "Looks at records in Redis.");
   out.sample({}, services_.records.looks());
+
+  const auto by_listener = [&](const char* name, Type type, const char* help, auto value) {
+    out.begin(name, type, help);
+    for (const auto& [listener, server] : listeners_) {
+      std::string labels;
+      MetricsText::label(labels, "listener", listener);
+      out.sample(labels, std::uint64_t{value(*server)});
+    }
+  };
+  by_listener("tailgate_connections", Type::kGauge, "Open client connections, idle ones among them.",
+              [](const HttpServer& server) { return server.connections(); });
+  by_listener("tailgate_connections_turned_away_total", Type::kCounter,
+              "Connections closed at once for want of descriptors.",
+              [](const HttpServer& server) { return server.turned_away(); });
+  by_listener("tailgate_requests_refused_total", Type::kCounter,
+              "Requests that were none: malformed, too large or too slow.",
+              [](const HttpServer& server) { return server.refused(); });
 
   const std::array<const RedisLink*, 4> links = {&services_.channels.link(), &services_.looks,
                                                  &services_.log_reader.link(), &services_.pages};

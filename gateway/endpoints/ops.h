@@ -6,9 +6,13 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "gateway/core/keys.h"
 #include "gateway/core/services.h"
+#include "gateway/io/http_server.h"
 
 namespace tailgate {
 
@@ -21,7 +25,11 @@ struct Readiness {
 
 class Ops {
  public:
-  Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void()> on_drain);
+  // The listeners by the names that they have in the configuration.
+  using Listeners = std::vector<std::pair<std::string, const HttpServer*>>;
+
+  Ops(Services& services, Keys& keys, Readiness& readiness, Listeners listeners,
+      std::function<void()> on_drain);
 
   // Takes one request from the ops listener.
   void take_in(std::unique_ptr<Reply> reply);
@@ -34,6 +42,7 @@ class Ops {
   Services& services_;
   Keys& keys_;
   Readiness& readiness_;
+  Listeners listeners_;
   std::function<void()> on_drain_;
 };
 

@@ -291,6 +291,7 @@ void HttpServer::look_later(HttpConnection& connection) {
 }
 
 void HttpServer::on_refused(int status, std::string_view why) {
+  ++refused_;
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
     log_info("request.refused", {{"status", status}, {"why", why}, {"held_back", valve.take_held_back()}});

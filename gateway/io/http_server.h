@@ -83,6 +83,8 @@ class HttpServer : private HttpConnection::Owner {
   std::size_t connections() const { return connections_.size(); }
   // Those that were closed at once for want of descriptors.
   std::uint64_t turned_away() const { return turned_away_; }
+  // Requests that never reached the handler, each with an answer that says why.
+  std::uint64_t refused() const { return refused_; }
   // How many ended streams have bytes that have not left yet.
   std::size_t still_leaving() const;
 
@@ -110,6 +112,7 @@ class HttpServer : private HttpConnection::Owner {
   std::vector<HttpConnection*> to_look_at_;
   std::vector<bufferevent*> newborn_;  // accepted in this turn; each holds a reference of ours
   std::uint64_t turned_away_ = 0;
+  std::uint64_t refused_ = 0;
   HttpHandle http_;                     // owns the listener
   evconnlistener* listener_ = nullptr;  // borrowed from http_
   Timer accept_again_;

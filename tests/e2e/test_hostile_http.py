@@ -220,7 +220,7 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
                 link = dial(stack, via)
                 link.sendall(text)
                 slow[link] = text
-    assert wait_until(lambda: descriptors(pid) == before + 1 + len(slow), 5, "all of them accepted")
+    wait_until(lambda: descriptors(pid) == before + 1 + len(slow), 5, "all of them accepted")
     busy = cpu_seconds(pid)
     left = set(slow)
     while left and time.monotonic() - begun < 25:
@@ -242,14 +242,16 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
     spent = time.monotonic() - begun
     assert not left and 9 < spent < 20, (len(left), spent)
     assert cpu_seconds(pid) - busy < 3
+    assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20  # those that had begun to speak
     # What is idle between two requests waits on.
-    assert wait_until(lambda: descriptors(pid) == before + 1, 5, "all descriptors given back")
+    wait_until(lambda: stack.metrics()['tailgate_connections{listener="auth"}'] == 0, 5, "all connections forgotten")
+    wait_until(lambda: descriptors(pid) == before + 1, 5, "all descriptors given back")
     kept.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
     assert kept.recv(65536).startswith(b"HTTP/1.1 404 ")
     kept.close()
     for link in slow:
         link.close()
-    assert wait_until(lambda: descriptors(pid) == before, 5, "the last one too")
+    wait_until(lambda: descriptors(pid) == before, 5, "the last one too")
 
 
 # ---- too much -----------------------------------------------------------------------------------------
@@ -332,6 +334,10 @@ def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_l
         assert stack.ops("/healthz")[0] == 200
         select.select([], [], [], 0.05)
     assert cpu_seconds(stack.gateway_pid) - busy < 1.5
+    metrics = stack.metrics()
+    assert metrics['tailgate_connections{listener="streams"}'] == len(served)
+    assert metrics['tailgate_connections_turned_away_total{listener="streams"}'] >= 200 - len(served)
+    assert metrics['tailgate_connections_turned_away_total{listener="ops"}'] == 0
     lines = stack.logs("connection.turned_away") + stack.logs("accept.failed")
     assert 1 <= len(lines) <= 8 and sum(1 + line["held_back"] for line in lines) <= 250
     # Redis comes back although every client's place is taken.
