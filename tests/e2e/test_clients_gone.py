@@ -21,6 +21,7 @@ from support.publishers import Builder
 from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
+CLONE_NEWNET = 0x40000000  # sched.h
 # Under a sanitizer freed memory stays with the process for a while, which is not what is measured here.
 LITTLE_KEPT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
 
@@ -134,51 +135,62 @@ def run(*words):
     return subprocess.run(words, check=True, capture_output=True, text=True)
 
 
-class OtherHost:
-    """A host behind a cable that can be pulled: a network namespace at the other end of a veth pair."""
+@contextlib.contextmanager
+def inside(host):
+    """What is opened and started meanwhile is on that host."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{host}", "rb") as away:
+        assert libc.setns(away.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        try:
+            yield
+        finally:
+            assert libc.setns(home.fileno(), CLONE_NEWNET) == 0
+
+
+class Cable:
+    """Two hosts, each a network namespace, and a cable between them that can be pulled."""
 
     def __init__(self):
         number = os.getpid() % 16384
-        self.name, self.near, self.far = f"tg{number}", f"tgn{number}", f"tgf{number}"
+        self.server, self.client = f"tg{number}s", f"tg{number}c"
+        ends = {self.server: f"tgs{number}", self.client: f"tgc{number}"}
         base = number * 4
-        self.here, self.there = (f"10.213.{base >> 8}.{(base & 255) + host}" for host in (1, 2))
+        self.address, far = (f"10.213.{base >> 8}.{(base & 255) + host}" for host in (1, 2))
+        self._far_end = ends[self.client]
         try:
-            run("ip", "netns", "add", self.name)
-            run("ip", "link", "add", self.near, "type", "veth", "peer", "name", self.far, "netns", self.name)
+            for host in ends:
+                run("ip", "netns", "add", host)
+                run("ip", "-n", host, "link", "set", "lo", "up")
+            run("ip", "-n", self.server, "link", "add", ends[self.server], "type", "veth",
+                "peer", "name", self._far_end, "netns", self.client)  # fmt: skip
         except (OSError, subprocess.CalledProcessError) as error:
             self.remove()
             pytest.skip(f"no network namespace can be made here (it takes iproute2 and CAP_SYS_ADMIN): {error}")
-        run("ip", "addr", "add", f"{self.here}/30", "dev", self.near)
-        run("ip", "link", "set", self.near, "up")
-        run("ip", "-n", self.name, "addr", "add", f"{self.there}/30", "dev", self.far)
-        run("ip", "-n", self.name, "link", "set", self.far, "up")
+        for host, address in ((self.server, self.address), (self.client, far)):
+            run("ip", "-n", host, "addr", "add", f"{address}/30", "dev", ends[host])
+            run("ip", "-n", host, "link", "set", ends[host], "up")
 
     def dial(self, port):
-        """A connection from there to us."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as away:
-            assert libc.setns(away.fileno(), 0x40000000) == 0, os.strerror(ctypes.get_errno())
-            try:
-                link = socket.socket(socket.AF_INET)
-            finally:
-                assert libc.setns(home.fileno(), 0x40000000) == 0
+        """A connection from the client's host to the server's."""
+        with inside(self.client):
+            link = socket.socket(socket.AF_INET)
         link.settimeout(5)
-        link.connect((self.here, port))
+        link.connect((self.address, port))
         return link
 
-    def pull_the_cable(self):
-        run("ip", "-n", self.name, "link", "set", self.far, "down")
+    def pull(self):
+        run("ip", "-n", self.client, "link", "set", self._far_end, "down")
 
     def remove(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", self.near], check=False, capture_output=True)
+        for host in (self.server, self.client):
+            subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
 
 
 @pytest.fixture
-def other_host():
-    host = OtherHost()
-    yield host
-    host.remove()
+def cable():
+    made = Cable()
+    yield made
+    made.remove()
 
 
 class TcpGateway:
@@ -244,23 +256,42 @@ def tcp_gateway(stack, tmp_path):
 OPEN = b"GET /api/sse/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_a_client_whose_network_is_gone_is_found(other_host, tcp_gateway):
+def greeted(link):
+    link.sendall(OPEN)
+    assert link.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return link
+
+
+def test_a_client_whose_network_is_gone_is_found(cable, tcp_gateway):
     quick = {"route.spools.send_timeout_s": 2, "route.spools.heartbeat.every_s": 0.5}
-    gateway = tcp_gateway(other_host.here, **quick)
-    alone = descriptors(gateway.process.pid)
-    links = [other_host.dial(gateway.port) for _ in range(5)]
+    with inside(cable.server):
+        gateway = tcp_gateway(cable.address, **quick)
+        alone = descriptors(gateway.process.pid)
+        links = [greeted(cable.dial(gateway.port)) for _ in range(5)]
+        with socket.create_connection((cable.address, gateway.port), timeout=5) as near:
+            greeted(near)
+            assert gateway.served() == 6
+            cable.pull()
+            begun = time.monotonic()
+            wait_until(lambda: gateway.served() == 1, 20, "the vanished are forgotten, the other is not")
+            print(f"found after {time.monotonic() - begun:.1f} s")
+            wait_until(lambda: descriptors(gateway.process.pid) <= alone + 1, 5, "their descriptors are given back")
     for link in links:
-        link.sendall(OPEN)
-        assert link.recv(65536).startswith(b"HTTP/1.1 200 ")
-    with socket.create_connection((other_host.here, gateway.port), timeout=5) as near:
-        near.sendall(OPEN)
-        assert near.recv(65536)
-        assert gateway.served() == 6
-        other_host.pull_the_cable()
+        link.close()
+
+
+def test_a_client_behind_nginx_whose_network_is_gone_is_found_as_the_kernel_is_set(cable, private_stack):
+    run("ip", "netns", "exec", cable.server, "sysctl", "-qw", "net.ipv4.tcp_retries2=3")
+    with inside(cable.server):
+        stack = private_stack({"route.spools.heartbeat.every_s": 0.5}, nginx_settings={"TG_LISTEN_PLAIN": "0.0.0.0:8080"})
+        links = [greeted(cable.dial(8080)) for _ in range(5)]
+        near = open_stream(stack, "/api/sse/stream")
+        assert served(stack) == 6
+        cable.pull()
         begun = time.monotonic()
-        wait_until(lambda: gateway.served() == 1, 20, "the vanished are forgotten, the other is not")
-        print(f"found after {time.monotonic() - begun:.1f} s")
-        wait_until(lambda: descriptors(gateway.process.pid) <= alone + 1, 5, "their descriptors are given back")
+        wait_until(lambda: served(stack) == 1, 60, "the vanished are forgotten, the other is not")
+        print(f"found after {time.monotonic() - begun:.1f} s with tcp_retries2=3")
+        assert near.ended is None
     for link in links:
         link.close()
 
