@@ -36,23 +36,19 @@ class HttpConnection final : public Wheel::Entry {
   // Who answers the request that is under way.
   class User {
    public:
+    virtual ~User() = default;
     virtual void on_connection_closed() = 0;
-
-   protected:
-    ~User() = default;
   };
 
   class Owner {
    public:
+    virtual ~Owner() = default;
     // evhttp frees the connection when this returns; the callee destroys the object.
     virtual void on_closed(HttpConnection& connection) = 0;
     // Calls look() soon, before evhttp looks at what waits in the connection's buffer.
     virtual void look_later(HttpConnection& connection) = 0;
     virtual void on_refused(int status, std::string_view why) = 0;
     virtual Deadlines& deadlines() = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   // `buffer` belongs to `connection`, which waits for its first request.

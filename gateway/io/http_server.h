@@ -71,7 +71,7 @@ class HttpServer : private HttpConnection::Owner {
   // accepted: nginx, which gets no answer, gives its own for a gateway that is not there.
   HttpServer(const Loop& loop, Socket socket, Handler handler,
              DescriptorShare share = DescriptorShare::kServed, const HttpTimes& times = {});
-  ~HttpServer();
+  ~HttpServer() override;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 

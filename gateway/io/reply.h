@@ -31,7 +31,7 @@ class Reply final : private HttpConnection::User {
 
   // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
   Reply(evhttp_request* request, HttpConnection& connection);
-  ~Reply();
+  ~Reply() override;
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 
