@@ -1,5 +1,6 @@
 #include "gateway/base/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,23 @@ std::string wall_clock() {
   return std::string(date.data()) + fraction.data();
 }
 
+// Standard error is often a pipe, and whoever reads it may stop: a write would then stop us as well.  A
+// pipe that can be written to takes a line of up to PIPE_BUF bytes at once (pipe(7)).
+bool can_be_written() {
+  pollfd standard_error{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&standard_error, 1, 0) != 0;
+}
+
+std::string line_of(LogLevel level, std::string_view event, const std::string& fields) {
+  std::string line = "{\"time\":\"" + wall_clock() + "\",\"level\":\"";
+  line += name_of(level);
+  line += "\",\"event\":";
+  line += quote(event);
+  line += fields;
+  line += "}\n";
+  return line;
+}
+
 }  // namespace
 
 LogField::LogField(std::string_view name, std::string_view text) : name_(name), json_(quote(text)) {
@@ -74,17 +92,23 @@ LogField::LogField(std::string_view name, bool value) : name_(name), json_(value
 }
 
 void log_line(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
-  std::string line = "{\"time\":\"" + wall_clock() + "\",\"level\":\"";
-  line += name_of(level);
-  line += "\",\"event\":";
-  line += quote(event);
-  for (const LogField& field : fields) {
-    line += ",\"";
-    line += field.name_;
-    line += "\":";
-    line += field.json_;
+  static std::uint64_t lost = 0;
+  if (!can_be_written()) {
+    ++lost;
+    return;
   }
-  line += "}\n";
+  std::string text;
+  for (const LogField& field : fields) {
+    text += ",\"";
+    text += field.name_;
+    text += "\":";
+    text += field.json_;
+  }
+  std::string line = line_of(level, event, text);
+  if (lost > 0) {
+    line.insert(0, line_of(LogLevel::kWarning, "log.lost", ",\"lines\":" + std::to_string(lost)));
+    lost = 0;
+  }
   // One write, so that lines of several processes do not mix.  A log that cannot be written is no
   // reason to stop serving.
   (void)!write(STDERR_FILENO, line.data(), line.size());

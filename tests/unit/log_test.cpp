@@ -1,0 +1,90 @@
+#include "gateway/base/log.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+
+namespace tailgate {
+namespace {
+
+// Standard error is a pipe while this lives.
+class PipeForErrors {
+ public:
+  PipeForErrors() {
+    EXPECT_EQ(pipe2(ends_.data(), O_CLOEXEC), 0);
+    before_ = dup(STDERR_FILENO);
+    EXPECT_EQ(dup2(ends_[1], STDERR_FILENO), STDERR_FILENO);
+  }
+  PipeForErrors(const PipeForErrors&) = delete;
+  ~PipeForErrors() {
+    dup2(before_, STDERR_FILENO);
+    for (const int fd : {ends_[0], ends_[1], before_}) close(fd);
+  }
+
+  void fill() const {
+    const int flags = fcntl(ends_[1], F_GETFL);
+    fcntl(ends_[1], F_SETFL, flags | O_NONBLOCK);
+    const std::string page(4096, '.');
+    while (write(ends_[1], page.data(), page.size()) > 0) continue;
+    fcntl(ends_[1], F_SETFL, flags);
+  }
+  std::string take() const {
+    fcntl(ends_[0], F_SETFL, O_NONBLOCK);
+    std::string got;
+    std::array<char, 4096> bytes{};
+    ssize_t length = 0;
+    while ((length = read(ends_[0], bytes.data(), bytes.size())) > 0)
+      got.append(bytes.data(), static_cast<std::size_t>(length));
+    return got;
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+  int before_ = -1;
+};
+
+TEST(Log, WritesOneJsonObjectALine) {
+  const PipeForErrors pipe;
+  log_warning("some.event", {{"text", "a \"b\"\n\x01"}, {"number", 5}, {"truth", true}});
+  const std::string line = pipe.take();
+  EXPECT_TRUE(
+      line.ends_with("\"level\":\"warning\",\"event\":\"some.event\",\"text\":\"a "
+                     "\\\"b\\\"\\u000a\\u0001\",\"number\":5,\"truth\":true}\n"))
+      << line;
+}
+
+TEST(Log, WaitsForNobodyWhoDoesNotRead) {
+  const PipeForErrors pipe;
+  pipe.fill();
+  alarm(5);  // a write that waits would wait for ever
+  for (int i = 0; i < 3; ++i) log_info("left.out");
+  alarm(0);
+  EXPECT_EQ(pipe.take().find("left.out"), std::string::npos);
+  log_info("heard.again");
+  const std::string lines = pipe.take();
+  EXPECT_NE(lines.find("\"level\":\"warning\",\"event\":\"log.lost\",\"lines\":3}\n"), std::string::npos)
+      << lines;
+  EXPECT_NE(lines.find("\"event\":\"heard.again\"}\n"), std::string::npos) << lines;
+  log_info("heard.still");
+  EXPECT_EQ(pipe.take().find("log.lost"), std::string::npos);
+}
+
+TEST(LogValve, LetsABurstThroughAndCountsTheRest) {
+  LogValve valve(3, 1);
+  std::chrono::steady_clock::time_point now{std::chrono::hours(1)};
+  int through = 0;
+  for (int i = 0; i < 10; ++i) through += valve.open(now) ? 1 : 0;
+  EXPECT_EQ(through, 3);
+  EXPECT_EQ(valve.take_held_back(), 7U);
+  EXPECT_EQ(valve.take_held_back(), 0U);
+  now += std::chrono::seconds(2);
+  EXPECT_TRUE(valve.open(now));
+  EXPECT_TRUE(valve.open(now));
+  EXPECT_FALSE(valve.open(now));
+}
+
+}  // namespace
+}  // namespace tailgate
