@@ -149,6 +149,7 @@ class Audit:
             begin = max(item.acked, head)
             if self.ledger.healthy(begin, self.ledger.ended) > self.patience.delivery and item.n in client.source.left:
                 text = f"line {item.n} {item.id}, written at {item.acked:.2f}, had not come when all was over"
+                text += f"; it stands at {position}, opened at {head:.2f}, its last byte at {connection.last_byte or head:.2f}"
                 self.blame("late line", client, connection, text, self.ledger.ended)
                 return
 
@@ -248,7 +249,7 @@ class Audit:
         if client.habit in LOSSY and client.source.kind == "channel":
             self.counts["slow clients closed"] += 1
             return
-        if client.habit == "late":
+        if client.habit in LOSSY:
             return  # what it hears of an end is as old as what it reads
         if not self.ledger.broken_within(connection.end - self.patience.grace, connection.end, cuts=True):
             self.blame("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)

@@ -81,12 +81,10 @@ class Answer:
                 return body
         return b""
 
-    def leave(self, reset=False):
+    def leave(self):
+        """At once: FIN, or RST if something was left unread.  (close() would wait for TLS's own farewell.)"""
         with contextlib.suppress(Exception):
-            if reset:
-                self.writer.transport.abort()
-            else:
-                self.writer.close()
+            self.writer.transport.abort()
 
 
 class Front:
@@ -222,7 +220,8 @@ class Viewer:
             try:
                 target, headers = self._request()
                 buffer = 8192 if self.habit in ("slow", "late") else None
-                answer = await asyncio.wait_for(self.world.front.get(target, headers, self.via, buffer), HEAD_LIMIT)
+                async with asyncio.timeout(HEAD_LIMIT):  # wait_for() may lose a cancellation that meets the answer
+                    answer = await self.world.front.get(target, headers, self.via, buffer)
                 connection.head, connection.status = time.monotonic(), answer.status
                 if answer.status == 200:
                     await self._stream(answer, connection)
@@ -235,7 +234,7 @@ class Viewer:
                 raise
             finally:
                 if answer:
-                    answer.leave(self.rng.random() < 0.3)
+                    answer.leave()
             await self._come_back(connection, answer)
 
     async def _stream(self, answer, connection):
