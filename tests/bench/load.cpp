@@ -41,6 +41,7 @@ struct Options {
   std::size_t topics = 1;
   std::size_t opening = 64;  // at most so many at once
   std::optional<Address> publisher;
+  std::optional<Address> redis;  // whose log reads are counted
   enum class Verb { kPublish, kLog, kPost } verb = Verb::kPublish;
   std::string topic = "bench:{}";
   std::size_t messages = 0;
@@ -126,6 +127,9 @@ class Handler {
 class Poller {
  public:
   Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+  ~Poller() { close(epoll_); }
   void watch(int fd, std::uint32_t what, Handler& handler, bool is_new) const {
     epoll_event event{};
     event.events = what;
@@ -294,6 +298,39 @@ class Publisher : private Handler {
   Pipe pipe_;
   std::string out_;
 };
+
+// How often Redis was asked for entries of logs, by anybody.
+std::uint64_t log_reads(const Address& redis) {
+  const Poller poller;
+  class Asking : public Handler {
+   public:
+    Pipe pipe;
+    std::string text;
+    void on_ready(std::uint32_t /*what*/) override {
+      const ssize_t length = pipe.read(scratch.data(), scratch.size());
+      if (length < 0) die("Redis does not say what it has done");
+      text.append(scratch.data(), static_cast<std::size_t>(length));
+    }
+  } asking;
+  if (!asking.pipe.connect(redis, 0, false)) die_of_errno("redis");
+  std::string command;
+  append_command(command, {"INFO", "commandstats"});
+  if (asking.pipe.write(command) != static_cast<ssize_t>(command.size())) die("Redis is not to be asked");
+  poller.watch(asking.pipe.fd(), EPOLLIN, asking, true);
+  RedisReply reply;
+  std::size_t length = 0;
+  for (const std::int64_t late = now_ns() + 5 * kSecond; !ReplyParser::parse(asking.text, reply, length);) {
+    if (now_ns() > late) die("Redis does not say what it has done");
+    poller.turn(late);
+  }
+  std::uint64_t sum = 0;
+  for (const std::string name : {"xread", "xrange", "xrevrange", "xinfo|stream"}) {
+    const std::string key = "cmdstat_" + name + ":calls=";
+    const auto at = asking.text.find(key);
+    if (at != std::string::npos) sum += std::strtoull(asking.text.c_str() + at + key.size(), nullptr, 10);
+  }
+  return sum;
+}
 
 // ---- streams ----------------------------------------------------------------------------------------
 
@@ -554,11 +591,13 @@ int run_streams(const Options& options) {
     fleet.idle(options.settle_s);
     fleet.forget_measures();
     const std::uint64_t before = fleet.received();
+    const std::uint64_t asked_before = options.redis ? log_reads(*options.redis) : 0;
     const Stopwatch watch(options);
     fleet.run(publisher, options.messages, options.rate, options.window);
     watch.report(report, "run");
     report.add("run_deliveries", fleet.received() - before);
     report.add("run_reads", fleet.reads());
+    if (options.redis) report.add("run_log_reads", log_reads(*options.redis) - asked_before);
     report.add("run", fleet.latencies());
     if (options.storm > 0) {
       {
@@ -707,6 +746,7 @@ Options parse(int count, char** words) {
                         : text == "post" ? Options::Verb::kPost
                                          : Options::Verb::kPublish;
        }},
+      {"--redis", [&](const auto& text) { options.redis.emplace(text); }},
       {"--topic", [&](const auto& text) { options.topic = text; }},
       {"--messages", [&](const auto& text) { options.messages = number(text); }},
       {"--rate", [&](const auto& text) { options.rate = real(text); }},
