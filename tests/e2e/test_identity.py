@@ -7,9 +7,11 @@ import urllib.parse
 
 import pytest
 
+from support import routes
 from support.clients import ask_auth, fetch, open_stream, sealed, send
 from support.publishers import Blog, Builder
 from support.seals import seal
+from support.waiting import wait_until
 
 GRACE = 0.8  # how long blog's record is looked for
 
@@ -44,6 +46,107 @@ def status_of(stack, path, headers=None, params=None, **more):
 
 def blog_job(stack, job, user=None, session=None, **fields):
     return Blog(stack.redis, job, user=user, session=session).create("running", **fields)
+
+
+# ---- every route, every caller --------------------------------------------------------------------
+
+FASTAPI = {number: {"detail": text} for number, text in (
+    (401, "Authentication is required"),
+    (404, "Job not found"),
+)}  # fmt: skip
+EXPRESS = {
+    401: {"success": False, "error": "Unauthorized", "message": "Authentication is required"},
+    404: {"success": False, "error": "Not found", "message": "Job not found or access denied"},
+}
+BAD_SIGNATURE, EXPIRED = "The token's signature is wrong", "The token has expired"
+
+# name: path, provider of its tokens, error bodies, the blocks that a stream begins with
+ROUTES = {
+    "R1": ("/api/jobs/{}/events/stream", "builder", FASTAPI, ["retry: 3000"]),
+    "R2": ("/api/jobs/{}/stream", "builder", FASTAPI, ["retry: 3000", 'data: {"job_id":"ID","status":"running","message":"m"}']),
+    "R3": ("/api/jobs/{}/logs/stream", "builder", FASTAPI, ["retry: 3000"]),
+    "R4": ("/api/jobs/{}/logs", "builder", FASTAPI, None),
+    "R5": ("/api/sse/stream", None, FASTAPI, ["retry: 3000"]),
+    "R6": ("/api/v1/jobs/{}/stream", "blog", EXPRESS, ["retry: 3000", ": ok"]),
+}  # fmt: skip
+PAGE = {"lines": [], "has_more": False, "oldest_id": None}
+
+# caller: what R1 to R4, R5 and R6 answer
+SERVED = 200
+MATRIX = {
+    "no token": (401, SERVED, 401),
+    "bad token": (401, SERVED, 401),
+    "expired token": (401, SERVED, 401),
+    "other user": (404, SERVED, 404),
+    "right user": (SERVED, SERVED, SERVED),
+    "session": (401, SERVED, SERVED),
+    "other session": (401, SERVED, 404),
+    "forged identity": (401, SERVED, 401),
+    "forged identity beside another's token": (404, SERVED, 404),
+    "straight to the socket": (401, SERVED, 401),
+    "straight to the socket, with a token": (401, SERVED, 401),
+    "straight to the socket, with a session": (401, SERVED, 401),
+    "straight to the socket, forged": (401, SERVED, 401),
+    "straight to the socket, sealed for another job": (401, SERVED, 401),
+    "straight to the socket, sealed": (SERVED, SERVED, SERVED),
+}
+
+
+def credentials_of(stack, caller, route, job):
+    """The headers that `caller` shows on `route`, and the sentence of a 401 if he gets one."""
+    provider = ROUTES[route][1] or "builder"
+    # As the gateway seals it, but with a key that is not its own.
+    name = {"R1": "events", "R2": "status", "R3": "log-stream", "R4": "log-pages", "R5": "spools", "R6": "job"}[route]
+    forged = seal(stack, name, job, user="alice", session="alices-session", key=b"k" * 32)
+    return {
+        "no token": lambda: ({}, None),
+        "bad token": lambda: (stack.bearer("alice", provider, broken="signature"), BAD_SIGNATURE),
+        "expired token": lambda: (stack.bearer("alice", provider, broken="expired"), EXPIRED),
+        "other user": lambda: (stack.bearer("mallory", provider), None),
+        "right user": lambda: (stack.bearer("alice", provider), None),
+        "session": lambda: ({"x-session-id": "alices-session"}, None),
+        "other session": lambda: ({"x-session-id": "mallorys-session"}, None),
+        "forged identity": lambda: (forged, None),
+        # Even a genuine one is nginx's to bring.
+        "forged identity beside another's token": lambda: (
+            {**stack.bearer("mallory", provider), **seal(stack, name, job, user="alice")}, None),
+        "straight to the socket": lambda: ({}, None),
+        "straight to the socket, with a token": lambda: (stack.bearer("alice", provider), None),
+        "straight to the socket, with a session": lambda: ({"x-session-id": "alices-session"}, None),
+        "straight to the socket, forged": lambda: (forged, None),
+        "straight to the socket, sealed for another job": lambda: (seal(stack, name, job + "x", user="alice"), None),
+        "straight to the socket, sealed": lambda: (seal(stack, name, job, user="alice"), None),
+    }[caller]()  # fmt: skip
+
+
+@pytest.mark.parametrize("caller", MATRIX)
+@pytest.mark.parametrize("route", ROUTES)
+def test_who_may_see_what(stack, job, route, caller):
+    path, provider, bodies, first_blocks = ROUTES[route]
+    for name in (job, job + "x"):
+        Builder(stack.redis, name, "alice").create("running", "m")
+        blog_job(stack, name, "alice", "alices-session")
+    owners, anyones, blogs = MATRIX[caller]
+    expected = anyones if provider is None else blogs if provider == "blog" else owners
+    headers, sentence = credentials_of(stack, caller, route, job)
+    direct = caller.startswith("straight")
+    for via, http in [("gateway", "1.1")] if direct else [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")]:
+        answer = open_stream(stack, path.format(job), headers=headers, via=via, http=http)
+        assert (via, http, answer.status) == (via, http, expected)
+        if expected != SERVED:
+            body = dict(bodies[expected])
+            if sentence:
+                body["detail" if "detail" in body else "message"] = sentence
+            assert answer.wait_closed()
+            assert (answer.json(), answer.headers["content-type"]) == (body, "application/json")
+            challenge = answer.headers.get("www-authenticate", "")
+            assert challenge.startswith("Bearer") == (expected == 401) and ("invalid_token" in challenge) == bool(sentence)
+        elif first_blocks is None:
+            assert answer.wait_closed() and answer.json() == PAGE
+        else:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert [answer.next_block() for _ in first_blocks] == [block.replace("ID", job) for block in first_blocks]
+            answer.close()
 
 
 # ---- nobody ---------------------------------------------------------------------------------------
@@ -518,14 +621,65 @@ def test_a_route_for_anyone_ignores_tokens(stack, broken):
 
 # ---- what a token's expiry does ---------------------------------------------------------------------
 
+KINDS = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
+ENDING = {"provider.clerk.at_expiry": "end", "provider.blog.at_expiry": "end",
+          "provider.clerk.leeway_s": 0, "provider.blog.leeway_s": 0}  # fmt: skip
 
-def test_a_stream_outlives_a_token_that_was_good_at_its_opening(stack, job):
-    worker = Builder(stack.redis, job).create()
-    headers = stack.bearer(expires_in=1, claims={"sub": "alice"})
-    stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=headers)
+
+def token_of(stack, kind, **more):
+    return stack.bearer("alice", "blog" if kind is routes.Progress else "builder", **more)
+
+
+@KINDS
+def test_a_stream_outlives_a_token_that_was_good_at_its_opening(stack, job, kind):
+    watched = kind(stack, job).create()
+    # Leeway is 5 s: a token that ended 4 s ago is good for a second more.
+    headers = token_of(stack, kind, claims={"exp": int(time.time()) - 4, "keep": 1})
+    stream = open_stream(stack, watched.path, headers=headers)
     assert stream.status == 200
-    begin = time.monotonic()
-    while time.monotonic() - begin < 1.5:
-        stream.pump(0.2)
-    payload = worker.publish("snapshot.updated")
-    assert stream.events_until(lambda event: event.data == payload) and stream.ended is None
+    wait_until(lambda: status_of(stack, watched.path, headers) == 401, 5, "the token has expired")
+    watched.say(1)
+    stream.events_until(lambda event: watched.number_in(event) == 1)
+    assert stream.ended is None
+
+
+@KINDS
+def test_a_stream_that_ends_with_its_token_says_so_and_ends_cleanly(stack_with, job, kind):
+    stack = stack_with(ENDING)
+    watched = kind(stack, job).create()
+    end = int(time.time()) + 3
+    headers = token_of(stack, kind, claims={"exp": end})
+    stream = open_stream(stack, watched.path, headers=headers)
+    assert stream.status == 200
+    watched.say(1)
+    stream.events_until(lambda event: watched.number_in(event) == 1)
+    events = stream.rest(timeout=10)
+    assert (events[-1].name, events[-1].data) == ("auth-expired", "{}")
+    assert end - 0.1 <= time.time() < end + 3
+    assert not stream.raw.rstrip().endswith(b"id: end"), "the job has not ended"
+    wait_until(lambda: stack.logs("stream.closed") and stack.logs("stream.closed")[-1]["why"] == "token_expired", 3, "the log says why")
+    answer = fetch(stack, watched.path, headers=headers)
+    assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
+
+
+def test_a_stream_whose_token_ended_does_not_go_on_as_that_of_its_session(stack_with, job):
+    stack = stack_with(ENDING)
+    blog_job(stack, job, "alice", "alices-session")
+    headers = {**stack.bearer("alice", "blog", claims={"exp": int(time.time()) + 2}), "x-session-id": "alices-session"}
+    stream = open_stream(stack, blog_path(job), headers=headers)
+    assert stream.status == 200
+    assert stream.rest(timeout=10)[-1].name == "auth-expired"
+    assert status_of(stack, blog_path(job), headers) == 401, "a bad explicit token is not as none"
+
+
+@KINDS
+@pytest.mark.parametrize("year", [2262, 2263, 2400, 9999, 100000])
+def test_a_token_that_ends_in_centuries_ends_no_stream_now(stack_with, job, kind, year):
+    stack = stack_with(ENDING)
+    watched = kind(stack, job).create()
+    stream = open_stream(stack, watched.path, headers=token_of(stack, kind, claims={"exp": (year - 1970) * 31556952}))
+    assert stream.status == 200
+    for number in (1, 2):
+        watched.say(number)
+        stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+    assert stream.ended is None
