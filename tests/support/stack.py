@@ -45,9 +45,12 @@ class Stack:
 
     @classmethod
     def up(cls, directory, settings=None, *, config=None, env=None, instances=1, redis_conf=(), application="",
-           nginx_settings=None, nginx=True, wait="ready", redis_url=None, gateway_redis=None, redis_tls=False):
+           nginx_settings=None, nginx=True, wait="ready", redis_url=None, gateway_redis=None, redis_tls=False,
+           own_sockets=False):
         """Starts one.  `settings`, `env` and `nginx_settings` are dicts for --set, --env and --nginx-set;
-        `config` a file, by default all three examples at once.  In values "{run}" is the sockets' folder."""
+        `config` a file, by default all three examples at once.  In values "{run}" is the sockets' folder.
+        `own_sockets`: gateways bind them themselves, as in a container, and so answer until they end; without
+        it they inherit them, and one that is told to go leaves its new connections to a successor."""
         stack = cls(directory)
         more = ["--binary", default_binary(), "--instances", instances, "--wait", wait]
         if config:
@@ -67,6 +70,8 @@ class Stack:
             more += ["--gateway-redis", gateway_redis]
         if redis_tls:
             more += ["--redis-tls"]
+        if own_sockets:
+            more += ["--own-sockets"]
         stack.facts = json.loads(stack._script("up", *more))
         return stack
 
@@ -85,9 +90,10 @@ class Stack:
             self.facts = {}
             self._script("down")
 
-    def restart(self, what="gateway", kill=False):
-        """`what`: gateway, redis or nginx.  Comes back when it is there again."""
-        self.facts = json.loads(self._script("restart", what, *(["--kill"] if kill else [])))
+    def restart(self, what="gateway", kill=False, wait=False):
+        """`what`: gateway, redis or nginx.  Comes back when it is there again; `wait`: and the old gateways gone."""
+        more = (["--kill"] if kill else []) + (["--wait"] if wait else [])
+        self.facts = json.loads(self._script("restart", what, *more))
 
     def reload(self, what="nginx", **nginx_settings):
         more = [word for name, value in nginx_settings.items() for word in ("--nginx-set", f"{name}={value}")]
