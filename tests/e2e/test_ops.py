@@ -180,7 +180,7 @@ def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
 
 
 def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private_stack, job):
-    stack = private_stack(DRAIN)
+    stack = private_stack(DRAIN, own_sockets=True)
     pid = stack.gateway_pid
     watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     streams = {each.route: [live(each) for _ in range(3)] for each in watched}
@@ -264,7 +264,7 @@ def exit_status(command_stack, *signals, between=0.0):
 @pytest.fixture
 def own_gateway(private_stack):
     """A stack whose gateway is a child of this process, so that its exit status is to be had."""
-    stack = private_stack(DRAIN)
+    stack = private_stack(DRAIN, own_sockets=True)
     runs = exit_status(stack)
     yield stack, next(runs)
     for _ in runs:
@@ -335,7 +335,7 @@ def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, 
 
 
 def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
-    stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
+    stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4}, own_sockets=True)
     held = live(routes.Lines(stack, job).create())  # keeps the process
     stack.ops("/drain", "POST")
 
@@ -354,7 +354,7 @@ def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
 
 
 def test_while_one_of_two_drains_the_other_serves(private_stack, job):
-    stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2)
+    stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
     watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(8)]
     streams = [live(each) for each in watched]
     os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)

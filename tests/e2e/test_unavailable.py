@@ -622,7 +622,7 @@ def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
 
 
 def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
-    stack = private_stack()
+    stack = private_stack(own_sockets=True)
     os.kill(stack.gateway_pid, signal.SIGTERM)
     wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "it drains")
     os.kill(stack.gateway_pid, signal.SIGTERM)
