@@ -1,0 +1,499 @@
+"""Drain, restart and upgrade: the next process serves on the same sockets before the last one goes.
+
+What is inherited comes from `systemd-socket-activate` here, and from scripts/keep-sockets, which does for
+`scripts/stack restart gateway` what systemd's socket units do on a host.
+"""
+
+import asyncio
+import collections
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from support import routes, sse
+from support.clients import fetch, open_stream
+from support.seals import seal
+from support.stack import DEPLOY
+from support.waiting import Deadline, wait_until
+
+SETTLE, DEADLINE = 0.5, 4
+DRAIN = {"drain.settle_s": SETTLE, "drain.deadline_s": DEADLINE}
+LATE = 1  # what a busy machine and a sanitizer take to end a process
+
+
+def dial(address):
+    """`address`: a path, or a port of this host."""
+    link = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    link.settimeout(10)
+    try:
+        link.connect(address if isinstance(address, str) else ("127.0.0.1", address))
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+class Connection(http.client.HTTPConnection):
+    """One to a unix socket or a port."""
+
+    def __init__(self, address):
+        super().__init__("localhost")
+        self.address = address
+
+    def connect(self):
+        self.sock = dial(self.address)
+
+    def ask(self, path, headers=None, method="GET"):
+        self.request(method, path, headers=headers or {})
+        return self.getresponse()
+
+
+def ask(address, path, headers=None, method="GET"):
+    """(status, body)"""
+    with contextlib.closing(Connection(address)) as link:
+        answer = link.ask(path, headers, method)
+        return answer.status, answer.read()
+
+
+def keeper_says(stack, **asked):
+    facts = json.loads((stack.dir / "stack.json").read_text())
+    with dial(facts["keeper_socket"]) as link, link.makefile("rw") as file:
+        file.write(json.dumps(asked) + "\n")
+        file.flush()
+        return json.loads(file.readline())
+
+
+def exit_status(stack, pid, timeout):
+    """How a gateway ended, as its parent saw it."""
+    def status():
+        value = keeper_says(stack, do="status", pid=pid)["status"]
+        return value is not None and (value,)
+
+    return wait_until(status, timeout, f"process {pid} ends")[0]
+
+
+def alive(pid):
+    return os.path.exists(f"/proc/{pid}")
+
+
+def live(watched, **more):
+    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
+    assert stream.status == 200
+    if watched.channel:
+        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
+    watched.say(-1)
+    stream.events_until(lambda event: watched.number_in(event) == -1)
+    return stream
+
+
+# ---- sockets that somebody else made ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["unix", "tcp"])
+def test_sockets_that_systemd_made_are_served_and_left_alone(private_stack, job, tmp_path, family):
+    stack = private_stack(DRAIN, nginx=False)
+    facts = json.loads((stack.dir / "stack.json").read_text())
+    entry = facts["processes"]["gateway-0"]
+    if family == "unix":
+        places = [str(stack.run_dir / f"{name}.activated") for name in ("streams", "auth", "ops")]
+    else:
+        places = facts["ports"][:3]
+    # Were it to bind sockets of its own it could not start.
+    env = {**entry["env"], **{f"TAILGATE_LISTEN_{name}": f"unix:/nonexistent/{name}" for name in ("STREAMS", "AUTH", "OPS")}}
+    command = ["systemd-socket-activate", "--fdname=streams:auth:ops"]
+    for place in places:
+        command += ["-l", place if family == "unix" else f"127.0.0.1:{place}"]
+    for name in env:
+        command += ["-E", name]
+    log = tmp_path / "activated.log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command + entry["command"], env=env, stderr=out)
+    streams, auth, ops = places
+    try:
+        def first_answer():
+            with contextlib.suppress(OSError):
+                return ask(ops, "/readyz")
+
+        # It is the first connection that starts it.
+        wait_until(lambda: (first_answer() or (0,))[0] == 200, 15, "it is ready")
+        assert json.loads(ask(ops, "/readyz")[1])["pid"] == process.pid
+        watched = routes.Lines(stack, job).create()
+        asked = {"X-Tailgate-Uri": watched.path, "X-Tailgate-Method": "GET", **watched.headers()}
+        assert ask(auth, "/auth", asked)[0] == 204
+        with contextlib.closing(Connection(streams)) as link:
+            answer = link.ask(watched.path, seal(stack, "log-stream", job, user="alice", provider="clerk"))
+            assert answer.status == 200 and answer.readline() == b"retry: 3000\n"
+            watched.say(1)
+            assert any(b"n=1" in answer.readline() for _ in range(10))
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE + LATE) == 0 and time.monotonic() - begin < DEADLINE + LATE
+    finally:
+        process.kill()
+        process.wait()
+    assert log.read_text().count('"socket.inherited"') == 3
+    if family == "unix":
+        assert all(map(os.path.exists, places)), "they are not its own to remove"
+
+
+def test_the_systemd_units_are_what_systemd_understands(tmp_path):
+    names = [path.name for path in DEPLOY.glob("tailgate*.s*") if path.suffix in (".service", ".socket")]
+    assert len(names) == 4
+    for name in names:
+        shutil.copy(DEPLOY / name, tmp_path)
+    # An upgrade runs it under a second name, on the same sockets.
+    shutil.copy(tmp_path / "tailgate.service", tmp_path / "tailgate-next.service")
+    for service in tmp_path.glob("*.service"):
+        service.write_text(service.read_text().replace("/usr/local/bin/tailgate", "/bin/true"))
+
+    def verify():
+        command = ["systemd-analyze", "verify", *sorted(tmp_path.glob("tailgate*"))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert verify() == (0, "")
+    # What the gateway looks for is what the units call them, at the addresses of the configuration.
+    units = {name: (tmp_path / name).read_text() for name in names if name.endswith(".socket")}
+    reference = (DEPLOY / "reference.toml").read_text()
+    for name, text in units.items():
+        listener = re.search(r"(?m)^FileDescriptorName=(.*)$", text).group(1)
+        place = re.search(r"(?m)^ListenStream=(.*)$", text).group(1)
+        assert name == f"tailgate-{listener}.socket"
+        assert re.search(rf'(?m)^{listener}\s*= "(unix:)?{re.escape(place)}"$', reference), (listener, place)
+        assert name in re.search(r"(?m)^Sockets=(.*)$", (DEPLOY / "tailgate.service").read_text()).group(1).split()
+    with open(tmp_path / "tailgate-ops.socket", "a") as file:
+        file.write("[Socket]\nFileDescriptorNames=a:b:c\n")
+    assert "FileDescriptorNames" in verify()[1], "the check finds what systemd does not know"
+
+
+# ---- scripts/stack restart gateway ----------------------------------------------------------------------
+
+
+def test_a_restart_leaves_one_process_serving_and_the_old_one_draining(private_stack, job):
+    stack = private_stack(DRAIN, instances=2)
+    old = stack.facts["pids"]["gateways"]
+    files = [os.stat(path) for path in stack.facts["gateway_sockets"] + stack.facts["auth_sockets"]]
+    held = live(routes.Lines(stack, job).create())
+    stack.restart()
+    new = stack.facts["pids"]["gateways"]
+    assert len(new) == 2 and not set(old) & set(new)
+    assert held.ended is None and any(map(alive, old)), "whoever watches is not cut"
+    for url, pid in zip(stack.facts["ops_urls"], new):
+        port = int(url.rpartition(":")[2])
+        for _ in range(20):
+            status, body = ask(port, "/readyz")
+            assert status == 200 and json.loads(body)["pid"] == pid, "the old one is not asked any more"
+    assert held.wait_closed(DEADLINE + LATE)
+    assert [exit_status(stack, pid, DEADLINE + LATE) for pid in old] == [0, 0]
+    now = [os.stat(path) for path in stack.facts["gateway_sockets"] + stack.facts["auth_sockets"]]
+    assert [(file.st_dev, file.st_ino) for file in now] == [(file.st_dev, file.st_ino) for file in files]
+    stack.restart(wait=True)
+    assert not any(map(alive, new))
+
+
+def test_a_gateway_that_does_not_start_leaves_the_old_one_serving(private_stack, tmp_path, job):
+    config = tmp_path / "site.toml"
+    config.write_text((DEPLOY / "all-three.toml").read_text())
+    stack = private_stack(config=config)
+    pid = stack.gateway_pid
+    held = live(routes.Lines(stack, job).create())
+    config.write_text(config.read_text() + "\n[nonsense]\nkey = 1\n")
+    with pytest.raises(AssertionError, match="nonsense"):
+        stack.restart()
+    assert json.loads(stack.ops("/readyz")[1]) == {**json.loads(stack.ops("/readyz")[1]), "pid": pid, "status": "ready"}
+    config.write_text((DEPLOY / "all-three.toml").read_text())
+    assert held.pump(0.1).ended is None
+    stack.restart()
+    assert stack.gateway_pid != pid
+
+
+def test_no_process_and_no_socket_stays_whoever_was_killed_before(private_stack):
+    stack = private_stack(DRAIN, instances=2)
+    keeper = json.loads((stack.dir / "stack.json").read_text())["processes"]["keeper"]["pid"]
+    pids = [keeper, *stack.facts["pids"]["gateways"]]
+    os.kill(pids[1], signal.SIGKILL)
+    stack.restart()
+    pids += stack.facts["pids"]["gateways"]
+    os.kill(keeper, signal.SIGKILL)
+    assert fetch(stack, "/readyz").status == 200, "gateways do not need the keeper"
+    stack.restart()
+    stack.restart(kill=True)
+    stack.restart()
+    facts = json.loads((stack.dir / "stack.json").read_text())
+    pids += [facts["processes"]["keeper"]["pid"], *stack.facts["pids"]["gateways"]]
+    run_dir = stack.run_dir
+    stack.down()
+    wait_until(lambda: not any(map(alive, pids)), 3, "all of them are gone")
+    assert not run_dir.exists() and not stack.dir.exists()
+
+
+# ---- in whose order ---------------------------------------------------------------------------------------
+
+
+def test_in_the_order_of_ecs_it_drains_before_sigterm_and_exits_before_the_deadline(private_stack, job):
+    # A container's gateway has no successor on its sockets.
+    stack = private_stack({"drain.settle_s": 1, "drain.deadline_s": 5}, own_sockets=True)
+    pid = stack.gateway_pid
+    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [live(each) for each in watched for _ in range(4)]
+    begin = time.monotonic()
+    # Deregistered.
+    assert stack.ops("/drain", "POST")[0] == 202
+    assert stack.ops("/readyz")[0] == 503
+    late = open_stream(stack, watched[1].path, headers=watched[1].headers())
+    assert late.next_event().json()["job_id"] == watched[1].job, "it serves while it settles"
+    # The delay is over: nothing new, and what is open ends bit by bit.
+    wait_until(lambda: fetch(stack, watched[1].path, headers=watched[1].headers()).status == 503, 4, "it turns away")
+    assert time.monotonic() - begin > 0.9
+    ends = {}
+
+    def read(until):
+        deadline = Deadline(until)
+        while len(ends) < len(streams) and not deadline.over():
+            for number, stream in enumerate(streams):
+                if number not in ends and stream.pump(0.002).ended:
+                    ends[number] = time.monotonic() - begin
+
+    wait_until(lambda: read(0.05) or ends, 5, "the first one ends")
+    # The first SIGTERM after a drain that an operator began is not the second one.
+    os.kill(pid, signal.SIGTERM)
+    read(6)
+    assert len(ends) == len(streams) and {stream.ended for stream in streams} == {"clean"}
+    assert max(ends.values()) - min(ends.values()) > 1, "spread"
+    assert all(1000 <= stream.retry <= 15000 for stream in streams)
+    assert len({stream.retry for stream in streams}) > len(streams) / 2, "jittered"
+    wait_until(lambda: not alive(pid) or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text(), 3, "it exits")
+    assert time.monotonic() - begin < 5 + LATE
+    assert stack.logs("stopped")[-1]["streams_cut"] == 0 and not stack.logs("stop.now")
+
+
+def test_in_the_order_of_systemd_sigterm_alone_drains_and_a_second_one_exits_now(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0.3, "drain.deadline_s": 3})
+    pid = stack.gateway_pid
+    stream = live(routes.Events(stack, job).create())
+    begin = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    assert stream.wait_closed(4) and 1000 <= stream.retry <= 15000
+    assert exit_status(stack, pid, 4) == 0
+    assert time.monotonic() - begin < 3 + LATE
+    # Systemd starts the next one after it.
+    stack.restart()
+    pid = stack.gateway_pid
+    cut = live(routes.Lines(stack, job).create())
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: len(stack.logs("drain.begun")) == 2, 2, "it drains")
+    begin = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    assert exit_status(stack, pid, 2) == 0
+    assert time.monotonic() - begin < 1
+    assert cut.wait_closed() is False, "a client must be able to tell it from the end"
+    assert stack.logs("stop.now")
+
+
+# ---- a restart under thousands of streams -------------------------------------------------------------
+
+
+class Tab(asyncio.Protocol):
+    """A client as an EventSource is: comes back with its last id after the `retry:` that it was told."""
+
+    def __init__(self, crowd, path, headers, line=None):
+        self.crowd, self.path, self.headers, self.line = crowd, path, headers, line
+        self.parser = sse.Parser()
+        self.numbers, self.last_id, self.broadcasts = [], "0-0" if line else "", []
+        self.visits = 0
+        self.troubles = []
+        self.left_at = None
+        self.back_after = []  # (what `retry:` said, what it took)
+
+    def connect(self):
+        self.buffer, self.status, self.clean, self.named_retry = bytearray(), None, False, None
+        self.opened = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        lines = [f"GET {self.path} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in self.headers.items())]
+        if self.last_id:
+            lines.append(f"Last-Event-ID: {self.last_id}")
+        transport.write("\r\n".join([*lines, "", ""]).encode())
+
+    def data_received(self, raw):
+        self.buffer += raw
+        if self.status is None:
+            head, mark, rest = bytes(self.buffer).partition(b"\r\n\r\n")
+            if not mark:
+                return
+            self.status, self.buffer = int(head.split(b" ", 2)[1]), bytearray(rest)
+            self.visits += self.status == 200
+            if not self.opened.done():
+                self.opened.set_result(self.status)
+        while True:
+            line, mark, rest = self.buffer.partition(b"\r\n")
+            if not mark:
+                return
+            size = int(line, 16)
+            if size == 0:
+                self.clean = True
+                self.transport.close()
+                return
+            if len(rest) < size + 2:
+                return
+            self.take(bytes(rest[:size]))
+            self.buffer = rest[size + 2 :]
+
+    def take(self, raw):
+        self.parser.retry = None
+        for event in self.parser.feed(raw):
+            if event.name == "log":
+                self.numbers.append(int(json.loads(event.data)["text"].removeprefix("n=")))
+                self.last_id = event.last_id
+            elif event.name in ("message", "spool_update"):
+                self.broadcasts.append(json.loads(event.data)["n"])
+            elif event.name not in ("heartbeat",):
+                self.troubles.append(event)
+        self.named_retry = self.parser.retry or self.named_retry
+
+    def connection_lost(self, _error):
+        if not self.opened.done():
+            self.opened.set_result(None)
+        if not self.crowd.over:
+            self.crowd.tasks.add(asyncio.ensure_future(self.come_back()))
+
+    async def come_back(self):
+        begin = time.monotonic()
+        if not self.clean:
+            self.troubles.append("cut")
+        await asyncio.sleep((self.named_retry or 3000) / 1000)
+        told = self.named_retry
+        if await self.crowd.open(self) != 200:
+            self.troubles.append(f"came back to {self.status}")
+        self.back_after.append((told, time.monotonic() - begin))
+
+
+class Crowd:
+    def __init__(self, stack, direct):
+        self.stack, self.direct = stack, direct
+        self.tabs, self.tasks, self.over = [], set(), False
+        self.at_once = asyncio.Semaphore(100)
+
+    def add(self, watched, provider="clerk"):
+        headers = watched.headers()
+        if self.direct and headers:
+            headers = seal(self.stack, watched.route, watched.job, user="alice", provider=provider)
+        self.tabs.append(Tab(self, watched.path, headers, line=watched.route == "log-stream"))
+
+    async def open(self, tab):
+        loop = asyncio.get_running_loop()
+        async with self.at_once:
+            tab.connect()
+            try:
+                if self.direct:
+                    await loop.create_unix_connection(lambda: tab, self.stack.gateway_socket)
+                else:
+                    await loop.create_connection(lambda: tab, "127.0.0.1", self.stack.facts["nginx_port_plain"])
+            except OSError as error:
+                tab.troubles.append(repr(error))
+                return None
+            return await tab.opened
+
+    async def all(self, done, timeout, what):
+        deadline = Deadline(timeout)
+        while not all(map(done, self.tabs)):
+            assert not deadline.over(), f"not within {timeout} s: {what}: {sum(not done(tab) for tab in self.tabs)} tabs"
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def many_files():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 20_000), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count, direct", [(5000, True), (500, False)])
+def test_a_restart_under_thousands_of_streams_loses_no_line_and_everybody_is_back(private_stack, many_files, count, direct):
+    deadline_s = 12
+    stack = private_stack({"drain.settle_s": 1, "drain.deadline_s": deadline_s, "redis.wait_s": 3})
+    old = stack.gateway_pid
+    logs = [routes.Lines(stack, f"log-{n}").create() for n in range(20)]
+    jobs = [routes.Events(stack, f"job-{n}").create() for n in range(20)]
+    spools = routes.Updates(stack, "")
+    written = itertools.count()
+
+    async def run():
+        crowd = Crowd(stack, direct)
+        for number in range(count):
+            # Half of them watch the broadcast, three in ten a log, two in ten a job.
+            place = number % 10
+            crowd.add(spools if place < 5 else logs[number // 10 % 20] if place < 8 else jobs[number // 10 % 20])
+        link = redis.asyncio.Redis(unix_socket_path=stack.facts["redis_socket"], client_name="test")
+
+        async def say_all(number):
+            for each in (*logs, *jobs, spools):
+                await each.say(number, link)
+
+        async def write():
+            while not stop.is_set():
+                await say_all(next(written))
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 1)
+
+        stop = asyncio.Event()
+        begin = time.monotonic()
+        assert set(await asyncio.gather(*map(crowd.open, crowd.tabs))) == {200}
+        opened = time.monotonic() - begin
+        writer = asyncio.ensure_future(write())
+        await crowd.all(lambda tab: tab.numbers or tab.broadcasts, 20, "all of them see something")
+        begin = time.monotonic()
+        await asyncio.to_thread(stack.restart)
+        # The last of them ends at the deadline and is told to come back 15 s later at most.
+        await crowd.all(lambda tab: tab.back_after, deadline_s + 15 + 10, "all of them are back")
+        took = time.monotonic() - begin
+        stop.set()
+        await writer
+        last = next(written)
+        total = last + 1
+        await say_all(last)
+        await crowd.all(lambda tab: (tab.numbers or tab.broadcasts)[-1:] == [last], 20, "all of them see the last")
+        assert await asyncio.to_thread(exit_status, stack, old, 5) == 0
+        metrics = await asyncio.to_thread(stack.metrics)
+        crowd.over = True
+        for tab in crowd.tabs:
+            tab.transport.abort()
+        await asyncio.gather(*crowd.tasks)
+        await link.close()
+        await link.connection_pool.disconnect()
+        return crowd, opened, took, total, metrics
+
+    crowd, opened, took, total, metrics = asyncio.run(asyncio.wait_for(run(), 120))
+    tabs = crowd.tabs
+    viewers = [tab for tab in tabs if tab.line]
+    told = [back[0] for tab in tabs for back in tab.back_after]
+    late = [back[1] - back[0] / 1000 for tab in tabs for back in tab.back_after if back[0]]
+    exact = sum(tab.numbers == list(range(total)) for tab in viewers)
+    print(f"{count} streams opened in {opened:.1f} s, all back {took:.1f} s after the restart began; "
+          f"retry {min(filter(None, told))} to {max(filter(None, told))} ms, {len(set(told))} of them different; "
+          f"back at most {max(late):.2f} s after it; {exact} of {len(viewers)} log viewers have "
+          f"each of {total} lines once; troubles {collections.Counter(str(t) for tab in tabs for t in tab.troubles)}")
+    assert [trouble for tab in tabs for trouble in tab.troubles] == []
+    assert {tab.visits for tab in tabs} == {2}, "each came back once"
+    assert all(retry is not None and 1000 <= retry <= 15000 for retry in told) and len(set(told)) > count / 5
+    assert max(late) < 3
+    assert exact == len(viewers)
+    for tab in tabs:
+        assert tab.broadcasts == sorted(set(tab.broadcasts)), "in order, each once"
+    assert metrics["tailgate_streams"] == count
