@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "gateway/base/log.h"
@@ -15,6 +16,8 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{250};
+constexpr unsigned kLooksPerTrim = 40;
+[[maybe_unused]] constexpr std::size_t kWorthTrimming = 2U << 20U;
 
 }  // namespace
 
@@ -32,8 +35,17 @@ std::uint64_t MemoryBudget::in_use() {
 #endif
 }
 
+// What many streams have left behind goes back to the system.
+void MemoryBudget::trim() {
+#ifndef __SANITIZE_ADDRESS__
+  const struct mallinfo2 heap = mallinfo2();
+  if (heap.fordblks > std::max(kWorthTrimming, heap.uordblks / 8)) malloc_trim(kWorthTrimming / 4);
+#endif
+}
+
 void MemoryBudget::look() {
   timer_.after(kLookEvery);
+  if (++looks_ % kLooksPerTrim == 0) trim();
   const std::uint64_t bound = bound_();
   const std::uint64_t now = bound == 0 ? 0 : in_use();
   const std::uint64_t goal = bound / 4 * 3;

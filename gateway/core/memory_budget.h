@@ -28,9 +28,11 @@ class MemoryBudget {
 
  private:
   void look();
+  static void trim();
 
   Streams& streams_;
   std::function<std::uint64_t()> bound_;
+  unsigned looks_ = 0;
   bool is_tight_ = false;
   bool was_over_ = false;  // at the last look
   Timer timer_;

@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds kOpeningDrainsAgain{100};
 }  // namespace
 
 Stream::Stream(Streams& streams, Visit visit) : streams_(streams), visit_(std::move(visit)) {
-  visit_.reply->watch([this](Reply::Gone gone) { on_gone(gone); });
+  visit_.reply->watch(*this);
 }
 
 Stream::~Stream() = default;
@@ -62,7 +62,7 @@ void Stream::begin(Hello hello) {
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
   headers.emplace_back("X-Accel-Buffering", "no");
-  visit_.reply->begin(headers, route().send_timeout, [this] { on_drained(); });
+  visit_.reply->begin(headers, route().send_timeout);
   RouteMetrics& counted = streams_.metrics_.route(route().name);
   ++counted.opened;
   ++counted.open;

@@ -52,7 +52,7 @@ struct Visit {
   std::unique_ptr<Reply> reply;
 };
 
-class Stream : private Wheel::Entry {
+class Stream : private Wheel::Entry, private Reply::Watcher {
  public:
   Stream(Streams& streams, Visit visit);
   ~Stream() override;
@@ -102,8 +102,6 @@ class Stream : private Wheel::Entry {
   // Until the response has begun: calls on_opening_late() at `when`.
   void expect_opening_by(TimePoint when);
   virtual void on_opening_late() {}
-  // Everything written has left for the kernel.
-  virtual void on_drained() {}
   // A moment of the stream's own, at `when`; the next call replaces it.
   void remind_at(TimePoint when);
   virtual void on_reminder() {}
@@ -111,7 +109,7 @@ class Stream : private Wheel::Entry {
  private:
   friend class Streams;
   void on_due(TimePoint now) override;
-  void on_gone(Reply::Gone gone);
+  void on_gone(Reply::Gone gone) final;
   void schedule();
   void say_hello(std::string_view request_id);
   void heartbeat(TimePoint now);

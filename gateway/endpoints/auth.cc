@@ -49,14 +49,11 @@ void Auth::take_in(std::unique_ptr<Reply> reply) {
   const Verdict verdict = judge(*reply, *match, target.query, Judge::UnknownKid::kReport);
   if (verdict.kind == Verdict::Kind::kUnknownKid || verdict.kind == Verdict::Kind::kNoKeys) {
     // The keys may be on their way; nginx waits.
-    Waiting& waiting = waiting_.emplace_back();
+    Waiting& waiting = waiting_.emplace_back(clean_up_);
     waiting.wait = keys_.refetch(verdict.provider, [this, &waiting] { on_keys(waiting); });
     if (waiting.wait != nullptr) {
       waiting.reply = std::move(reply);
-      waiting.reply->watch([this, &waiting](Reply::Gone) {
-        waiting.over = true;
-        clean_up_.ask();
-      });
+      waiting.reply->watch(waiting);
       return;
     }
     waiting_.pop_back();

@@ -27,7 +27,14 @@ class Auth {
 
  private:
   // A request whose token names a key that may be a new one.
-  struct Waiting {
+  struct Waiting final : Reply::Watcher {
+    explicit Waiting(TurnEnd& its_clean_up) : clean_up(its_clean_up) {}
+    void on_gone(Reply::Gone /*gone*/) override {
+      over = true;
+      clean_up.ask();
+    }
+
+    TurnEnd& clean_up;
     std::unique_ptr<Reply> reply;
     KeyWait wait;
     bool over = false;

@@ -26,6 +26,7 @@ namespace tailgate {
 
 namespace {
 
+constexpr std::size_t kAcceptsPerTurn = 64;
 constexpr int kBacklog = 4096;
 // evhttp counts the head without its line ends; judge_head() is the one that refuses.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
@@ -215,8 +216,9 @@ void HttpServer::stop_accepting() {
 }
 
 std::size_t HttpServer::still_leaving() const {
-  return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
-                                                [](const auto& entry) { return entry.second->leaving(); }));
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const auto& one) { return one != nullptr && one->leaving(); }));
 }
 
 bool HttpServer::is_past_share(const bufferevent* buffer) const {
@@ -231,8 +233,10 @@ bool HttpServer::is_past_share(const bufferevent* buffer) const {
 // can it be found.
 bufferevent* HttpServer::newborn_cb(event_base* base, void* self) noexcept {
   auto* server = static_cast<HttpServer*>(self);
-  // The listener accepts on and on while somebody waits: past the share one at a time is enough.
-  if (!server->newborn_.empty() && server->is_past_share(server->newborn_.back())) {
+  // The listener accepts on and on while somebody waits.  In a storm others want their turn, and what is
+  // freed when one request has been read serves the next; past the share one at a time is enough.
+  if (server->newborn_.size() + 1 >= kAcceptsPerTurn ||
+      (!server->newborn_.empty() && server->is_past_share(server->newborn_.back()))) {
     server->paused_ = true;
     evconnlistener_disable(server->listener_);
   }
@@ -276,13 +280,17 @@ void HttpServer::take_in_newborn() {
       continue;
     }
     Owner& owner = *this;
-    connections_.emplace(buffer, std::make_unique<HttpConnection>(owner, times_, connection, buffer));
+    const auto fd = static_cast<std::size_t>(bufferevent_getfd(buffer));
+    if (connections_.size() <= fd) connections_.resize(fd + 1);
+    connections_[fd] = std::make_unique<HttpConnection>(owner, times_, connection, buffer);
+    ++open_;
   }
 }
 
 void HttpServer::on_closed(HttpConnection& connection) {
   std::erase(to_look_at_, &connection);
-  connections_.erase(connection.buffer());
+  connections_[static_cast<std::size_t>(bufferevent_getfd(connection.buffer()))].reset();
+  --open_;
 }
 
 void HttpServer::look_later(HttpConnection& connection) {
@@ -301,7 +309,7 @@ void HttpServer::on_refused(int status, std::string_view why) {
 void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
   auto* server = static_cast<HttpServer*>(self);
   bufferevent* buffer = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
-  HttpConnection& connection = *server->connections_.at(buffer);
+  HttpConnection& connection = *server->connections_[static_cast<std::size_t>(bufferevent_getfd(buffer))];
   connection.on_request(request);
   server->handler_(std::make_unique<Reply>(request, connection));
 }

@@ -10,7 +10,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -80,7 +79,7 @@ class HttpServer : private HttpConnection::Owner {
   void stop_accepting();
 
   // Open connections, idle ones among them.
-  std::size_t connections() const { return connections_.size(); }
+  std::size_t connections() const { return open_; }
   // Those that were closed at once for want of descriptors.
   std::uint64_t turned_away() const { return turned_away_; }
   // Requests that never reached the handler, each with an answer that says why.
@@ -108,7 +107,8 @@ class HttpServer : private HttpConnection::Owner {
   HttpTimes times_;
   Deadlines deadlines_;
   TurnEnd turn_end_;
-  std::unordered_map<const bufferevent*, std::unique_ptr<HttpConnection>> connections_;
+  std::vector<std::unique_ptr<HttpConnection>> connections_;  // by descriptor
+  std::size_t open_ = 0;                                      // of them
   std::vector<HttpConnection*> to_look_at_;
   std::vector<bufferevent*> newborn_;  // accepted in this turn; each holds a reference of ours
   std::uint64_t turned_away_ = 0;

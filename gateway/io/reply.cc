@@ -139,8 +139,8 @@ void Reply::hook() {
   bufferevent_setcb(buffer(), read_cb, begun_ ? drained_cb : nullptr, event_cb, this);
 }
 
-void Reply::watch(std::function<void(Gone)> on_gone) {
-  on_gone_ = std::move(on_gone);
+void Reply::watch(Watcher& watcher) {
+  watcher_ = &watcher;
   if (connection_ == nullptr) return;
   hook();
   bufferevent_enable(buffer(), EV_READ);
@@ -151,7 +151,7 @@ void Reply::on_connection_closed() {
   // evhttp lets go of a request that was still being answered; it is ours to free now.  (When the whole
   // server is freed it does not, and then frees the request itself.)
   if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
-  if (on_gone_) on_gone_(stalled_ ? Gone::kStalled : Gone::kClientLeft);
+  if (watcher_ != nullptr) watcher_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
 
 void Reply::read_cb(bufferevent* buffer, void* self) noexcept {
@@ -164,7 +164,7 @@ void Reply::read_cb(bufferevent* buffer, void* self) noexcept {
 
 void Reply::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
   auto* reply = static_cast<Reply*>(self);
-  if (reply->on_drained_) reply->on_drained_();
+  if (reply->watcher_ != nullptr) reply->watcher_->on_drained();
 }
 
 void Reply::event_cb(bufferevent* buffer, short what, void* self) noexcept {
@@ -180,8 +180,7 @@ void Reply::let_go() {
     bufferevent_setcb(buffer(), nullptr, inner_write_cb_, inner_event_cb_, inner_arg_);
     inner_event_cb_ = nullptr;
   }
-  on_gone_ = nullptr;
-  on_drained_ = nullptr;
+  watcher_ = nullptr;
   request_ = nullptr;
   connection_ = nullptr;
 }
@@ -206,8 +205,7 @@ void Reply::answer(int status, const HttpHeaders& headers, BufferHandle body) {
   evhttp_send_reply(request, status, reason_phrase(status), bodiless ? nullptr : body.get());
 }
 
-void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout,
-                  std::function<void()> on_drained) {
+void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
   assert(!begun_);
   if (connection_ == nullptr) return;
   // HTTP/1.0 with keep-alive would get a Content-Length of 0 (libevent 2.1.12, evhttp_make_header_response).
@@ -219,7 +217,6 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   evhttp_send_reply_start(request_, 200, reason_phrase(200));
   chunked_ = request_->chunked != 0;
   begun_ = true;
-  on_drained_ = std::move(on_drained);
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
   // Nothing of evhttp's looks at these any more, and each open stream would keep them (libevent 2.1.12).

@@ -4,12 +4,9 @@
 //   answer()                          a whole response, once, and then the Reply may die;
 //   begin(), write()…, end() | cut()  a stream that stays open.
 // A Reply that dies without either answers nothing and closes the connection.
-// `on_gone` is called at most once, from the loop, when the client has left (or has accepted no byte for
-// the send timeout); inside it the Reply may not be destroyed, after it nothing can be written any more.
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +26,18 @@ class Reply final : private HttpConnection::User {
  public:
   enum class Gone { kClientLeft, kStalled };
 
+  // Who is told of the client.  Called from the loop; inside neither may the Reply be destroyed.
+  class Watcher {
+   public:
+    // It has left, or has accepted no byte for the send timeout.  At most once; nothing can be written then.
+    virtual void on_gone(Gone gone) = 0;
+    // Everything written has left for the kernel, after some had to wait.
+    virtual void on_drained() {}
+
+   protected:
+    ~Watcher() = default;
+  };
+
   // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
   Reply(evhttp_request* request, HttpConnection& connection);
   ~Reply() override;
@@ -41,7 +50,7 @@ class Reply final : private HttpConnection::User {
   std::optional<std::string_view> header(const char* name) const;
 
   // From here on a client that leaves is noticed, also while its request is still being looked up.
-  void watch(std::function<void(Gone)> on_gone);
+  void watch(Watcher& watcher);
 
   // The whole response.  `body` is not sent to a HEAD, its length is.
   void answer(int status, const HttpHeaders& headers, std::string_view body);
@@ -49,10 +58,7 @@ class Reply final : private HttpConnection::User {
   void answer(int status, const HttpHeaders& headers, BufferHandle body);
 
   // Starts a stream: status 200.  A client that then accepts no byte for `send_timeout` is gone.
-  // `on_drained` is called each time that everything written has left for the kernel after some had
-  // to wait.
-  void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout,
-             std::function<void()> on_drained);
+  void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout);
   // Sends the chunk's events from `offset` on: at once as far as the kernel takes them, the rest as it
   // drains. Precondition: begun, not ended.  Does nothing once the client is gone.
   void write(const Chunk& chunk, std::size_t offset = 0);
@@ -78,8 +84,7 @@ class Reply final : private HttpConnection::User {
 
   evhttp_request* request_;     // null once evhttp has it back
   HttpConnection* connection_;  // null once the client is gone
-  std::function<void(Gone)> on_gone_;
-  std::function<void()> on_drained_;
+  Watcher* watcher_ = nullptr;
   // evhttp's own callbacks, called from ours.
   bufferevent_data_cb inner_write_cb_ = nullptr;
   bufferevent_event_cb inner_event_cb_ = nullptr;

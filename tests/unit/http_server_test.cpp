@@ -58,8 +58,10 @@ class RawClient {
   bool closed_ = false;
 };
 
-class HttpServerTest : public testing::LoopTest {
+class HttpServerTest : public testing::LoopTest, private Reply::Watcher {
  protected:
+  void on_gone(Reply::Gone /*gone*/) override { ++gone_; }
+
   void SetUp() override { serve(); }
 
   void serve(const HttpTimes& times = {}) {
@@ -71,7 +73,7 @@ class HttpServerTest : public testing::LoopTest {
         [this](std::unique_ptr<Reply> reply) {
           targets_.emplace_back(std::string(reply->method()) + ' ' + std::string(reply->target()));
           if (keep_) {
-            reply->watch([this](Reply::Gone) { ++gone_; });
+            reply->watch(*this);
             kept_.push_back(std::move(reply));
           } else {
             reply->answer(200, {}, body_);
