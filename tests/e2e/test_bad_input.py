@@ -492,6 +492,11 @@ def test_each_shipped_file_is_good(example):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_checking_says_how_many_routes_there_are():
+    assert check(ROOT / "deploy/all-three.toml").stdout.endswith("all-three.toml: good, 6 routes\n")
+    assert check(ROOT / "deploy/spools.toml").stdout.endswith("spools.toml: good, 1 route\n")
+
+
 def test_checking_starts_nothing(tmp_path):
     sockets = ["--set", f"listen.streams=unix:{tmp_path}/s", "--set", f"identity.key_file={tmp_path}/key"]
     assert check(ROOT / "deploy/all-three.toml", *sockets).returncode == 0

@@ -27,7 +27,8 @@ def resident(pid):
 @pytest.fixture(scope="module")
 def large(stack_with):
     """A stack of its own with a log of a million entries: (stack, job)."""
-    stack = stack_with({"limits.streams": 1000})
+    # Freed memory that a sanitizer holds on to would be taken for the gateway's.
+    stack = stack_with(env={"ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"})
     worker = Builder(stack.redis, "million").create("running")
     for first in range(1, MILLION, 50_000):
         stack.redis.eval(FILL, 1, worker.log_key, first, first + 49_999)
@@ -87,7 +88,7 @@ def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(
         highest = max(highest, resident(stack.gateway_pid))
         _, taken = page(stack, job, limit=100)
         assert taken < 2
-    assert seen >= 20_000 and numbers([json.loads(event.data) for event in reader.events]) == list(range(1, seen + 1))
+    assert seen >= 20_000 and numbers([json.loads(event.data) for event in reader.events[:seen]]) == list(range(1, seen + 1))
     assert highest - before < 60, f"{before:.0f} MB, then {highest:.0f} MB"
     assert all(stream.pump().ended is None for stream in slow)
 
