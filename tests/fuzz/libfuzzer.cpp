@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "tests/fuzz/fixture.h"
 #include "tests/fuzz/target.h"
 
 namespace {
@@ -26,6 +27,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     std::fputs("fuzz: --target=NAME must name one of the targets (--list)\n", stderr);
     std::exit(2);
   }
+  // Here, so that on a slow machine the first input is not taken for one that hangs.
+  (void)tailgate::testing::shipped_config();
   return 0;
 }
 
