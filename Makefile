@@ -217,6 +217,33 @@ everything:
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate build/release/judge_tokens
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
 
+# ---- faults, churn, habits ------------------------------------------------------------------------
+
+.PHONY: chaos
+chaos: ## all faults at random under load, then an auditor (T=300 s, SEED=7 repeats, VARIANT=asan, INSTANCES=2)
+	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
+	@tests/chaos/run --seconds $(or $(T),300) $(if $(SEED),--seed $(SEED)) $(if $(INSTANCES),--instances $(INSTANCES)) \
+	    --binary $(OUT)/tailgate $(ARGS)
+
+.PHONY: soak
+soak: ## churn of connections and jobs, then nothing may be left of it (T=600 s; release build)
+	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
+	@tests/soak/run --seconds $(or $(T),600) --binary build/release/tailgate $(ARGS)
+
+.PHONY: consumers
+consumers: ## the three systems' frontends through deploys, Redis losses, ECS and expiring tokens (ARGS=deploy)
+	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
+	@tests/consumers/run --binary $(OUT)/tailgate $(ARGS)
+
+.PHONY: valgrind
+valgrind: ## the unit tests of the release build under valgrind (ARGS=--gtest_filter=...)
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/unit_tests
+	valgrind --quiet --leak-check=full --show-leak-kinds=definite,possible --errors-for-leak-kinds=definite,possible \
+	    --error-exitcode=1 build/release/unit_tests --gtest_brief=1 $(ARGS)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf build

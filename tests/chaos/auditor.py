@@ -67,6 +67,7 @@ class Audit:
         position = None  # an id; None: the tail as it was at the last opening
         received = set()
         gaps = []  # since the last entry
+        since = 0.0  # when that came
         for connection in client.connections:
             if connection.status != 200:
                 continue
@@ -79,6 +80,10 @@ class Audit:
                 if seen.what == "gap":
                     gaps.append((seen.low, seen.high))
                     self.counts["gaps"] += 1
+                    if seen.high and position and seen.high <= position and self.ledger.lost_within(since, seen.at):
+                        # Redis has an older log now, and the client was told where that begins: it is read anew.
+                        self.counts["logs read anew"] += 1
+                        position, gaps = (seen.high[0], seen.high[1] - 1), []
                 elif seen.what == "item":
                     self.counts["entries delivered"] += 1
                     item = source.items.get(seen.n)
@@ -93,7 +98,7 @@ class Audit:
                         self.blame("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
                     self.log_hole(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
                     received.add(seen.n)
-                    position, gaps = seen.id, []
+                    position, gaps, since = seen.id, [], seen.at
                 elif seen.what == "final":
                     above = (seen.id[0], seen.id[1] + 1) if seen.id else position
                     if above and (position is None or above > position):

@@ -61,7 +61,7 @@ class Faults:
             self.world.ledger.windows.append(window)
             self.world.say(f"{fault} for {length:.1f} s")
             after = await getattr(self, fault.replace("-", "_"))(length, choice)
-            window.end = time.monotonic() + after * self.world.patience
+            window.end = time.monotonic() + after + (self.world.patience - 1) * 2
             if fault == "nginx-reload":
                 window.delays = False
             self.counts[fault] = self.counts.get(fault, 0) + 1
@@ -153,8 +153,7 @@ class Faults:
         return 4
 
     async def slow_redis(self, *words):
-        slow = connect(self.stack.facts["redis_socket"])
-        slow.connection_pool.connection_kwargs["socket_timeout"] = 60
+        slow = connect(self.stack.facts["redis_socket"], timeout=60)
         try:
             await slow.execute_command(*words)
         finally:

@@ -18,11 +18,19 @@ from chaos.ledger import Item, Move, entry_id
 LOST = (redis.exceptions.RedisError, OSError, asyncio.TimeoutError)
 
 
-def connect(path):
+class _Connection(redis.asyncio.UnixDomainSocketConnection):
+    host, port = "unix", 0  # what python3-redis 4.3 names in its errors, also where there is none
+
+
+def connect(path, timeout=3):
     """A client that tries nothing twice: what was published once is published once."""
-    return redis.asyncio.Redis(
-        unix_socket_path=path, decode_responses=True, socket_timeout=3, retry=Retry(NoBackoff(), 0), client_name="load"
-    )
+    pool = redis.asyncio.ConnectionPool(
+        connection_class=_Connection, path=path, decode_responses=True, socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0), client_name="load",
+    )  # fmt: skip
+    client = redis.asyncio.Redis(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    return client
 
 
 class Worker:

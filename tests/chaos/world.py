@@ -183,12 +183,15 @@ class World:
         """All is whole again: what was written arrives everywhere, then nothing more is written."""
         self.say("nothing is broken any more")
         self.calm.set()
-        # As long as the last fault's after-effects, and a healthy while of writing.
-        await asyncio.sleep(max(0.0, max([w.end for w in self.ledger.windows], default=0) - time.monotonic()))
-        await asyncio.sleep(4 if self.seconds <= 60 else 8)
+        # As long as the last fault's after-effects (a short run has no time for the longest: what is late by then
+        # has an excuse), and a healthy while of writing.
+        healed = max([window.end for window in self.ledger.windows], default=0) - time.monotonic()
+        short = self.seconds < 30
+        await asyncio.sleep(max(0.0, min(healed, 4 if short else 60)))
+        await asyncio.sleep(3 if short else 8)
         self.over.set()
         await asyncio.wait_for(asyncio.gather(*self.writing), 30)
-        await asyncio.sleep((4 if self.seconds <= 60 else 25) * self.patience)
+        await asyncio.sleep(3 if short else 25 * self.patience)
         for worker in self.workers:
             if isinstance(worker, load.BuilderJob):
                 await worker.look_back()

@@ -138,6 +138,18 @@ def test_a_line_that_redis_forgot_may_be_missing():
     assert audited("log", (arrived([1, 2, 4, 5, 6]), {}), change=forgotten) == []
 
 
+def test_lines_come_again_only_after_redis_went_back_and_a_gap_said_so():
+    def went_back(ledger, source, _):
+        ledger.losses.append(104.2)
+        source.items[4].rolled_back = True
+
+    seen = [*arrived([1, 2, 3, 4]), Seen(104.5, "gap", low=(4, 0), high=(2, 0)), *arrived([2, 3], at=104.6), *arrived([5, 6])]
+    assert audited("log", (seen, {}), change=went_back) == []
+    assert audited("log", (seen, {})) == ["duplicate"]
+    del seen[4]
+    assert audited("log", (seen, {}), change=went_back) == ["duplicate"]
+
+
 def test_a_first_connect_that_gets_old_lines_is_named():
     opened = {"asked": 103.5, "head": 103.6}
     assert audited("log", (arrived([3, 4, 5, 6], at=103.9), opened)) == ["too old"]

@@ -1,0 +1,44 @@
+"""`make chaos` and `make soak`, for as long as every landing can afford."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from chaos.faults import GATEWAY_FAULTS, REDIS_FAULTS, schedule
+from support.stack import default_binary
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(program, binary, *arguments):
+    # A process of its own: it has hundreds of connections, and its own event loop.
+    done = subprocess.run(
+        ["/usr/bin/python3", ROOT / "tests" / program / "run", *map(str, arguments), "--binary", binary],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_nobody_loses_a_line_or_an_event_unannounced_while_everything_breaks():
+    seed = int.from_bytes(os.urandom(3), "big")
+    report = run("chaos", default_binary(), "--seconds", 8, "--seed", seed)
+    assert "chaos: 0 violations" in report
+    assert "entries delivered" in report and "events delivered" in report, "something was there to be lost"
+    assert "faults: none" not in report
+
+
+def test_equal_seeds_break_the_same_things_at_the_same_times():
+    assert schedule("7", 300) == schedule("7", 300)
+    assert schedule("7", 300) != schedule("8", 300)
+
+
+def test_a_default_run_breaks_everything_that_can_be_broken():
+    for lane, faults in zip(schedule("1", 300), (REDIS_FAULTS, GATEWAY_FAULTS), strict=True):
+        assert {fault for _, fault, _, _ in lane} == set(faults)
+
+
+def test_memory_and_descriptors_come_back_when_everybody_has_left():
+    # A sanitizer keeps what was freed: its memory says nothing.
+    release = ROOT / "build/release/tailgate"
+    assert "soak: nothing left behind" in run("soak", release, "--seconds", 8, "--viewers", 20)

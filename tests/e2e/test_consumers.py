@@ -1,0 +1,20 @@
+"""The four frontends with their habits, through what happens to a gateway; `make consumers` takes more time for it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.stack import default_binary
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("scenario", ["deploy", "redis-restart", "ecs", "token-expiry"])
+def test_no_tab_dies_no_line_is_lost_and_nobody_spins(scenario):
+    done = subprocess.run(
+        ["/usr/bin/python3", ROOT / "tests/consumers/run", "--tabs=2", "--calm=1", "--binary", default_binary(), scenario],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 tabs, 0 dead, 0 lines lost" in done.stdout
