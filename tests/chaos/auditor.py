@@ -142,6 +142,8 @@ class Audit:
             return
         for item in self.missing(client.source, position, (NEVER, 0), head):
             if item.acked < move.sent and not any(low < item.id and (top is None or item.id < top) for low, top in gaps):
+                if position == (0, 0) and item.n not in client.source.left:
+                    continue
                 if position is None and self.ledger.lost_within(item.sent, at):
                     continue
                 text = f"line {item.n} {item.id} was written before the job ended, but never came"

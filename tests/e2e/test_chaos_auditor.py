@@ -180,6 +180,17 @@ def test_done_before_the_last_line_is_named():
     assert audited("log", ([*arrived([1, 2, 3, 4, 5]), final], closed), change=ended(DONE)) == ["lost line"]
 
 
+def test_done_of_a_log_from_its_beginning_needs_what_is_left_of_it():
+    connection = ([Seen(110, "final", id=(6, 0))], {"asked": 109, "head": 109, "end": 110, "how": "clean", "resume": "0-0"})
+    assert audited("log", connection, change=ended(DONE)) == []
+
+    def some_left(ledger, source, job):
+        ended(DONE)(ledger, source, job)
+        left(5, 6)(ledger, source, job)
+
+    assert audited("log", connection, change=some_left) == ["lost line"]
+
+
 # ---- channels -------------------------------------------------------------------------------------
 
 
