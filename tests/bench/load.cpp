@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "tests/bench/address.h"
 #include "tests/bench/histogram.h"
@@ -370,8 +371,10 @@ class Fleet {
   // Opens all, and returns when each has its first byte.
   void open() {
     opened_ = begun_ = 0;
-    const std::int64_t late = now_ns() + patience();
+    std::int64_t late = now_ns() + patience();
+    std::size_t opened = 0;
     while (opened_ < clients_.size()) {
+      if (std::exchange(opened, opened_) != opened_) late = now_ns() + patience();
       while (begun_ < clients_.size() && begun_ - opened_ < options_.opening && clients_[begun_]->open())
         ++begun_;
       poller_.turn(now_ns() + kSecond / 100);

@@ -89,7 +89,7 @@ def broadcast(transport):
         "nchan": deliver(lambda b: Nchan(b, transport), **how),
         "node": deliver(lambda b: Node(b, transport), **how),
         # It cannot keep up with that: it takes longer instead.
-        "fastapi": deliver(lambda b: FastApi(b, transport), **{**how, "messages": sized(30, 3, 5)}),
+        "fastapi": deliver(lambda b: FastApi(b, transport), **{**how, "streams": sized(5000, 1000, 50), "messages": sized(30, 6, 5)}),
     }
 
 
