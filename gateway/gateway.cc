@@ -26,6 +26,8 @@ namespace {
 // What is kept of the drain's deadline for the last bytes to leave.
 constexpr std::chrono::milliseconds kLastBytes{1000};
 constexpr std::chrono::milliseconds kFlushPoll{20};
+// What is left for the first request on a connection that was accepted just before a hand-over.
+constexpr std::chrono::milliseconds kLastAsked{250};
 
 // systemd's first descriptor, sd_listen_fds(3).
 constexpr int kFirstInherited = 3;
@@ -215,7 +217,10 @@ void Gateway::on_terminate() {
   }
   // Whoever ends a process with handed-over sockets has a successor for it, or will have one: it answers
   // for this address from now on.
-  if (inherited_) ops_server_.stop_accepting();
+  if (inherited_) {
+    ops_server_.stop_accepting();
+    services_.handing_over = true;
+  }
   drain();
 }
 
@@ -232,17 +237,19 @@ void Gateway::drain() {
 }
 
 void Gateway::turn_away() {
-  services_.turning_away = true;
+  services_.turning_away = !services_.handing_over;
   if (inherited_) {
     streams_server_.stop_accepting();
     auth_server_.stop_accepting();
   }
   streams_.drain(drain_by_);
-  streams_.set_on_empty([this] { flushed_.after(std::chrono::milliseconds(0)); });
+  // Who was accepted in the last moment before a hand-over has yet to ask.
+  const auto last_asked = services_.handing_over ? kLastAsked : std::chrono::milliseconds(0);
+  streams_.set_on_empty([this, last_asked] { flushed_.after(last_asked); });
 }
 
 void Gateway::end_what_is_left() {
-  services_.turning_away = true;
+  services_.turning_away = !services_.handing_over;
   streams_.end_all();
   flushed_.after(kFlushPoll);
 }

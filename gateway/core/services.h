@@ -41,6 +41,8 @@ struct Services {
   std::size_t held_without_place = 0;
   // Draining, and past the time in which new requests are still served.
   bool turning_away = false;
+  // A successor has our sockets: who still asks here is served, and told to close so that it asks there.
+  bool handing_over = false;
 };
 
 }  // namespace tailgate

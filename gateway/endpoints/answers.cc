@@ -104,7 +104,7 @@ void answer(Services& services, Visit visit, int status, std::string_view conten
 }  // namespace
 
 void add_close_if_turning_away(const Services& services, HttpHeaders& headers) {
-  if (services.turning_away) headers.emplace_back("Connection", "close");
+  if (services.turning_away || services.handing_over) headers.emplace_back("Connection", "close");
 }
 
 std::string error_body(const Route& route, int status, std::string_view message) {

@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -301,6 +302,109 @@ def test_in_the_order_of_systemd_sigterm_alone_drains_and_a_second_one_exits_now
     assert time.monotonic() - begin < 1
     assert cut.wait_closed() is False, "a client must be able to tell it from the end"
     assert stack.logs("stop.now")
+
+
+# ---- not one request is refused -------------------------------------------------------------------------
+
+
+class Asker(threading.Thread):
+    """Asks again and again, on one connection as long as the server keeps it, or each time on a new one."""
+
+    def __init__(self, kind, address, path, headers, *, kept, wanted=b""):
+        super().__init__()
+        self.kind, self.address, self.path, self.headers, self.kept = kind, address, path, headers, kept
+        self.wanted = wanted  # what the first bytes of a good answer hold
+        self.counts, self.failures = collections.Counter(), []
+        self.moved = 0  # "Connection: close"
+        self.stop = threading.Event()
+        self.pids = set()
+
+    def run(self):
+        link = None
+        while not self.stop.wait(0.002):
+            try:
+                link = link or Connection(self.address)
+                answer = link.ask(self.path, self.headers)
+                # A stream does not end by itself.
+                if answer.headers.get_content_type() == "text/event-stream":
+                    body = b""
+                    while self.wanted not in body and b"unavailable" not in body:
+                        line = answer.readline()
+                        assert line, f"it ended: {body!r}"
+                        body += line
+                else:
+                    body = answer.read()
+                good = answer.status in (200, 204) and self.wanted in body
+                # Each says the truth about itself: the new one that has not reached Redis yet, the old one
+                # that had accepted before SIGTERM and reads after it.
+                told = self.kind == "readyz" and (b'"starting"' in body or b'"draining"' in body)
+                self.counts["not ready" if told else answer.status if good else f"bad {answer.status}"] += 1
+                if not good and not told:
+                    self.failures.append((answer.status, body[:200]))
+                self.moved += self.kept and answer.headers.get("connection") == "close"
+                if self.kind == "readyz":
+                    self.pids.add(json.loads(body)["pid"])
+                if not self.kept or answer.will_close:
+                    link.close()
+                    link = None
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                self.counts["failed"] += 1
+                self.failures.append(repr(error))
+                if link:
+                    link.close()
+                link = None
+        if link:
+            link.close()
+
+
+def test_no_request_is_refused_while_the_gateway_is_restarted(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0.5, "drain.deadline_s": 3})
+    watched = routes.Lines(stack, job).create()
+    watched.say(1)
+    # Streams that hold the old process for all of its drain.
+    held = [live(routes.Lines(stack, f"{job}-{n}").create()) for n in range(10)]
+    page, tail = f"/api/jobs/{job}/logs", f"{watched.path}?last_event_id=0-0"
+    bearer, plain, direct = watched.headers(), stack.facts["nginx_port_plain"], stack.gateway_socket
+    page_seal = seal(stack, "log-pages", job, user="alice", provider="clerk")
+    tail_seal = seal(stack, "log-stream", job, user="alice", provider="clerk")
+    question = {"X-Tailgate-Uri": page, "X-Tailgate-Method": "GET", **bearer}
+    first_line = b'"text":"n=1"'
+    ops = int(stack.ops_url.rpartition(":")[2])
+    askers = [
+        Asker("pages through nginx, kept", plain, page, bearer, kept=True, wanted=first_line),
+        Asker("pages through nginx", plain, page, bearer, kept=False, wanted=first_line),
+        Asker("streams through nginx", plain, tail, bearer, kept=False, wanted=first_line),
+        Asker("pages, kept", direct, page, page_seal, kept=True, wanted=first_line),
+        Asker("pages", direct, page, page_seal, kept=False, wanted=first_line),
+        Asker("streams", direct, tail, tail_seal, kept=False, wanted=first_line),
+        Asker("auth, kept", stack.auth_socket, "/auth", question, kept=True),
+        Asker("auth", stack.auth_socket, "/auth", question, kept=False),
+        Asker("readyz", ops, "/readyz", {}, kept=False, wanted=b'"ready"'),
+    ]
+    pids = {stack.gateway_pid}
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(3):
+            before = [sum(asker.counts.values()) for asker in askers]
+            stack.restart(wait=True)
+            pids.add(stack.gateway_pid)
+            wait_until(lambda before=before: all(sum(asker.counts.values()) > count + 20 for asker, count in zip(askers, before)),
+                       20, "all of them go on")
+    finally:
+        for asker in askers:
+            asker.stop.set()
+        for asker in askers:
+            asker.join()
+    for asker in askers:
+        print(f"{asker.kind}: {dict(asker.counts)}, moved {asker.moved}")
+    assert {asker.kind: asker.failures for asker in askers if asker.failures} == {}
+    for asker in askers:
+        if asker.kept and "nginx" not in asker.kind:
+            assert asker.moved >= 3, f"{asker.kind}: a kept-alive connection is told to move, at each restart"
+    assert askers[-1].counts["not ready"] < askers[-1].counts[200] / 20
+    assert {asker.kind: asker.pids for asker in askers if asker.pids} == {"readyz": pids}
+    assert {stream.wait_closed(1) for stream in held} == {True}
 
 
 # ---- a restart under thousands of streams -------------------------------------------------------------
