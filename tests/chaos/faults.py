@@ -136,8 +136,8 @@ class Faults:
     async def output_buffer(self, length, choice):
         """A subscriber that takes more than Redis would hold for it is thrown out."""
         await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 16384 0 0")
-        for worker in self.world.workers:
-            if (hash(worker.channel_name) + int(choice * 10)) % 2:
+        for number, worker in enumerate(self.world.workers):
+            if (number + int(choice * 10)) % 2:
                 worker.fat = 40000
         await asyncio.sleep(length)
         await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
@@ -182,7 +182,8 @@ class Faults:
         return 4
 
     async def net_cut(self, _length, choice):
-        self.proxy.cut(lambda: random.random() < 0.3 + choice)
+        dice = random.Random(choice)
+        self.proxy.cut(lambda: dice.random() < 0.3 + choice)
         return 4
 
     async def net_swallow(self, length, _choice):
@@ -191,8 +192,9 @@ class Faults:
         self.proxy.heal()
         return 13  # a half-open link is found within 10 s
 
-    async def net_swallow_some(self, length, _choice):
-        self.proxy.swallow(lambda: random.random() < 0.5)
+    async def net_swallow_some(self, length, choice):
+        dice = random.Random(choice)
+        self.proxy.swallow(lambda: dice.random() < 0.5)
         self.proxy.swallowing = False
         await asyncio.sleep(length)
         return 13
