@@ -120,6 +120,7 @@ test-all: ## the same and what takes longer: slow tests, the release build too, 
 	@scripts/bootstrap test
 	@$(MAKE) everything
 	@$(MAKE) check-hiredis
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/judge_tokens
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/unit_tests
 	@scripts/run-tests --all --unit build/asan/unit_tests --unit build/clang/unit_tests --binary build/asan/tailgate -- $(ARGS)
 	@scripts/run-tests --all --binary build/release/tailgate -- $(ARGS)
@@ -155,9 +156,10 @@ oracle: ## N random tokens, judged by the gateway and by PyJWT (N=10000, SEED=1)
 	@tests/conformance/oracle --tokens $(or $(N),10000) --seed $(or $(SEED),1) --program build/asan/judge_tokens
 
 .PHONY: lint
-lint: ## formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, documented keys
+lint: ## clang's warnings, formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, documented keys
 	@scripts/bootstrap lint
 	@$(MAKE) build VARIANT=release
+	@$(MAKE) check-clang
 	@$(MAKE) -k -j$(JOBS) VARIANT=release tidy
 	@scripts/lint
 
@@ -214,8 +216,7 @@ build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
 .PHONY: everything
 everything:
 	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests build/asan/judge_tokens
-	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate build/release/judge_tokens
-	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
 
 # ---- faults, churn, habits ------------------------------------------------------------------------
 

@@ -218,7 +218,7 @@ class Gateway(Server):
         for setting in self.settings:
             command += ["--set", setting]
         process = self.run(command, env=env)
-        process.wait(lambda: stack_script.status_of(f"http://{ops}/readyz") == 200, "the gateway was not ready")
+        process.wait(lambda: stack_script.fetch(f"http://{ops}/readyz")[0] == 200, "the gateway was not ready")
 
     def identities(self, route, count):
         key = bytes.fromhex((self.dir / "identity.key").read_text().split()[0])

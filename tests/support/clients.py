@@ -66,7 +66,9 @@ class _Link:
     def readable(self, timeout):
         if isinstance(self.link, ssl.SSLSocket) and self.link.pending():
             return True
-        return bool(select.select([self.link], [], [], max(0, timeout))[0])
+        waiting = select.poll()  # not select(), which knows no descriptor above 1023
+        waiting.register(self.link, select.POLLIN)
+        return bool(waiting.poll(max(0, timeout) * 1000))
 
     def receive(self, timeout):
         """Some bytes, b"" at the end of the connection, None if nothing came in time."""
