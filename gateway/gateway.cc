@@ -26,6 +26,7 @@ namespace {
 // What is kept of the drain's deadline for the last bytes to leave.
 constexpr std::chrono::milliseconds kLastBytes{1000};
 constexpr std::chrono::milliseconds kFlushPoll{20};
+constexpr std::chrono::milliseconds kStartingPoll{50};
 // What is left for the first request on a connection that was accepted just before a hand-over.
 constexpr std::chrono::milliseconds kLastAsked{250};
 
@@ -161,10 +162,16 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       on_int_(loop_, SIGINT, [this] { on_terminate(); }),
       on_hup_(loop_, SIGHUP, [this] { on_reload(); }),
       inherited_(sockets.inherited),
+      starting_(loop_,
+                [this] {
+                  ops_.note_readiness();
+                  if (!readiness_.ready_once) starting_.after(kStartingPoll);
+                }),
       settle_(loop_, [this] { turn_away(); }),
       deadline_(loop_, [this] { end_what_is_left(); }),
       flushed_(loop_, [this] { stop_when_flushed(); }) {
   streams_.set_more_coming([this] { return channels_.link().more_waiting() || logs_.more_waiting(); });
+  starting_.after(kStartingPoll);
   streams_server_.start();
   auth_server_.start();
   ops_server_.start();
@@ -188,6 +195,7 @@ void Gateway::on_reload() {
   auto config = reload_();
   if (!config) {
     log_error("config.refused", {{"why", config.error()}});
+    ++metrics_.reloads_refused;
     return;
   }
   services_.config = *config;
@@ -199,7 +207,9 @@ void Gateway::on_reload() {
     seal_.replace(std::move(*keys), now, (*config)->identity_life);
   } else {
     log_error("identity.refused", {{"why", keys.error()}});
+    ++metrics_.reloads_refused;
   }
+  ++metrics_.reloads;
   log_info("config.reloaded");
   std::string waiting;
   for (const std::string& key : keys_that_need_a_restart(*config_, **config)) {

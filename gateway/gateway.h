@@ -98,6 +98,7 @@ class Gateway {
   bool terminating_ = false;  // a SIGTERM has come
   TimePoint drain_by_{};
   std::chrono::milliseconds last_bytes_{};  // what is kept of the deadline behind it
+  Timer starting_;                          // until it was ready once
   Timer settle_;
   Timer deadline_;
   Timer flushed_;

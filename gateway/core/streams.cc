@@ -158,6 +158,17 @@ void Streams::shed(std::uint64_t bytes, Shed what) {
   log_warning("memory.shed", {{"streams", cut}, {"bytes", freed}});
 }
 
+Metrics Streams::metrics_now() const {
+  Metrics now = metrics_;
+  for (const auto& stream : streams_) {
+    if (stream->visit_.reply == nullptr || !stream->visit_.reply->begun()) continue;
+    RouteMetrics& counted = now.route(stream->route().name);
+    counted.events += stream->events_;
+    counted.bytes += stream->bytes_;
+  }
+  return now;
+}
+
 void Streams::set_on_empty(std::function<void()> call) {
   on_empty_ = std::move(call);
   turn_end_.ask();

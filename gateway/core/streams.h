@@ -47,6 +47,8 @@ class Streams {
   // Once no stream is left (now, if there is none).
   void set_on_empty(std::function<void()> call);
 
+  // What has been counted, the streams that are open among it.
+  Metrics metrics_now() const;
   std::size_t count() const { return streams_.size(); }
   Hub& hub() { return hub_; }
   Metrics& metrics() { return metrics_; }

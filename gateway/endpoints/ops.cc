@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "gateway/base/log.h"
 #include "gateway/endpoints/intake.h"
 #include "gateway/io/redis_link.h"
 #include "gateway/pure/json.h"
@@ -25,6 +26,12 @@ bool Ops::redis_is_up() const {
   return services_.channels.up() && services_.looks.up() && services_.log_reader.up() && services_.pages.up();
 }
 
+void Ops::note_readiness() {
+  if (readiness_.ready_once || !redis_is_up() || !keys_.had_all()) return;
+  readiness_.ready_once = true;
+  log_info("ready");
+}
+
 void Ops::take_in(std::unique_ptr<Reply> reply) {
   const std::string_view path = split_target(reply->target()).path;
   const std::string_view method = reply->method();
@@ -40,7 +47,7 @@ void Ops::take_in(std::unique_ptr<Reply> reply) {
     reply->answer(200, json, R"({"status":"alive"})");
   } else if (path == "/readyz") {
     if (!reads) return only("GET, HEAD");
-    readiness_.ready_once = readiness_.ready_once || (redis_is_up() && keys_.had_all());
+    note_readiness();
     const bool ready = readiness_.ready_once && !readiness_.draining;
     reply->answer(ready ? 200 : 503, json, health(ready));
   } else if (path == "/metrics") {
@@ -65,7 +72,7 @@ std::string Ops::health(bool ready) const {
 std::string Ops::metrics() const {
   using Type = MetricsText::Type;
   MetricsText out;
-  append_metrics(out, services_.metrics);
+  append_metrics(out, services_.streams.metrics_now());
   out.begin("tailgate_draining", Type::kGauge, "1 while this process ends its streams.");
   out.sample({}, std::uint64_t{readiness_.draining});
   out.begin("tailgate_streams", Type::kGauge,

@@ -31,6 +31,8 @@ class Ops {
   Ops(Services& services, Keys& keys, Readiness& readiness, Listeners listeners,
       std::function<void()> on_drain);
 
+  // Looks whether all is there for the first time.
+  void note_readiness();
   // Takes one request from the ops listener.
   void take_in(std::unique_ptr<Reply> reply);
 

@@ -100,6 +100,11 @@ void append_metrics(MetricsText& out, const Metrics& metrics) {
       out.sample(labels, count);
     }
   }
+  out.begin("tailgate_reloads_total", Type::kCounter, "Reloads of the configuration that were taken.");
+  out.sample({}, metrics.reloads);
+  out.begin("tailgate_reloads_refused_total", Type::kCounter,
+            "Reloads of the configuration or the identity keys that were refused.");
+  out.sample({}, metrics.reloads_refused);
   out.begin("tailgate_unrouted_total", Type::kCounter, "Requests that matched no route.");
   out.sample({}, metrics.not_found);
   out.begin("tailgate_token_verifications_total", Type::kCounter,

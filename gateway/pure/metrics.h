@@ -30,6 +30,8 @@ struct Metrics {
   std::map<std::string, RouteMetrics, std::less<>> routes;
   std::map<std::string, std::uint64_t, std::less<>> verdicts;  // of /auth, by their word
   std::uint64_t token_verifications = 0;                       // by /auth, not from its cache
+  std::uint64_t reloads = 0;                                   // of the configuration
+  std::uint64_t reloads_refused = 0;                           // of it or of the identity keys
   std::uint64_t not_found = 0;                                 // requests that matched no route
 
   RouteMetrics& route(std::string_view name);

@@ -92,6 +92,15 @@ def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
     assert stack.ops("/readyz")[0] == 200, "a blip of Redis must not take all targets away"
 
 
+def test_who_was_ready_before_anybody_asked_stays_so_without_redis(private_stack):
+    stack = private_stack(wait="alive")
+    wait_until(lambda: stack.logs("ready"), 10, "it is ready, though nobody asked")
+    os.kill(stack.redis_pid, signal.SIGKILL)
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    status, body = stack.ops("/readyz")
+    assert (status, json.loads(body)["redis"]) == (200, "down")
+
+
 # ---- metrics ----------------------------------------------------------------------------------------
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
@@ -140,6 +149,7 @@ def test_the_counters_move(private_stack, job):
         for number in range(5):
             watched.say(number)
         stream.events_until(lambda event: watched.number_in(event) == 4)
+        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "while it is open"
         stream.close()
         wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "it is released")
         assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6
@@ -554,3 +564,4 @@ def test_what_strangers_do_fills_no_disk(private_stack, job):
         fetch(stack, f"/api/jobs/{job}-{n}/logs", headers=stack.bearer())
         stack.redis.publish(Spools.CHANNEL, "nonsense")
     assert len(stack.log_text()) - before < 60 * 60
+

@@ -1,5 +1,6 @@
 """What a client hears while it cannot be served, and what open streams hear of a Redis that was lost."""
 
+import json
 import os
 import signal
 import time
@@ -570,6 +571,17 @@ def test_without_trusted_proxies_the_address_is_nginxs_own_peer(private_stack):
     first = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.1"})
     second = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.2"})
     assert (first.status, second.status) == (200, 429)
+
+
+def test_of_several_gateways_only_one_makes_a_request_wait_for_redis(private_stack, job):
+    stack = private_stack(instances=2)
+    Builder(stack.redis, job).create()
+    headers = stack.bearer()
+    os.kill(stack.redis_pid, signal.SIGKILL)
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    assert fetch(stack, f"/api/jobs/{job}/stream", headers=headers, timeout=12).status == 503
+    lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
+    assert [line["upstream_status"] for line in lines if line.get("status") in (503, "503")] == ["503"]
 
 
 # ---- the gateway is not there -----------------------------------------------------------------------
