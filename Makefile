@@ -130,7 +130,8 @@ bootstrap: ## install with apt what is missing (scripts/bootstrap build|run|test
 	@scripts/bootstrap
 
 .PHONY: build
-build: ## the gateway: build/<VARIANT>/tailgate (VARIANT=release|asan|clang)
+build: ## the gateway, and what it takes to build it: build/<VARIANT>/tailgate (VARIANT=release|asan|clang)
+	@scripts/bootstrap build
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
 
 .PHONY: unit
