@@ -188,11 +188,7 @@ void Stream::heartbeat(TimePoint now) {
     return;
   }
   // A client that has not taken the last one yet needs no further one.
-  if (backlog() == 0) {
-    std::string bytes;
-    rule.message.append_to(bytes, values());
-    send(std::move(bytes), 0);
-  }
+  if (backlog() == 0) send(streams_.heartbeat(*this, now), 0, 0);
   next_heartbeat_ = now + shortened(rule.every, kHeartbeatJitter);
 }
 

@@ -71,6 +71,23 @@ bool Streams::is_joining() {
   return now < *joining_until_;
 }
 
+Chunk Streams::heartbeat(const Stream& stream, TimePoint now) {
+  const Route& route = stream.route();
+  const auto encode = [&] {
+    std::string bytes;
+    Chunk::begin(bytes);
+    route.heartbeat.message.append_to(bytes, stream.values());
+    return Chunk(std::move(bytes));
+  };
+  if (route.heartbeat.message.names("id")) return encode();
+  // The routes of an earlier moment may be gone: a reload lets them go with their last stream.
+  if (std::exchange(beats_at_, now) != now) beats_.clear();
+  for (const auto& [whose, beat] : beats_) {
+    if (whose == &route) return beat;
+  }
+  return beats_.emplace_back(&route, encode()).second;
+}
+
 void Streams::after_turn() {
   if (is_joining()) {
     next_turn_.after(std::chrono::microseconds(0));

@@ -15,6 +15,7 @@
 #include "gateway/core/stream.h"
 #include "gateway/io/deadlines.h"
 #include "gateway/io/loop.h"
+#include "gateway/pure/chunk.h"
 #include "gateway/pure/hub.h"
 #include "gateway/pure/metrics.h"
 
@@ -59,6 +60,9 @@ class Streams {
   void note_condemned(Stream& stream);
   void after_turn();
   bool is_joining();
+  // What `stream` says when it beats at `now`, the wheel's time.  Of most routes it is the same for all who
+  // are due with it, and encoded once.
+  Chunk heartbeat(const Stream& stream, TimePoint now);
   void bury(Stream& stream);
   void set_drain_moment(Stream& stream) const;
 
@@ -73,6 +77,9 @@ class Streams {
   std::function<bool()> more_coming_;
   std::optional<TimePoint> joining_until_;
   std::optional<TimePoint> drain_by_;
+  // The heartbeats of one moment that name no job, by route.
+  TimePoint beats_at_{};
+  std::vector<std::pair<const Route*, Chunk>> beats_;
 };
 
 }  // namespace tailgate

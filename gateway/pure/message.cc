@@ -71,6 +71,11 @@ Result<Template> Template::compile_json(std::string_view text, const std::vector
   return compiled;
 }
 
+bool Template::names(std::string_view name) const {
+  return std::any_of(pieces_.begin(), pieces_.end(),
+                     [&](const Piece& piece) { return piece.is_name && piece.literal == name; });
+}
+
 std::string Template::render_json(const Values& values) const {
   std::string out;
   for (const Piece& piece : pieces_) {

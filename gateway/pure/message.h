@@ -43,6 +43,7 @@ class Template {
   std::string render_json(const Values& values) const;
   // As plain text: a JSON string without its quotes and escapes, anything else as its JSON text.
   std::string render_text(const Values& values) const;
+  bool names(std::string_view name) const;
 
  private:
   struct Piece {
@@ -65,6 +66,8 @@ class Message {
                                     const std::vector<std::string>& known);
 
   bool is_comment() const { return kind_ == Kind::kComment; }
+  // Does what it says depend on the value of `name`?
+  bool names(std::string_view name) const { return content_.names(name); }
 
   // Appends the whole block, ended by an empty line.  `id`, unless empty, becomes the block's last
   // field; it holds no CR, LF or NUL.  A comment has no fields and ignores it.

@@ -311,6 +311,18 @@ def test_a_heartbeat_waits_for_silence(stack_with, job, path_of):
     assert time.monotonic() - begin > 0.3
 
 
+def test_heartbeats_that_are_due_together_name_each_its_own_job(stack_with, job):
+    """What names no job is encoded once for all who are due; here the rounds of fifty streams overlap."""
+    stack = stack_with({"route.events.heartbeat.every_s": 0.2, "route.events.heartbeat.data": "${id}",
+                        "route.status.heartbeat.every_s": 0.2, "route.status.heartbeat.comment": "on ${route}"})
+    workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(25)]
+    streams = [(path_of, worker, open_live(stack, worker, path_of))
+               for worker in workers for path_of in (events_path, status_path)]
+    for path_of, worker, stream in streams:
+        own = f'event: heartbeat\ndata: "{worker.job}"' if path_of is events_path else ": on status"
+        assert [stream.next_block(3) for _ in range(3)] == [own] * 3
+
+
 # ---- viewers ------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,14 @@ TEST(Template, MayBeEmptyOrWithoutNames) {
   EXPECT_EQ(Template::compile("$ {id} $}", kKnown)->render_text({}), "$ {id} $}");
 }
 
+TEST(Template, NamesWhatStandsInBracesOnly) {
+  const auto compiled = Template::compile("id ${now}", kKnown);
+  ASSERT_TRUE(compiled);
+  EXPECT_TRUE(compiled->names("now"));
+  EXPECT_FALSE(compiled->names("id"));
+  EXPECT_FALSE(Template::compile("now", kKnown)->names("now"));
+}
+
 TEST(Template, RefusesAnUnknownNameByName) {
   EXPECT_NE(Template::compile("${idd}", kKnown).error().find("${idd}"), std::string::npos);
   EXPECT_FALSE(Template::compile("${}", kKnown));
