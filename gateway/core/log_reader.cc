@@ -52,6 +52,7 @@ std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes) 
   LogEntry entry{.id = *id, .fields = {}};
   const redisReply& fields = *reply.element[1];
   if (fields.type != REDIS_REPLY_ARRAY) return entry;
+  entry.fields.reserve(fields.elements / 2);
   for (std::size_t i = 0; i + 1 < fields.elements; i += 2) {
     entry.fields.emplace_back(text_of(*fields.element[i]), text_of(*fields.element[i + 1]));
     bytes += fields.element[i + 1]->type == REDIS_REPLY_STRING

@@ -85,9 +85,13 @@ void append_line(std::string& out, const std::vector<std::string>& fields, const
     const auto found = std::find_if(entry.fields.begin(), entry.fields.end(),
                                     [&](const auto& pair) { return pair.first == field; });
     out += ',';
-    out += json_quote(field);
+    append_json_quoted(out, field);
     out += ':';
-    out += found == entry.fields.end() ? "null" : json_quote(found->second);
+    if (found == entry.fields.end()) {
+      out += "null";
+    } else {
+      append_json_quoted(out, found->second);
+    }
   }
   out += '}';
 }

@@ -249,26 +249,34 @@ std::uint32_t four_hex(std::string_view text) {
 }  // namespace
 
 std::string json_quote(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 2);
+  append_json_quoted(out, text);
+  return out;
+}
+
+void append_json_quoted(std::string& out, std::string_view text) {
   std::string mended;
   if (!is_utf8(text)) {
     mended = to_utf8(text);
     text = mended;
   }
-  std::string out;
-  out.reserve(text.size() + 2);
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  // Little needs an escape: what lies in between is copied in runs.
+  std::size_t run = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F) continue;
+    out.append(text, run, i - run);
+    run = i + 1;
+    if (byte == '"' || byte == '\\') {
       out += '\\';
-      out += c;
-    } else if (byte >= 0x20 && byte != 0x7F) {
-      out += c;
-    } else if (c == '\n') {
+      out += text[i];
+    } else if (byte == '\n') {
       out += "\\n";
-    } else if (c == '\r') {
+    } else if (byte == '\r') {
       out += "\\r";
-    } else if (c == '\t') {
+    } else if (byte == '\t') {
       out += "\\t";
     } else {
       out += "\\u00";
@@ -276,8 +284,8 @@ std::string json_quote(std::string_view text) {
       out += kHexDigits[byte & 0x0F];
     }
   }
+  out.append(text, run);
   out += '"';
-  return out;
 }
 
 std::string json_unquote(std::string_view json) {

@@ -17,6 +17,8 @@ namespace tailgate {
 // `text` as a JSON string, quotes included: valid UTF-8 (U+FFFD for what was not), control characters
 // escaped, no CR, LF or NUL.
 std::string json_quote(std::string_view text);
+// The same, behind what `out` holds.
+void append_json_quoted(std::string& out, std::string_view text);
 
 // What the JSON string `json` (quotes included) says, as valid UTF-8.  Precondition: is_json(json),
 // and it begins with a quote.

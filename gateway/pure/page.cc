@@ -33,29 +33,29 @@ std::optional<EntryId> id_before(EntryId id) {
 bool Page::add(const LogEntry& entry) {
   if (has_more_) return false;
   // The bound is for what is sent: one line larger than it still makes a page.
-  if (lines_.size() >= limit_ || (bytes_ > 0 && bytes_ >= route_.page_bytes)) {
-    has_more_ = true;
-    return false;
+  const std::size_t begin = lines_.size();
+  if (begins_.size() < limit_ && (begin == 0 || begin < route_.page_bytes)) {
+    append_line(lines_, route_.entry, entry);
+    if (begin == 0 || lines_.size() <= route_.page_bytes) {
+      begins_.push_back(begin);
+      oldest_ = entry.id;
+      return true;
+    }
+    lines_.resize(begin);
   }
-  std::string line;
-  append_line(line, route_.entry, entry);
-  if (bytes_ > 0 && bytes_ + line.size() > route_.page_bytes) {
-    has_more_ = true;
-    return false;
-  }
-  bytes_ += line.size();
-  lines_.push_back(std::move(line));
-  oldest_ = entry.id;
-  return true;
+  has_more_ = true;
+  return false;
 }
 
 std::string Page::json() const {
   std::string out;
-  out.reserve(bytes_ + lines_.size() + 64);
+  out.reserve(lines_.size() + begins_.size() + 80);
   out += "{\"lines\":[";
-  for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
-    if (line != lines_.rbegin()) out += ',';
-    out += *line;
+  std::size_t end = lines_.size();
+  for (auto begin = begins_.rbegin(); begin != begins_.rend(); ++begin) {
+    if (begin != begins_.rbegin()) out += ',';
+    out.append(lines_, *begin, end - *begin);
+    end = *begin;
   }
   out += "],\"has_more\":";
   out += has_more_ ? "true" : "false";

@@ -33,7 +33,7 @@ class Page {
   // False once the page is full; then the entry is not part of it.
   bool add(const LogEntry& entry);
   bool full() const { return has_more_; }
-  std::size_t lines() const { return lines_.size(); }
+  std::size_t lines() const { return begins_.size(); }
   std::optional<EntryId> oldest() const { return oldest_; }
   // {"lines":[…],"has_more":…,"oldest_id":…}
   std::string json() const;
@@ -41,8 +41,8 @@ class Page {
  private:
   const Route& route_;
   std::size_t limit_;
-  std::vector<std::string> lines_;  // newest first
-  std::size_t bytes_ = 0;
+  std::string lines_;                // newest first, one right behind the other
+  std::vector<std::size_t> begins_;  // where each begins in it
   std::optional<EntryId> oldest_;
   bool has_more_ = false;
 };

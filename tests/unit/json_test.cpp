@@ -220,6 +220,13 @@ TEST(Json, QuotesEveryByteIntoAValidString) {
   EXPECT_EQ(nlohmann::json::parse(quoted).get<std::string>(), to_utf8(every));
 }
 
+TEST(Json, QuotesBehindWhatIsThere) {
+  std::string out = "{";
+  append_json_quoted(out, "\n\na\n");
+  append_json_quoted(out, "b\xff\"");
+  EXPECT_EQ(out, "{\"\\n\\na\\n\"\"b\xEF\xBF\xBD\\\"\"");
+}
+
 TEST(Json, QuotesAsExpected) {
   EXPECT_EQ(json_quote(""), R"("")");
   EXPECT_EQ(json_quote("a\"b\\c</script>"), R"("a\"b\\c</script>")");

@@ -80,7 +80,19 @@ TEST(Page, StopsAtItsBoundOfBytesButTakesOneLineThatIsLarger) {
   Page two(pages, 10);
   EXPECT_TRUE(two.add(entry(9, "a")));
   EXPECT_FALSE(two.add(entry(8, large)));
-  EXPECT_NE(two.json().find(R"("has_more":true,"oldest_id":"9-0")"), std::string::npos);
+  EXPECT_EQ(two.json(), R"({"lines":[{"id":"9-0","text":"a"}],"has_more":true,"oldest_id":"9-0"})");
+}
+
+TEST(Page, HoldsExactlyAsManyBytesAsItsBound) {
+  const std::size_t line = std::string_view(R"({"id":"9-0","text":"a"})").size();
+  Route pages = route();
+  for (const auto& [bound, lines] : {std::pair{2 * line, 2U}, {2 * line - 1, 1U}, {3 * line - 1, 2U}}) {
+    pages.page_bytes = bound;
+    Page page(pages, 10);
+    for (std::uint64_t ms = 9; ms > 5 && page.add(entry(ms, "a"));) --ms;
+    EXPECT_EQ(page.lines(), lines) << bound;
+    EXPECT_TRUE(page.full());
+  }
 }
 
 }  // namespace
