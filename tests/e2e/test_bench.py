@@ -12,6 +12,8 @@ sys.path.insert(0, str(ROOT / "tests/bench"))
 
 from servers import Bench, Failed, Gateway  # noqa: E402
 
+pytestmark = pytest.mark.short_form
+
 PROGRAMS = ROOT / "build/release/bench"
 
 

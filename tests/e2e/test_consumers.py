@@ -7,6 +7,8 @@ import pytest
 
 from support.stack import default_binary
 
+pytestmark = pytest.mark.short_form
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -220,6 +220,7 @@ def tokens_of(stack):
     return [stack.token(provider, "alice", broken=broken) for provider, broken in made]
 
 
+@pytest.mark.short_form
 def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
     stack, tokens = leaky, tokens_of(leaky)
     Builder(stack.redis, job).create()
