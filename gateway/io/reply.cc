@@ -217,6 +217,7 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   evhttp_send_reply_start(request_, 200, reason_phrase(200));
   chunked_ = request_->chunked != 0;
   begun_ = true;
+  fd_ = bufferevent_getfd(buffer());
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
   // Nothing of evhttp's looks at these any more, and each open stream would keep them (libevent 2.1.12).
@@ -253,14 +254,14 @@ void Reply::write(const Chunk& chunk, std::size_t offset) {
 // Straight to the kernel while nothing is ahead of us in the output buffer; what it does not take is kept
 // there.  Without an owner bytes are copied.
 void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>& owner) {
-  evbuffer* output = bufferevent_get_output(buffer());
-  if (evbuffer_get_length(output) == 0) {
-    const ssize_t taken =
-        ::send(bufferevent_getfd(buffer()), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (backlog() == 0) {
+    const ssize_t taken = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // An error other than a full buffer is the read side's to report.
     if (taken > 0) bytes.remove_prefix(static_cast<std::size_t>(taken));
-    if (bytes.empty()) return;
+    is_clear_ = bytes.empty();
+    if (is_clear_) return;
   }
+  evbuffer* output = bufferevent_get_output(buffer());
   // Below a kilobyte a copy costs less than the two allocations of a reference.
   constexpr std::size_t kWorthSharing = 1024;
   if (owner == nullptr || bytes.size() < kWorthSharing) {
@@ -272,7 +273,7 @@ void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>
 }
 
 std::size_t Reply::backlog() const {
-  return connection_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(buffer()));
+  return is_clear_ || connection_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(buffer()));
 }
 
 void Reply::end() {

@@ -12,7 +12,15 @@ namespace {
 constexpr std::size_t kFraming = 128;
 // How many deliveries a topic has before it is another's turn.
 constexpr std::size_t kShare = 256;
+// How many listeners ahead are fetched: of thousands none is in the cache.
+constexpr std::size_t kAhead = 6;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+
+// A listener is a part of a larger object: around it lies what on_batch() looks at.
+void prefetch(const Listener* listener) {
+  const auto* at = reinterpret_cast<const char*>(listener);
+  for (const int line : {-128, -64, 0, 64}) __builtin_prefetch(at + line);
+}
 
 }  // namespace
 
@@ -28,9 +36,14 @@ struct Hub::Group {
 
   Topic* topic;
   const Route& route;
+  // The listener beside its subscription: a fan-out needs no look at the latter.
+  struct Member {
+    Subscription* subscription;
+    Listener* listener;
+  };
   // Those before next have had the batch that is being handed out, those before limit are yet to get it,
   // the rest came after it.
-  std::vector<Subscription*> members;
+  std::vector<Member> members;
   std::size_t next = 0;
   std::size_t limit = 0;
   Batch current;
@@ -46,8 +59,8 @@ struct Hub::Topic {
 };
 
 Hub::Subscription::Subscription(Hub* hub, Group* group, Listener* listener)
-    : hub_(hub), group_(group), listener_(listener), index_(group->members.size()) {
-  group->members.push_back(this);
+    : hub_(hub), group_(group), index_(group->members.size()) {
+  group->members.push_back({this, listener});
 }
 
 Hub::Subscription::Subscription(Subscription&& other) noexcept {
@@ -59,9 +72,8 @@ Hub::Subscription& Hub::Subscription::operator=(Subscription&& other) noexcept {
   if (hub_ != nullptr) hub_->leave(*this);
   hub_ = std::exchange(other.hub_, nullptr);
   group_ = other.group_;
-  listener_ = other.listener_;
   index_ = other.index_;
-  if (hub_ != nullptr) group_->members[index_] = this;
+  if (hub_ != nullptr) group_->members[index_].subscription = this;
   return *this;
 }
 
@@ -102,7 +114,7 @@ void Hub::leave(Subscription& subscription) {
   std::size_t hole = subscription.index_;
   const auto fill_from = [&](std::size_t index) {
     if (index == hole) return;
-    group.members[index]->index_ = hole;
+    group.members[index].subscription->index_ = hole;
     group.members[hole] = group.members[index];
     hole = index;
   };
@@ -172,7 +184,8 @@ bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
       }
       for (; group->next < group->limit; --deliveries) {
         if (deliveries == 0) return false;
-        group->members[group->next++]->listener_->on_batch(group->current);
+        if (group->next + kAhead < group->limit) prefetch(group->members[group->next + kAhead].listener);
+        group->members[group->next++].listener->on_batch(group->current);
       }
       group->current = {};
       group->next = group->limit = 0;

@@ -70,7 +70,6 @@ class Hub {
     Subscription(Hub* hub, Group* group, Listener* listener);
     Hub* hub_ = nullptr;
     Group* group_ = nullptr;
-    Listener* listener_ = nullptr;
     std::size_t index_ = 0;  // of this in its group's list
   };
 
