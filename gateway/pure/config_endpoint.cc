@@ -119,6 +119,8 @@ Status read_address(RedisRule& rule, std::string_view text) {
 Result<Endpoint> parse_endpoint(std::string_view text) {
   constexpr std::string_view kUnix = "unix:";
   if (text.starts_with(kUnix)) return unix_endpoint(text.substr(kUnix.size()));
+  if (text.find("://") != std::string_view::npos)
+    return Error{"must be \"unix:/path\" or \"address:port\", without a scheme and \"//\""};
   Result<Endpoint> endpoint = tcp_endpoint(text);
   if (endpoint && endpoint->port == 0) return Error{"must be \"unix:/path\" or \"address:port\""};
   return endpoint;

@@ -175,6 +175,7 @@ class ProviderReader {
 
 void read_providers(Settings& settings, const ConfigSources& sources, Config& config) {
   for (const std::string& name : settings.names_in("provider")) {
+    if (settings.is_fragment("provider." + name, {"algorithms"})) continue;
     config.providers.push_back(ProviderReader(settings, sources, name).read());
   }
 }

@@ -32,7 +32,9 @@ class RecordReader {
 
   std::unique_ptr<RecordRule> read() {
     rule_->kind = settings_.text(at_ + "kind") == "http" ? RecordRule::Kind::kHttp : RecordRule::Kind::kHash;
-    if (rule_->kind == RecordRule::Kind::kHash) {
+    if (settings_.complained_of(at_ + "kind") || settings_.is_misspelled(at_ + "kind")) {
+      // Which keys it needs cannot be said.
+    } else if (rule_->kind == RecordRule::Kind::kHash) {
       refuse({"target", "path", "forward", "timeout_s"}, "has no effect on a record of kind = \"hash\"");
       read_hash();
     } else {
@@ -76,8 +78,14 @@ class RecordReader {
   void read_http() {
     if (settings_.require(at_ + "target")) {
       rule_->target = settings_.text(at_ + "target");
-      if (const auto endpoint = parse_endpoint(rule_->target); !endpoint)
+      if (rule_->target.starts_with("https://")) {
+        settings_.complain(
+            at_ + "target",
+            "the gateway speaks no TLS; name the unix socket of the nginx leg that does, as in "
+            "\"unix:/run/tailgate/app.sock\"");
+      } else if (const auto endpoint = parse_endpoint(rule_->target); !endpoint) {
         settings_.complain(at_ + "target", endpoint.error());
+      }
     }
     if (settings_.require(at_ + "path")) {
       rule_->path = settings_.text(at_ + "path");
@@ -127,6 +135,8 @@ class RecordReader {
 
 void read_records(Settings& settings, Config& config) {
   for (const std::string& name : settings.names_in("record")) {
+    const bool is_http = settings.text("record." + name + ".kind") == "http";
+    if (settings.is_fragment("record." + name, {is_http ? "target" : "key"})) continue;
     config.records.push_back(RecordReader(settings, name).read());
   }
 }

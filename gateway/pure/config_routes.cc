@@ -460,6 +460,7 @@ void read_routes(Settings& settings, Config& config) {
     settings.complain("route", "there is none: at least one [route.<name>] is needed");
   std::vector<Route> routes;
   for (const std::string& name : names) {
+    if (settings.is_fragment("route." + name, {"path", "source", "key", "who"})) continue;
     auto route = RouteReader(settings, config, name).read();
     if (!route) continue;
     for (const Route& other : routes) {

@@ -340,6 +340,22 @@ bool Settings::require(std::string_view key) {
   return false;
 }
 
+bool Settings::is_fragment(std::string_view key, std::initializer_list<std::string_view> needed) {
+  const Setting* table = find(key);
+  if (table == nullptr || table->origin.empty()) return false;
+  std::string list;
+  bool is_whole = true;
+  for (const std::string_view name : needed) {
+    const std::string full = std::string(key) + '.' + std::string(name);
+    is_whole = is_whole && (has(full) || is_misspelled(full));
+    if (!list.empty()) list += name == *(needed.end() - 1) ? " and " : ", ";
+    list += name;
+  }
+  if (is_whole) return false;
+  complain(key, "there is no [" + std::string(key) + "] in the file, and a new one needs " + list);
+  return true;
+}
+
 bool Settings::complained_of(std::string_view key) const {
   return std::any_of(complained_.begin(), complained_.end(),
                      [key](const std::string& about) { return about == key || is_below(about, key); });

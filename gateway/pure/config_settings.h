@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string>
@@ -77,6 +78,9 @@ class Settings {
   // `key` must be set: true, or a finding is written (unless a key that is unknown looks like it,
   // misspelled).
   bool require(std::string_view key);
+  // Is the table at `key` none of the file's, and does what else is set of it lack one of the `needed`?
+  // Then a finding says so: most likely its name is misspelled, and nothing else need be said of it.
+  bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
   // Is there a finding about `key` or what is below it?  A rule that joins two keys holds its peace then:
   // what it would say may only follow from the first fault.
   bool complained_of(std::string_view key) const;

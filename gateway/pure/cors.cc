@@ -53,6 +53,9 @@ bool is_header_name(std::string_view text) {
 Status check_origin(std::string_view origin) {
   if (origin == "*") return Error{"\"*\" would let every site read the answers; name the origins"};
   if (origin == "null") return Error{"\"null\" is the origin of any sandboxed page"};
+  if (origin.find(',') != std::string_view::npos)
+    return Error{
+        "holds a comma: each origin stands by itself, and in TAILGATE_CORS_ORIGINS a space separates them"};
   if (ascii_lower(origin) != origin) return Error{"must be in lower case, as browsers send it"};
   const std::size_t colon = origin.find("://");
   if (colon == std::string_view::npos || !is_scheme(origin.substr(0, colon))) {

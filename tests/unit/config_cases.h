@@ -125,6 +125,12 @@ inline std::string without(std::string_view line, int nth = 1) {
   return text;
 }
 
+// `text` with the first `old` replaced.
+inline std::string with(std::string_view text, std::string_view old, std::string_view replacement) {
+  std::string changed(text);
+  return changed.replace(changed.find(old), old.size(), replacement);
+}
+
 // The one finding that the base gives with `overrides`, less its place.
 inline void expect_finding(const Overrides& overrides, const std::string& expected) {
   const std::string found = findings(kBase, overrides);

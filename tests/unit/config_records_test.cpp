@@ -37,6 +37,19 @@ TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
                  "record.asked.user: has no effect on a record of kind = \"http\"");
 }
 
+TEST(ConfigRecord, OfNoKnownKindIsNotBlamedForItsOtherKeys) {
+  expect_finding({{"record.asked.kind", "https"}}, "record.asked.kind: must be ");
+  expect_finding_in(with(kBase, "kind = ", "knid = "), "did you mean kind?");
+}
+
+TEST(ConfigRecord, IsToldThatNoTlsIsSpokenHere) {
+  expect_finding(
+      {{"record.asked.target", "https://app.example.com"}},
+      "record.asked.target: the gateway speaks no TLS; name the unix socket of the nginx leg that does");
+  expect_finding({{"record.asked.target", "http://app.example.com"}},
+                 "record.asked.target: must be \"unix:/path\" or \"address:port\", without a scheme");
+}
+
 TEST(ConfigRecord, HasStatusAndTerminalOrNeither) {
   expect_finding_in(without("status = ", 2), "record.asked: status and terminal go together");
   expect_finding_in(without("terminal = ", 2), "record.asked: status and terminal go together");

@@ -407,6 +407,22 @@ TEST(ConfigOverrides, MakeANewRoute) {
   EXPECT_EQ(route_of(*config, "new").key, "new");
 }
 
+TEST(ConfigOverrides, OfATableThatTheFileLacksAreToldThatItIsNotThere) {
+  expect_finding(
+      {{"route.event.who", "anyone"}},
+      "route.event: there is no [route.event] in the file, and a new one needs path, source, key and who");
+  expect_finding({{"provider.q.issuer", "i"}},
+                 "provider.q: there is no [provider.q] in the file, and a new one needs algorithms");
+  expect_finding({{"record.jobs.status", "s"}},
+                 "record.jobs: there is no [record.jobs] in the file, and a new one needs key");
+  expect_finding({{"route.new.pth", "/new"},
+                  {"route.new.source", "channel"},
+                  {"route.new.key", "new"},
+                  {"route.new.who", "anyone"},
+                  {"route.new.framing", "raw"}},
+                 "route.new.pth: is no key that is known; did you mean path?");
+}
+
 TEST(ConfigOverrides, PushAsideWhatExcludesThem) {
   const auto config =
       loaded({{"redis.url_env", "R"}, {"provider.p.secret_env", "S"}, {"provider.p.issuer", "i"}},
@@ -503,6 +519,15 @@ TEST(ConfigRedis, SpeaksTlsOnlyThroughALeg) {
   EXPECT_EQ(config->redis.user, "u");
   EXPECT_EQ(config->redis.password, "p");
   EXPECT_EQ(config->redis.database, 3);
+}
+
+TEST(ConfigCors, SaysHowOriginsAreSeparated) {
+  for (const char* text :
+       {"https://a.example.com,https://b.example.com", "https://a.example.com, https://b.example.com"}) {
+    const std::string found = findings(kBase, {}, {{"TAILGATE_CORS_ORIGINS", text}});
+    EXPECT_NE(found.find("holds a comma"), std::string::npos) << found;
+    EXPECT_NE(found.find("in TAILGATE_CORS_ORIGINS a space separates them"), std::string::npos) << found;
+  }
 }
 
 TEST(ConfigCors, RefusesWhatIsNoOrigin) {
