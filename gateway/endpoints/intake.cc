@@ -165,6 +165,10 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
     if (end && header != kEndId) visit.asked->resume = end;
     if (!end) visit.asked->resume = EntryId::parse(header);
     if (route.source == Source::kLog) {
+      if (query->repeats("last_event_id")) {
+        refuse(services, std::move(visit), 422, "last_event_id: must be given only once");
+        return false;
+      }
       const std::string* parameter = query->find("last_event_id");
       if (parameter != nullptr) {
         const auto id = EntryId::parse(parameter->starts_with("end.") ? parameter->substr(4) : *parameter);

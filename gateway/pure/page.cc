@@ -7,6 +7,9 @@ namespace tailgate {
 
 Result<PageQuery> parse_page_query(const Query& query, const Route& route) {
   PageQuery page{.limit = route.page_default, .before = std::nullopt};
+  for (const char* name : {"limit", "before_id"}) {
+    if (query.repeats(name)) return Error{std::string(name) + ": must be given only once"};
+  }
   if (const std::string* text = query.find("limit")) {
     const char* end = text->data() + text->size();
     const auto [stop, error] = std::from_chars(text->data(), end, page.limit);

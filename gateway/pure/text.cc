@@ -114,6 +114,11 @@ const std::string* Query::find(std::string_view name) const {
   return nullptr;
 }
 
+bool Query::repeats(std::string_view name) const {
+  return std::count_if(pairs_.begin(), pairs_.end(),
+                       [name](const auto& pair) { return pair.first == name; }) > 1;
+}
+
 std::optional<std::string> cookie_value(std::string_view header, std::string_view name) {
   for (const std::string_view part : split(header, ';')) {
     const std::size_t equals = part.find('=');

@@ -27,6 +27,8 @@ class Query {
 
   // The first value of `name`, or null.
   const std::string* find(std::string_view name) const;
+  // Is there more than one?
+  bool repeats(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return pairs_; }
 
  private:

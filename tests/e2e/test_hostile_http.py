@@ -13,32 +13,12 @@ import time
 import pytest
 
 from support import routes
-from support.clients import dial, fetch, open_stream, sealed, send
+from support.clients import dial, fetch, open_stream, raw_answer, sealed, send
 from support.publishers import Builder
 from support.waiting import Deadline, wait_until
 
 PAGES = "/api/jobs/{}/logs"
 SPOOLS = "/api/sse/stream"
-
-
-def exchange(stack, text, via="gateway", timeout=5):
-    """Everything that comes back until the other side closes, or until an answer with a length is whole."""
-    got = b""
-    with dial(stack, via) as link:
-        link.sendall(text)
-        deadline = Deadline(timeout)
-        while not deadline.over():
-            link.settimeout(max(0.01, deadline.left()))
-            try:
-                chunk = link.recv(65536)
-            except ConnectionError:
-                return got
-            got += chunk
-            head, mark, body = got.partition(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            if not chunk or (mark and length and len(body) >= int(length[1])):
-                return got
-    raise AssertionError(f"no whole answer within {timeout} s: {got!r}")
 
 
 def status_and_body(got):
@@ -110,7 +90,7 @@ NO_REQUESTS = {
 def test_what_is_no_request_is_refused_in_json_at_the_socket(stack, name):
     text, expected, _ = NO_REQUESTS[name]
     for via in ("gateway", "auth"):
-        got = exchange(stack, text, via)
+        got = raw_answer(stack, text, via)
         status, body, head = status_and_body(got)
         assert (via, status) == (via, expected), got
         assert len(body["detail"]) > 8
@@ -155,7 +135,7 @@ def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
         f"/api/jobs/%f0%80%80%af{job}/stream", f"/api/jobs/{job}/stream%ed%a0%80", f"/api/%c1%aajobs/{job}/stream",
     ):  # fmt: skip
         for via in ("plain", "gateway"):
-            status, _, _ = status_and_body(exchange(stack, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), via))
+            status, _, _ = status_and_body(raw_answer(stack, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), via))
             assert (path, via, status in (400, 404)) == (path, via, True)
 
 
@@ -163,9 +143,9 @@ def test_an_absolute_address_is_as_good_as_its_path(stack, job):
     path = PAGES.format(job)
     for target in (f"http://localhost{path}?limit=x", f"https://user@other.example:81{path}?limit=x"):
         text = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
-        got = exchange(stack, f"{text}\r\n".encode())
+        got = raw_answer(stack, f"{text}\r\n".encode())
         assert status_and_body(got)[0] == 401
-    got = exchange(stack, b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    got = raw_answer(stack, b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert status_and_body(got)[0] == 404
 
 
@@ -177,7 +157,7 @@ ODD = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
 @pytest.mark.parametrize("kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route)
 @pytest.mark.parametrize("method", ODD, ids=lambda method: method[:10])
 def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kind, method):
-    got = exchange(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    got = raw_answer(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     status, _, head = status_and_body(got)
     assert status == 405
     assert b"\r\nallow: get, options\r\n" in head.lower() + b"\r\n"
@@ -185,7 +165,7 @@ def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kin
 
 def test_an_odd_method_is_404_where_nothing_is(stack):
     for method in ODD:
-        assert status_and_body(exchange(stack, f"{method} /nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()))[0] == 404
+        assert status_and_body(raw_answer(stack, f"{method} /nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()))[0] == 404
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE"])
@@ -195,7 +175,7 @@ def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
         (f"/api/jobs/{job}/logs/stream", "GET, OPTIONS"), (f"/api/v1/jobs/{job}/stream/", "GET, OPTIONS"),
         (SPOOLS, "GET, OPTIONS"), (f"/api/jobs/{job}/logs", "GET, HEAD, OPTIONS"), (f"/api/jobs/{job}/logs?limit=5", "GET, HEAD, OPTIONS"),
     ):  # fmt: skip
-        status, _, head = status_and_body(exchange(stack, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "plain"))
+        status, _, head = status_and_body(raw_answer(stack, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "plain"))
         assert (path, status) == (path, 405)
         assert re.search(rb"(?im)^allow: (.*?)\r?$", head)[1].decode() == allowed, (path, head)
 
@@ -206,7 +186,7 @@ def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
 def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leaves_nothing(private_stack):
     stack = private_stack(nginx=False)
     pid = stack.gateway_pid
-    assert exchange(stack, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw_answer(stack, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_until(lambda: len(stack.connections()) >= 4, 5, "all links to Redis")
     before = descriptors(pid)
     kept = dial(stack, "gateway")

@@ -4,6 +4,7 @@ No threads: whoever waits reads.  What a server sent is never more than one `pum
 """
 
 import json
+import re
 import select
 import socket
 import ssl
@@ -389,6 +390,30 @@ def fetch(stack, path, **more):
     with send(stack, path, **more) as answer:
         assert answer.wait_head(timeout).wait_closed(timeout), "the answer was cut"
         return answer
+
+
+def raw_answer(stack, said, via="gateway", timeout=TIMEOUT, head_suffices=False):
+    """What comes back to bytes that no client would send, until the other side closes or an answer with a length
+    is whole; `head_suffices`: of an answer without a length, which may stay open, its head."""
+    got = b""
+    with dial(stack, via) as link:
+        link.sendall(said if isinstance(said, bytes) else said.encode())
+        deadline = Deadline(timeout)
+        while not deadline.over():
+            link.settimeout(max(0.01, deadline.left()))
+            try:
+                chunk = link.recv(65536)
+            except ConnectionError:
+                return got
+            except TimeoutError:
+                break
+            got += chunk
+            head, mark, body = got.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            whole = len(body) >= int(length[1]) if length else head_suffices
+            if not chunk or (mark and whole):
+                return got
+    raise AssertionError(f"no whole answer within {timeout} s: {got!r}")
 
 
 def ask_auth(stack, path, headers=None, method="GET"):

@@ -47,6 +47,13 @@ TEST(Page, RefusesABadBeforeIdByName) {
   }
 }
 
+TEST(Page, RefusesAParameterThatIsGivenTwiceByName) {
+  EXPECT_EQ(parse("limit=5&limit=6").error(), "limit: must be given only once");
+  EXPECT_EQ(parse("limit=5&limit=5").error(), "limit: must be given only once");
+  EXPECT_EQ(parse("before_id=7-1&limit=5&before_id=8-1").error(), "before_id: must be given only once");
+  EXPECT_TRUE(parse("other=1&other=2"));
+}
+
 TEST(Page, KnowsTheIdBeforeAnId) {
   EXPECT_EQ(id_before({5, 3}), (EntryId{5, 2}));
   EXPECT_EQ(id_before({5, 0}), (EntryId{4, 18446744073709551615U}));
