@@ -1,7 +1,5 @@
 #include "gateway/pure/metrics.h"
 
-#include <cstdio>
-
 namespace tailgate {
 
 RouteMetrics& Metrics::route(std::string_view name) {
@@ -24,20 +22,6 @@ void MetricsText::sample(std::string_view labels, std::uint64_t value) {
     text_ += '}';
   }
   text_ += ' ' + std::to_string(value) + '\n';
-}
-
-void MetricsText::sample(std::string_view labels, double value) {
-  std::array<char, 32> number{};
-  (void)std::snprintf(number.data(), number.size(), "%.6g", value);
-  text_ += name_;
-  if (!labels.empty()) {
-    text_ += '{';
-    text_ += labels;
-    text_ += '}';
-  }
-  text_ += ' ';
-  text_ += number.data();
-  text_ += '\n';
 }
 
 void MetricsText::label(std::string& labels, std::string_view name, std::string_view value) {

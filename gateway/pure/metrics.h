@@ -43,7 +43,6 @@ class MetricsText {
   enum class Type { kCounter, kGauge };
   void begin(std::string_view name, Type type, std::string_view help);
   // `labels` as {name="value",…} or empty; values are escaped by label().
-  void sample(std::string_view labels, double value);
   void sample(std::string_view labels, std::uint64_t value);
   // One more label onto `labels`.
   static void label(std::string& labels, std::string_view name, std::string_view value);
