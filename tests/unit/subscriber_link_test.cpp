@@ -1,0 +1,176 @@
+#include "gateway/io/subscriber_link.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/loop_fixture.h"
+#include "tests/support/redis_server.h"
+
+namespace tailgate {
+namespace {
+
+using Names = std::vector<std::string>;
+
+class SubscriberLinkTest : public testing::LoopTest {
+ protected:
+  SubscriberLinkTest() {
+    EXPECT_TRUE(run_until([this] { return others_.up(); }));
+  }
+
+  SubscriberLink& link(const std::string& user = {}) {
+    rule_of_link_ = rule_;
+    rule_of_link_.user = user;
+    if (!user.empty()) rule_of_link_.password = "secret";
+    link_ = std::make_unique<SubscriberLink>(
+        loop_, resolver_, rule_of_link_,
+        SubscriberLink::Events{.on_down = [this] { ++downs_; },
+                               .on_refused = [this](std::string_view name) { refused_.emplace_back(name); },
+                               .on_confirmed =
+                                   [this](std::string_view name) {
+                                     EXPECT_TRUE(link_->confirmed(std::string(name))) << name;
+                                     confirmed_.emplace_back(name);
+                                   },
+                               .on_message =
+                                   [this](std::string_view name, std::string_view payload) {
+                                     messages_.push_back(std::string(name) + '=' + std::string(payload));
+                                   }});
+    EXPECT_TRUE(run_until([this] { return link_->up(); }));
+    return *link_;
+  }
+
+  // What Redis answers to somebody else's command: a number, or -1.
+  long long ask(std::initializer_list<std::string_view> words) {
+    long long number = -1;
+    bool answered = false;
+    const RedisCall call = others_.command(words, [&](const redisReply* reply) {
+      answered = true;
+      if (reply == nullptr) return;
+      const redisReply& last = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
+                                   ? *reply->element[reply->elements - 1]
+                                   : *reply;
+      if (last.type == REDIS_REPLY_INTEGER) number = last.integer;
+    });
+    EXPECT_TRUE(run_until([&] { return answered; }));
+    return number;
+  }
+
+  long long subscribers(std::string_view channel) { return ask({"PUBSUB", "NUMSUB", channel}); }
+
+  bool until_confirmed(std::size_t count) {
+    return run_until([&] { return confirmed_.size() >= count; });
+  }
+
+  testing::RedisServer redis_{path("."), "user limited on >secret ~* &ok* &tailgate:control:* +@all\n"};
+  RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
+  RedisRule rule_of_link_;
+  RedisLink others_{loop_, resolver_, rule_, "others", {.on_up = [] {}, .on_down = [] {}}};
+  std::unique_ptr<SubscriberLink> link_;
+  int downs_ = 0;
+  Names refused_;
+  Names confirmed_;
+  Names messages_;
+};
+
+TEST_F(SubscriberLinkTest, HandsOutWhatIsPublishedFromTheConfirmationOn) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  EXPECT_FALSE(link.confirmed("a"));
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_EQ(ask({"PUBLISH", "a", "one"}), 1);
+  EXPECT_EQ(ask({"PUBLISH", "b", "nobody's"}), 0);
+  EXPECT_EQ(ask({"PUBLISH", "a", std::string_view("t\0o\n", 4)}), 1);
+  ASSERT_TRUE(run_until([this] { return messages_.size() == 2; }));
+  EXPECT_EQ(messages_, (Names{"a=one", std::string("a=t\0o\n", 6)}));
+}
+
+TEST_F(SubscriberLinkTest, ConfirmsOnlyWhenNoCommandOfTheChannelIsUnanswered) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  link.unsubscribe("a");
+  link.subscribe("b");  // answered when two of a's three commands are
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(2));
+  EXPECT_EQ(confirmed_, (Names{"b", "a"}));
+  EXPECT_EQ(subscribers("a"), 1);
+  EXPECT_EQ(confirmed_.size(), 2U) << "confirmed twice";
+}
+
+TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasLeftBeforeTheAnswer) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  link.unsubscribe("a");
+  link.subscribe("b");
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_EQ(confirmed_, Names{"b"});
+  EXPECT_EQ(subscribers("a"), 0);
+  EXPECT_FALSE(link.confirmed("a"));
+}
+
+TEST_F(SubscriberLinkTest, StaysUpWhenTheLastChannelIsLeft) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  link.unsubscribe("a");
+  EXPECT_FALSE(link.confirmed("a"));
+  ASSERT_TRUE(run_until([this] { return subscribers("a") == 0; }));
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(2));
+  EXPECT_EQ(link.link().times_lost(), 0U);
+}
+
+TEST_F(SubscriberLinkTest, ConfirmsAgainAfterALossAllThatIsStillWanted) {
+  SubscriberLink& link = this->link();
+  for (const char* name : {"a", "b", "c"}) link.subscribe(name);
+  ASSERT_TRUE(until_confirmed(3));
+  link.unsubscribe("c");
+  ASSERT_TRUE(run_until([this] { return subscribers("c") == 0; }));
+  confirmed_.clear();
+  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  EXPECT_FALSE(link.confirmed("a"));
+  link.unsubscribe("b");
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_EQ(subscribers("a"), 1);
+  EXPECT_EQ(subscribers("b") + subscribers("c"), 0);
+  EXPECT_EQ(confirmed_, Names{"a"});
+}
+
+TEST_F(SubscriberLinkTest, LeavesOutAChannelThatItMayNotReadAndKeepsTheOthers) {
+  SubscriberLink& link = this->link("limited");
+  link.subscribe("ok-before");
+  ASSERT_TRUE(until_confirmed(1));
+  link.subscribe("private");
+  link.subscribe("ok-behind");
+  ASSERT_TRUE(run_until([&] { return link.confirmed("ok-before") && link.confirmed("ok-behind"); }));
+  EXPECT_EQ(refused_, Names{"private"});
+  EXPECT_FALSE(link.confirmed("private"));
+  EXPECT_EQ(ask({"PUBLISH", "private", "x"}), 0);
+  EXPECT_EQ(ask({"PUBLISH", "ok-behind", "x"}), 1);
+  ASSERT_TRUE(run_until([this] { return !messages_.empty(); }));
+  EXPECT_EQ(messages_, Names{"ok-behind=x"});
+  EXPECT_EQ(downs_, 1) << "one loss for one channel that is refused";
+  EXPECT_EQ(std::count(confirmed_.begin(), confirmed_.end(), "private"), 0);
+}
+
+TEST_F(SubscriberLinkTest, LosesNothingMoreOverAChannelThatItHasLeftOut) {
+  SubscriberLink& link = this->link("limited");
+  link.subscribe("private");
+  link.subscribe("ok");
+  ASSERT_TRUE(until_confirmed(1));
+  ASSERT_EQ(refused_, Names{"private"});
+  link.unsubscribe("private");
+  link.subscribe("private");
+  link.subscribe("ok-later");
+  ASSERT_TRUE(run_until([&] { return link.confirmed("ok-later"); }));
+  EXPECT_TRUE(link.confirmed("ok"));
+  EXPECT_EQ(downs_, 1);
+  EXPECT_EQ(refused_, Names{"private"});
+}
+
+}  // namespace
+}  // namespace tailgate
