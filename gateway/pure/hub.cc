@@ -56,6 +56,7 @@ struct Hub::Topic {
   std::string name;
   std::vector<std::unique_ptr<Group>> groups;
   bool pending = false;
+  std::size_t turn = 0;  // of its groups, each of which has one batch at a time
 };
 
 Hub::Subscription::Subscription(Hub* hub, Group* group, Listener* listener)
@@ -174,22 +175,28 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
 
 // True once nothing of the topic is left.
 bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
-  for (const auto& group : topic.groups) {
-    while (group->next < group->limit || group->batch.events > 0) {
-      if (group->next == group->limit) {
-        group->current = std::exchange(group->batch, {});
-        group->current.chunk = Chunk(std::exchange(group->bytes, {}));
-        group->next = 0;
-        group->limit = group->members.size();
+  for (std::size_t idle = 0; idle < topic.groups.size(); ++topic.turn) {
+    if (topic.turn >= topic.groups.size()) topic.turn = 0;
+    Group& group = *topic.groups[topic.turn];
+    if (group.next == group.limit) {
+      group.current = {};
+      group.next = group.limit = 0;
+      if (group.batch.events == 0) {
+        ++idle;
+        continue;
       }
-      for (; group->next < group->limit; --deliveries) {
-        if (deliveries == 0) return false;
-        if (group->next + kAhead < group->limit) prefetch(group->members[group->next + kAhead].listener);
-        group->members[group->next++].listener->on_batch(group->current);
-      }
-      group->current = {};
-      group->next = group->limit = 0;
+      group.current = std::exchange(group.batch, {});
+      group.current.chunk = Chunk(std::exchange(group.bytes, {}));
+      group.limit = group.members.size();
     }
+    for (; group.next < group.limit; --deliveries) {
+      if (deliveries == 0) return false;
+      if (group.next + kAhead < group.limit) prefetch(group.members[group.next + kAhead].listener);
+      group.members[group.next++].listener->on_batch(group.current);
+    }
+    group.current = {};
+    group.next = group.limit = 0;
+    idle = 0;
   }
   topic.pending = false;
   return true;
