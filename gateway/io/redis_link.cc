@@ -246,7 +246,8 @@ bool RedisLink::more_waiting() const {
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {
-  assert(context_ != nullptr && (state_ == State::kUp || state_ == State::kGreeting));
+  assert(context_ != nullptr &&
+         (state_ == State::kUp || state_ == State::kGreeting || state_ == State::kDoomed));
   std::vector<const char*> texts;
   std::vector<std::size_t> lengths;
   texts.reserve(arguments.size());
