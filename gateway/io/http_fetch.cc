@@ -78,7 +78,8 @@ void HttpFetch::start() {
   const timeval patience{ms / 1000, ms % 1000 * 1000};
   event_add(timer_.get(), &patience);
   if (!question_.to.unix_path.empty()) {
-    connect_to(question_.to);
+    const std::string trouble = connect_to(question_.to);
+    if (!trouble.empty()) deliver(Error{trouble});
     return;
   }
   query_ = resolver_.lookup(question_.to.host, [this](Result<Resolver::Addresses> addresses) {
@@ -94,25 +95,27 @@ void HttpFetch::start() {
 void HttpFetch::try_next_address() {
   // One that swallows all leaves the others their share of the time.
   const auto share = question_.within / static_cast<long>(addresses_.size());
-  const std::string address = std::move(addresses_.back());
-  addresses_.pop_back();
-  connect_to({.unix_path = {}, .host = address, .port = question_.to.port});
-  if (buffer_ == nullptr || addresses_.empty()) return;
+  std::string trouble;
+  do {
+    const std::string address = std::move(addresses_.back());
+    addresses_.pop_back();
+    trouble = connect_to({.unix_path = {}, .host = address, .port = question_.to.port});
+  } while (!trouble.empty() && !addresses_.empty());
+  if (!trouble.empty()) return deliver(Error{trouble});
+  if (addresses_.empty()) return;
   const timeval patience{share.count() / 1000, share.count() % 1000 * 1000};
   bufferevent_set_timeouts(buffer_.get(), nullptr, &patience);
 }
 
-void HttpFetch::connect_to(const Endpoint& endpoint) {
+std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   auto request = http_get(question_.path, question_.authority, question_.headers);
   if (!request) {
-    deliver(Error{request.error()});
-    return;
+    return request.error();
   }
   Address address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
                                                : unix_address(endpoint.unix_path);
   if (address.size == 0) {
-    deliver(Error{"the address of the socket is none, or too long"});
-    return;
+    return "the address of the socket is none, or too long";
   }
   // Deferred, so that a connection that fails at once is told from the loop, and only there.
   buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
@@ -121,8 +124,9 @@ void HttpFetch::connect_to(const Endpoint& endpoint) {
   bufferevent_write(buffer_.get(), request->data(), request->size());
   if (bufferevent_socket_connect(buffer_.get(), reinterpret_cast<sockaddr*>(&address.storage),
                                  address.size) != 0) {
-    deliver(Error{last_socket_error()});
+    return last_socket_error();
   }
+  return {};
 }
 
 void HttpFetch::readable_cb(bufferevent* /*buffer*/, void* self) noexcept {

@@ -47,7 +47,8 @@ class HttpFetch {
 
   void start();
   void try_next_address();
-  void connect_to(const Endpoint& endpoint);
+  // Why it failed at once; empty: it is under way.
+  std::string connect_to(const Endpoint& endpoint);
   void read();
   void deliver(Result<HttpAnswer> result);
 
