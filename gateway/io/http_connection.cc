@@ -156,6 +156,7 @@ void HttpConnection::on_request(evhttp_request* request) {
 void HttpConnection::done_cb(evhttp_request* /*request*/, void* self) noexcept {
   auto* connection = static_cast<HttpConnection*>(self);
   connection->state_ = State::kAwaited;
+  connection->leaving_ = false;
   connection->looked_at_ = 0;
   const timeval idle = as_timeval(connection->times_.idle);
   bufferevent_set_timeouts(connection->buffer_, &idle, &idle);

@@ -200,6 +200,7 @@ void Reply::answer(int status, const HttpHeaders& headers, BufferHandle body) {
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length",
                       std::to_string(evbuffer_get_length(body.get())).c_str());
   }
+  connection_->set_leaving();
   const bool bodiless = status == 204 || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
   let_go();
   evhttp_send_reply(request, status, reason_phrase(status), bodiless ? nullptr : body.get());
