@@ -53,8 +53,9 @@ void Streams::add(std::unique_ptr<Stream> stream) {
 }
 
 void Streams::on_redis_up() {
-  for (const auto& stream : streams_) {
-    if (!stream->condemned()) stream->on_redis_up();
+  // By number: a listener that this makes overflow is answered by a stream of its own.
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    if (!streams_[i]->condemned()) streams_[i]->on_redis_up();
   }
 }
 
