@@ -230,6 +230,7 @@ void Gateway::on_terminate() {
   if (inherited_) {
     ops_server_.stop_accepting();
     services_.handing_over = true;
+    services_.turning_away = false;  // a drain before had nobody to hand over to
   }
   drain();
 }

@@ -66,7 +66,7 @@ void Streams::note_condemned(Stream& stream) {
 
 // Under load events are worth more joined than at once: a write costs the same for one as for ten.
 bool Streams::is_joining() {
-  if (!hub_.has_pending() || !more_coming_ || !more_coming_()) return false;
+  if (handing_out_ || !hub_.has_pending() || !more_coming_ || !more_coming_()) return false;
   const TimePoint now = Loop::now();
   if (!joining_until_) joining_until_ = now + kLongestJoin;
   return now < *joining_until_;
@@ -94,7 +94,8 @@ void Streams::after_turn() {
     next_turn_.after(std::chrono::microseconds(0));
   } else {
     joining_until_.reset();
-    if (hub_.flush_some(kSlice)) next_turn_.after(std::chrono::microseconds(0));
+    handing_out_ = hub_.flush_some(kSlice);
+    if (handing_out_) next_turn_.after(std::chrono::microseconds(0));
   }
   // Burying may let somebody else go: those are condemned into the next round.
   while (!condemned_.empty()) {

@@ -76,6 +76,7 @@ class Streams {
   std::function<void()> on_empty_;
   std::function<bool()> more_coming_;
   std::optional<TimePoint> joining_until_;
+  bool handing_out_ = false;  // a fan-out is half done
   std::optional<TimePoint> drain_by_;
   // The heartbeats of one moment that name no job, by route.
   TimePoint beats_at_{};

@@ -112,24 +112,19 @@ void LogStream::proceed() {
     return;
   }
   if (reading_.under_way()) return;  // on_read() comes back here
-  if (full()) {                      // on_drained() does
-    caught_up_ = false;              // by then, who knows
-    return;
-  }
-  if (!final_) {
+  if (!final_ && caught_up_) {
     const auto fed = services_.log_feeds.position(key_);
-    if (caught_up_ && (!fed || cursor_.position() >= *fed)) {
+    if (!fed || cursor_.position() >= *fed) {
       join();
       return;
     }
-    if (caught_up_) {
-      // The feed is ahead of all there is: the log was replaced, and the feed has yet to see it.
-      caught_up_ = false;
-      services_.log_feeds.kick(key_);
-      remind_at(Loop::now() + kTryAgain);
-      return;
-    }
+    // The feed is ahead of all there is: the log was replaced, and the feed has yet to see it.
+    caught_up_ = false;
+    services_.log_feeds.kick(key_);
+    remind_at(Loop::now() + kTryAgain);
+    return;
   }
+  if (full()) return;  // on_drained() comes back here
   if (!services_.log_reader.up()) return;  // on_redis_up() does
   reading_ = services_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
                                        [this](const LogRead& read) { on_read(read); });

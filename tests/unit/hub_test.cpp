@@ -196,6 +196,21 @@ TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {
   }
 }
 
+TEST_F(HubTest, GivesEveryRouteOfATopicItsTurnWhileMoreIsPublished) {
+  const Route first = raw_route();
+  const Route second = raw_route();
+  std::vector<Ear> crowd(2000);
+  std::vector<Hub::Subscription> tokens;
+  for (Ear& ear : crowd) tokens.push_back(hub_.subscribe("c", first, ear));
+  Ear alone;
+  const auto subscription = hub_.subscribe("c", second, alone);
+  for (int turn = 0; turn < 20; ++turn) {
+    hub_.publish("c", "x");
+    (void)hub_.flush_some(1024);
+  }
+  EXPECT_GT(alone.batches.size(), 1U);
+}
+
 TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetweenTwoSlices) {
   struct Member {
     Ear ear;
