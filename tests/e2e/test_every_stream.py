@@ -1,4 +1,4 @@
-"""What holds on every stream (the contract's §3), whatever the route."""
+"""What holds on every stream, whatever the route."""
 
 import json
 import threading
@@ -9,6 +9,7 @@ import pytest
 
 from support import routes, sse
 from support.clients import NotSent, fetch, open_stream, sealed, send
+from support.routes import live, open_on
 from support.waiting import wait_until
 
 on_every_route = pytest.mark.parametrize("kind", routes.ALL, ids=lambda kind: kind.route)
@@ -18,21 +19,6 @@ ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("
 
 # A look a second and a job; the rest is for a busy machine.
 NOTICED_WITHIN = 3.5
-
-
-def open_on(watched, user="alice", headers=None, **more):
-    return open_stream(watched.stack, watched.path, headers={**watched.headers(user), **(headers or {})}, **more)
-
-
-def live(watched, **more):
-    """An open stream that a message has come through, with nothing unread before the next one."""
-    stream = open_on(watched, **more)
-    assert stream.status == 200, (stream.status, stream.raw)
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
-    return stream
 
 
 def numbers_in(watched, events):
@@ -195,7 +181,7 @@ def test_a_job_that_ends_by_hset_alone_ends_its_streams_within_two_seconds(stack
     begin = time.monotonic()
     for stream in streams:
         events = stream.rest(timeout=6)
-        assert time.monotonic() - begin < 2.3, "later than the contract's two seconds"
+        assert time.monotonic() - begin < 2.3, "later than the two seconds that are promised"
         assert watched.is_final(events[-1])
         assert [watched.is_final(event) for event in events].count(True) == 1
         assert stream.last_id == watched.end_id

@@ -11,19 +11,10 @@ import pytest
 from support import routes
 from support.clients import NotSent, dial, fetch, open_stream, sealed, send
 from support.publishers import Builder
+from support.routes import live
 from support.waiting import Deadline, wait_until
 
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
-
-
-def live(watched, **more):
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
-    assert stream.status == 200
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
-    return stream
 
 
 def on_every_route(stack, job):

@@ -13,22 +13,13 @@ import pytest
 from support import routes
 from support.clients import fetch, open_stream, sealed, send
 from support.publishers import Blog, Builder, Spools
+from support.routes import live
 from support.stack import default_binary
 from support.waiting import wait_until
 
 SETTLE, DEADLINE = 0.4, 3
 LATE = 0.4  # what a busy machine and a sanitizer take to end a process
 DRAIN = {"drain.settle_s": SETTLE, "drain.deadline_s": DEADLINE}
-
-
-def live(watched, **more):
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
-    assert stream.status == 200
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
-    return stream
 
 
 def gone(pid):

@@ -11,6 +11,7 @@ import redis
 from support import routes
 from support.clients import NotSent, fetch, open_stream, sealed, send
 from support.publishers import Builder, Spools
+from support.routes import live
 from support.waiting import wait_until
 
 EVENT_SOURCE = {"Accept": "text/event-stream"}
@@ -57,17 +58,6 @@ def assert_refused(answer, status=503, blog=False):
         assert set(body) == {"success", "error", "message"} and body["success"] is False
     else:
         assert set(body) == {"detail"}
-
-
-def live(watched, **more):
-    """An open stream that a message has come through."""
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
-    assert stream.status == 200
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
-    return stream
 
 
 

@@ -26,6 +26,7 @@ import redis.asyncio
 
 from support import routes, sse
 from support.clients import fetch, open_stream
+from support.routes import live
 from support.seals import seal
 from support.stack import DEPLOY
 from support.waiting import Deadline, wait_until
@@ -88,16 +89,6 @@ def exit_status(stack, pid, timeout):
 
 def alive(pid):
     return os.path.exists(f"/proc/{pid}")
-
-
-def live(watched, **more):
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(), **more)
-    assert stream.status == 200
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
-    return stream
 
 
 # ---- sockets that somebody else made ------------------------------------------------------------------

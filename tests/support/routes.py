@@ -2,7 +2,9 @@
 
 import json
 
+from support.clients import open_stream
 from support.publishers import Blog, Builder, Spools
+from support.waiting import wait_until
 
 
 class _Watched:
@@ -172,3 +174,22 @@ class Progress(_Watched):
 WITH_RECORD = [Events, Status, Lines, Progress]
 WITH_CHANNEL = [Events, Status, Progress]
 ALL = [*WITH_RECORD, Updates]
+
+
+# ---- watching one -------------------------------------------------------------------------------------
+
+
+def open_on(watched, user="alice", headers=None, **more):
+    """A stream of what is watched, with the head of its answer; `more` as open_stream takes it."""
+    return open_stream(watched.stack, watched.path, headers={**watched.headers(user), **(headers or {})}, **more)
+
+
+def live(watched, **more):
+    """An open stream that a message has come through, with nothing unread before the next one."""
+    stream = open_on(watched, **more)
+    assert stream.status == 200, (stream.status, stream.raw)
+    if watched.channel:
+        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
+    watched.say(-1)
+    stream.events_until(lambda event: watched.number_in(event) == -1)
+    return stream
