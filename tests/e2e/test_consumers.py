@@ -12,7 +12,7 @@ pytestmark = pytest.mark.short_form
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("scenario", ["deploy", "redis-restart", "ecs", "token-expiry"])
+@pytest.mark.parametrize("scenario", ["deploy", "redis-restart", "ecs", "token-expiry", pytest.param("redis-failover", marks=pytest.mark.slow)])
 def test_no_tab_dies_no_line_is_lost_and_nobody_spins(scenario):
     done = subprocess.run(
         ["/usr/bin/python3", ROOT / "tests/consumers/run", "--tabs=2", "--calm=1", "--binary", default_binary(), scenario],

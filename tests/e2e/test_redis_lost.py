@@ -1,7 +1,13 @@
 """Redis goes and comes back: open streams stay, and say what they may have missed."""
 
-import pytest
+import asyncio
+import tempfile
+import threading
 
+import pytest
+import redis
+
+from chaos.proxy import FaultProxy
 from support import routes
 from support.clients import NotSent, open_stream
 from support.waiting import wait_until
@@ -26,14 +32,51 @@ def lose_redis(request):
     return lose
 
 
+@pytest.fixture
+def faulty_network():
+    """faulty_network(redis_socket) puts a FaultProxy before Redis, at `.path`; `.now(f)` calls f(proxy) in its thread."""
+
+    class Network:
+        def __init__(self, folder):
+            self.path = f"{folder}/redis.sock"
+            self.loop = asyncio.new_event_loop()
+            self.thread = threading.Thread(target=self.loop.run_forever)
+            self.thread.start()
+            self.proxy = None
+
+        def __call__(self, redis_socket):
+            self.proxy = FaultProxy(self.path, redis_socket)
+            self.run(self.proxy.start())
+
+        def now(self, fault):
+            async def call():
+                fault(self.proxy)
+
+            self.run(call())
+
+        def run(self, coroutine):
+            asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(5)
+
+        async def end(self):
+            if self.proxy:
+                await self.proxy.stop()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+    with tempfile.TemporaryDirectory(prefix="tailgate-net-") as folder:
+        network = Network(folder)
+        yield network
+        network.run(network.end())
+        network.loop.call_soon_threadsafe(network.loop.stop)
+        network.thread.join(5)
+        network.loop.close()
+
+
 def live(stack, kind, job):
     watched = kind(stack, job).create()
-    stream = open_stream(stack, watched.path, headers=watched.headers())
-    assert stream.status == 200
-    wait_until(lambda: kind is routes.Lines or stack.subscribers(watched.channel), 5, "the subscription")
-    watched.say(1)
-    stream.events_until(lambda event: watched.number_in(event) == 1)
-    return watched, stream
+    return watched, routes.live(watched)
 
 
 def test_streams_stay_open_over_a_loss_and_say_so(private_stack, lose_redis, job):
@@ -116,3 +159,56 @@ def test_a_new_request_waits_for_redis_that_comes_back_in_time(private_stack, jo
     assert stream.status == 200 and stream.next_event().json()["status"] == "running"
     with pytest.raises(NotSent):
         stream.next_event(0.1)
+
+
+def is_up(stack, link="subscriber"):
+    return stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] == 1
+
+
+@pytest.mark.parametrize("probe_s, found_within", [(0.5, 4), pytest.param(3, 10, marks=pytest.mark.slow)])
+def test_a_network_that_swallows_packets_is_found_out_and_said(private_stack, faulty_network, job, probe_s, found_within):
+    # No connection breaks here: only what is not answered tells.  3 s is the default.
+    stack = private_stack({"redis.probe_every_s": probe_s}, gateway_redis=f"unix:{faulty_network.path}", wait="alive")
+    faulty_network(stack.facts["redis_socket"])
+    wait_until(lambda: stack.ops("/readyz")[0] == 200 and is_up(stack), 10, "Redis is reached through the proxy")
+    kinds = [routes.Events, routes.Status, routes.Updates, routes.Lines]
+    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in kinds]
+    faulty_network.now(FaultProxy.swallow)
+    wait_until(lambda: not is_up(stack), found_within, "the black hole is found")
+    for watched, stream in opened:
+        watched.say(2)
+        assert stream.ended is None, watched.route
+    faulty_network.now(FaultProxy.heal)
+    for watched, stream in opened:
+        if watched.channel:
+            event = stream.next_event(10)
+            assert (event.name, event.json()) == RESYNC, watched.route
+            wait_until(lambda: watched.say(3), 5, "a subscriber")
+            assert watched.number_in(stream.next_event()) == 3, watched.route
+        else:
+            watched.say(3)
+            assert [watched.number_in(event) for event in stream.take_events(2, timeout=10)] == [2, 3]
+
+
+def test_a_redis_that_takes_no_writes_is_served_from(private_stack, job):
+    """As a failover leaves it behind for a while: a replica that has lost its primary, with what it knows."""
+    stack = private_stack()
+    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
+    stack.redis.config_set("replica-serve-stale-data", "yes")
+    stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(redis.exceptions.ReadOnlyError):
+        stack.redis.set("a", "write")
+    for watched, stream in opened:
+        if watched.channel:
+            wait_until(lambda: watched.say(2), 5, "a subscriber")
+            assert watched.number_in(stream.next_event()) == 2, watched.route
+        else:
+            with routes.open_on(watched) as another:
+                assert another.status == 200, "a new reader of the log"
+    status = opened[[watched.route for watched, _ in opened].index(routes.Status.route)][0]
+    with routes.open_on(status) as another:
+        assert another.status == 200 and another.next_event().json()["status"] == "running"
+    stack.redis.execute_command("REPLICAOF", "NO", "ONE")
+    for watched, stream in opened:
+        watched.say(3)
+        assert watched.number_in(stream.next_event(10)) == 3, watched.route
