@@ -1,0 +1,126 @@
+#include "gateway/io/redis_link.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/loop_fixture.h"
+
+namespace tailgate {
+namespace {
+
+// Says +OK to every command's beginning: its asterisk, of which there must be no other.  In the same thread,
+// so that it never reads while a link writes: what is more than the kernel holds is left to the link.
+class Agreeable {
+ public:
+  Agreeable(const Loop& loop, const std::string& path) : loop_(loop) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    listener_.reset(evconnlistener_new_bind(loop.base(), accept_cb, this, LEV_OPT_CLOSE_ON_FREE, -1,
+                                            reinterpret_cast<sockaddr*>(&address), sizeof address));
+  }
+
+  std::size_t bytes = 0;
+
+ private:
+  static void accept_cb(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*from*/, int /*size*/,
+                        void* self) {
+    auto* server = static_cast<Agreeable*>(self);
+    bufferevent* buffer = bufferevent_socket_new(server->loop_.base(), fd, BEV_OPT_CLOSE_ON_FREE);
+    server->connections_.emplace_back(buffer);
+    bufferevent_setcb(buffer, read_cb, nullptr, nullptr, self);
+    bufferevent_enable(buffer, EV_READ | EV_WRITE);
+  }
+  static void read_cb(bufferevent* buffer, void* self) {
+    evbuffer* input = bufferevent_get_input(buffer);
+    std::string said(evbuffer_get_length(input), '\0');
+    evbuffer_remove(input, said.data(), said.size());
+    static_cast<Agreeable*>(self)->bytes += said.size();
+    for (auto commands = std::count(said.begin(), said.end(), '*'); commands > 0; --commands) {
+      bufferevent_write(buffer, "+OK\r\n", 5);
+    }
+  }
+
+  const Loop& loop_;
+  ListenerHandle listener_;
+  std::vector<BuffereventHandle> connections_;
+};
+
+class RedisLinkTest : public testing::LoopTest {
+ protected:
+  RedisLinkTest() { rule_.endpoint.unix_path = path("redis.sock"); }
+
+  Agreeable server_{loop_, path("redis.sock")};
+  RedisRule rule_;
+};
+
+TEST_F(RedisLinkTest, WritesTenMegabytesThatOneTurnAskedFor) {
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  const std::string large(100'000, 'x');
+  std::size_t answers = 0;
+  std::vector<RedisCall> calls;
+  for (int i = 0; i < 100; ++i) {
+    calls.push_back(
+        link.command({"ECHO", large}, [&](const redisReply* reply) { answers += reply != nullptr; }));
+  }
+  EXPECT_TRUE(run_until([&] { return answers == calls.size(); })) << answers;
+  EXPECT_TRUE(run_until([&] { return server_.bytes > calls.size() * large.size(); })) << server_.bytes;
+  // And what is asked afterwards needs no other event to get there.
+  calls.push_back(link.command({"PING"}, [&](const redisReply* reply) { answers += reply != nullptr; }));
+  EXPECT_TRUE(run_until([&] { return answers == calls.size(); }));
+}
+
+TEST_F(RedisLinkTest, WritesWhatAReplyMadeSomebodyAsk) {
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  int answers = 0;
+  RedisCall call;
+  std::function<void(const redisReply*)> again = [&](const redisReply* reply) {
+    ASSERT_NE(reply, nullptr);
+    if (++answers < 1000) call = link.command({"PING"}, again);
+  };
+  call = link.command({"PING"}, again);
+  EXPECT_TRUE(run_until([&] { return answers == 1000; })) << answers;
+}
+
+TEST_F(RedisLinkTest, DiesWithWhatHasNotBeenWritten) {
+  bool answered = false;
+  std::optional<RedisLink> link;
+  link.emplace(loop_, resolver_, rule_, "test", RedisLink::Events{});
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  const std::size_t before = server_.bytes;
+  {
+    const RedisCall call = link->command({"PING"}, [&](const redisReply*) { answered = true; });
+    link.reset();
+    run_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_FALSE(answered);
+  EXPECT_EQ(server_.bytes, before);
+}
+
+TEST_F(RedisLinkTest, TellsWhoeverWaitsWhenItIsDroppedBeforeAnythingWasWritten) {
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  bool lost = false;
+  link.doom("for the test");
+  EXPECT_FALSE(link.up());
+  ASSERT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+  const RedisCall call = link.command({"PING"}, [&](const redisReply* reply) { lost = reply == nullptr; });
+  link.doom("again");
+  EXPECT_TRUE(run_until([&] { return lost; }));
+  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+}
+
+}  // namespace
+}  // namespace tailgate
