@@ -354,6 +354,20 @@ def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
     assert held.ended is None
 
 
+def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
+    stack = private_stack({"drain.settle_s": 0.2}, own_sockets=True, nginx=False)
+    worker = Builder(stack.redis, job).create()
+    for _ in range(70):
+        worker.log("x" * 100_000)
+    path = f"/api/jobs/{job}/logs"
+    page = open_stream(stack, path, via="gateway", headers=sealed(stack, path, stack.bearer()), receive_buffer=16384)
+    os.kill(stack.gateway_pid, signal.SIGTERM)
+    with pytest.raises(AssertionError):
+        wait_until(lambda: stack.logs("stopped"), 1.5, "it leaves")
+    assert page.wait_closed(15) and len(page.json()["lines"]) == 70
+    wait_until(lambda: stack.logs("stopped"), 5, "it leaves")
+
+
 def test_while_one_of_two_drains_the_other_serves(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
     watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(8)]

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "tests/support/loop_fixture.h"
 
@@ -133,6 +136,34 @@ TEST_F(HttpFetchTest, MayDieInItsOwnDelivery) {
   slow.within = milliseconds(10);
   one = std::make_unique<HttpFetch>(loop_, resolver_, slow, die);
   EXPECT_TRUE(run_until([&] { return delivered == 4; }));
+}
+
+// A broadcast address cannot be connected to: the kernel says so at once.
+class HttpFetchNameTest : public testing::LoopTest {
+ protected:
+  std::string fetch(std::string_view hosts) {
+    write_file("hosts", hosts);
+    Resolver resolver(loop_, {.resolv_conf = "/etc/resolv.conf", .hosts = path("hosts")});
+    HttpQuestion asked;
+    asked.to = {.unix_path = {}, .host = "app.test", .port = 1};
+    asked.path = "/";
+    std::string got;
+    std::unique_ptr<HttpFetch> one;
+    one = std::make_unique<HttpFetch>(loop_, resolver, asked, [&](Result<HttpAnswer> answer) {
+      got = answer ? "an answer" : answer.error();
+      one.reset();
+    });
+    EXPECT_TRUE(run_until([&] { return !got.empty(); }));
+    return got;
+  }
+};
+
+TEST_F(HttpFetchNameTest, TriesTheNextAddressWhereOneCannotEvenBeTried) {
+  EXPECT_EQ(fetch("255.255.255.255 app.test\n127.0.0.1 app.test\n"), "Connection refused");
+}
+
+TEST_F(HttpFetchNameTest, MayDieInTheDeliveryOfAFailureAtOnce) {
+  EXPECT_NE(fetch("127.0.0.1 app.test\n255.255.255.255 app.test\n"), "an answer");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/support/loop_fixture.h"
+#include "tests/support/redis_server.h"
 
 namespace tailgate {
 namespace {
@@ -119,6 +120,30 @@ TEST_F(RedisLinkTest, TellsWhoeverWaitsWhenItIsDroppedBeforeAnythingWasWritten) 
   const RedisCall call = link.command({"PING"}, [&](const redisReply* reply) { lost = reply == nullptr; });
   link.doom("again");
   EXPECT_TRUE(run_until([&] { return lost; }));
+  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+}
+
+class RealRedisLinkTest : public testing::LoopTest {
+ protected:
+  testing::RedisServer redis_{path("."), ""};
+  RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
+};
+
+TEST_F(RealRedisLinkTest, TakesACommandFromAReplyThatCameWithTheOneThatDoomedIt) {
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  bool unavailable = false;
+  bool follow_up_lost = false;
+  RedisCall follow_up;
+  const RedisCall busy = link.command({"EVAL", "return redis.error_reply('BUSY with the test')", "0"},
+                                      [&](const redisReply* reply) { unavailable = reply == nullptr; });
+  const RedisCall good = link.command({"ECHO", "good"}, [&](const redisReply* reply) {
+    ASSERT_NE(reply, nullptr);
+    EXPECT_FALSE(link.up());
+    follow_up = link.command({"PING"}, [&](const redisReply* last) { follow_up_lost = last == nullptr; });
+  });
+  EXPECT_TRUE(run_until([&] { return follow_up_lost; }));
+  EXPECT_TRUE(unavailable);
   EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
 }
 
