@@ -348,6 +348,14 @@ def test_a_numeric_subject_is_compared_as_text(stack, job, number):
     assert status_of(stack, blog_path(job), headers) == 200
 
 
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_the_longest_subject_passes_nginx(stack, job, letter):
+    longest = letter * (256 // len(letter.encode()))
+    blog_job(stack, job, longest)
+    headers = stack.bearer("x", "blog", claims={"userId": longest}) | {"X-Request-ID": "r" * 128}
+    assert status_of(stack, blog_path(job), headers) == 200
+
+
 @pytest.mark.parametrize("owner, subject", [("42", 42.5), ("042", 42), ("42", -42), ("9007199254740992", 9007199254740993), ("1", True), ("null", None), ("[]", []), ("a", ["a"])])
 def test_a_subject_that_is_another_number_or_no_text_is_not_he(stack, job, owner, subject):
     blog_job(stack, job, owner)
