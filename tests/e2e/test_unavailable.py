@@ -542,8 +542,11 @@ def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
 def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack):
     stack = private_stack({"limits.streams_per_address": 1, "limits.trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8", "::1"], "route.spools.on_unavailable": "status"})
 
+    held = []  # a stream that nobody holds is closed, and its place is free again
+
     def status(forwarded):
-        return open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": forwarded} if forwarded else {}).status
+        held.append(open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": forwarded}))
+        return held[-1].status
 
     assert status("198.51.100.1") == 200
     assert status("198.51.100.1") == 429
