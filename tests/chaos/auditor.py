@@ -1,7 +1,7 @@
 """Compares what every client received with what was written.
 
 Pure: a ledger in, violations out, each with a kind, and a sentence that says who, what and when.  It holds the
-gateway to its contract: logs exactly once and in order, or a `gap` around the hole; channels in order, each
+gateway to what it promises: logs exactly once and in order, or a `gap` around the hole; channels in order, each
 message once, or a `resync` or an end in the hole; finished jobs end their streams; nobody waits in silence.
 """
 
@@ -18,7 +18,7 @@ class Patience:
     """How long things may take while nothing is broken, in seconds; wider where the machine is slow."""
 
     delivery: float = 6
-    ending: float = 5  # the contract says 2, and the machine may be busy
+    ending: float = 5  # promised are 2, and the machine may be busy
     silence: float = 15  # must be well above the heartbeat
     grace: float = 1  # around the borders of what was broken
 

@@ -1,4 +1,4 @@
-"""The four frontends as small clients, with their habits (FACTS §6): what they read, when they come back, what kills them.
+"""The four frontends as small clients, with their habits: what they read, when they come back, what kills them.
 
 None of them knows a `resync`, a `gap` or an `unavailable`.  A tab is **dead** when it will never learn that its
 job ended: because an answer killed it, or because it waits for a stream that is gone.

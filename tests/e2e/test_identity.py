@@ -1,4 +1,4 @@
-"""Who may (the contract's "Identity"): 401 for who is nobody, the same 404 for what is not there and not his."""
+"""Who may see a stream: 401 for who is nobody, the same 404 for what is not there and not his."""
 
 import base64
 import json

@@ -118,7 +118,7 @@ def blocks(raw):
     return Blocks().feed(raw)
 
 
-# ---- as the frontends do (FACTS §6) -----------------------------------------------------------------
+# ---- as the frontends do -----------------------------------------------------------------------------
 
 
 def builder_events(raw):

@@ -42,7 +42,7 @@ TEST(ShippedConfig, NeedsOnlyTheVariablesThatItNames) {
             "");
 }
 
-TEST(ShippedConfig, WritesWhatTheContractSaysAtTheOpening) {
+TEST(ShippedConfig, WritesAtTheOpeningWhatItsFrontendsWaitFor) {
   const Map env = {{"REDIS_URL", "redis://h"}, {"JWT_SECRET", kSecret}};
   const auto config = load(read_deploy("blog.toml"), {}, env);
   ASSERT_TRUE(config) << config.error();
