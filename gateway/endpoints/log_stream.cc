@@ -124,7 +124,7 @@ void LogStream::proceed() {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (full()) return;  // on_drained() comes back here
+  if (full()) return;                      // on_drained() comes back here
   if (!services_.log_reader.up()) return;  // on_redis_up() does
   reading_ = services_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
                                        [this](const LogRead& read) { on_read(read); });

@@ -29,13 +29,11 @@ class Reply final : private HttpConnection::User {
   // Who is told of the client.  Called from the loop; inside neither may the Reply be destroyed.
   class Watcher {
    public:
+    virtual ~Watcher() = default;
     // It has left, or has accepted no byte for the send timeout.  At most once; nothing can be written then.
     virtual void on_gone(Gone gone) = 0;
     // Everything written has left for the kernel, after some had to wait.
     virtual void on_drained() {}
-
-   protected:
-    ~Watcher() = default;
   };
 
   // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
