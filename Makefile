@@ -171,6 +171,7 @@ format: ## rewrite the C++ sources as clang-format wants them
 
 .PHONY: check-clang
 check-clang: ## compile everything with clang++, for its warnings
+	@scripts/bootstrap lint
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
 
 .PHONY: check-hiredis
@@ -243,6 +244,7 @@ consumers: ## the three systems' frontends through deploys, Redis losses, ECS an
 .PHONY: valgrind
 valgrind: ## the unit tests of the release build under valgrind (ARGS=--gtest_filter=...)
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/unit_tests
+	@scripts/bootstrap test
 	valgrind --quiet --leak-check=full --show-leak-kinds=definite,possible --errors-for-leak-kinds=definite,possible \
 	    --error-exitcode=1 build/release/unit_tests --gtest_brief=1 $(ARGS)
 
