@@ -243,8 +243,8 @@ consumers: ## the three systems' frontends through deploys, Redis losses, ECS an
 
 .PHONY: valgrind
 valgrind: ## the unit tests of the release build under valgrind (ARGS=--gtest_filter=...)
-	@$(MAKE) -j$(JOBS) VARIANT=release build/release/unit_tests
 	@scripts/bootstrap test
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/unit_tests
 	valgrind --quiet --leak-check=full --show-leak-kinds=definite,possible --errors-for-leak-kinds=definite,possible \
 	    --error-exitcode=1 build/release/unit_tests --gtest_brief=1 $(ARGS)
 
