@@ -165,7 +165,7 @@ class Cable:
                 "peer", "name", self._far_end, "netns", self.client)  # fmt: skip
         except (OSError, subprocess.CalledProcessError) as error:
             self.remove()
-            pytest.skip(f"no network namespace can be made here (it takes iproute2 and CAP_SYS_ADMIN): {error}")
+            pytest.skip(f"not here: no network namespace can be made (it takes CAP_SYS_ADMIN): {error}")
         for host, address in ((self.server, self.address), (self.client, far)):
             run("ip", "-n", host, "addr", "add", f"{address}/30", "dev", ends[host])
             run("ip", "-n", host, "link", "set", ends[host], "up")

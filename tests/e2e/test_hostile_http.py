@@ -15,6 +15,7 @@ import pytest
 from support import routes
 from support.clients import dial, fetch, open_stream, raw_answer, sealed, send
 from support.publishers import Builder
+from support.stack import ROOT
 from support.waiting import Deadline, wait_until
 
 PAGES = "/api/jobs/{}/logs"
@@ -349,7 +350,9 @@ def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(pr
     assert (native.status, event.name, event.json()) == (200, "unavailable", {"reason": "down"})
 
 
-def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job):
+def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job, monkeypatch):
+    # A sanitizer has an allocator of its own, and says its own things when that has no more.
+    monkeypatch.setenv("TAILGATE_BINARY", str(ROOT / "build/release/tailgate"))
     stack = private_stack(nginx=False)
     pid = stack.gateway_pid
     Builder(stack.redis, job).create().log_many(500, "x" * 8000)
