@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -30,17 +31,18 @@ Result<std::string> read_small_file(const std::string& path, std::size_t max_byt
   struct stat about {};
   if (fstat(file.fd, &about) != 0) return failed();
   if (!S_ISREG(about.st_mode)) return Error{path + ": is not a regular file"};
-  std::string text(max_bytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = read(file.fd, text.data() + size, text.size() - size);
+  // Piece by piece: room for the largest file there may be, made anew at each look, would stay with the heap.
+  std::string text;
+  std::array<char, 16384> piece{};
+  while (text.size() <= max_bytes) {
+    const ssize_t got = read(file.fd, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failed();
     if (got == 0) break;
-    size += static_cast<std::size_t>(got);
+    text.append(piece.data(), static_cast<std::size_t>(got));
   }
-  if (size > max_bytes) return Error{path + ": is larger than " + std::to_string(max_bytes) + " bytes"};
-  text.resize(size);
+  if (text.size() > max_bytes)
+    return Error{path + ": is larger than " + std::to_string(max_bytes) + " bytes"};
   return text;
 }
 
