@@ -319,7 +319,7 @@ def open_folder():
 def unprivileged(open_folder):
     """A gateway as `nobody`, without a single capability, and the stack whose Redis it uses: (stack, process, facts)."""
     if os.getuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("not here: only root can become somebody else")
     stack = Stack.up(open_folder / "s", redis_conf=["unixsocketperm 777"])
     process = None
     try:
