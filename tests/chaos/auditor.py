@@ -67,7 +67,7 @@ class Audit:
         position = None  # an id; None: the tail as it was at the last opening
         received = set()
         gaps = []  # since the last entry
-        since = 0.0  # when that came
+        since = 0.0  # when that was written; when it was read says nothing of a slow reader
         for connection in client.connections:
             if connection.status != 200:
                 continue
@@ -98,7 +98,7 @@ class Audit:
                         self.blame("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
                     self.log_hole(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
                     received.add(seen.n)
-                    position, gaps, since = seen.id, [], seen.at
+                    position, gaps, since = seen.id, [], item.sent
                 elif seen.what == "final":
                     above = (seen.id[0], seen.id[1] + 1) if seen.id else position
                     if above and (position is None or above > position):

@@ -148,6 +148,10 @@ def test_lines_come_again_only_after_redis_went_back_and_a_gap_said_so():
     assert audited("log", (seen, {})) == ["duplicate"]
     del seen[4]
     assert audited("log", (seen, {}), change=went_back) == ["duplicate"]
+    # A slow reader reads what was sent before Redis went back long after that.
+    late = [*arrived([1, 2, 3, 4], at=110), Seen(111, "gap", low=(4, 0), high=(2, 0)), *arrived([2, 3, 5, 6], at=112)]
+    assert audited("log", (late, {}), change=went_back) == ["late event"]
+    assert audited("log", (late, {})) == ["duplicate", "late event"]
 
 
 def test_a_first_connect_that_gets_old_lines_is_named():
