@@ -250,22 +250,33 @@ void LogStream::end_at_tail(const Record& record) {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  tail_ = services_.log_reader.tail(key_, [this](LogRead::Outcome outcome, const LogTail& tail) {
-    if (condemned()) return;
-    if (outcome == LogRead::Outcome::kUnavailable) {
-      remind_at(Loop::now() + kTryAgain);
-      return;
-    }
-    final_ = tail.last;
-    if (reached_end()) {
-      finish();
-    } else if (phase_ == Phase::kTailing) {
-      services_.log_feeds.kick(key_);
-      remind_at(Loop::now() + kTryAgain);
-    } else {
-      proceed();
-    }
-  });
+  tail_ = services_.log_reader.tail(
+      key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
+}
+
+void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
+  if (condemned()) return;
+  if (outcome == LogRead::Outcome::kUnavailable) {
+    remind_at(Loop::now() + kTryAgain);
+    return;
+  }
+  final_ = tail.last;
+  if (tail.last < cursor_.position()) {
+    // The log was lost since this stream read it, and no read has met that yet.  What stands in the new one
+    // is read from its beginning; a read still under way would be judged by the old position.
+    reading_ = {};
+    if (const auto gap = cursor_.judge(tail)) say_gap(*gap);
+    phase_ = Phase::kBehind;
+    caught_up_ = false;
+  }
+  if (reached_end()) {
+    finish();
+  } else if (phase_ == Phase::kTailing) {
+    services_.log_feeds.kick(key_);
+    remind_at(Loop::now() + kTryAgain);
+  } else {
+    proceed();
+  }
 }
 
 void LogStream::finish() {

@@ -49,6 +49,7 @@ class LogStream final : public Stream,
   void join();
   void say_gap(const LogGap& gap);
   void end_at_tail(const Record& record);
+  void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
   bool full() const { return backlog() > 0; }

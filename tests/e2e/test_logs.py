@@ -467,6 +467,32 @@ def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack,
     assert stream.rest()[-1].name == "done"
 
 
+@pytest.mark.parametrize("left", [0, 3])
+def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, job, left):
+    """What was written behind the last line that came is unknown, however early the end is known."""
+    # Nobody looks at the log before the end does: nothing announces that it was deleted.
+    stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    old = worker.log("old")
+    stream.next_event()
+    pipe = stack.redis.pipeline(transaction=True)
+    pipe.delete(worker.log_key)
+    # Renamed into place: no XADD on the key itself, which would announce it.
+    fresh = [f"{3000 + number}-0" for number in range(left)]
+    for one in fresh:
+        pipe.xadd(worker.log_key + ":new", {"text": one}, id=one)
+    if left:
+        pipe.rename(worker.log_key + ":new", worker.log_key)
+    pipe.execute()
+    worker.move("ready")
+    events = stream.rest()
+    assert [event.name for event in events] == ["gap", *["log"] * left, "done"]
+    assert events[0].json() == {"requested": old, "first_available": fresh[0] if fresh else None}
+    assert ids_of(events) == fresh
+    assert events[-1].last_id == (f"end.{fresh[-1]}" if fresh else "end.0-0")
+
+
 def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)

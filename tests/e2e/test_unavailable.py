@@ -86,9 +86,15 @@ def losses(stack, link):
 
 
 @pytest.fixture(scope="module")
-def frail(stack_with):
-    """A stack of this file alone, whose Redis comes and goes."""
+def frail_stack(stack_with):
     return stack_with(QUICK, redis_conf=["enable-debug-command yes"])
+
+
+@pytest.fixture
+def frail(frail_stack):
+    """A stack of this file alone, whose Redis comes and goes; here it is whole, whatever the last test broke."""
+    wait_up(frail_stack)
+    return frail_stack
 
 
 @pytest.fixture(scope="module")
