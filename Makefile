@@ -116,14 +116,21 @@ test: ## installs, builds and runs the tests (at most 8 minutes on two cores)
 	@scripts/run-tests --unit build/asan/unit_tests --binary build/asan/tailgate -- $(ARGS)
 
 .PHONY: test-all
-test-all: ## the same and what takes longer: slow tests, the release build too, hiredis 1.0
+test-all: ## the same and what takes longer: slow tests, short forms, the release build too, hiredis 1.0
 	@scripts/bootstrap test
 	@$(MAKE) everything
+	@$(MAKE) released
 	@$(MAKE) check-hiredis
-	@$(MAKE) -j$(JOBS) VARIANT=release build/release/judge_tokens
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/unit_tests
 	@scripts/run-tests --all --unit build/asan/unit_tests --unit build/clang/unit_tests --binary build/asan/tailgate -- $(ARGS)
 	@scripts/run-tests --all --binary build/release/tailgate -- $(ARGS)
+
+.PHONY: short-forms
+short-forms: ## the targets below in small (chaos, soak, ...), and what looks at the release build
+	@scripts/bootstrap test
+	@$(MAKE) everything
+	@$(MAKE) released
+	@scripts/run-tests --short-forms --binary build/asan/tailgate -- $(ARGS)
 
 .PHONY: bootstrap
 bootstrap: ## install with apt what is missing (scripts/bootstrap build|run|test|lint for less)
@@ -142,6 +149,7 @@ unit: ## build and run the unit tests (VARIANT=..., ARGS=--gtest_filter=...)
 .PHONY: e2e
 e2e: ## build, and run the end-to-end tests against VARIANT (ARGS="-k name", slow ones included)
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate $(OUT)/judge_tokens
+	@$(MAKE) released
 	@scripts/run-tests --all --binary $(OUT)/tailgate -- $(ARGS)
 
 .PHONY: fuzz
@@ -178,7 +186,7 @@ check-clang: ## compile everything with clang++, for its warnings
 check-hiredis: ## compile against hiredis 1.0 too (fetches Debian's redis source package)
 	@scripts/check-hiredis
 
-# The benchmark: tests/bench.  Its programs are built with the tests, one of which runs it in small.
+# The benchmark: tests/bench, which has programs of its own.
 BENCH_PROGRAMS := build/release/bench/load build/release/bench/bare_loop
 -include $(wildcard build/release/tests/bench/*.d)
 
@@ -187,11 +195,6 @@ bench: ## the scenarios of tests/bench, in a table (QUICK=1: two minutes; ROUNDS
 	@scripts/bootstrap bench
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate $(BENCH_PROGRAMS) build/bench/node_modules/.installed
 	@tests/bench/run --size $(if $(QUICK),quick,full) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
-
-.PHONY: bench-programs
-bench-programs:
-	@$(MAKE) -j$(JOBS) VARIANT=release $(BENCH_PROGRAMS)
-everything e2e: bench-programs
 
 .SECONDARY: $(BENCH_PROGRAMS:build/release/bench/%=build/release/tests/bench/%.o)
 build/release/bench/%: build/release/tests/bench/%.o
@@ -218,7 +221,11 @@ build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
 .PHONY: everything
 everything:
 	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests build/asan/judge_tokens
-	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
+
+# Nor this: what the short forms and the slow tests need besides.
+.PHONY: released
+released:
+	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate build/release/judge_tokens $(BENCH_PROGRAMS)
 
 # ---- faults, churn, habits ------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Stacks for tests.
 
     stack          all three examples, shared by whoever needs nothing else
-    stack_with     the same for other settings: equal arguments, one stack
+    stack_with     the same for other settings: equal arguments in one file, one stack
     private_stack  a factory of stacks that a test may stop, starve and kill
 
 A shared stack has a Redis that other tests use at the same time: take ids from `job`, and restart nothing.
@@ -29,9 +29,9 @@ def no_client_stays():
     close_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack_with(tmp_path_factory):
-    """stack_with(settings, **as Stack.up): a shared stack, started when first asked for."""
+    """stack_with(settings, **as Stack.up): a stack that the file's tests share, started when first asked for."""
     stacks = {}
 
     def get(settings=None, **more):
@@ -45,8 +45,10 @@ def stack_with(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def stack(stack_with):
-    return stack_with()
+def stack(tmp_path_factory):
+    shared = Stack.up(tmp_path_factory.mktemp("stack") / "s")
+    yield shared
+    end_all([shared])
 
 
 @pytest.fixture
@@ -73,6 +75,16 @@ def end_all(stacks):
         except AssertionError as finding:
             findings.append(str(finding))
     assert not findings, "\n".join(findings)
+
+
+# Files are handed out whole, so that what a file's tests share is started once; the longest come first, lest one
+# of them begins when everybody else is done.
+LONGEST = ("unavailable", "upgrade", "nginx", "ops", "bad_input", "redis_lost", "lifecycle", "keys", "clients_gone")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # libevent, hiredis, libcrypto, libc and libstdc++, and what the last two bring with them.
@@ -19,6 +21,7 @@ def libraries(binary):
     return [Path(line.split()[0]).name for line in out.splitlines()]
 
 
+@pytest.mark.release
 def test_it_needs_libevent_hiredis_libcrypto_libc_and_libstdcpp_and_nothing_else():
     found = libraries(ROOT / "build/release/tailgate")
     assert any(name.startswith("libevent_core") for name in found)

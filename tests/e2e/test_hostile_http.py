@@ -350,6 +350,7 @@ def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(pr
     assert (native.status, event.name, event.json()) == (200, "unavailable", {"reason": "down"})
 
 
+@pytest.mark.release
 def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job, monkeypatch):
     # A sanitizer has an allocator of its own, and says its own things when that has no more.
     monkeypatch.setenv("TAILGATE_BINARY", str(ROOT / "build/release/tailgate"))

@@ -75,7 +75,7 @@ def real_keys():
 
 
 def test_every_configuration_key_is_documented():
-    done = run(SCRIPTS / "check-documented")
+    done = run(SCRIPTS / "check-documented", os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))
     assert (done.returncode, done.stdout) == (0, "")
 
 

