@@ -91,7 +91,8 @@ class World:
         self.faults = Faults(self)
         await self._start_load()
         plans = schedule(self.seed, self.seconds) if self.with_faults else ()
-        lanes = [asyncio.create_task(self.faults.run(plan)) for plan in plans]
+        until = time.monotonic() + self.seconds
+        lanes = [asyncio.create_task(self.faults.run(plan, until)) for plan in plans]
         watch = asyncio.create_task(self._watch_gateways())
         self.tasks += [*lanes, watch]
         await asyncio.sleep(self.seconds)
