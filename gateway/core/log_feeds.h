@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -84,7 +85,8 @@ class LogFeeds {
   void read_dirty();
   void mark_dirty(Feed& feed);
   void sweep();
-  void peek(Feed& feed);
+  void peek();
+  void peek(std::span<const Feed* const> feeds);
   void set_notified(bool notified, const char* why);
   std::chrono::milliseconds sweep_interval() const;
   void leave(Follow& follow);
@@ -96,6 +98,7 @@ class LogFeeds {
   bool notified_ = false;  // notifications have proven themselves
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> dirty_;
+  std::vector<RedisCall> peeks_;
   Timer sweep_;
   TurnEnd turn_end_;
 };

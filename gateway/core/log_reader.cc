@@ -264,11 +264,25 @@ RedisCall LogReader::tail(const std::string& key, TailDone done) {
   });
 }
 
-RedisCall LogReader::peek(const std::string& key, EntryId position, std::function<void(bool)> done) {
-  return link_.command({"XREAD", "COUNT", "1", "STREAMS", key, position.text()},
-                       [done = std::move(done)](const redisReply* reply) {
-                         done(reply != nullptr && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0);
-                       });
+RedisCall LogReader::peek(std::span<const Peek> logs, Peeked done) {
+  std::vector<std::string> positions;
+  positions.reserve(logs.size());
+  std::vector<std::string_view> words{"XREAD", "COUNT", "1", "STREAMS"};
+  words.reserve(words.size() + 2 * logs.size());
+  for (const Peek& log : logs) words.push_back(log.key);
+  for (const Peek& log : logs) words.emplace_back(positions.emplace_back(log.position.text()));
+  return link_.command(words, [done = std::move(done)](const redisReply* reply) {
+    std::optional<std::vector<std::string_view>> grown;
+    if (reply == nullptr || reply->type == REDIS_REPLY_NIL) grown.emplace();  // lost: on_up() reads all
+    if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
+      grown.emplace();
+      for (std::size_t i = 0; i < reply->elements; ++i) {  // a log that has not grown is not among them
+        const redisReply& log = *reply->element[i];
+        if (log.type == REDIS_REPLY_ARRAY && log.elements == 2) grown->push_back(text_of(*log.element[0]));
+      }
+    }
+    done(std::move(grown));
+  });
 }
 
 }  // namespace tailgate

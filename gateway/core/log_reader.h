@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -70,9 +71,15 @@ class LogReader {
   [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn, Done done);
   // Precondition: the link is up.
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
-  // Precondition: the link is up.  Calls with whether an entry stands behind `position`; false also when
-  // that cannot be told.
-  [[nodiscard]] RedisCall peek(const std::string& key, EntryId position, std::function<void(bool)> done);
+  // Precondition: the link is up.  Asks in one command which logs have an entry behind a position, and calls
+  // with their keys, or with nothing when that cannot be told: one of them is no log or not permitted, or a
+  // cluster keeps them apart.
+  struct Peek {
+    std::string_view key;
+    EntryId position;
+  };
+  using Peeked = std::function<void(std::optional<std::vector<std::string_view>>)>;
+  [[nodiscard]] RedisCall peek(std::span<const Peek> logs, Peeked done);
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_; }

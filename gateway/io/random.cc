@@ -3,14 +3,25 @@
 #include <event2/util.h>
 
 #include <cstdint>
+#include <random>
 #include <vector>
 
 namespace tailgate {
 
-double random_unit() {
+namespace {
+
+std::uint32_t seed() {
   std::uint32_t bits = 0;
   evutil_secure_rng_get_bytes(&bits, sizeof bits);
-  return bits / 4294967296.0;
+  return bits;
+}
+
+}  // namespace
+
+// Once a heartbeat: the system's generator would be a call into the kernel each time (glibc 2.36).
+double random_unit() {
+  static std::mt19937 generator(seed());
+  return static_cast<double>(generator()) / 4294967296.0;
 }
 
 std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double share) {

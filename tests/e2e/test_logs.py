@@ -627,6 +627,27 @@ def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups
     wait_until(lambda: stack.metrics()["tailgate_logs_notified"] == expected, 3, "how logs are woken is told")
 
 
+def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_the_others_nothing(stack_with, job):
+    stack = stack_with({"redis.wakeups": "sweep"})
+    workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(120)]
+    streams = [open_log(stack, worker, via="gateway") for worker in workers]
+    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 120, 5, "all are followed")
+
+    def asked():
+        return stack.redis.info("commandstats")["cmdstat_xread"]["calls"]
+
+    begin, before = time.monotonic(), asked()
+    wait_until(lambda: asked() > before + 20, 5, "some sweeps")
+    assert asked() - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 20 ms"
+    pipe = stack.redis.pipeline(transaction=True)
+    pipe.set(workers[50].log_key, "no stream")
+    for worker in workers[:50] + workers[51:]:
+        pipe.xadd(worker.log_key, {"text": "line"})
+    pipe.execute()
+    for stream in streams[:50] + streams[51:]:
+        assert lines_of([stream.next_event()]) == ["line"]
+
+
 def test_a_redis_that_refuses_config_is_normal(stack_with, job):
     stack = stack_with(redis_conf=['rename-command CONFIG ""', "notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()

@@ -25,7 +25,6 @@ from support.waiting import wait_until
 SESSION = "5e55-10n-0f-a11ce-5e5510"
 REDIS_PASSWORD = "r3d15-pa55w0rd"
 RELEASE = ROOT / "build/release/tailgate"
-needs_release = pytest.mark.skipif(not RELEASE.exists(), reason="a sanitizer reads the process as a debugger does: needs build/release/tailgate")
 
 
 # ---- where secrets may not be --------------------------------------------------------------------------
@@ -365,7 +364,7 @@ def status_of(pid):
     return {name: value.strip() for name, _, value in lines}
 
 
-@needs_release
+@pytest.mark.release  # a sanitizer reads the process as a debugger does
 def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
     stack, process, own = unprivileged
     status = status_of(process.pid)
@@ -386,7 +385,7 @@ def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
     assert process.wait(10) == 0
 
 
-@needs_release
+@pytest.mark.release  # a sanitizer reads the process as a debugger does
 def test_its_memory_is_nobodys_to_read_and_leaves_no_core(unprivileged):
     stack, process, own = unprivileged
     same_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
