@@ -263,8 +263,8 @@ def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private
             sent[link] += more
             still = Deadline(0.5)
     assert max(sent.values()) < 1_000_000, "read ahead without bound"
-    # One answer each (2 MB) and what asan keeps of it, not the thousands that were asked for.
-    assert resident(stack.gateway_pid) - before < 120_000_000
+    # One answer each (2 MB), not the thousands that were asked for; and asan keeps 256 MB of what was freed.
+    assert resident(stack.gateway_pid) - before < 400_000_000
     # All that was asked in full is answered, in order, once somebody reads.
     first = links[0]
     first.settimeout(20)

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -250,21 +251,18 @@ def test_in_the_order_of_ecs_it_drains_before_sigterm_and_exits_before_the_deadl
     # The delay is over: nothing new, and what is open ends bit by bit.
     wait_until(lambda: fetch(stack, watched[1].path, headers=watched[1].headers()).status == 503, 4, "it turns away")
     assert time.monotonic() - begin > 0.9
-    ends = {}
 
-    def read(until):
-        deadline = Deadline(until)
-        while len(ends) < len(streams) and not deadline.over():
-            for number, stream in enumerate(streams):
-                if number not in ends and stream.pump(0.002).ended:
-                    ends[number] = time.monotonic() - begin
+    def drained():
+        return [line for line in stack.logs("stream.closed") if line["why"] == "drained"]
 
-    wait_until(lambda: read(0.05) or ends, 5, "the first one ends")
+    wait_until(drained, 5, "the first one ends")
     # The first SIGTERM after a drain that an operator began is not the second one.
     os.kill(pid, signal.SIGTERM)
-    read(6)
-    assert len(ends) == len(streams) and {stream.ended for stream in streams} == {"clean"}
-    assert max(ends.values()) - min(ends.values()) > 1, "spread"
+    for stream in streams:
+        stream.wait_closed(6)
+    assert {stream.ended for stream in streams} == {"clean"}
+    times = [datetime.fromisoformat(line["time"]) for line in drained()]
+    assert (max(times) - min(times)).total_seconds() > 0.8, "spread"
     assert all(1000 <= stream.retry <= 15000 for stream in streams)
     assert len({stream.retry for stream in streams}) > len(streams) / 2, "jittered"
     wait_until(lambda: not alive(pid) or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text(), 3, "it exits")
