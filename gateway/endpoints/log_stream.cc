@@ -260,6 +260,10 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
+  if (outcome == LogRead::Outcome::kWrongType) {
+    condemn(EndReason::kWrongType);
+    return;
+  }
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was lost since this stream read it, and no read has met that yet.  What stands in the new one

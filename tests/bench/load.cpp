@@ -643,7 +643,11 @@ class Asker : private Handler {
   };
   Asker(Shared& shared, std::size_t index) : shared_(shared), index_(index) {
     const Options& options = shared.options;
-    while (!pipe_.connect(options.to[index % options.to.size()], 0, options.tls)) usleep(1000);
+    const std::int64_t late = now_ns() + 5 * kSecond;  // a listener's queue may be full for a moment
+    while (!pipe_.connect(options.to[index % options.to.size()], 0, options.tls)) {
+      if (now_ns() > late) die_of_errno("a connection that asks");
+      usleep(1000);
+    }
     shared.poller.watch(pipe_.fd(), EPOLLIN, *this, true);
   }
   void ask() {

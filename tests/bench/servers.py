@@ -276,8 +276,8 @@ class Nchan(Server):
             command = ["nginx", "-p", self.dir, "-e", self.dir / f"{name}-error.log", "-c", conf]
             process = self.run([*command, "-g", "user root; daemon off;"], cpu=cpu)
             process.wait(lambda: accepts(listen), "Nchan does not listen")
-        # Its link to Redis is made behind its listening.
-        time.sleep(0.5)
+        # Their links to Redis are made behind their listening.
+        process.wait(lambda: self.bench.redis_cli("CLIENT", "LIST", "TYPE", "pubsub").count("id=") == 2, "Nchan has no Redis")
 
     def publish(self):
         return ["--publish", self.publisher, "--verb", "post", "--topic", "/publish/{}"]

@@ -493,6 +493,21 @@ def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, jo
     assert events[-1].last_id == (f"end.{fresh[-1]}" if fresh else "end.0-0")
 
 
+def test_a_log_that_is_none_when_its_job_ends_is_closed_and_never_called_done(stack_with, job):
+    stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("old")
+    stream.next_event()
+    pipe = stack.redis.pipeline(transaction=True)
+    pipe.delete(worker.log_key)
+    pipe.set(worker.log_key, "no stream")
+    pipe.execute()
+    worker.move("ready")
+    assert [event.name for event in stream.rest()] == []
+    assert fetch(stack, path(job), headers=stack.bearer()).status == 500
+
+
 def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
