@@ -62,6 +62,7 @@ def private_stack(tmp_path):
         stacks.append(started)
         return started
 
+    start.stacks = stacks
     yield start
     end_all(stacks)
 
@@ -93,6 +94,7 @@ def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if report.failed and report.when == "call":
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Stack) and value.facts:
-                tail = value.log_text().splitlines()[-25:]
-                report.sections.append(("the gateway's log", "\n".join(tail)))
+            for used in getattr(value, "stacks", [value]):
+                if isinstance(used, Stack) and used.facts:
+                    tail = used.log_text().splitlines()[-25:]
+                    report.sections.append(("the gateway's log", "\n".join(tail)))

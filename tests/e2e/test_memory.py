@@ -29,6 +29,14 @@ def crowded(private_stack, job):
     return stack, workers, streams
 
 
+def flood(workers, good, kept_up):
+    """Some 3.6 MB for those who read nothing; comes back when the gateway has all of it."""
+    for worker in workers:
+        worker.publish("noise", text=PIECE)
+    good.publish("snapshot.updated")
+    kept_up.events_until(lambda event: "snapshot.updated" in event.data, timeout=20)
+
+
 def ended(stack, route, why):
     return stack.metrics().get(f'tailgate_streams_ended_total{{route="{route}",reason="{why}"}}', 0)
 
@@ -40,10 +48,7 @@ def test_over_the_budget_the_largest_backlogs_of_channels_go_first_and_who_keeps
     line = reader(stack, good, "log-stream", "/api/jobs/{}/logs/stream")
     ids = good.log_many(3000, prefix="y" * 200)  # read by nobody: it stops being fed
     for _ in range(50):  # 3 MB each: below the bound of one stream, together above the process's
-        for worker in workers:
-            worker.publish("noise", text=PIECE)
-        good.publish("snapshot.updated")
-        kept_up.events_until(lambda event: "snapshot.updated" in event.data, timeout=20)
+        flood(workers, good, kept_up)
         if ended(stack, "events", "memory"):
             break
     assert ended(stack, "events", "memory") > 0
@@ -64,11 +69,11 @@ def test_near_the_budget_pages_and_new_streams_are_refused_until_it_is_over(crow
     page, stream_path = f"/api/jobs/{good.job}/logs", f"/api/jobs/{good.job}/stream"
     headers = stack.bearer()
     assert fetch(stack, page, headers=headers).status == 200
+    kept_up = open_stream(stack, f"/api/jobs/{good.job}/events/stream", headers=headers)
     for _ in range(50):
         if stack.logs("memory.tight"):
             break
-        for worker in workers:
-            worker.publish("noise", text=PIECE)
+        flood(workers, good, kept_up)
     wait_until(lambda: stack.logs("memory.tight"), 5, "memory is tight")
     wait_until(lambda: fetch(stack, page, headers=headers).status == 503, 2, "pages are refused")
     refused = fetch(stack, stream_path, headers=headers)
