@@ -106,6 +106,7 @@ void RedisLink::connect_to(const std::string& address) {
   }
   context_ = context;
   context->data = this;
+  arena_.serve(context->c);
   redisLibeventAttach(context, loop_.base());
   redisAsyncSetConnectCallback(context, connected_cb);
   redisAsyncSetDisconnectCallback(context, disconnected_cb);

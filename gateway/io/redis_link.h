@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "gateway/io/loop.h"
+#include "gateway/io/reply_arena.h"
 #include "gateway/io/resolver.h"
 #include "gateway/pure/backoff.h"
 #include "gateway/pure/config.h"
@@ -107,6 +108,7 @@ class RedisLink {
   Events events_;
 
   State state_ = State::kWaiting;
+  ReplyArena arena_;
   redisAsyncContext* context_ = nullptr;  // borrowed: hiredis frees it itself after any loss
   std::unique_ptr<Resolver::Query> query_;
   std::vector<RedisCall> greeting_;

@@ -370,7 +370,7 @@ def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
 
 def test_while_one_of_two_drains_the_other_serves(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
-    watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(8)]
+    watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
     streams = [live(each) for each in watched]
     os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)
     wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some are ended")

@@ -1,0 +1,129 @@
+#include "gateway/io/reply_arena.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::size_t kFirstBlock = 4096;
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t kMostKept = 0;  // whoever keeps a view of a dead reply is found
+#else
+constexpr std::size_t kMostKept = 256 * 1024;
+#endif
+
+// The outermost reply, which hiredis gives back without saying whose it is.
+struct Root {
+  ReplyArena* arena;
+  redisReply reply;
+};
+
+}  // namespace
+
+void ReplyArena::serve(redisContext& context) {
+  static redisReplyObjectFunctions functions = [] {
+    redisReplyObjectFunctions made{};
+    made.createString = string_cb;
+    made.createArray = array_cb;
+    made.createInteger = integer_cb;
+    made.createNil = nil_cb;
+#if HIREDIS_MAJOR >= 1
+    made.createDouble = double_cb;
+    made.createBool = bool_cb;
+#endif
+    made.freeObject = free_cb;
+    return made;
+  }();
+  context.reader->fn = &functions;
+  context.reader->privdata = this;
+}
+
+std::size_t ReplyArena::kept() const {
+  std::size_t sum = 0;
+  for (const Block& block : blocks_) sum += block.size;
+  return sum;
+}
+
+void* ReplyArena::take(std::size_t size) {
+  constexpr std::size_t kStep = alignof(redisReply);
+  size = (size + kStep - 1) / kStep * kStep;
+  if (blocks_.empty() || size > blocks_.back().size - used_) {
+    const std::size_t next = std::max(size, blocks_.empty() ? kFirstBlock : 2 * blocks_.back().size);
+    blocks_.push_back({.bytes = std::make_unique_for_overwrite<std::byte[]>(next), .size = next});
+    used_ = 0;
+  }
+  std::byte* const begin = blocks_.back().bytes.get() + used_;
+  used_ += size;
+  return begin;
+}
+
+void ReplyArena::reset() {
+  // The last block is the largest: the next reply of that size finds room at once.
+  if (blocks_.size() > 1) blocks_.erase(blocks_.begin(), blocks_.end() - 1);
+  if (!blocks_.empty() && blocks_.back().size > kMostKept) blocks_.clear();
+  used_ = 0;
+}
+
+redisReply* ReplyArena::make(const Task& task, std::size_t more) {
+  auto& arena = *static_cast<ReplyArena*>(task.privdata);
+  redisReply* reply = nullptr;
+  if (task.parent == nullptr) {
+    reply = &(new (arena.take(sizeof(Root) + more)) Root{.arena = &arena, .reply = {}})->reply;
+  } else {
+    reply = new (arena.take(sizeof(redisReply) + more)) redisReply{};
+    static_cast<redisReply*>(task.parent->obj)->element[task.idx] = reply;
+  }
+  reply->type = task.type;
+  return reply;
+}
+
+void* ReplyArena::string_cb(const Task* task, char* text, std::size_t length) noexcept {
+  redisReply* reply = make(*task, length + 1);
+  reply->str = reinterpret_cast<char*>(reply + 1);
+  std::memcpy(reply->str, text, length);
+  reply->str[length] = '\0';
+  reply->len = static_cast<decltype(reply->len)>(length);
+  return reply;
+}
+
+void* ReplyArena::array_cb(const Task* task, Count elements) noexcept {
+  const auto count = static_cast<std::size_t>(elements);
+  redisReply* reply = make(*task, count * sizeof(redisReply*));
+  reply->elements = count;
+  reply->element = reinterpret_cast<redisReply**>(reply + 1);
+  std::fill_n(reply->element, count, nullptr);
+  return reply;
+}
+
+void* ReplyArena::integer_cb(const Task* task, long long value) noexcept {
+  redisReply* reply = make(*task, 0);
+  reply->integer = value;
+  return reply;
+}
+
+void* ReplyArena::nil_cb(const Task* task) noexcept {
+  redisReply* reply = make(*task, 0);
+  reply->type = REDIS_REPLY_NIL;  // the task's type is that of what is not there
+  return reply;
+}
+
+#if HIREDIS_MAJOR >= 1
+// RESP3 only, which nobody asks Redis for; hiredis makes up a pointer where these are missing.
+void* ReplyArena::double_cb(const Task* task, double /*value*/, char* text, std::size_t length) noexcept {
+  return string_cb(task, text, length);
+}
+
+void* ReplyArena::bool_cb(const Task* task, int value) noexcept {
+  return integer_cb(task, value);
+}
+#endif
+
+void ReplyArena::free_cb(void* root) noexcept {
+  auto* const begin = static_cast<std::byte*>(root) - offsetof(Root, reply);
+  reinterpret_cast<Root*>(begin)->arena->reset();
+}
+
+}  // namespace tailgate

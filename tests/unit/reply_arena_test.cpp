@@ -1,0 +1,142 @@
+#include "gateway/io/reply_arena.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+
+namespace tailgate {
+namespace {
+
+std::string told(const redisReply& reply) {
+  switch (reply.type) {
+    case REDIS_REPLY_INTEGER:
+      return "integer " + std::to_string(reply.integer);
+    case REDIS_REPLY_NIL:
+      return "nil";
+    case REDIS_REPLY_ARRAY: {
+      std::string all = "[";
+      for (std::size_t i = 0; i < reply.elements; ++i) all.append(told(*reply.element[i])).append(",");
+      return all.append("]");
+    }
+    default: {
+      const std::string text(reply.str, static_cast<std::size_t>(reply.len));
+      EXPECT_EQ(reply.str[text.size()], '\0');
+      return std::to_string(reply.type) + " " + text;
+    }
+  }
+}
+
+// A connection that was never made: only its reader is of use.
+class ReplyArenaTest : public testing::Test {
+ protected:
+  ReplyArenaTest() : context_(redisConnectFd(-1)) { arena_.serve(*context_); }
+
+  redisReader& reader() { return *context_->reader; }
+  void feed(std::string_view bytes) { redisReaderFeed(&reader(), bytes.data(), bytes.size()); }
+  // The next reply in words; nothing while it is not whole.
+  std::string next() {
+    void* reply = nullptr;
+    if (redisReaderGetReply(&reader(), &reply) != REDIS_OK) return reader().errstr;
+    if (reply == nullptr) return {};
+    const std::string words = told(*static_cast<const redisReply*>(reply));
+    reader().fn->freeObject(reply);
+    return words;
+  }
+
+  ReplyArena arena_;
+
+ private:
+  struct Free {
+    void operator()(redisContext* context) const { redisFree(context); }
+  };
+  std::unique_ptr<redisContext, Free> context_;
+};
+
+TEST_F(ReplyArenaTest, MakesEachKindOfReply) {
+  using std::string_literals::operator""s;
+  feed("+OK\r\n-ERR no\r\n:42\r\n$4\r\na\0\r\n\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n*2\r\n*1\r\n:1\r\n$-1\r\n"s);
+  EXPECT_EQ(next(), "5 OK");
+  EXPECT_EQ(next(), "6 ERR no");
+  EXPECT_EQ(next(), "integer 42");
+  EXPECT_EQ(next(), "1 a\0\r\n"s);
+  EXPECT_EQ(next(), "1 ");
+  EXPECT_EQ(next(), "nil");
+  EXPECT_EQ(next(), "nil");
+  EXPECT_EQ(next(), "[]");
+  EXPECT_EQ(next(), "[[integer 1,],nil,]");
+  EXPECT_EQ(next(), "");
+}
+
+TEST_F(ReplyArenaTest, MakesWhatHiredisWouldHoweverTheBytesArrive) {
+  std::mt19937 random(7);
+  const auto up_to = [&](unsigned most) { return std::uniform_int_distribution<unsigned>(0, most)(random); };
+  const std::function<std::string(unsigned)> any = [&](unsigned deep) -> std::string {
+    switch (up_to(deep < 3 ? 5 : 3)) {
+      case 0:
+        return ":" + std::to_string(random()) + "\r\n";
+      case 1:
+        return up_to(1) != 0 ? "$-1\r\n" : "-ERR some\r\n";
+      case 4:
+      case 5: {
+        const unsigned count = up_to(20);
+        std::string array = "*" + std::to_string(count) + "\r\n";
+        for (unsigned i = 0; i < count; ++i) array += any(deep + 1);
+        return array;
+      }
+      default: {
+        const std::string text(up_to(9) == 0 ? up_to(20000) : up_to(30), 'x');
+        return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+      }
+    }
+  };
+  const std::unique_ptr<redisReader, decltype(&redisReaderFree)> theirs(redisReaderCreate(), redisReaderFree);
+  std::string sent;
+  for (unsigned i = 0; i < 300; ++i) sent += any(0);
+  std::string_view left(sent);
+  unsigned replies = 0;
+  while (!left.empty()) {
+    const std::string_view piece = left.substr(0, 1 + up_to(5000));
+    left.remove_prefix(piece.size());
+    feed(piece);
+    redisReaderFeed(theirs.get(), piece.data(), piece.size());
+    for (;;) {
+      void* reply = nullptr;
+      ASSERT_EQ(redisReaderGetReply(theirs.get(), &reply), REDIS_OK);
+      const std::string expected = reply == nullptr ? std::string() : told(*static_cast<redisReply*>(reply));
+      if (reply != nullptr) freeReplyObject(reply);
+      ASSERT_EQ(next(), expected);
+      if (expected.empty()) break;
+      ++replies;
+    }
+  }
+  EXPECT_EQ(replies, 300);
+}
+
+TEST_F(ReplyArenaTest, KeepsRoomForTheNextReplyButNotThatOfAHugeOne) {
+  feed("$200000\r\n" + std::string(200000, 'x') + "\r\n");
+  EXPECT_EQ(next().size(), 200002);
+#ifndef __SANITIZE_ADDRESS__
+  const std::size_t kept = arena_.kept();
+  EXPECT_GT(kept, 200000);
+  feed("$100000\r\n" + std::string(100000, 'x') + "\r\n");
+  next();
+  EXPECT_EQ(arena_.kept(), kept);
+#endif
+  feed("$300000\r\n" + std::string(300000, 'x') + "\r\n");
+  EXPECT_EQ(next().size(), 300002);
+  EXPECT_EQ(arena_.kept(), 0);
+}
+
+TEST_F(ReplyArenaTest, GivesBackWhatABrokenReplyHasTaken) {
+  feed("*2\r\n$3\r\nabc\r\n?what\r\n");
+  EXPECT_EQ(next(), R"(Protocol error, got "?" as reply type byte)");
+  const std::size_t kept = arena_.kept();
+  EXPECT_LE(kept, 4096);
+}
+
+}  // namespace
+}  // namespace tailgate
