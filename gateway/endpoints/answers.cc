@@ -90,7 +90,7 @@ class UnavailableStream final : public Stream {
   Unavailable reason_;
 };
 
-void answer(Services& services, Visit visit, int status, std::string_view content_type, std::string_view body,
+void answer(Services& services, Visit visit, int status, std::string_view content_type, std::string body,
             HttpHeaders extra) {
   ++services.metrics.route(visit.route->name).answered[status];
   HttpHeaders headers = std::move(visit.asked->headers);
@@ -98,7 +98,7 @@ void answer(Services& services, Visit visit, int status, std::string_view conten
   if (!body.empty()) headers.emplace_back("Content-Type", content_type);
   headers.emplace_back("Cache-Control", "no-store");
   add_close_if_turning_away(services, headers);
-  visit.reply->answer(status, headers, body);
+  visit.reply->answer(status, headers, std::move(body));
 }
 
 }  // namespace
@@ -130,8 +130,8 @@ std::string_view unavailable_message(Unavailable reason) {
 }
 
 void refuse(Services& services, Visit visit, int status, std::string_view message, HttpHeaders extra) {
-  const std::string body = error_body(*visit.route, status, message);
-  answer(services, std::move(visit), status, "application/json", body, std::move(extra));
+  std::string body = error_body(*visit.route, status, message);
+  answer(services, std::move(visit), status, "application/json", std::move(body), std::move(extra));
 }
 
 void refuse_not_found(Services& services, Visit visit) {
@@ -156,8 +156,8 @@ void answer_unavailable(Services& services, Visit visit, Unavailable reason) {
   started.start();
 }
 
-void answer_json(Services& services, Visit visit, std::string_view json) {
-  answer(services, std::move(visit), 200, "application/json", json, {});
+void answer_json(Services& services, Visit visit, std::string json) {
+  answer(services, std::move(visit), 200, "application/json", std::move(json), {});
 }
 
 }  // namespace tailgate

@@ -26,7 +26,7 @@ void answer_stay_away(Services& services, Visit visit);
 void answer_unavailable(Services& services, Visit visit, Unavailable reason);
 
 // A JSON answer with status 200.
-void answer_json(Services& services, Visit visit, std::string_view json);
+void answer_json(Services& services, Visit visit, std::string json);
 
 // A kept-alive connection to a process that is going would bring the next request here as well.
 void add_close_if_turning_away(const Services& services, HttpHeaders& headers);

@@ -17,6 +17,7 @@ namespace {
 
 // What a client may send ahead of its answers; above a head, so that a head never waits for it.
 constexpr std::size_t kMostUnread = 64UL * 1024;
+constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
 
 timeval as_timeval(std::chrono::milliseconds time) {
@@ -48,6 +49,8 @@ HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_conn
       buffer_(buffer),
       watch_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
   evhttp_connection_set_closecb(connection_, closed_cb, this);
+  // libevent writes 16 KB at a time unless told otherwise, which a burst outruns while the client reads.
+  bufferevent_set_max_single_write(buffer_, kMostWritten);
   bufferevent_setwatermark(buffer_, EV_READ, 0, kMostUnread);
   const timeval idle = as_timeval(times_.idle);
   bufferevent_set_timeouts(buffer_, &idle, &idle);

@@ -76,10 +76,17 @@ void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
-constexpr std::size_t kMostAtOnce = 1U << 20;
-
+template <typename Owner>
 void release_cb(const void* /*data*/, size_t /*length*/, void* owner) noexcept {
-  delete static_cast<std::shared_ptr<const std::string>*>(owner);
+  delete static_cast<Owner*>(owner);
+}
+
+// `owner` keeps the bytes, and is freed with them.
+template <typename Owner>
+void add_owned(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Owner> owner) {
+  if (evbuffer_add_reference(buffer, bytes.data(), bytes.size(), release_cb<Owner>, owner.get()) == 0) {
+    (void)owner.release();
+  }
 }
 
 }  // namespace
@@ -185,25 +192,25 @@ void Reply::let_go() {
   connection_ = nullptr;
 }
 
-void Reply::answer(int status, const HttpHeaders& headers, std::string_view body) {
-  BufferHandle buffer(evbuffer_new());
-  evbuffer_add(buffer.get(), body.data(), body.size());
-  answer(status, headers, std::move(buffer));
-}
-
-void Reply::answer(int status, const HttpHeaders& headers, BufferHandle body) {
+void Reply::answer(int status, const HttpHeaders& headers, std::string body) {
   assert(!begun_);
   if (connection_ == nullptr) return;
   evhttp_request* request = request_;
   add_headers(request, headers);
   if (status != 204) {
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length",
-                      std::to_string(evbuffer_get_length(body.get())).c_str());
+                      std::to_string(body.size()).c_str());
   }
   connection_->set_leaving();
   const bool bodiless = status == 204 || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
   let_go();
-  evhttp_send_reply(request, status, reason_phrase(status), bodiless ? nullptr : body.get());
+  const BufferHandle content(evbuffer_new());
+  if (!bodiless && !body.empty()) {
+    auto owner = std::make_unique<std::string>(std::move(body));
+    const std::string_view bytes(*owner);
+    add_owned(content.get(), bytes, std::move(owner));
+  }
+  evhttp_send_reply(request, status, reason_phrase(status), content.get());
 }
 
 void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
@@ -230,8 +237,6 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
   connection_->become_stream(send_timeout);
-  // libevent writes 16 KB at a time unless told otherwise, which a burst outruns while the client reads.
-  bufferevent_set_max_single_write(buffer(), kMostAtOnce);
   hook();
 }
 
@@ -269,8 +274,7 @@ void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>
     evbuffer_add(output, bytes.data(), bytes.size());
     return;
   }
-  auto* keep = new std::shared_ptr(owner);
-  if (evbuffer_add_reference(output, bytes.data(), bytes.size(), release_cb, keep) != 0) delete keep;
+  add_owned(output, bytes, std::make_unique<std::shared_ptr<const std::string>>(owner));
 }
 
 std::size_t Reply::backlog() const {

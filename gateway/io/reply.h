@@ -51,9 +51,7 @@ class Reply final : private HttpConnection::User {
   void watch(Watcher& watcher);
 
   // The whole response.  `body` is not sent to a HEAD, its length is.
-  void answer(int status, const HttpHeaders& headers, std::string_view body);
-  // The same with a body that is moved, not copied.
-  void answer(int status, const HttpHeaders& headers, BufferHandle body);
+  void answer(int status, const HttpHeaders& headers, std::string body);
 
   // Starts a stream: status 200.  A client that then accepts no byte for `send_timeout` is gone.
   void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout);

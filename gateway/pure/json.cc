@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 #include "gateway/pure/text.h"
 
@@ -246,6 +247,27 @@ std::uint32_t four_hex(std::string_view text) {
   return code;
 }
 
+// The length of what `text` begins with that needs no escape in a JSON string.
+std::size_t unescaped_prefix(std::string_view text) {
+  // Eight bytes at a time: is one of them below `least`, or is it `byte`?  (Anderson, Bit Twiddling Hacks,
+  // "Determine if a word has a byte less than n".)
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  const auto has_less = [](std::uint64_t eight, unsigned char least) {
+    return ((eight - kOnes * least) & ~eight & kOnes * 0x80) != 0;
+  };
+  const auto has = [&](std::uint64_t eight, unsigned char byte) { return has_less(eight ^ kOnes * byte, 1); };
+  std::size_t i = 0;
+  for (std::uint64_t eight = 0; i + sizeof eight <= text.size(); i += sizeof eight) {
+    std::memcpy(&eight, text.data() + i, sizeof eight);
+    if (has_less(eight, 0x20) || has(eight, '"') || has(eight, '\\') || has(eight, 0x7F)) break;
+  }
+  const auto needs_none = [](unsigned char byte) {
+    return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F;
+  };
+  while (i < text.size() && needs_none(static_cast<unsigned char>(text[i]))) ++i;
+  return i;
+}
+
 }  // namespace
 
 std::string json_quote(std::string_view text) {
@@ -262,16 +284,15 @@ void append_json_quoted(std::string& out, std::string_view text) {
     text = mended;
   }
   out += '"';
-  // Little needs an escape: what lies in between is copied in runs.
-  std::size_t run = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F) continue;
-    out.append(text, run, i - run);
-    run = i + 1;
+  while (true) {
+    const std::size_t run = unescaped_prefix(text);
+    out.append(text, 0, run);
+    if (run == text.size()) break;
+    const auto byte = static_cast<unsigned char>(text[run]);
+    text.remove_prefix(run + 1);
     if (byte == '"' || byte == '\\') {
       out += '\\';
-      out += text[i];
+      out += static_cast<char>(byte);
     } else if (byte == '\n') {
       out += "\\n";
     } else if (byte == '\r') {
@@ -284,7 +305,6 @@ void append_json_quoted(std::string& out, std::string_view text) {
       out += kHexDigits[byte & 0x0F];
     }
   }
-  out.append(text, run);
   out += '"';
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace tailgate {
 
@@ -68,8 +69,13 @@ Sequence sequence_at_front(std::string_view text) {
 
 // The length of the ASCII that `text` begins with.
 std::size_t ascii_prefix(std::string_view text) {
-  const auto end = std::find_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-  return static_cast<std::size_t>(end - text.begin());
+  std::size_t i = 0;
+  for (std::uint64_t eight = 0; i + sizeof eight <= text.size(); i += sizeof eight) {
+    std::memcpy(&eight, text.data() + i, sizeof eight);
+    if ((eight & 0x8080808080808080U) != 0) break;
+  }
+  while (i < text.size() && (text[i] & 0x80) == 0) ++i;
+  return i;
 }
 
 }  // namespace

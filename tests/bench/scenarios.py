@@ -258,7 +258,7 @@ def pages(make, transport="unix", owner=True):
             result = bench.load(
                 "requests", "--to", server.address, "--path", "/api/jobs/0/logs" if owner else "/bench-pages/0",
                 "--headers", headers, "--connections", 50,
-                "--requests", requests, "--count", '"id":"' if make is Gateway else '"id":', "--times", 100,
+                "--requests", requests, "--count", '{"id":"' if make is Gateway else '"id":', "--times", 100,
                 watch=server.watch(),
             )
         return {

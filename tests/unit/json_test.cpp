@@ -235,6 +235,20 @@ TEST(Json, QuotesAsExpected) {
   EXPECT_EQ(json_quote("a\xFFz"), "\"a\xEF\xBF\xBDz\"");
 }
 
+TEST(Json, QuotesEachByteAtEachPlace) {
+  const std::string plain(20, '~');
+  for (std::size_t place = 0; place < plain.size(); ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text = plain;
+      text[place] = static_cast<char>(byte);
+      const std::string alone = json_quote(std::string(1, static_cast<char>(byte)));
+      std::string expected = "\"" + plain;
+      expected.replace(place + 1, 1, alone, 1, alone.size() - 2);
+      ASSERT_EQ(json_quote(text), expected.append("\"")) << byte << " at " << place;
+    }
+  }
+}
+
 TEST(Json, UnquotesWhatItQuotes) {
   std::mt19937 random(7);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
   for (int round = 0; round < 2000; ++round) {

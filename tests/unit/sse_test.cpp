@@ -27,6 +27,8 @@ TEST(Sse, TurnsEveryKindOfLineBreakIntoAFurtherDataLine) {
   EXPECT_EQ(event("", "a\nb\rc\r\nd"), "data: a\ndata: b\ndata: c\ndata: d\n\n");
   EXPECT_EQ(event("", "a\n\n"), "data: a\ndata: \ndata: \n\n");
   EXPECT_EQ(event("", "\n\r"), "data: \ndata: \ndata: \n\n");
+  EXPECT_EQ(event("", "\na"), "data: \ndata: a\n\n");
+  EXPECT_EQ(event("", "\ra\r\n\nb\r"), "data: \ndata: a\ndata: \ndata: b\ndata: \n\n");
 }
 
 TEST(Sse, LetsNoPayloadForgeAnEvent) {

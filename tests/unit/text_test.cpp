@@ -119,6 +119,15 @@ TEST(Utf8, IsKnown) {
   }
 }
 
+TEST(Utf8, IsKnownAtEachPlace) {
+  const std::string plain(20, '~');
+  for (std::size_t place = 0; place < plain.size(); ++place) {
+    std::string text = plain;
+    EXPECT_TRUE(is_utf8(text.replace(place, 1, "ä"))) << place;
+    EXPECT_FALSE(is_utf8(text.replace(place, 2, "\x80"))) << place;
+  }
+}
+
 TEST(Utf8, ReplacesEachMaximalSubpartByOneMark) {
   EXPECT_EQ(to_utf8("a\xE2\x82z"), "a" + kMark + "z");
   EXPECT_EQ(to_utf8("\xF0\x9F\x98"), kMark);
