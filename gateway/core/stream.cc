@@ -13,8 +13,6 @@ namespace tailgate {
 
 namespace {
 
-// A heartbeat comes up to a tenth early, so that streams opened together do not stay in step.
-constexpr double kHeartbeatJitter = 0.1;
 constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
 constexpr std::chrono::milliseconds kDrainRetryMost{15000};
 constexpr std::chrono::milliseconds kOpeningDrainsAgain{100};
@@ -73,7 +71,8 @@ void Stream::begin(Hello hello) {
   if (hello == Hello::kOfRoute && !route().hello.empty()) say_hello(named_in_hello);
 
   if (route().heartbeat.every.count() > 0) {
-    next_heartbeat_ = opened_ + shortened(route().heartbeat.every, kHeartbeatJitter);
+    heartbeat_haste_ = streams_.next_heartbeat_haste();
+    next_heartbeat_ = opened_ + heartbeat_interval();
   }
   if (route().max_age.count() > 0) {
     max_age_at_ = opened_ + route().max_age;
@@ -180,16 +179,20 @@ void Stream::on_due(TimePoint now) {
   schedule();
 }
 
+std::chrono::milliseconds Stream::heartbeat_interval() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(route().heartbeat.every *
+                                                               (1.0 - heartbeat_haste_));
+}
+
 void Stream::heartbeat(TimePoint now) {
-  const Heartbeat& rule = route().heartbeat;
   // Silence begins with the last byte sent: a stream that spoke meanwhile is due later.
-  if (!rule.always && now - last_sent_ < rule.every * (1 - kHeartbeatJitter)) {
-    next_heartbeat_ = last_sent_ + shortened(rule.every, kHeartbeatJitter);
+  if (!route().heartbeat.always && now - last_sent_ < heartbeat_interval()) {
+    next_heartbeat_ = last_sent_ + heartbeat_interval();
     return;
   }
   // A client that has not taken the last one yet needs no further one.
   if (backlog() == 0) send(streams_.heartbeat(*this, now), 0, 0);
-  next_heartbeat_ = now + shortened(rule.every, kHeartbeatJitter);
+  next_heartbeat_ = now + heartbeat_interval();
 }
 
 void Stream::say_age_notice() {

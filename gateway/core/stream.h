@@ -113,6 +113,7 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   void schedule();
   void say_hello(std::string_view request_id);
   void heartbeat(TimePoint now);
+  std::chrono::milliseconds heartbeat_interval() const;
   void say_age_notice();
   void say_drained();
 
@@ -129,6 +130,7 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   TimePoint remind_at_ = TimePoint::max();
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;
+  float heartbeat_haste_ = 0;  // the part of the route's interval by which a heartbeat is early
   bool condemned_ = false;
   EndReason reason_ = EndReason::kAnswered;
   Farewell farewell_ = Farewell::kClean;

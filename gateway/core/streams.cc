@@ -89,6 +89,19 @@ Chunk Streams::heartbeat(const Stream& stream, TimePoint now) {
   return beats_.emplace_back(&route, encode()).second;
 }
 
+// What opened together would stay in step for good.  A few dozen may: streams that are neighbours in memory,
+// ours and the kernel's, cost a sixth less one after the other than each among strangers.
+float Streams::next_heartbeat_haste() {
+  constexpr unsigned kAlike = 32;
+  constexpr double kMostHaste = 0.1;
+  if (alike_ == 0) {
+    alike_ = kAlike;
+    heartbeat_haste_ = static_cast<float>(random_unit() * kMostHaste);
+  }
+  --alike_;
+  return heartbeat_haste_;
+}
+
 void Streams::after_turn() {
   if (is_joining()) {
     next_turn_.after(std::chrono::microseconds(0));

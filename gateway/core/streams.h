@@ -63,6 +63,8 @@ class Streams {
   // What `stream` says when it beats at `now`, the wheel's time.  Of most routes it is the same for all who
   // are due with it, and encoded once.
   Chunk heartbeat(const Stream& stream, TimePoint now);
+  // The part of its interval by which the heartbeats of a stream that opens now are early.
+  float next_heartbeat_haste();
   void bury(Stream& stream);
   void set_drain_moment(Stream& stream) const;
 
@@ -78,6 +80,8 @@ class Streams {
   std::optional<TimePoint> joining_until_;
   bool handing_out_ = false;  // a fan-out is half done
   std::optional<TimePoint> drain_by_;
+  float heartbeat_haste_ = 0;
+  unsigned alike_ = 0;  // how many more streams get this haste
   // The heartbeats of one moment that name no job, by route.
   TimePoint beats_at_{};
   std::vector<std::pair<const Route*, Chunk>> beats_;

@@ -4,6 +4,16 @@
 
 namespace tailgate {
 
+namespace {
+
+// An entry is the beginning of a larger object, which on_due() looks at: of thousands none is in the cache.
+void prefetch(const Wheel::Entry* entry) {
+  const auto* at = reinterpret_cast<const char*>(entry);
+  for (const int line : {64, 128, 192, 256}) __builtin_prefetch(at + line);
+}
+
+}  // namespace
+
 Wheel::Wheel(Time now) : start_(now) {
   for (Head& head : heads_) head.next_ = head.prev_ = &head;
 }
@@ -41,6 +51,7 @@ void Wheel::expire(Time now) {
     for (Entry* entry = head.next_; entry != &head;) {
       Entry* next = entry->next_;
       if (entry->due_ <= now) {
+        prefetch(entry);
         entry->unlink();
         link(due, *entry);
       }
