@@ -8,11 +8,13 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::size_t kFirstBlock = 4096;
+// Of one size, so that what a large reply gives back fits whatever comes; only a text that is larger has a
+// block of its own.
+constexpr std::size_t kBlock = 16UL * 1024;
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t kMostKept = 0;  // whoever keeps a view of a dead reply is found
+constexpr std::size_t kBlocksKept = 0;  // whoever keeps a view of a dead reply is found
 #else
-constexpr std::size_t kMostKept = 256 * 1024;
+constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
 #endif
 
 // The outermost reply, which hiredis gives back without saying whose it is.
@@ -50,21 +52,24 @@ std::size_t ReplyArena::kept() const {
 void* ReplyArena::take(std::size_t size) {
   constexpr std::size_t kStep = alignof(redisReply);
   size = (size + kStep - 1) / kStep * kStep;
-  if (blocks_.empty() || size > blocks_.back().size - used_) {
-    const std::size_t next = std::max(size, blocks_.empty() ? kFirstBlock : 2 * blocks_.back().size);
-    blocks_.push_back({.bytes = std::make_unique_for_overwrite<std::byte[]>(next), .size = next});
+  if (current_ < blocks_.size() && size > blocks_[current_].size - used_) {
+    ++current_;
     used_ = 0;
   }
-  std::byte* const begin = blocks_.back().bytes.get() + used_;
+  if (current_ == blocks_.size() || size > blocks_[current_].size) {
+    const std::size_t room = std::max(size, kBlock);
+    blocks_.insert(blocks_.begin() + static_cast<std::ptrdiff_t>(current_),
+                   {.bytes = std::make_unique_for_overwrite<std::byte[]>(room), .size = room});
+  }
+  std::byte* const begin = blocks_[current_].bytes.get() + used_;
   used_ += size;
   return begin;
 }
 
 void ReplyArena::reset() {
-  // The last block is the largest: the next reply of that size finds room at once.
-  if (blocks_.size() > 1) blocks_.erase(blocks_.begin(), blocks_.end() - 1);
-  if (!blocks_.empty() && blocks_.back().size > kMostKept) blocks_.clear();
-  used_ = 0;
+  std::erase_if(blocks_, [](const Block& block) { return block.size > kBlock; });
+  if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
+  current_ = used_ = 0;
 }
 
 redisReply* ReplyArena::make(const Task& task, std::size_t more) {

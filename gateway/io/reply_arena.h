@@ -1,7 +1,7 @@
 // ReplyArena: where hiredis puts the replies of one connection.
 //
 // Rank 2 (C, wrapped).  By itself hiredis allocates each element of a reply and each text: a thousand times
-// for a page of a hundred lines.  Here a reply is a few steps through one block of memory.  One reply lives
+// for a page of a hundred lines.  Here a reply is a few steps through blocks of one size.  One reply lives
 // at a time: hiredis 0.14 and 1.x free it behind its callback, before they parse the next.  Outlives the
 // connection.
 #pragma once
@@ -46,8 +46,9 @@ class ReplyArena {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
   };
-  std::vector<Block> blocks_;  // the last one is in use
-  std::size_t used_ = 0;       // bytes of it
+  std::vector<Block> blocks_;  // those before current_ are full, those behind it empty
+  std::size_t current_ = 0;
+  std::size_t used_ = 0;  // bytes of the current one
 };
 
 }  // namespace tailgate

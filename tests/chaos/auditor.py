@@ -285,13 +285,25 @@ class Audit:
                 self.blame("late event", client, connection, text, seen.at)
                 return
 
+    def held_back(self, item, at):
+        """Did a broken network hold this message back?  Then it may come to streams that were opened meanwhile."""
+        if item is None or not self.ledger.broken_within(item.sent, at):
+            return False
+        return self.ledger.healthy(item.sent, at) <= self.patience.delivery
+
     def terminal(self, client):
         """A job that ended ends its streams, each with its last event."""
         for connection in client.connections:
             finals = [seen for seen in connection.seen if seen.what == "final"]
             for seen in finals:
-                if not client.job.terminal_within(connection.asked, seen.at):
-                    self.blame("false end", client, connection, "the last event, though the job had not ended", seen.at)
+                if client.job.terminal_within(connection.asked, seen.at):
+                    continue
+                if self.held_back(client.source.items.get(seen.n), seen.at):
+                    self.counts["ends by messages that were held back"] += 1
+                    continue
+                ends = [f"{move.sent:.2f} to {gone:.2f}" for move, _, gone in client.job.spans() if move.terminal and move.sent <= seen.at]
+                text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {', '.join(ends[-2:])}"
+                self.blame("false end", client, connection, text, seen.at)
             if finals:
                 self.counts["ends told"] += 1
             if connection.status != 200 or not client.reads or finals or connection.has("unavailable"):

@@ -87,7 +87,7 @@ class Seen:
     """One event at a client.
 
     what: item (n, id), standing (n: what the record said), gap (low, high: ids, high None), resync, notice,
-    unavailable, or final (id: where the log ended).  Heartbeats and greetings are not kept.
+    unavailable, or final (id: where the log ended; n: of the message that said so).  Heartbeats and greetings are not kept.
     """
 
     at: float

@@ -105,10 +105,11 @@ class Front:
             link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
             await asyncio.get_running_loop().sock_connect(link, ("127.0.0.1", self.port))
-            return await asyncio.open_connection(sock=link, ssl=self.tls, server_hostname="localhost", limit=limit)
         except BaseException:
             link.close()
             raise
+        # From here on the socket is asyncio's to close: it would go on using a number that is somebody else's by then.
+        return await asyncio.open_connection(sock=link, ssl=self.tls, server_hostname="localhost", limit=limit)
 
     async def get(self, target, headers, via="tls", receive_buffer=None):
         """An Answer.  OSError (also asyncio's IncompleteReadError) where there is none."""
@@ -166,7 +167,7 @@ class Kind:
         elif self.route == "status" and not final and str(body.get("message", "")).startswith("n="):
             seen.append(Seen(at, "standing", int(body["message"][2:])))
         if final:
-            seen.append(Seen(at, "final"))
+            seen.append(Seen(at, "final", body.get("n")))
         return seen
 
 

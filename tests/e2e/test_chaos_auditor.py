@@ -251,6 +251,21 @@ def test_a_last_event_of_a_job_that_runs_is_named(kind):
     assert audited(kind, (seen, {"end": 110, "how": "clean"})) == ["false end"]
 
 
+def test_a_last_message_that_the_network_held_back_may_end_a_stream_opened_meanwhile():
+    late = [Seen(112, "standing", 3), *arrived([4, 5, 6], at=114), Seen(114, "final", 6)]
+
+    def ran_again(window):
+        def change(ledger, _, job):
+            job.moves += [Move(105.9, 105.9, "ready", True), Move(110, 110, "running", False)]
+            ledger.windows.append(Window(*window, "net-stall"))
+
+        return change
+
+    connection = (late, {"asked": 112, "head": 112, "end": 114, "how": "clean"})
+    assert audited("channel", connection, change=ran_again((104, 111))) == []
+    assert audited("channel", connection, change=ran_again((90, 91))) == ["false end"], "nothing held it back"
+
+
 def test_silence_is_named():
     quiet = {"quiet": [(110, 150)]}
     assert audited("channel", (arrived(ALL), quiet)) == ["stuck"]
