@@ -90,7 +90,7 @@ Chunk Streams::heartbeat(const Stream& stream, TimePoint now) {
 }
 
 // What opened together would stay in step for good.  A few dozen may: streams that are neighbours in memory,
-// ours and the kernel's, cost a sixth less one after the other than each among strangers.
+// ours and the kernel's, cost less one after the other than each among strangers (DESIGN.md).
 float Streams::next_heartbeat_haste() {
   constexpr unsigned kAlike = 32;
   constexpr double kMostHaste = 0.1;

@@ -17,8 +17,8 @@ namespace {
 
 // What a client may send ahead of its answers; above a head, so that a head never waits for it.
 constexpr std::size_t kMostUnread = 64UL * 1024;
-constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
+constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
 
 timeval as_timeval(std::chrono::milliseconds time) {
   return {time.count() / 1000, time.count() % 1000 * 1000};

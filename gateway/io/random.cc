@@ -18,7 +18,8 @@ std::uint32_t seed() {
 
 }  // namespace
 
-// Once a heartbeat: the system's generator would be a call into the kernel each time (glibc 2.36).
+// A drain asks once a stream, in one turn: the system's generator would be a call into the kernel each time
+// (glibc 2.36).
 double random_unit() {
   static std::mt19937 generator(seed());
   return static_cast<double>(generator()) / 4294967296.0;

@@ -25,7 +25,8 @@
 
 namespace tailgate {
 
-// Called at most once; the reply lives during the call and is null when the link was lost.
+// Called at most once; the reply lives during the call and is null when the link was lost.  The link may not
+// be destroyed in it: its memory is where the reply stands.
 using ReplyCall = std::function<void(const redisReply* reply)>;
 
 // One command under way.  Destroying it makes sure that its reply is never delivered.

@@ -17,6 +17,10 @@ constexpr std::size_t kBlocksKept = 0;  // whoever keeps a view of a dead reply 
 constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
 #endif
 
+// Far beyond what any command of ours is answered with.  An array is announced before its elements come, and
+// what is no Redis may announce anything.
+constexpr std::size_t kMostElements = 1U << 20;
+
 // The outermost reply, which hiredis gives back without saying whose it is.
 struct Root {
   ReplyArena* arena;
@@ -96,6 +100,7 @@ void* ReplyArena::string_cb(const Task* task, char* text, std::size_t length) no
 
 void* ReplyArena::array_cb(const Task* task, Count elements) noexcept {
   const auto count = static_cast<std::size_t>(elements);
+  if (count > kMostElements) return nullptr;  // "Out of memory" to hiredis, which gives the connection up
   redisReply* reply = make(*task, count * sizeof(redisReply*));
   reply->elements = count;
   reply->element = reinterpret_cast<redisReply**>(reply + 1);

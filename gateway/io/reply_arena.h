@@ -46,7 +46,7 @@ class ReplyArena {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
   };
-  std::vector<Block> blocks_;  // those before current_ are full, those behind it empty
+  std::vector<Block> blocks_;  // those before current_ are done with, those behind it empty
   std::size_t current_ = 0;
   std::size_t used_ = 0;  // bytes of the current one
 };

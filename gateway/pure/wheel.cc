@@ -1,15 +1,18 @@
 #include "gateway/pure/wheel.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace tailgate {
 
 namespace {
 
-// An entry is the beginning of a larger object, which on_due() looks at: of thousands none is in the cache.
+// An entry is mostly the beginning of a stream, which on_due() looks at: of thousands none is in the cache.
 void prefetch(const Wheel::Entry* entry) {
-  const auto* at = reinterpret_cast<const char*>(entry);
-  for (const int line : {64, 128, 192, 256}) __builtin_prefetch(at + line);
+  const auto at = reinterpret_cast<std::uintptr_t>(entry);
+  for (const std::uintptr_t line : {64, 128, 192, 256}) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at + line));  // NOLINT(performance-no-int-to-ptr)
+  }
 }
 
 }  // namespace

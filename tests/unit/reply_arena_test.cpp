@@ -47,12 +47,10 @@ class ReplyArenaTest : public testing::Test {
     return words;
   }
 
-  ReplyArena arena_;
-
- private:
   struct Free {
     void operator()(redisContext* context) const { redisFree(context); }
   };
+  ReplyArena arena_;
   std::unique_ptr<redisContext, Free> context_;
 };
 
@@ -114,6 +112,26 @@ TEST_F(ReplyArenaTest, MakesWhatHiredisWouldHoweverTheBytesArrive) {
     }
   }
   EXPECT_EQ(replies, 300);
+}
+
+TEST_F(ReplyArenaTest, TakesNoneOfAnArrayThatIsAnnouncedBeyondMeasure) {
+  feed("*2147483647\r\n");
+  EXPECT_EQ(next(), "Out of memory");
+  EXPECT_EQ(arena_.kept(), 0);
+}
+
+TEST_F(ReplyArenaTest, GivesBackWhatABrokenReplyHasTaken) {
+  feed("*2\r\n$300000\r\n" + std::string(300000, 'x') + "\r\n?what\r\n");
+  EXPECT_EQ(next(), R"(Protocol error, got "?" as reply type byte)");
+  EXPECT_LE(arena_.kept(), 128U * 1024);
+}
+
+TEST_F(ReplyArenaTest, GivesBackWhatAReplyHasTakenThatTheConnectionDidNotOutlive) {
+  feed("*2\r\n$300000\r\n" + std::string(300000, 'x') + "\r\n");
+  EXPECT_EQ(next(), "");
+  EXPECT_GT(arena_.kept(), 300000);
+  context_.reset();
+  EXPECT_LE(arena_.kept(), 128U * 1024);
 }
 
 TEST_F(ReplyArenaTest, KeepsRoomForTheNextReplyButNotThatOfAHugeOne) {
