@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{250};
 constexpr unsigned kLooksPerTrim = 40;
-[[maybe_unused]] constexpr std::size_t kWorthTrimming = 2U << 20U;
+[[maybe_unused]] constexpr std::size_t kWorthTrimming = 512U * 1024;
 
 }  // namespace
 

@@ -131,6 +131,17 @@ def test_text_that_is_not_utf8_is_made_so(stack, job):
     stream.raw.decode("utf-8", "strict")
 
 
+def test_streams_pages_and_refusals_pass_the_smallest_of_nginxs_buffers(stack_with, job):
+    stack = stack_with(nginx_settings={"TG_STREAM_BUFFER": "2k"})
+    worker = Builder(stack.redis, job).create()
+    ids = [worker.log(f"{n} " + "x" * (n * 40)) for n in range(100)]
+    stream = open_log(stack, worker, resume="0-0")
+    assert ids_of(stream.take_events(100)) == ids
+    page = fetch(stack, f"/api/jobs/{job}/logs?limit=100", headers={**stack.bearer(), "Origin": "https://app.example.com"})
+    assert [line["id"] for line in page.json()["lines"]] == ids
+    assert fetch(stack, f"/api/jobs/{job}/logs").status == 401
+
+
 def test_a_line_of_megabytes_passes_whole(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)

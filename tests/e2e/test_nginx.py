@@ -191,6 +191,8 @@ def test_a_share_needs_an_application_to_share_with(tmp_path):
         ("TG_SHARE=events=101%", 'must be "N%"'),
         ("TG_LISTEN_TLS=443;evil", "no control character, semicolon or brace"),
         ("TG_BEHIND_PROXY=maybe", "must be yes or no"),
+        ("TG_STREAM_BUFFER=1k", "must be 2k or more"),
+        ("TG_STREAM_BUFFER=4096", "must be 2k or more, in whole k"),
         ("TG_APPLICATION=ftp://app", "must be http://host[:port]"),
         ("TG_NONSENSE=1", 'there is no "TG_NONSENSE"'),
     ],
