@@ -348,9 +348,9 @@ def growth_channels(count):
 # ---- the whole path -------------------------------------------------------------------------------
 
 
-def whole_broadcast(bare=False):
+def whole_broadcast(**settings):
     how = {"streams": sized(2000, 1000, 30), "extra": ["--tls"]}
-    return deliver(lambda b: WholePath(b, bare=bare), messages=sized(60, 20, 5), rate=10, **how)
+    return deliver(lambda b: WholePath(b, settings=settings), messages=sized(60, 20, 5), rate=10, **how)
 
 
 def whole_jobs():
@@ -457,13 +457,15 @@ SCENARIOS = [
         Row("CPU per stream cut", "cut_us", "µs", goal=""),
     ]),
     Scenario("whole", "nginx with TLS → unix socket", {
-        "tailgate": whole_broadcast(), "jobs": whole_jobs(), "backlog": whole_backlog(), "backlog-bare": whole_backlog(True),
+        "tailgate": whole_broadcast(), "tailgate-2k": whole_broadcast(TG_STREAM_BUFFER="2k"), "jobs": whole_jobs(),
+        "backlog": whole_backlog(), "backlog-bare": whole_backlog(True),
     }, [
         Row("gateway's share, broadcast", "share", "%", most=20, goal="≤ 20 %"),
         Row("gateway's share, many jobs", "share", "%", most=20, goal="≤ 20 %", contestant="jobs"),
         Row("deliveries per CPU second of the path, 32 under way", "path_per_cpu_s", "", "backlog-bare", least=4,
             goal="≥ 4 × one write per event", contestant="backlog"),
         Row("nginx memory per stream", "nginx_memory", "B", most=32768, goal="≤ 32 KB"),
+        Row("the same, TG_STREAM_BUFFER=2k", "nginx_memory", "B", most=32768, goal="≤ 32 KB", contestant="tailgate-2k"),
     ]),
     *[
         Scenario(f"growth-streams-{count}", f"growth: {count:,} streams", growth_streams(count),

@@ -296,11 +296,11 @@ def hs256(claims):
 class WholePath:
     """nginx with TLS, as nginx/render makes it, in front of gateways or of a bare loop on a unix socket."""
 
-    def __init__(self, bench, *, instances=1, bare=False):
+    def __init__(self, bench, *, instances=1, bare=False, settings=()):
         self.bench = bench
         self.bare = None
         self.dir = Path(tempfile.mkdtemp(dir=bench.dir))
-        settings = {}
+        settings = dict(settings)
         if bare:
             self.bare = Bare(bench, "unix")
             settings["TG_STREAMS"] = self.bare.address
