@@ -131,8 +131,9 @@ def test_text_that_is_not_utf8_is_made_so(stack, job):
     stream.raw.decode("utf-8", "strict")
 
 
-def test_streams_pages_and_refusals_pass_the_smallest_of_nginxs_buffers(stack_with, job):
-    stack = stack_with(nginx_settings={"TG_STREAM_BUFFER": "2k"})
+@pytest.mark.parametrize("size", ["2k", "8k"])
+def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_buffers(stack_with, job, size):
+    stack = stack_with(nginx_settings={"TG_STREAM_BUFFER": size})
     worker = Builder(stack.redis, job).create()
     ids = [worker.log(f"{n} " + "x" * (n * 40)) for n in range(100)]
     stream = open_log(stack, worker, resume="0-0")
