@@ -140,6 +140,11 @@ void Stream::drain_at(TimePoint when) {
   schedule();
 }
 
+void Stream::drain_now() {
+  if (open()) say_drained();
+  condemn(EndReason::kDrained);
+}
+
 void Stream::schedule() {
   if (condemned_) return;
   const TimePoint next = std::min({next_heartbeat_, opening_by_, age_notice_at_, max_age_at_, drain_at_,
@@ -169,8 +174,7 @@ void Stream::on_due(TimePoint now) {
   }
   if (!condemned_ && is_due(drain_at_)) {
     if (visit_.reply->begun()) {
-      say_drained();
-      condemn(EndReason::kDrained);
+      drain_now();
     } else {
       drain_at_ = now + kOpeningDrainsAgain;  // it is answered within seconds, and ends then
     }

@@ -69,6 +69,8 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
 
   // Asks the stream to end by `when`, with a clean end and a retry that spreads the return.
   void drain_at(TimePoint when);
+  // The same, now.  One that has not begun ends without an answer.
+  void drain_now();
   // Which part of a drain's time this kind of stream ends in: the first half, the second, or its end.
   enum class DrainTurn { kEarly, kLate, kLast };
   virtual DrainTurn drain_turn() const { return DrainTurn::kEarly; }

@@ -167,7 +167,7 @@ void Streams::set_drain_moment(Stream& stream) const {
 }
 
 void Streams::end_all() {
-  for (const auto& stream : streams_) stream->condemn(EndReason::kDrained);
+  for (const auto& stream : streams_) stream->drain_now();
 }
 
 void Streams::shed(std::uint64_t bytes, Shed what) {

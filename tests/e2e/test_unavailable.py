@@ -589,8 +589,14 @@ def test_of_several_gateways_only_one_makes_a_request_wait_for_redis(private_sta
     os.kill(stack.redis_pid, signal.SIGKILL)
     wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
     assert fetch(stack, f"/api/jobs/{job}/stream", headers=headers, timeout=12).status == 503
-    lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
-    assert [line["upstream_status"] for line in lines if line.get("status") in (503, "503")] == ["503"]
+
+
+    def refused():
+        lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
+        return [line["upstream_status"] for line in lines if line.get("status") in (503, "503")]
+
+    wait_until(refused, 5, "nginx has written what it answered")
+    assert refused() == ["503"]
 
 
 # ---- the gateway is not there -----------------------------------------------------------------------
