@@ -62,7 +62,8 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
-                                  std::string_view payload) { on_message(channel, payload); }}) {
+                                  std::string_view payload) { on_message(channel, payload); },
+             .rest = [this] { return rest_.rest(Loop::now()); }}) {
 }
 
 ChannelFeeds::~ChannelFeeds() = default;
@@ -79,9 +80,11 @@ void ChannelFeeds::unwatch_key(const std::string& key) {
 
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
+    rest_.count_notification();
     if (keyspace_sink_) keyspace_sink_(channel.substr(keyspace_prefix_.size()));
     return;
   }
+  rest_.count_message();
   ++messages_;
   hub_.publish(channel, payload);
 }

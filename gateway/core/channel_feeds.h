@@ -16,6 +16,7 @@
 
 #include "gateway/io/subscriber_link.h"
 #include "gateway/pure/hub.h"
+#include "gateway/pure/read_rest.h"
 
 namespace tailgate {
 
@@ -92,6 +93,7 @@ class ChannelFeeds {
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> left_;  // those without a watcher, and some that have one again
   std::uint64_t messages_ = 0;
+  ReadRest rest_;
   Timer sweep_;
   SubscriberLink link_;
 };

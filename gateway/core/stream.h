@@ -120,22 +120,24 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   void say_drained();
 
   Streams& streams_;
-  Visit visit_;
   std::size_t index_ = 0;  // in Streams' list
   TimePoint opened_{};
-  TimePoint last_sent_{};
   TimePoint next_heartbeat_ = TimePoint::max();
   TimePoint opening_by_ = TimePoint::max();
   TimePoint age_notice_at_ = TimePoint::max();
   TimePoint max_age_at_ = TimePoint::max();
   TimePoint drain_at_ = TimePoint::max();
   TimePoint remind_at_ = TimePoint::max();
-  std::uint64_t events_ = 0;
-  std::uint64_t bytes_ = 0;
   float heartbeat_haste_ = 0;  // the part of the route's interval by which a heartbeat is early
-  bool condemned_ = false;
   EndReason reason_ = EndReason::kAnswered;
   Farewell farewell_ = Farewell::kClean;
+  // What a delivery looks at, side by side: the visit's reply (its last member), these, and what the kinds of
+  // streams put first.
+  Visit visit_;
+  TimePoint last_sent_{};
+  std::uint64_t events_ = 0;
+  std::uint64_t bytes_ = 0;
+  bool condemned_ = false;
 };
 
 }  // namespace tailgate

@@ -51,8 +51,8 @@ class EventStream final : public Stream,
   void deliver(const Batch& batch);
   void unavailable();
 
-  Services& services_;
   Phase phase_ = Phase::kSubscribing;
+  Services& services_;
   TimePoint accepted_;
   std::vector<Batch> held_;
   std::size_t held_bytes_ = 0;

@@ -1,5 +1,8 @@
 #include "gateway/io/loop.h"
 
+#include <sys/timerfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -53,6 +56,36 @@ void Timer::cancel() {
 
 bool Timer::pending() const {
   return event_pending(event_.get(), EV_TIMEOUT, nullptr) != 0;
+}
+
+ShortTimer::ShortTimer(const Loop& loop, std::function<void()> call)
+    : call_([this, inner = std::move(call)] {
+        // In the turn in which it came due it may have been cancelled.
+        if (std::exchange(pending_, false)) inner();
+      }),
+      fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      event_(make_event(loop, fd_, EV_READ | EV_PERSIST | EV_ET, &call_)) {
+  if (fd_ < 0 || event_add(event_.get(), nullptr) != 0) std::abort();
+}
+
+ShortTimer::~ShortTimer() {
+  event_.reset();
+  close(fd_);
+}
+
+// Each setting begins a new edge, so that nobody needs to read how often it has fired (timerfd_create(2)).
+void ShortTimer::set(std::chrono::microseconds delay) const {
+  const itimerspec when{{}, {delay.count() / 1'000'000, delay.count() % 1'000'000 * 1000}};
+  timerfd_settime(fd_, 0, &when, nullptr);
+}
+
+void ShortTimer::after(std::chrono::microseconds delay) {
+  pending_ = true;
+  set(delay);
+}
+
+void ShortTimer::cancel() {
+  if (std::exchange(pending_, false)) set(std::chrono::microseconds(0));
 }
 
 // An event made active goes to the tail of the queue that the loop is working through, behind whatever

@@ -48,6 +48,29 @@ class Timer {
   EventHandle event_;
 };
 
+// A Timer for moments: libevent keeps the others by the kernel's coarse clock, which goes in steps of 4 ms on
+// most machines.  Costs a descriptor.
+class ShortTimer {
+ public:
+  ShortTimer(const Loop& loop, std::function<void()> call);
+  ~ShortTimer();
+  ShortTimer(const ShortTimer&) = delete;
+  ShortTimer& operator=(const ShortTimer&) = delete;
+
+  // Precondition: `delay` is positive.
+  void after(std::chrono::microseconds delay);
+  void cancel();
+  bool pending() const { return pending_; }
+
+ private:
+  void set(std::chrono::microseconds delay) const;
+
+  std::function<void()> call_;
+  int fd_;
+  EventHandle event_;
+  bool pending_ = false;
+};
+
 // Calls once after the callbacks that are already due in this turn of the loop, where nobody iterates
 // over anything: the place for what must not happen inside somebody's callback.
 class TurnEnd {

@@ -108,8 +108,36 @@ void RedisLink::connect_to(const std::string& address) {
   context->data = this;
   arena_.serve(context->c);
   redisLibeventAttach(context, loop_.base());
+  if (rest_) add_read_ = std::exchange(context->ev.addRead, add_read_cb);
   redisAsyncSetConnectCallback(context, connected_cb);
   redisAsyncSetDisconnectCallback(context, disconnected_cb);
+}
+
+void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
+  rest_ = std::move(rest);
+  rested_ = std::make_unique<ShortTimer>(loop_, [this] { read_on(); });
+}
+
+// hiredis wants to hear of what there is to read; it says so again behind each read and each write.
+void RedisLink::add_read_cb(void* events) noexcept {
+  auto* link = static_cast<RedisLink*>(static_cast<redisLibeventEvents*>(events)->context->data);
+  if (link == nullptr || link->rested_->pending()) return;
+  const auto rest = link->up() ? link->rest_() : std::chrono::microseconds(0);
+  // What has come already is company enough.
+  if (rest.count() > 0 && !link->more_waiting()) {
+    link->rested_->after(rest);
+  } else {
+    link->add_read_(events);
+  }
+}
+
+void RedisLink::read_on() {
+  if (context_ == nullptr) return;
+  if (more_waiting()) {
+    redisAsyncHandleRead(context_);  // without asking the kernel first: it would say so in the next turn
+  } else {
+    add_read_(context_->ev.data);
+  }
 }
 
 void RedisLink::connected_cb(const redisAsyncContext* context, int status) noexcept {
@@ -240,10 +268,11 @@ void RedisLink::tick() {
   liveness_.after(rule_.probe_every);
 }
 
-// hiredis reads 16 KB a turn.
+// hiredis reads 16 KB a turn; while it rests, what waits is not for the next one.
 bool RedisLink::more_waiting() const {
   int bytes = 0;
-  return up() && ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
+  return up() && (rested_ == nullptr || !rested_->pending()) &&
+         ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {

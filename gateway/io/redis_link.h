@@ -67,8 +67,12 @@ class RedisLink {
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
 
-  // Are there bytes of Redis's that have not been read yet?
+  // Are there bytes of Redis's to be read in the next turn?
   bool more_waiting() const;
+
+  // `rest` is asked after each read how long the next one may wait.  Call it at most once, before the link is
+  // up.
+  void set_rest(std::function<std::chrono::microseconds()> rest);
 
   // Precondition: up().
   [[nodiscard]] RedisCall command(std::span<const std::string_view> arguments, ReplyCall call);
@@ -86,6 +90,7 @@ class RedisLink {
   static void connected_cb(const redisAsyncContext* context, int status) noexcept;
   static void disconnected_cb(const redisAsyncContext* context, int status) noexcept;
   static void reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
+  static void add_read_cb(void* events) noexcept;
 
   void connect();
   void connect_to(const std::string& address);
@@ -94,6 +99,7 @@ class RedisLink {
   void lost(const std::string& why);
   void bury();
   void tick();
+  void read_on();
   // Something came in: the link is alive.
   void note_life() { unanswered_probes_ = 0; }
   // hiredis hands out the null replies of a lost connection before it says that it is lost: nobody may
@@ -124,8 +130,11 @@ class RedisLink {
   std::size_t turn_ = 0;  // which of the name's addresses is tried: the next after each attempt that failed
   bool was_up_ = false;   // since the last loss
   std::uint64_t times_lost_ = 0;
-  Timer timer_;     // the next attempt, or the end of patience with this one
-  Timer liveness_;  // the next probe
+  std::function<std::chrono::microseconds()> rest_;
+  std::unique_ptr<ShortTimer> rested_;        // only where rest_ is
+  void (*add_read_)(void* events) = nullptr;  // the adapter's own
+  Timer timer_;                               // the next attempt, or the end of patience with this one
+  Timer liveness_;                            // the next probe
   TurnEnd funeral_;
 };
 

@@ -80,17 +80,17 @@ class Reply final : private HttpConnection::User {
 
   evhttp_request* request_;     // null once evhttp has it back
   HttpConnection* connection_;  // null once the client is gone
-  Watcher* watcher_ = nullptr;
-  // evhttp's own callbacks, called from ours.
-  bufferevent_data_cb inner_write_cb_ = nullptr;
-  bufferevent_event_cb inner_event_cb_ = nullptr;
-  void* inner_arg_ = nullptr;
   // Of a stream, here because libevent keeps them three objects away, each a cache miss in a fan-out.
   int fd_ = -1;
   bool is_clear_ = false;  // known: nothing waits in the output buffer
   bool begun_ = false;
   bool chunked_ = false;
   bool stalled_ = false;
+  Watcher* watcher_ = nullptr;
+  // evhttp's own callbacks, called from ours.
+  bufferevent_data_cb inner_write_cb_ = nullptr;
+  bufferevent_event_cb inner_event_cb_ = nullptr;
+  void* inner_arg_ = nullptr;
 };
 
 }  // namespace tailgate

@@ -23,6 +23,7 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); }, .on_down = [this] { on_link_down(); }}) {
   link_.probe_ = [this] { send("SUBSCRIBE", control_); };
+  if (events_.rest) link_.set_rest(events_.rest);
 }
 
 void SubscriberLink::subscribe(const std::string& channel) {

@@ -29,6 +29,8 @@ class SubscriberLink {
     // Redis has the subscription: what is published from here on arrives.  Comes again after each loss.
     std::function<void(std::string_view channel)> on_confirmed;
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
+    // How long the next read may wait: a busy link brings more at a time.  Asked after each read.
+    std::function<std::chrono::microseconds()> rest;
   };
 
   SubscriberLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, Events events);

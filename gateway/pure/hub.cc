@@ -19,7 +19,7 @@ constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 // A listener is a part of a larger object: around it lies what on_batch() looks at.
 void prefetch(const Listener* listener) {
   const auto* at = reinterpret_cast<const char*>(listener);
-  for (const int line : {-128, -64, 0, 64}) __builtin_prefetch(at + line);
+  for (const int line : {-64, 0, 64}) __builtin_prefetch(at + line);
 }
 
 }  // namespace

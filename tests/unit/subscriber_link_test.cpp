@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,7 +39,9 @@ class SubscriberLinkTest : public testing::LoopTest {
                                .on_message =
                                    [this](std::string_view name, std::string_view payload) {
                                      messages_.push_back(std::string(name) + '=' + std::string(payload));
-                                   }});
+                                     came_.push_back(Loop::now());
+                                   },
+                               .rest = [this] { return rest_; }});
     EXPECT_TRUE(run_until([this] { return link_->up(); }));
     return *link_;
   }
@@ -74,6 +77,8 @@ class SubscriberLinkTest : public testing::LoopTest {
   Names refused_;
   Names confirmed_;
   Names messages_;
+  std::vector<TimePoint> came_;  // each of them
+  std::chrono::microseconds rest_{0};
 };
 
 TEST_F(SubscriberLinkTest, HandsOutWhatIsPublishedFromTheConfirmationOn) {
@@ -98,6 +103,41 @@ TEST_F(SubscriberLinkTest, ConfirmsOnlyWhenNoCommandOfTheChannelIsUnanswered) {
   EXPECT_EQ(confirmed_, (Names{"b", "a"}));
   EXPECT_EQ(subscribers("a"), 1);
   EXPECT_EQ(confirmed_.size(), 2U) << "confirmed twice";
+}
+
+// The first message after a read is read at once, or it meets the rest that the read began; what comes during
+// a rest is read at its end, all of it.
+TEST_F(SubscriberLinkTest, RestsBetweenReads) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  rest_ = std::chrono::milliseconds(500);
+  EXPECT_EQ(ask({"PUBLISH", "a", "first"}), 1);
+  ASSERT_TRUE(run_until([this] { return messages_.size() == 1; }));
+  const TimePoint read = came_.back();
+  for (const char* text : {"second", "third", "fourth"}) EXPECT_EQ(ask({"PUBLISH", "a", text}), 1);
+  ASSERT_TRUE(run_until([this] { return messages_.size() == 4; }));
+  EXPECT_GE(came_[1] - read, std::chrono::milliseconds(490));
+  EXPECT_LT(came_[3] - came_[1], std::chrono::milliseconds(490)) << "together";
+  EXPECT_EQ(messages_, (Names{"a=first", "a=second", "a=third", "a=fourth"}));
+
+  rest_ = std::chrono::microseconds(0);
+  EXPECT_EQ(ask({"PUBLISH", "a", "last"}), 1);
+  EXPECT_TRUE(run_until([this] { return messages_.size() == 5; })) << "nothing is left to wake it";
+}
+
+TEST_F(SubscriberLinkTest, HealsWhenItIsLostWhileItRests) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  rest_ = std::chrono::milliseconds(20);
+  for (int round = 1; round <= 5; ++round) {
+    EXPECT_EQ(ask({"PUBLISH", "a", "x"}), 1);
+    ASSERT_TRUE(run_until([&] { return messages_.size() == static_cast<std::size_t>(round); }));
+    EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
+    ASSERT_TRUE(run_until([&] { return downs_ == round; }));
+    ASSERT_TRUE(until_confirmed(static_cast<std::size_t>(round) + 1));
+  }
 }
 
 TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasLeftBeforeTheAnswer) {

@@ -1,0 +1,67 @@
+#include "gateway/pure/read_rest.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace tailgate {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class ReadRestTest : public testing::Test {
+ protected:
+  // What is said at the end of a second in which so many of each came every 50 ms.
+  microseconds after_a_second_of(int messages, int notifications) {
+    microseconds last{};
+    for (const auto end = now_ + seconds(1); now_ < end;) {
+      for (int i = 0; i < messages; ++i) rest_.count_message();
+      for (int i = 0; i < notifications; ++i) rest_.count_notification();
+      now_ += milliseconds(50);
+      last = rest_.rest(now_);
+    }
+    return last;
+  }
+
+  ReadRest rest_;
+  ReadRest::Time now_{seconds(1000)};
+};
+
+TEST_F(ReadRestTest, IsNothingBeforeAnythingHasCome) {
+  EXPECT_EQ(rest_.rest(now_), microseconds(0));
+}
+
+TEST_F(ReadRestTest, IsNothingWhereItWouldBringNoCompany) {
+  EXPECT_EQ(after_a_second_of(0, 50), microseconds(0)) << "1,000 notifications a second: 0.8 in a rest";
+  EXPECT_EQ(after_a_second_of(100, 0), microseconds(0)) << "2,000 messages a second: 0.8 in a rest";
+}
+
+TEST_F(ReadRestTest, IsLongerForNotificationsThanForMessages) {
+  EXPECT_EQ(after_a_second_of(0, 100), ReadRest::kNotificationRest) << "2,000 a second: 1.6 in a rest";
+  EXPECT_EQ(after_a_second_of(250, 0), ReadRest::kMessageRest) << "5,000 a second: 2 in a rest";
+}
+
+TEST_F(ReadRestTest, GoesByTheKindThereIsMoreOf) {
+  EXPECT_EQ(after_a_second_of(40, 100), ReadRest::kNotificationRest);
+  EXPECT_EQ(after_a_second_of(200, 100), ReadRest::kMessageRest);
+}
+
+TEST_F(ReadRestTest, BeginsWithinASpanAndEndsWithinOne) {
+  EXPECT_EQ(after_a_second_of(0, 0), microseconds(0));
+  for (int i = 0; i < 250; ++i) rest_.count_message();
+  EXPECT_EQ(rest_.rest(now_ + milliseconds(49)), microseconds(0)) << "the span is not over";
+  EXPECT_EQ(rest_.rest(now_ + milliseconds(50)), ReadRest::kMessageRest);
+  EXPECT_EQ(rest_.rest(now_ + milliseconds(51)), ReadRest::kMessageRest) << "until the next is over";
+  EXPECT_EQ(rest_.rest(now_ + milliseconds(100)), microseconds(0));
+}
+
+TEST_F(ReadRestTest, IsNothingForWhatComesAfterALongSilence) {
+  EXPECT_EQ(after_a_second_of(250, 0), ReadRest::kMessageRest);
+  for (int i = 0; i < 250; ++i) rest_.count_message();
+  EXPECT_EQ(rest_.rest(now_ + seconds(60)), microseconds(0));
+}
+
+}  // namespace
+}  // namespace tailgate
