@@ -220,3 +220,29 @@ class SpoolsUpdates(Worker):
         while not self.world.over.is_set():
             await self.say()
             await asyncio.sleep(min(1.0, self.rng.expovariate(self.world.pace)))
+
+
+class Chatter:
+    """Bursts of what no route hands on: a busy link rests between its reads, and nothing may be lost by that."""
+
+    def __init__(self, world, rng):
+        self.world, self.rng = world, rng
+        self.redis = connect(world.stack.facts["redis_socket"])
+
+    async def run(self):
+        while not self.world.over.is_set():
+            await asyncio.sleep(self.rng.uniform(0.5, 3))
+            until = time.monotonic() + self.rng.uniform(0.1, 0.4)
+            # A throttled network would be behind for seconds.
+            while time.monotonic() < until and self.world.proxy.rate == 0:
+                burst = self.redis.pipeline(transaction=False)
+                for _ in range(20):
+                    burst.publish(SpoolsUpdates.channel_name, "-")
+                try:
+                    await burst.execute()
+                except LOST:
+                    pass
+                await asyncio.sleep(0.003)
+
+    async def close(self):
+        await self.redis.close()

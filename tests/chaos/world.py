@@ -46,7 +46,7 @@ class World:
         self.over = asyncio.Event()  # no more writing
         self.calm = asyncio.Event()  # whoever was slow reads on
         self.pace = 4.0  # steps a second of each worker
-        self.workers, self.viewers, self.tasks = [], [], []
+        self.workers, self.viewers, self.tasks, self.closing = [], [], [], []
         self.extra = []  # violations that are not of a client's record
         self.begin = time.monotonic()
 
@@ -71,8 +71,8 @@ class World:
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
-            for worker in self.workers:
-                await worker.close()
+            for each in self.closing:
+                await each.close()
             try:
                 await asyncio.to_thread(self.stack.down)
             except AssertionError as finding:
@@ -110,6 +110,9 @@ class World:
         blogs = [load.BlogJob(self, f"p{number}", random.Random(rng.random())) for number in range(3)]
         self.workers = [*jobs, *blogs, load.SpoolsUpdates(self, random.Random(rng.random()))]
         self.writing = [asyncio.create_task(self._guard(worker.run())) for worker in self.workers]
+        chatter = load.Chatter(self, random.Random(f"{self.seed} chatter"))
+        self.closing = [*self.workers, chatter]
+        self.writing.append(asyncio.create_task(self._guard(chatter.run())))
         self.tasks += self.writing
         await asyncio.to_thread(wait_until, lambda: all(w.job.moves for w in self.workers[:-1]), 10, "the first records")
 
