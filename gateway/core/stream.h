@@ -59,7 +59,7 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  enum class Farewell { kClean, kCut };
+  enum class Farewell : std::uint8_t { kClean, kCut };
   // Ends the stream after this turn: clean (what is written still leaves) or cut.  The first reason stays.
   void condemn(EndReason reason, Farewell farewell = Farewell::kClean);
   bool condemned() const { return condemned_; }

@@ -35,7 +35,7 @@ class Streams {
   // Ends every stream by `by`, those that are yet to come too, spread over the time until then, logs in
   // the later half, held answers at its end.
   void drain(TimePoint by);
-  // The same, now.
+  // The same, now; a stream that has not begun ends without an answer.
   void end_all();
   // Cuts streams whose clients are behind, the largest backlogs first, until `bytes` would be free.
   enum class Shed { kChannels, kLogsToo };

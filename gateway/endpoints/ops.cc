@@ -122,6 +122,9 @@ std::string Ops::metrics() const {
           [](const RedisLink& link) { return std::uint64_t{link.up()}; });
   by_link("tailgate_redis_lost_total", Type::kCounter, "How often the link to Redis was lost.",
           [](const RedisLink& link) { return link.times_lost(); });
+  out.begin("tailgate_redis_rests_total", Type::kCounter,
+            "How often the busy subscriber link waited a moment, to read several messages at once.");
+  out.sample({}, services_.channels.link().rests());
   out.begin("tailgate_provider_keys", Type::kGauge, "1 if the provider's keys are there.");
   for (const auto& provider : services_.config->providers) {
     std::string labels;

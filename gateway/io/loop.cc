@@ -73,7 +73,8 @@ ShortTimer::~ShortTimer() {
   close(fd_);
 }
 
-// Each setting begins a new edge, so that nobody needs to read how often it has fired (timerfd_create(2)).
+// Each expiry is an edge of its own, and setting it forgets one that nobody has seen (timerfd_create(2)): how
+// often it has fired need never be read.
 void ShortTimer::set(std::chrono::microseconds delay) const {
   const itimerspec when{{}, {delay.count() / 1'000'000, delay.count() % 1'000'000 * 1000}};
   timerfd_settime(fd_, 0, &when, nullptr);

@@ -122,17 +122,18 @@ void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
 void RedisLink::add_read_cb(void* events) noexcept {
   auto* link = static_cast<RedisLink*>(static_cast<redisLibeventEvents*>(events)->context->data);
   if (link == nullptr || link->rested_->pending()) return;
-  const auto rest = link->up() ? link->rest_() : std::chrono::microseconds(0);
+  const auto rest = link->rest_();
   // What has come already is company enough.
   if (rest.count() > 0 && !link->more_waiting()) {
+    link->context_->ev.delRead(events);  // armed still behind a write; and always with hiredis 1.x
     link->rested_->after(rest);
+    ++link->rests_;
   } else {
     link->add_read_(events);
   }
 }
 
 void RedisLink::read_on() {
-  if (context_ == nullptr) return;
   if (more_waiting()) {
     redisAsyncHandleRead(context_);  // without asking the kernel first: it would say so in the next turn
   } else {
@@ -211,6 +212,7 @@ void RedisLink::lost(const std::string& why) {
   if (!was_up) ++turn_;
   query_.reset();
   liveness_.cancel();
+  if (rested_) rested_->cancel();
   const auto wait = backoff_.on_failure(random_unit());
   timer_.after(wait);
   // An outage is one line, and one more whenever its reason changes.

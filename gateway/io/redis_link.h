@@ -64,14 +64,16 @@ class RedisLink {
   bool up() const { return state_ == State::kUp; }
   const std::string& name() const { return name_; }
   std::uint64_t times_lost() const { return times_lost_; }
+  // How often it has rested between two reads.
+  std::uint64_t rests() const { return rests_; }
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
 
   // Are there bytes of Redis's to be read in the next turn?
   bool more_waiting() const;
 
-  // `rest` is asked after each read how long the next one may wait.  Call it at most once, before the link is
-  // up.
+  // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,
+  // before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
 
   // Precondition: up().
@@ -131,7 +133,8 @@ class RedisLink {
   bool was_up_ = false;   // since the last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
-  std::unique_ptr<ShortTimer> rested_;        // only where rest_ is
+  std::unique_ptr<ShortTimer> rested_;  // only where rest_ is
+  std::uint64_t rests_ = 0;
   void (*add_read_)(void* events) = nullptr;  // the adapter's own
   Timer timer_;                               // the next attempt, or the end of patience with this one
   Timer liveness_;                            // the next probe

@@ -29,7 +29,7 @@ class SubscriberLink {
     // Redis has the subscription: what is published from here on arrives.  Comes again after each loss.
     std::function<void(std::string_view channel)> on_confirmed;
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
-    // How long the next read may wait: a busy link brings more at a time.  Asked after each read.
+    // How long the next read may wait: a busy link brings more at a time.  Asked behind each read and write.
     std::function<std::chrono::microseconds()> rest;
   };
 

@@ -233,11 +233,13 @@ class Chatter:
         while not self.world.over.is_set():
             await asyncio.sleep(self.rng.uniform(0.5, 3))
             until = time.monotonic() + self.rng.uniform(0.1, 0.4)
+            # What Redis itself would publish of a log makes the gateway look at it, and find nothing new.
+            channel = self.rng.choice((SpoolsUpdates.channel_name, "__keyspace@0__:job:b0:logs"))
             # A throttled network would be behind for seconds.
             while time.monotonic() < until and self.world.proxy.rate == 0:
                 burst = self.redis.pipeline(transaction=False)
-                for _ in range(20):
-                    burst.publish(SpoolsUpdates.channel_name, "-")
+                for _ in range(40):
+                    burst.publish(channel, "-")
                 try:
                     await burst.execute()
                 except LOST:

@@ -162,6 +162,34 @@ def test_the_counters_move(private_stack, job):
     assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
 
 
+@pytest.mark.parametrize("kind, channel, text", [
+    (routes.Updates, lambda watched: watched.channel, "-"),
+    (routes.Lines, lambda watched: f"__keyspace@0__:{watched.worker.log_key}", "xadd"),
+])
+def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job, kind, channel, text):
+    stack = private_stack()
+
+    def rests():
+        return stack.metrics()["tailgate_redis_rests_total"]
+
+    watched = kind(stack, job).create()
+    live(watched)
+    for number in range(30):
+        watched.say(number)
+    assert rests() == 0
+
+    def one_more_burst():
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            burst = stack.redis.pipeline(transaction=False)
+            for _ in range(50):
+                burst.publish(channel(watched), text)  # which nobody is shown
+            burst.execute()
+        return rests() > 0
+
+    wait_until(one_more_burst, 20, "it has rested")
+
+
 def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
     def names():
         return {name for name in stack.metrics() if "answers" not in name}
@@ -181,7 +209,8 @@ def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
 
 
 def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private_stack, job):
-    stack = private_stack(DRAIN, own_sockets=True)
+    settle, deadline = 2, 7
+    stack = private_stack({"drain.settle_s": settle, "drain.deadline_s": deadline}, own_sockets=True)
     pid = stack.gateway_pid
     watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     streams = {each.route: [live(each) for _ in range(3)] for each in watched}
@@ -192,7 +221,7 @@ def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private
     os.kill(pid, signal.SIGTERM)
 
     # It settles: not ready any more, but everything is served.
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, 1, "it is not ready")
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "it is not ready")
     assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
     assert fetch(stack, "/readyz").status == 503
     late = open_stream(stack, watched[0].path, headers=watched[0].headers())
@@ -200,29 +229,34 @@ def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private
     settled = time.monotonic() - begin
     watched[0].say(77)
     assert watched[0].number_in(late.events_until(lambda event: watched[0].number_in(event) == 77)[-1]) == 77
-    assert settled < SETTLE, "the machine is too slow for this test"
+    assert settled < settle, "the machine is too slow for this test"
 
     # Then nothing new is begun.
-    wait_until(lambda: fetch(stack, watched[1].path, headers=watched[1].headers()).status == 503, 3, "new ones are turned away")
+    def status():
+        with open_stream(stack, watched[1].path, headers=watched[1].headers()) as stream:
+            return stream.status
+
+    wait_until(lambda: status() == 503, 3, "new ones are turned away")
     turned_away = time.monotonic() - begin
-    assert turned_away > SETTLE - 0.1
+    assert turned_away > settle - 0.1
     answer = fetch(stack, watched[1].path, headers={**watched[1].headers(), "Connection": "keep-alive"})
     assert int(answer.headers["retry-after"]) >= 1
-    event = open_stream(stack, watched[0].path, headers=watched[0].headers()).next_event()
+    told = open_stream(stack, watched[0].path, headers=watched[0].headers())
+    event = told.next_event()
     assert (event.name, event.json()) == ("unavailable", {"reason": "draining"})
 
     # Those that are open are served to their end.
     ends = {}
     while len(ends) < len(everyone):
-        assert time.monotonic() - begin < DEADLINE + 1
+        assert time.monotonic() - begin < deadline + 1
         for number, stream in enumerate(everyone):
             if number not in ends:
                 stream.pump(0.005)
                 if stream.ended:
                     ends[number] = time.monotonic() - begin
     assert {stream.ended for stream in everyone} == {"clean"}
-    wait_gone(pid, DEADLINE)
-    assert time.monotonic() - begin < DEADLINE + LATE
+    wait_gone(pid, deadline)
+    assert time.monotonic() - begin < deadline + LATE
     retries = set()
     for stream in everyone:
         last = stream.raw.rstrip(b"\n").split(b"\n\n")[-1]
@@ -232,7 +266,7 @@ def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private
         retries.add(stream.retry)
     assert len(retries) > 5, "jittered"
     # When the first ones ended was seen late, while the requests above were made.
-    assert min(ends.values()) > SETTLE and max(ends.values()) - SETTLE > (DEADLINE - SETTLE) / 4, "spread over the time"
+    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time"
     order = [entry["route"] for entry in stack.logs("stream.closed") if entry["why"] == "drained"]
     assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "logs last, beside the one that was told to stay away"
     assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0

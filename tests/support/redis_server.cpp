@@ -13,13 +13,15 @@ namespace tailgate::testing {
 
 RedisServer::RedisServer(const std::string& folder, const std::string& more)
     : socket_path_(folder + "/redis.sock") {
-  std::string file = folder + "/redis.conf";
+  const std::string file = folder + "/redis.conf";
   std::ofstream(file) << "port 0\nunixsocket " << socket_path_ << "\ndir " << folder << "\nlogfile " << folder
                       << "/redis.log\nsave \"\"\n"
                       << more;
-  std::string program = "redis-server";
-  const std::array<char*, 3> arguments{program.data(), file.data(), nullptr};
-  if (posix_spawnp(&pid_, program.c_str(), nullptr, nullptr, arguments.data(), environ) != 0)
+  // It ends with us, however we end: a pipe that it held open would keep whoever reads our output waiting.
+  std::array<std::string, 5> words{"setpriv", "--pdeathsig", "KILL", "redis-server", file};
+  std::array<char*, words.size() + 1> arguments{};
+  for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
+  if (posix_spawnp(&pid_, "setpriv", nullptr, nullptr, arguments.data(), environ) != 0)
     throw std::runtime_error("cannot start redis-server");
 }
 
