@@ -131,8 +131,8 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   float heartbeat_haste_ = 0;  // the part of the route's interval by which a heartbeat is early
   EndReason reason_ = EndReason::kAnswered;
   Farewell farewell_ = Farewell::kClean;
-  // What a delivery looks at, side by side: the visit's reply (its last member), these, and what the kinds of
-  // streams put first.
+  // What a delivery looks at, side by side: the visit's reply (its last member), these, and what EventStream
+  // puts first.
   Visit visit_;
   TimePoint last_sent_{};
   std::uint64_t events_ = 0;
