@@ -61,6 +61,8 @@ class Reply final : private HttpConnection::User {
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
+  // Fetches into the cache what write() looks at.
+  void fetch() const { __builtin_prefetch(this); }
 
   // Ends a stream cleanly: what is written still leaves, then the connection closes.
   void end();
