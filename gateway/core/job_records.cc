@@ -35,6 +35,17 @@ bool may_complain_of(const std::string& key) {
   return true;
 }
 
+// What a hash says, in one number: what two looks found alike need not be read again.
+std::size_t gist_of(const redisReply& reply) {
+  std::size_t gist = reply.elements;
+  for (std::size_t i = 0; i < reply.elements; ++i) {
+    const redisReply& element = *reply.element[i];
+    const bool is_there = element.type == REDIS_REPLY_STRING;
+    gist = gist * 31 + (is_there ? std::hash<std::string_view>()(text_of(element)) : 1);
+  }
+  return gist;
+}
+
 std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::string>& fields,
                                 const redisReply& reply) {
   std::vector<std::optional<std::string>> texts;
@@ -98,8 +109,18 @@ struct JobRecords::Watched final : Wheel::Entry {
     records.deadlines_.set(*this, now + kWatchEvery);
     if (!records.link_.up()) gone_since.reset();  // what nobody looked at is not gone
     if (!records.link_.up() || call.under_way()) return;
-    call = records.ask(rule, id, rule.watch_fields(), [this](Found found, const Record* record) {
-      on_looked(found, record, rule.watch_fields().size() < rule.hash_fields().size());
+    call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
+  }
+
+  // Almost every look finds the record as the one before it did.
+  void on_reply(const redisReply* reply) {
+    const bool is_hash = reply != nullptr && reply->type == REDIS_REPLY_ARRAY;
+    const std::size_t gist = is_hash ? gist_of(*reply) : 0;
+    if (is_hash && gist == record_seen && !tell_again) return;
+    const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
+    records.read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
+      record_seen = record != nullptr ? std::optional(gist) : std::nullopt;
+      on_looked(found, record, partial);
     });
   }
 
@@ -122,8 +143,10 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (!changed) return;
     if (partial && record->terminal) {
       tell_again = true;
-      call = records.ask(rule, id, rule.hash_fields(),
-                         [this](Found again, const Record* whole) { on_looked(again, whole, false); });
+      call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
+        records.read(rule, id, rule.hash_fields, reply,
+                     [this](Found again, const Record* whole) { on_looked(again, whole, false); });
+      });
       return;
     }
     known = *record;
@@ -136,6 +159,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   Record known;             // as the watchers have it
   bool tell_again = false;  // somebody came with another view of the record
   std::optional<TimePoint> gone_since;
+  std::optional<std::size_t> record_seen;  // the gist of the record that the last look found
   std::vector<Watch*> watches;
   RedisCall call;
 };
@@ -204,31 +228,39 @@ void JobRecords::send_pending() {
       continue;
     }
     request->call =
-        ask(request->rule, request->id, request->rule.hash_fields(),
-            [request = request](Found found, const Record* record) { request->deliver(found, record); });
+        ask(request->rule, request->id, request->rule.hash_fields,
+            [this, request = request](const redisReply* reply) {
+              read(request->rule, request->id, request->rule.hash_fields, reply,
+                   [request](Found found, const Record* record) { request->deliver(found, record); });
+            });
   }
 }
 
 RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
-                          const std::vector<std::string>& fields, Done done) {
+                          const std::vector<std::string>& fields, ReplyCall call) {
   ++looks_;
   const std::string key = with_id(rule.key, id);
   std::vector<std::string_view> arguments{"HMGET", key};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
-  return link_.command(arguments, [&rule, key, fields, done = std::move(done)](const redisReply* reply) {
-    if (reply == nullptr) {
-      done(Found::kUnavailable, nullptr);
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
-      const auto record = read_hash(rule, fields, *reply);
-      done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
-    } else if (is_wrong_type(*reply)) {
-      if (may_complain_of(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
-      done(Found::kWrongType, nullptr);
-    } else {
-      if (may_complain_of(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
-      done(Found::kUnavailable, nullptr);
-    }
-  });
+  return link_.command(arguments, std::move(call));
+}
+
+void JobRecords::read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
+                      const redisReply* reply, const Done& done) {
+  if (reply == nullptr) {
+    done(Found::kUnavailable, nullptr);
+  } else if (reply->type == REDIS_REPLY_ARRAY) {
+    const auto record = read_hash(rule, fields, *reply);
+    done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
+  } else if (is_wrong_type(*reply)) {
+    const std::string key = with_id(rule.key, id);
+    if (may_complain_of(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
+    done(Found::kWrongType, nullptr);
+  } else {
+    const std::string key = with_id(rule.key, id);
+    if (may_complain_of(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
+    done(Found::kUnavailable, nullptr);
+  }
 }
 
 JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& id, const Record& known,

@@ -88,7 +88,9 @@ class JobRecords {
   friend struct Watched;
   void send_pending();
   RedisCall ask(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
-                Done done);
+                ReplyCall call);
+  static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
+                   const redisReply* reply, const Done& done);
   void leave(Watch& watch);
 
   RedisLink& link_;

@@ -49,6 +49,7 @@ class RecordReader {
                          "the values after which nothing comes");
     }
     read_fields();
+    rule_->list_fields();
     return std::move(rule_);
   }
 

@@ -53,19 +53,14 @@ bool RecordRule::is_terminal(std::string_view status_text) const {
   return std::find(terminal.begin(), terminal.end(), status_text) != terminal.end();
 }
 
-std::vector<std::string> RecordRule::hash_fields() const {
-  std::vector<std::string> names = watch_fields();
-  for (const RecordField& field : fields) add_once(names, field.from);
-  return names;
-}
-
-std::vector<std::string> RecordRule::watch_fields() const {
-  std::vector<std::string> names;
-  for (const std::string* field : {&user, &session, &status}) add_once(names, *field);
+void RecordRule::list_fields() {
+  watch_fields.clear();
+  for (const std::string* field : {&user, &session, &status}) add_once(watch_fields, *field);
   for (const RecordField& field : fields) {
-    if (field.as != RecordField::As::kJson) add_once(names, field.from);
+    if (field.as != RecordField::As::kJson) add_once(watch_fields, field.from);
   }
-  return names;
+  hash_fields = watch_fields;
+  for (const RecordField& field : fields) add_once(hash_fields, field.from);
 }
 
 std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector<std::string>& names,

@@ -45,11 +45,14 @@ struct RecordRule {
   std::vector<std::string> terminal;  // statuses after which nothing comes
   std::vector<RecordField> fields;
 
-  bool is_terminal(std::string_view status_text) const;
-  // The hash fields to ask for: user, session, status (those that have a name), then the rest.
-  std::vector<std::string> hash_fields() const;
+  // kHash: the fields to ask for: user, session, status (those that have a name), then the rest.
+  std::vector<std::string> hash_fields;
   // The same without what holds JSON: that may be megabytes, and while a job runs nobody wants it.
-  std::vector<std::string> watch_fields() const;
+  std::vector<std::string> watch_fields;
+
+  // Makes these two lists of all the rest.
+  void list_fields();
+  bool is_terminal(std::string_view status_text) const;
 };
 
 struct Record {
@@ -60,7 +63,7 @@ struct Record {
   Values values;  // every name of RecordRule::fields, and "status" (JSON texts)
 };
 
-// From a hash: `texts[i]` is the value of `names[i]` (names: hash_fields() or watch_fields()),
+// From a hash: `texts[i]` is the value of `names[i]` (names: hash_fields or watch_fields),
 // nothing where the field is absent.  Nothing at all present: no record (nullopt).
 std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector<std::string>& names,
                                        const std::vector<std::optional<std::string>>& texts);

@@ -233,7 +233,7 @@ void fuzz_record(std::string_view input) {
   const RecordRule& rule = *route.record;
   std::optional<Record> record;
   if (choice % 4 < 2) {
-    const auto names = (choice & 8) != 0 ? rule.watch_fields() : rule.hash_fields();
+    const auto& names = (choice & 8) != 0 ? rule.watch_fields : rule.hash_fields;
     std::vector<std::optional<std::string>> texts(names.size());
     bool has_any = false;
     for (auto& text : texts) {
