@@ -170,7 +170,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       settle_(loop_, [this] { turn_away(); }),
       deadline_(loop_, [this] { end_what_is_left(); }),
       flushed_(loop_, [this] { stop_when_flushed(); }) {
-  streams_.set_more_coming([this] { return channels_.link().more_waiting() || logs_.more_waiting(); });
+  streams_.set_more_coming([this] { return channels_.more_coming() || logs_.more_coming(); });
   starting_.after(kStartingPoll);
   streams_server_.start();
   auth_server_.start();

@@ -73,6 +73,7 @@ class ChannelFeeds {
   bool may_watch_keys() const { return may_watch_keys_; }
 
   bool up() const { return link_.up(); }
+  bool more_coming() { return link_.more_coming(); }
   const RedisLink& link() const { return link_.link(); }
   std::size_t watched() const { return feeds_.size(); }
   std::uint64_t messages() const { return messages_; }

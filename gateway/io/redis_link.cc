@@ -15,6 +15,21 @@
 
 namespace tailgate {
 
+namespace {
+
+#if HIREDIS_MAJOR < 1
+// The adapter's own read event is good for one read: hiredis arms it again behind each, which is two calls of
+// the kernel.  From 1.0 on it stays armed.
+void keep_reading(const redisAsyncContext& context, event_base* base) {
+  auto* events = static_cast<redisLibeventEvents*>(context.ev.data);
+  event_free(events->rev);
+  events->rev = event_new(base, context.c.fd, EV_READ | EV_PERSIST, redisLibeventReadEvent, events);
+  if (events->rev == nullptr || event_add(events->rev, nullptr) != 0) std::abort();
+}
+#endif
+
+}  // namespace
+
 // Belongs to hiredis, as a command's private data, until its reply has come or the link is lost.
 struct RedisCall::Pending {
   ReplyCall call;
@@ -108,6 +123,9 @@ void RedisLink::connect_to(const std::string& address) {
   context->data = this;
   arena_.serve(context->c);
   redisLibeventAttach(context, loop_.base());
+#if HIREDIS_MAJOR < 1
+  keep_reading(*context, loop_.base());
+#endif
   if (rest_) add_read_ = std::exchange(context->ev.addRead, add_read_cb);
   redisAsyncSetConnectCallback(context, connected_cb);
   redisAsyncSetDisconnectCallback(context, disconnected_cb);
@@ -125,7 +143,7 @@ void RedisLink::add_read_cb(void* events) noexcept {
   const auto rest = link->rest_();
   // What has come already is company enough.
   if (rest.count() > 0 && !link->more_waiting()) {
-    link->context_->ev.delRead(events);  // armed still behind a write; and always with hiredis 1.x
+    link->context_->ev.delRead(events);
     link->rested_->after(rest);
     ++link->rests_;
   } else {
@@ -270,11 +288,17 @@ void RedisLink::tick() {
   liveness_.after(rule_.probe_every);
 }
 
-// hiredis reads 16 KB a turn; while it rests, what waits is not for the next one.
+// hiredis reads 16 KB a turn; of that at least a quarter is text, or it was not all that waited.  While the
+// link rests, what waits is not for the next turn.
+bool RedisLink::more_coming() {
+  constexpr std::size_t kHardlyAll = 4UL * 1024;
+  if (arena_.take_came() < kHardlyAll) return false;
+  return (rested_ == nullptr || !rested_->pending()) && more_waiting();
+}
+
 bool RedisLink::more_waiting() const {
   int bytes = 0;
-  return up() && (rested_ == nullptr || !rested_->pending()) &&
-         ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
+  return up() && ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {

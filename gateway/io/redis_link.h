@@ -69,8 +69,8 @@ class RedisLink {
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
 
-  // Are there bytes of Redis's to be read in the next turn?
-  bool more_waiting() const;
+  // Has this turn brought so much that there are bytes of Redis's to be read in the next one?
+  bool more_coming();
 
   // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,
   // before the link is up.
@@ -102,6 +102,7 @@ class RedisLink {
   void bury();
   void tick();
   void read_on();
+  bool more_waiting() const;
   // Something came in: the link is alive.
   void note_life() { unanswered_probes_ = 0; }
   // hiredis hands out the null replies of a lost connection before it says that it is lost: nobody may

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace tailgate {
@@ -20,6 +21,8 @@ class ReplyArena {
   void serve(redisContext& context);
   // What is kept for the next reply, in bytes.
   std::size_t kept() const;
+  // How many bytes of texts have come since the last call.
+  std::size_t take_came() { return std::exchange(came_, 0); }
 
  private:
   using Task = redisReadTask;
@@ -49,6 +52,7 @@ class ReplyArena {
   std::vector<Block> blocks_;  // those before current_ are done with, those behind it empty
   std::size_t current_ = 0;
   std::size_t used_ = 0;  // bytes of the current one
+  std::size_t came_ = 0;
 };
 
 }  // namespace tailgate

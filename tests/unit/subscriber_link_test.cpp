@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +41,7 @@ class SubscriberLinkTest : public testing::LoopTest {
                                    [this](std::string_view name, std::string_view payload) {
                                      messages_.push_back(std::string(name) + '=' + std::string(payload));
                                      came_.push_back(Loop::now());
+                                     if (on_message_) on_message_();
                                    },
                                .rest =
                                    [this] {
@@ -82,6 +84,7 @@ class SubscriberLinkTest : public testing::LoopTest {
   Names confirmed_;
   Names messages_;
   std::vector<TimePoint> came_;  // each of them
+  std::function<void()> on_message_;
   std::chrono::microseconds rest_{0};
   TimePoint asked_{};  // for the last rest
 };
@@ -117,14 +120,15 @@ TEST_F(SubscriberLinkTest, RestsBetweenReads) {
   ASSERT_TRUE(until_confirmed(1));
   rest_ = std::chrono::milliseconds(400);
   const auto rested_before = link.link().rests();
-  EXPECT_EQ(ask({"PUBLISH", "a", "first"}), 1);
+  const std::string first(6000, 'x');
+  EXPECT_EQ(ask({"PUBLISH", "a", first}), 1);
   ASSERT_TRUE(run_until([this] { return messages_.size() == 1; }));
   const TimePoint begun = asked_;
   for (const char* text : {"second", "third", "fourth"}) EXPECT_EQ(ask({"PUBLISH", "a", text}), 1);
-  EXPECT_FALSE(link.link().more_waiting()) << "what waits is not for the next turn";
   const bool in_time = Loop::now() < begun + rest_;
+  EXPECT_FALSE(in_time && link.more_coming()) << "what waits is not for the next turn";
   ASSERT_TRUE(run_until([this] { return messages_.size() == 4; }));
-  EXPECT_EQ(messages_, (Names{"a=first", "a=second", "a=third", "a=fourth"}));
+  EXPECT_EQ(messages_, (Names{"a=" + first, "a=second", "a=third", "a=fourth"}));
   EXPECT_GE(came_[1], begun + rest_);
   if (in_time) {
     EXPECT_EQ(link.link().rests(), rested_before + 2) << "together";
@@ -133,6 +137,21 @@ TEST_F(SubscriberLinkTest, RestsBetweenReads) {
   rest_ = std::chrono::microseconds(0);
   EXPECT_EQ(ask({"PUBLISH", "a", "last"}), 1);
   EXPECT_TRUE(run_until([this] { return messages_.size() == 5; })) << "nothing is left to wake it";
+}
+
+TEST_F(SubscriberLinkTest, TellsThatMoreIsComingWhereOneReadWasNotEnough) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  std::vector<bool> told;
+  on_message_ = [&] {
+    if (messages_.size() == 8 || messages_.size() == 40) told.push_back(link.more_coming());
+  };
+  EXPECT_EQ(
+      ask({"EVAL", "for i = 1, 40 do redis.call('PUBLISH', 'a', string.rep('x', 1000)) end return 1", "0"}),
+      1);
+  ASSERT_TRUE(run_until([this] { return messages_.size() == 40; }));
+  EXPECT_EQ(told, (std::vector<bool>{true, false}));
 }
 
 TEST_F(SubscriberLinkTest, DoesNotRestWhileMoreIsWaiting) {
