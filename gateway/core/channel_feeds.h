@@ -69,6 +69,8 @@ class ChannelFeeds {
   void set_keyspace_sink(KeyspaceSink sink) { keyspace_sink_ = std::move(sink); }
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
+  // What a notification made somebody ask Redis was answered after so long.
+  void note_answer(Clock::duration took) { rest_.note_answer(took); }
   // False once Redis has refused this user a notification's channel: from then on none is asked for.
   bool may_watch_keys() const { return may_watch_keys_; }
 

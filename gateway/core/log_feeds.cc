@@ -9,9 +9,14 @@ namespace tailgate {
 
 namespace {
 
-// While notifications have not proven themselves, every log is asked about this often …
-constexpr std::chrono::milliseconds kFastSweep{20};
-// … stretched where there are more logs than this many, so that Redis looks at 50,000 keys a second at most …
+// While notifications have not proven themselves, a log is asked about this often …
+constexpr std::chrono::milliseconds kFastSweep{22};
+// … and one that has been silent for long less often: each time it has been so for a twentieth longer.
+// Whoever has waited for a minute does not see a fifth of a second …
+constexpr int kPartOfSilence = 20;
+constexpr std::chrono::milliseconds kSilentSweep{200};
+// … both stretched where there is more to ask about than this, so that Redis looks at 45,000 keys a second at
+// most …
 constexpr std::size_t kFastLogs = 1000;
 // … so many in one command: apart they cost it five times as much.
 constexpr std::size_t kPeekedTogether = 100;
@@ -34,6 +39,8 @@ struct LogFeeds::Feed {
   bool apart = false;              // asked about together with others Redis gave an error
   std::optional<TimePoint> found;  // when the sweep saw what no notification had announced
   TimePoint checked{};             // the last inclusive read, which also sees trimming
+  TimePoint grew = Loop::now();    // when entries came the last time
+  TimePoint peek_at{};             // not before this it is asked about again
   LogReader::Read reading;
 };
 
@@ -169,6 +176,9 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
     for (const Follow* follow : feed.follows) follow->follower_->on_gap(*read.gap, feed.cursor);
   }
   if (!read.entries.empty()) {
+    feed.grew = Loop::now();
+    feed.peek_at = {};
+    if (announced) channels_.note_answer(feed.grew - feed.checked);
     if (announced && wakeups_ == Wakeups::kAuto) set_notified(true, "a notification came before the sweep");
     if (swept && !announced && notified_) feed.found = Loop::now();
     hub_.publish(topic(feed.key), read.entries);
@@ -178,7 +188,7 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
 
 std::chrono::milliseconds LogFeeds::sweep_interval() const {
   if (notified_) return kSlowSweep;
-  return std::max(kFastSweep, kFastSweep * static_cast<int>(feeds_.size()) / static_cast<int>(kFastLogs));
+  return std::max(kFastSweep, kFastSweep * static_cast<int>(peeked_) / static_cast<int>(kFastLogs));
 }
 
 void LogFeeds::set_notified(bool notified, const char* why) {
@@ -203,18 +213,23 @@ void LogFeeds::sweep() {
         mark_dirty(*feed);
       }
     }
-    if (!notified_) peek();
+    if (!notified_) peek(now);
   }
   if (!feeds_.empty()) sweep_.after(sweep_interval());
 }
 
 // Cheaper than a read where there is nothing new, which is almost always.
-void LogFeeds::peek() {
+void LogFeeds::peek(TimePoint now) {
   std::erase_if(peeks_, [](const RedisCall& call) { return !call.under_way(); });
   if (!peeks_.empty()) return;  // Redis is slow enough as it is
   std::vector<const Feed*> together;
+  peeked_ = 0;
   for (const auto& [key, feed] : feeds_) {
-    if (feed->dirty || feed->reading.under_way()) continue;
+    if (feed->dirty || feed->reading.under_way() || now < feed->peek_at) continue;
+    ++peeked_;
+    const auto rest =
+        std::clamp<Clock::duration>((now - feed->grew) / kPartOfSilence, kFastSweep, kSilentSweep);
+    feed->peek_at = now + rest - kFastSweep / 2;  // the sweep that is nearest, whatever the timer's grain
     const Feed* one = feed.get();
     if (one->apart) {
       peek({&one, 1});

@@ -85,7 +85,7 @@ class LogFeeds {
   void read_dirty();
   void mark_dirty(Feed& feed);
   void sweep();
-  void peek();
+  void peek(TimePoint now);
   void peek(std::span<const Feed* const> feeds);
   void set_notified(bool notified, const char* why);
   std::chrono::milliseconds sweep_interval() const;
@@ -99,6 +99,7 @@ class LogFeeds {
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> dirty_;
   std::vector<RedisCall> peeks_;
+  std::size_t peeked_ = 0;  // how many the last sweep asked about
   Timer sweep_;
   TurnEnd turn_end_;
 };

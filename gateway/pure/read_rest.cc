@@ -1,19 +1,32 @@
 #include "gateway/pure/read_rest.h"
 
+#include <algorithm>
+
 namespace tailgate {
 
 namespace {
 
-// How many a rest must bring: with fewer it costs a wake-up of its own and saves none.
-constexpr double kCompany = 1.2;
+// How many a rest must bring: with fewer the timer costs what the wake-ups would have.
+constexpr int kCompany = 2;
+// One slow answer says little.
+constexpr int kAnswersRemembered = 32;
 
 }  // namespace
+
+void ReadRest::note_answer(Time::duration took) {
+  answer_ += (std::min<Time::duration>(took, kHalfOfLines) - answer_) / kAnswersRemembered;
+}
+
+std::chrono::microseconds ReadRest::notification_rest() const {
+  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(kHalfOfLines - answer_);
+  return std::clamp(2 * left, kMessageRest, kLongestRest);
+}
 
 std::chrono::microseconds ReadRest::rest(Time now) {
   const Time::duration span = now - begun_;
   if (span >= kSpan) {
-    const auto rest = notifications_ > messages_ ? kNotificationRest : kMessageRest;
-    const auto came = static_cast<double>(messages_ + notifications_);
+    const auto rest = notifications_ > messages_ ? notification_rest() : kMessageRest;
+    const auto came = static_cast<Time::rep>(messages_ + notifications_);
     rest_ = came * rest >= kCompany * span ? rest : std::chrono::microseconds(0);
     messages_ = notifications_ = 0;
     begun_ = now;

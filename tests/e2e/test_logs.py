@@ -1,5 +1,6 @@
 """R3: builder's log lines, live and resumable."""
 
+import itertools
 import json
 import random
 import threading
@@ -665,7 +666,7 @@ def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_
 
     begin, before = time.monotonic(), asked()
     wait_until(lambda: asked() > before + 20, 5, "some sweeps")
-    assert asked() - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 20 ms"
+    assert asked() - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 22 ms"
     pipe = stack.redis.pipeline(transaction=True)
     pipe.set(workers[50].log_key, "no stream")
     for worker in workers[:50] + workers[51:]:
@@ -673,6 +674,31 @@ def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_
     pipe.execute()
     for stream in streams[:50] + streams[51:]:
         assert lines_of([stream.next_event()]) == ["line"]
+
+
+def test_a_log_that_has_been_silent_for_long_is_asked_about_less_often(stack_with, job):
+    stack = stack_with({"redis.wakeups": "sweep"})
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+
+    def asked():
+        return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
+
+    def seconds_for_ten_questions():
+        begin, before = time.monotonic(), asked()
+        wait_until(lambda: asked() >= before + 10, 10, "ten questions")
+        return time.monotonic() - begin
+
+    wait_until(lambda: seconds_for_ten_questions() > 1, 20, "it is asked about less often")
+    numbers = itertools.count()
+
+    def asked_often_after_a_line():
+        text = str(next(numbers))
+        worker.log(text)
+        assert lines_of([stream.next_event()]) == [text]
+        return seconds_for_ten_questions() < 1
+
+    wait_until(asked_often_after_a_line, 20, "it is asked about often again")
 
 
 def test_a_redis_that_refuses_config_is_normal(stack_with, job):

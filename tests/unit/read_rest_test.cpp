@@ -33,24 +33,41 @@ TEST_F(ReadRestTest, IsNothingBeforeAnythingHasCome) {
   EXPECT_EQ(rest_.rest(now_), microseconds(0));
 }
 
-TEST_F(ReadRestTest, IsNothingWhereItWouldBringNoCompany) {
-  EXPECT_EQ(after_a_second_of(0, 50), microseconds(0)) << "1,000 notifications a second: 0.8 in a rest";
-  EXPECT_EQ(after_a_second_of(100, 0), microseconds(0)) << "2,000 messages a second: 0.8 in a rest";
+TEST_F(ReadRestTest, IsNothingWhereItWouldBringHardlyAnyCompany) {
+  EXPECT_EQ(after_a_second_of(0, 50), microseconds(0)) << "1,000 notifications a second: 1.5 in a rest";
+  EXPECT_EQ(after_a_second_of(250, 0), microseconds(0)) << "5,000 messages a second: 1.4 in a rest";
 }
 
 TEST_F(ReadRestTest, IsLongerForNotificationsThanForMessages) {
-  EXPECT_EQ(after_a_second_of(0, 100), ReadRest::kNotificationRest) << "2,000 a second: 1.6 in a rest";
-  EXPECT_EQ(after_a_second_of(250, 0), ReadRest::kMessageRest) << "5,000 a second: 2 in a rest";
+  EXPECT_EQ(after_a_second_of(0, 100), ReadRest::kLongestRest) << "2,000 a second: 3 in a rest";
+  EXPECT_EQ(after_a_second_of(400, 0), ReadRest::kMessageRest) << "8,000 a second: 2.2 in a rest";
 }
 
 TEST_F(ReadRestTest, GoesByTheKindThereIsMoreOf) {
-  EXPECT_EQ(after_a_second_of(40, 100), ReadRest::kNotificationRest);
-  EXPECT_EQ(after_a_second_of(200, 100), ReadRest::kMessageRest);
+  EXPECT_EQ(after_a_second_of(90, 100), ReadRest::kLongestRest);
+  EXPECT_EQ(after_a_second_of(400, 100), ReadRest::kMessageRest);
+}
+
+TEST_F(ReadRestTest, LeavesTimeForAnAnswerThatTakesLong) {
+  for (int i = 0; i < 1000; ++i) rest_.note_answer(microseconds(300));
+  const microseconds rest = after_a_second_of(0, 1000);
+  EXPECT_GE(rest / 2 + microseconds(300), ReadRest::kHalfOfLines);
+  EXPECT_LT(rest / 2 + microseconds(300), ReadRest::kHalfOfLines + microseconds(5));
+}
+
+TEST_F(ReadRestTest, IsShortButNotNothingWhileAnswersTakeLongerThanALineMay) {
+  for (int i = 0; i < 1000; ++i) rest_.note_answer(milliseconds(50));
+  EXPECT_EQ(after_a_second_of(0, 1000), ReadRest::kMessageRest);
+}
+
+TEST_F(ReadRestTest, IsHardlyChangedByOneSlowAnswer) {
+  rest_.note_answer(seconds(2));
+  EXPECT_GT(after_a_second_of(0, 100), ReadRest::kLongestRest * 9 / 10);
 }
 
 TEST_F(ReadRestTest, BeginsWithinASpanAndEndsWithinOne) {
   EXPECT_EQ(after_a_second_of(0, 0), microseconds(0));
-  for (int i = 0; i < 250; ++i) rest_.count_message();
+  for (int i = 0; i < 400; ++i) rest_.count_message();
   EXPECT_EQ(rest_.rest(now_ + milliseconds(49)), microseconds(0)) << "the span is not over";
   EXPECT_EQ(rest_.rest(now_ + milliseconds(50)), ReadRest::kMessageRest);
   EXPECT_EQ(rest_.rest(now_ + milliseconds(51)), ReadRest::kMessageRest) << "until the next is over";
@@ -58,8 +75,8 @@ TEST_F(ReadRestTest, BeginsWithinASpanAndEndsWithinOne) {
 }
 
 TEST_F(ReadRestTest, IsNothingForWhatComesAfterALongSilence) {
-  EXPECT_EQ(after_a_second_of(250, 0), ReadRest::kMessageRest);
-  for (int i = 0; i < 250; ++i) rest_.count_message();
+  EXPECT_EQ(after_a_second_of(400, 0), ReadRest::kMessageRest);
+  for (int i = 0; i < 400; ++i) rest_.count_message();
   EXPECT_EQ(rest_.rest(now_ + seconds(60)), microseconds(0));
 }
 
