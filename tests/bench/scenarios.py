@@ -353,11 +353,13 @@ def whole_broadcast(**settings):
     return deliver(lambda b: WholePath(b, settings=settings), messages=sized(60, 20, 5), rate=10, **how)
 
 
-def whole_jobs():
+def whole_jobs(bare=False):
     count = sized(500, 500, 10)
+    how = {"streams": sized(1000, 1000, 20), "topics": count, "messages": sized(6000, 2000, 50), "rate": 1000}
+    if bare:  # which knows no jobs, and looks at no records
+        return deliver(lambda b: WholePath(b, bare=True), extra=["--tls"], **how)
     return deliver(
-        lambda b: WholePath(b), streams=sized(1000, 1000, 20), topics=count, messages=sized(6000, 2000, 50), rate=1000,
-        prepare=jobs(count), path="/api/jobs/{}/events/stream",
+        lambda b: WholePath(b), **how, prepare=jobs(count), path="/api/jobs/{}/events/stream",
         extra=lambda path: ["--tls", "--headers", path.tokens(), "--topic", "job:{}:events"],
     )
 
@@ -457,7 +459,7 @@ SCENARIOS = [
         Row("CPU per stream cut", "cut_us", "µs", goal=""),
     ]),
     Scenario("whole", "nginx with TLS → unix socket", {
-        "tailgate": whole_broadcast(), "tailgate-2k": whole_broadcast(TG_STREAM_BUFFER="2k"), "jobs": whole_jobs(),
+        "tailgate": whole_broadcast(), "tailgate-2k": whole_broadcast(TG_STREAM_BUFFER="2k"), "jobs": whole_jobs(), "jobs-bare": whole_jobs(True),
         "backlog": whole_backlog(), "backlog-bare": whole_backlog(True),
     }, [
         Row("gateway's share, broadcast", "share", "%", most=20, goal="≤ 20 %"),
