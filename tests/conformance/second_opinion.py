@@ -22,6 +22,7 @@ STRICTER = {
     "json": "JSON (RFC 8259) in UTF-8: no NaN, no Infinity, no UTF-16, no byte order mark, no lone surrogate as subject",
     "duplicates": "a member named twice: two readers could believe two things (RFC 8725 section 2.4 in spirit)",
     "crit": "a critical extension is never understood, b64 neither (RFC 7515 section 4.1.11)",
+    "kid": "a kid is text (RFC 7515 section 4.1.4); Debian's 2.6.0-1 does not ask, 2.6.0-1+deb12u1 does",
     "dates": "a date is a JSON number; a string or a boolean is none (RFC 7519 section 2)",
     "fractions": "fractions of a date count; PyJWT cuts them off from exp and nbf",
     "empty": "a required claim that is \"\" is absent",
@@ -98,6 +99,8 @@ def broken_rule(token):
         return "json", None, None
     if "crit" in header:
         return "crit", None, None
+    if not isinstance(header.get("kid", ""), str):
+        return "kid", None, None
     return None, header, claims
 
 
