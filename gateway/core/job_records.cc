@@ -13,6 +13,11 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchEvery{1000};
+// Looks at about so many jobs are asked for together: two wake-ups for all of them.  More would hold others
+// up …
+constexpr int kTogether = 25;
+// … and fewer wait for each other this long at most.
+constexpr std::chrono::milliseconds kLongestWait{100};
 constexpr std::chrono::seconds kGoneAfter{10};
 constexpr std::chrono::seconds kComplainEvery{60};
 constexpr std::size_t kMostComplained = 1000;
@@ -106,7 +111,7 @@ struct JobRecords::Watched final : Wheel::Entry {
       : records(its_records), rule(its_rule), id(std::move(its_id)), known(std::move(its_known)) {}
 
   void on_due(Wheel::Time now) override {
-    records.deadlines_.set(*this, now + kWatchEvery);
+    records.deadlines_.set(*this, records.next_look(now));
     if (!records.link_.up()) gone_since.reset();  // what nobody looked at is not gone
     if (!records.link_.up() || call.under_way()) return;
     call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
@@ -283,6 +288,15 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   watch.index_ = watched.watches.size();
   watched.watches.push_back(&watch);
   return watch;
+}
+
+TimePoint JobRecords::next_look(TimePoint now) const {
+  using Span = Clock::duration;
+  const auto jobs = static_cast<int>(std::min<std::size_t>(watched_.size(), 1'000'000));
+  const Span grid =
+      std::clamp<Span>(Span(kWatchEvery) * kTogether / std::max(jobs, 1), Wheel::kSlot, kLongestWait);
+  const Span soonest = now.time_since_epoch() + kWatchEvery;
+  return TimePoint((soonest + grid - Span(1)) / grid * grid);
 }
 
 void JobRecords::leave(Watch& watch) {

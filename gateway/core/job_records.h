@@ -1,4 +1,4 @@
-// JobRecords: looks at jobs' records in Redis, once for an opening and then once a second.
+// JobRecords: looks at jobs' records in Redis, once for an opening and then about once a second.
 //
 // Rank 3 (core).  Knows the command link and how a rule reads a hash; knows no stream.  Looks that are
 // asked for in one turn of the loop for one job are one command, sent at the turn's end: so every look
@@ -78,7 +78,7 @@ class JobRecords {
   // The record of job `id`, read after this call.  `rule` outlives the look.
   [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
 
-  // Tells `watcher` whatever changes from `known` on, at most a second late.
+  // Tells `watcher` whatever changes from `known` on, at most a second and a tenth late.
   [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
                             Watcher& watcher);
 
@@ -92,6 +92,8 @@ class JobRecords {
   static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
   void leave(Watch& watch);
+  // When a job that is looked at now is looked at again.
+  TimePoint next_look(TimePoint now) const;
 
   RedisLink& link_;
   Deadlines& deadlines_;
