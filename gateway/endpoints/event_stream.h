@@ -32,7 +32,7 @@ class EventStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { visit().reply->fetch(); }
+  void on_batch_soon() const override { Reply::fetch(visit().reply.get()); }
   void on_confirmed() override;
   void on_unconfirmed() override;
   void on_refused() override;

@@ -32,7 +32,7 @@ class LogStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { visit().reply->fetch(); }
+  void on_batch_soon() const override { Reply::fetch(visit().reply.get()); }
   void on_gap(const LogGap& gap, const LogCursor& cursor) override;
   void on_wrong_type() override;
   void on_record(const Record& record) override;

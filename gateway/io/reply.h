@@ -61,8 +61,8 @@ class Reply final : private HttpConnection::User {
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
-  // Fetches into the cache what write() looks at.
-  void fetch() const { __builtin_prefetch(this); }
+  // Fetches into the cache what write() looks at.  There may be no reply.
+  static void fetch(const Reply* reply) { __builtin_prefetch(reply); }
 
   // Ends a stream cleanly: what is written still leaves, then the connection closes.
   void end();

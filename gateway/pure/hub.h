@@ -42,7 +42,7 @@ struct Batch {
 class Listener {
  public:
   virtual void on_batch(const Batch& batch) = 0;
-  // A batch comes in a moment: what it will be looked at may be fetched.  Changes nothing.
+  // A batch comes in a moment: what it will look at may be fetched.  Changes nothing.
   virtual void on_batch_soon() const {}
 
  protected:

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from support import sse
-from support.clients import NotSent, open_stream
+from support.clients import NotSent, open_stream, send
 from support.publishers import Builder
+from support.seals import seal
 from support.waiting import wait_until
 
 
@@ -383,3 +384,22 @@ def test_a_route_for_anyone_may_have_a_record(stack_with, job):
     assert stream.next_event().data == "hello"
     stack.redis.hset(f"public:{job}", "status", "ready")
     assert [event.name for event in stream.rest() + lines.rest()] == ["over", "over"]
+
+
+def test_strangers_who_are_refused_during_a_fan_out_cost_its_listeners_nothing(stack, job):
+    """They listen until their look is answered, and are buried after the turn in which it is."""
+    worker = Builder(stack.redis, job).create()
+    streams = [open_live(stack, worker, events_path) for _ in range(6)]
+    mallory = seal(stack, "events", job, user="mallory", provider="builder")
+    sent = []
+    for number in range(60):
+        pipe = stack.redis.pipeline(transaction=False)
+        payloads = [f"{number}-{one}" for one in range(20)]
+        for payload in payloads:
+            pipe.publish(worker.channel, payload)
+        strangers = [send(stack, events_path(job), headers=mallory, via="gateway") for _ in range(3)]
+        pipe.execute()
+        sent += payloads
+        assert [stranger.wait_head().status for stranger in strangers] == [404] * 3
+    for stream in streams:
+        assert [stream.next_event().data for _ in sent] == sent
