@@ -123,7 +123,7 @@ struct JobRecords::Watched final : Wheel::Entry {
     const std::size_t gist = is_hash ? gist_of(*reply) : 0;
     if (is_hash && gist == record_seen && !tell_again) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
-    records.read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
+    read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
       record_seen = record != nullptr ? std::optional(gist) : std::nullopt;
       on_looked(found, record, partial);
     });
@@ -148,9 +148,10 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (!changed) return;
     if (partial && record->terminal) {
       tell_again = true;
+      record_seen.reset();  // what the whole says decides, and may be something else by then
       call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
-        records.read(rule, id, rule.hash_fields, reply,
-                     [this](Found again, const Record* whole) { on_looked(again, whole, false); });
+        read(rule, id, rule.hash_fields, reply,
+             [this](Found again, const Record* whole) { on_looked(again, whole, false); });
       });
       return;
     }
@@ -164,7 +165,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   Record known;             // as the watchers have it
   bool tell_again = false;  // somebody came with another view of the record
   std::optional<TimePoint> gone_since;
-  std::optional<std::size_t> record_seen;  // the gist of the record that the last look found
+  std::optional<std::size_t> record_seen;  // the gist of the last look, where `known` says the same
   std::vector<Watch*> watches;
   RedisCall call;
 };
@@ -232,12 +233,11 @@ void JobRecords::send_pending() {
       request->deliver(Found::kUnavailable, nullptr);
       continue;
     }
-    request->call =
-        ask(request->rule, request->id, request->rule.hash_fields,
-            [this, request = request](const redisReply* reply) {
-              read(request->rule, request->id, request->rule.hash_fields, reply,
-                   [request](Found found, const Record* record) { request->deliver(found, record); });
-            });
+    request->call = ask(
+        request->rule, request->id, request->rule.hash_fields, [request = request](const redisReply* reply) {
+          read(request->rule, request->id, request->rule.hash_fields, reply,
+               [request](Found found, const Record* record) { request->deliver(found, record); });
+        });
   }
 }
 

@@ -78,7 +78,7 @@ class JobRecords {
   // The record of job `id`, read after this call.  `rule` outlives the look.
   [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
 
-  // Tells `watcher` whatever changes from `known` on, at most a second and a tenth late.
+  // Tells `watcher` whatever changes from `known` on, at most 1.2 s late.
   [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
                             Watcher& watcher);
 

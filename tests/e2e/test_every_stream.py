@@ -317,6 +317,13 @@ def test_a_record_that_is_gone_for_ten_seconds_ends_its_streams(stack, job):
     for watched, stream in zip(back, back_streams):
         stream.pump(0)
         assert stream.ended is None, f"{watched.route}: its record had been away for 3 s only"
+        stack.redis.delete(watched.record_key)
+    nothing_comes(back_streams[0], 3)
+    for key, fields in kept.items():
+        stack.redis.hset(key, mapping=fields)
+    for watched, stream in zip(back, back_streams):
+        stream.pump(0)
+        assert stream.ended is None, f"{watched.route}: the 3 s before do not count"
         watched.finish_silently()
     for watched, stream in zip(back, back_streams):
         assert watched.is_final(stream.rest()[-1])
