@@ -81,7 +81,7 @@ void ChannelFeeds::unwatch_key(const std::string& key) {
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
     rest_.count_notification();
-    if (keyspace_sink_) keyspace_sink_(channel.substr(keyspace_prefix_.size()));
+    if (keyspace_events_.on_notified) keyspace_events_.on_notified(channel.substr(keyspace_prefix_.size()));
     return;
   }
   rest_.count_message();
@@ -90,6 +90,10 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 }
 
 void ChannelFeeds::on_confirmed(std::string_view channel) {
+  if (channel.starts_with(keyspace_prefix_)) {
+    if (keyspace_events_.on_confirmed) keyspace_events_.on_confirmed(channel.substr(keyspace_prefix_.size()));
+    return;
+  }
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
   // What came before the confirmation is not part of what follows it.

@@ -65,8 +65,12 @@ class ChannelFeeds {
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
   // Keyspace notifications share the link: they are nobody's stream.
-  using KeyspaceSink = std::function<void(std::string_view key)>;
-  void set_keyspace_sink(KeyspaceSink sink) { keyspace_sink_ = std::move(sink); }
+  struct KeyspaceEvents {
+    std::function<void(std::string_view key)> on_notified;
+    // From here on a change of the key is notified; what came before it was not.
+    std::function<void(std::string_view key)> on_confirmed;
+  };
+  void set_keyspace_events(KeyspaceEvents events) { keyspace_events_ = std::move(events); }
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
   // What a notification made somebody ask Redis was answered after so long.
@@ -90,7 +94,7 @@ class ChannelFeeds {
 
   Hub& hub_;
   std::string keyspace_prefix_;
-  KeyspaceSink keyspace_sink_;
+  KeyspaceEvents keyspace_events_;
   std::unordered_set<std::string> keys_;  // watched
   bool may_watch_keys_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;

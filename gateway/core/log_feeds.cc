@@ -11,8 +11,8 @@ namespace {
 
 // While notifications have not proven themselves, a log is asked about this often …
 constexpr std::chrono::milliseconds kFastSweep{22};
-// … and one that has been silent for long less often: each time it has been so for a twentieth longer.
-// Whoever has waited for a minute does not see a fifth of a second …
+// … and one that has been silent less often: each time it has been so for a twentieth longer.  Whoever has
+// waited for four seconds does not see a fifth of one …
 constexpr int kPartOfSilence = 20;
 constexpr std::chrono::milliseconds kSilentSweep{200};
 // … both stretched where there is more to ask about than this, so that Redis looks at 45,000 keys a second at
@@ -20,8 +20,10 @@ constexpr std::chrono::milliseconds kSilentSweep{200};
 constexpr std::size_t kFastLogs = 1000;
 // … so many in one command: apart they cost it five times as much.
 constexpr std::size_t kPeekedTogether = 100;
-// With notifications: in case one got lost.
-constexpr std::chrono::milliseconds kSlowSweep{2000};
+// With notifications: in case one got lost, a log that has not been read for this long is read …
+constexpr std::chrono::milliseconds kUnread{2000};
+// … for which all are looked over this often.
+constexpr std::chrono::milliseconds kSlowSweep{500};
 // How long a notification may be behind the sweep before it counts as missing.
 constexpr std::chrono::milliseconds kLate{250};
 
@@ -74,7 +76,8 @@ LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, 
       notified_(wakeups_ == Wakeups::kNotifications),
       sweep_(loop, [this] { sweep(); }),
       turn_end_(loop, [this] { read_dirty(); }) {
-  channels_.set_keyspace_sink([this](std::string_view key) { on_notified(key); });
+  channels_.set_keyspace_events({.on_notified = [this](std::string_view key) { on_notified(key); },
+                                 .on_confirmed = [this](std::string_view key) { kick(std::string(key)); }});
 }
 
 LogFeeds::~LogFeeds() = default;
@@ -208,7 +211,7 @@ void LogFeeds::sweep() {
         feed->found.reset();
         if (wakeups_ == Wakeups::kAuto) set_notified(false, "an entry was not announced");
       }
-      if (now - feed->checked >= kSlowSweep) {
+      if (now - feed->checked >= kUnread) {
         feed->swept = true;
         mark_dirty(*feed);
       }

@@ -99,7 +99,7 @@ class LogFeeds {
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> dirty_;
   std::vector<RedisCall> peeks_;
-  std::size_t peeked_ = 0;  // how many the last sweep asked about
+  std::size_t peeked_ = 0;  // how many were asked about the last time
   Timer sweep_;
   TurnEnd turn_end_;
 };

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import threading
+import time
 
 import pytest
 import redis
@@ -10,6 +11,7 @@ import redis
 from chaos.proxy import FaultProxy
 from support import routes
 from support.clients import NotSent, open_stream
+from support.publishers import Builder
 from support.waiting import wait_until
 
 RESYNC = ("resync", {"reason": "redis-reconnected"})
@@ -212,3 +214,22 @@ def test_a_redis_that_takes_no_writes_is_served_from(private_stack, job):
     for watched, stream in opened:
         watched.say(3)
         assert watched.number_in(stream.next_event(10)) == 3, watched.route
+
+
+def test_a_line_written_while_only_the_notifications_are_away_comes_when_they_are_back(stack_with, job):
+    """Nothing announced it: their return has to."""
+    stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
+    worker = Builder(stack.redis, job).create()
+    stream = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer(), params={"last_event_id": "0-0"})
+    worker.log("first")
+    assert stream.next_event().json()["text"] == "first"
+    took = []
+    for number in range(5):
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.client_kill_filter(_type="pubsub")
+        pipe.xadd(worker.log_key, {"text": str(number)})
+        begin = time.monotonic()
+        pipe.execute()
+        assert stream.next_event(timeout=10).json()["text"] == str(number)
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
