@@ -171,14 +171,18 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
       }
       const std::string* parameter = query->find("last_event_id");
       if (parameter != nullptr) {
-        const auto id = EntryId::parse(parameter->starts_with("end.") ? parameter->substr(4) : *parameter);
+        const auto end_given = *parameter == kEndId ? std::nullopt : parse_end_id(*parameter);
+        const auto id = end_given ? end_given : EntryId::parse(*parameter);
         if (!id) {
           refuse(services, std::move(visit), 422,
                  "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
                  "1700000000000-0");
           return false;
         }
-        if (!visit.asked->resume && !visit.asked->saw_end) visit.asked->resume = id;
+        if (!visit.asked->resume && !visit.asked->saw_end) {
+          visit.asked->resume = id;
+          visit.asked->saw_end = end_given.has_value();
+        }
       }
     }
   }

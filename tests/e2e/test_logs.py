@@ -252,6 +252,25 @@ def test_the_header_wins_over_the_parameter(stack, job):
     assert ids_of(stream.take_events(2)) == ids[8:]
 
 
+def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_end(stack, job):
+    worker = Builder(stack.redis, job).create()
+    worker.log_many(3)
+    stream = open_log(stack, worker, "0-0")
+    worker.move("ready")
+    end_id = stream.rest()[-1].last_id
+    assert end_id.startswith("end.")
+
+    def come_back(**headers):
+        return open_stream(stack, path(job), headers={**stack.bearer(), **headers}, params={"last_event_id": end_id})
+
+    assert come_back().status == 204
+    assert [event.name for event in come_back(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + ["done"], "the header wins"
+    worker.write_status("building")
+    again = come_back()
+    line = worker.log("new")
+    assert ids_of([again.next_event()]) == [line]
+
+
 def test_from_zero_is_from_the_beginning(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
