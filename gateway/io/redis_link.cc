@@ -288,8 +288,9 @@ void RedisLink::tick() {
   liveness_.after(rule_.probe_every);
 }
 
-// hiredis reads 16 KB a turn; of that at least a quarter is text, or it was not all that waited.  While the
-// link rests, what waits is not for the next turn.
+// hiredis reads 16 KB a turn.  Where that is full of messages at least a quarter of it is their texts; with
+// less the read has taken all there was, but for a text that is not whole yet and for which nobody waits.
+// While the link rests, what waits is not for the next turn.
 bool RedisLink::more_coming() {
   constexpr std::size_t kHardlyAll = 4UL * 1024;
   if (arena_.take_came() < kHardlyAll) return false;

@@ -69,7 +69,8 @@ class RedisLink {
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
 
-  // Has this turn brought so much that there are bytes of Redis's to be read in the next one?
+  // Has so much come since this was asked last that one read was not enough, and is there more to be read in
+  // the next turn?
   bool more_coming();
 
   // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,

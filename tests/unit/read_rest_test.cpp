@@ -43,8 +43,9 @@ TEST_F(ReadRestTest, IsLongerForNotificationsThanForMessages) {
   EXPECT_EQ(after_a_second_of(400, 0), ReadRest::kMessageRest) << "8,000 a second: 2.2 in a rest";
 }
 
-TEST_F(ReadRestTest, GoesByTheKindThereIsMoreOf) {
-  EXPECT_EQ(after_a_second_of(90, 100), ReadRest::kLongestRest);
+TEST_F(ReadRestTest, IsLongOnlyForMessagesThatAreFewAmongNotifications) {
+  EXPECT_EQ(after_a_second_of(50, 400), ReadRest::kLongestRest);
+  EXPECT_EQ(after_a_second_of(51, 400), ReadRest::kMessageRest);
   EXPECT_EQ(after_a_second_of(400, 100), ReadRest::kMessageRest);
 }
 
