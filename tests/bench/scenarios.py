@@ -464,10 +464,12 @@ SCENARIOS = [
     }, [
         Row("gateway's share, broadcast", "share", "%", most=20, goal="≤ 20 %"),
         Row("gateway's share, many jobs", "share", "%", most=20, goal="≤ 20 %", contestant="jobs"),
+        Row("a bare loop's share, many jobs", "share", "%", goal="(no less is to be had)", contestant="jobs-bare"),
         Row("deliveries per CPU second of the path, 32 under way", "path_per_cpu_s", "", "backlog-bare", least=4,
             goal="≥ 4 × one write per event", contestant="backlog"),
         Row("nginx memory per stream", "nginx_memory", "B", most=32768, goal="≤ 32 KB"),
         Row("the same, TG_STREAM_BUFFER=2k", "nginx_memory", "B", most=32768, goal="≤ 32 KB", contestant="tailgate-2k"),
+        Row("the same, default, of a job's owner", "nginx_memory", "B", goal="(the sub-request's verdict with it)", contestant="jobs"),
     ]),
     *[
         Scenario(f"growth-streams-{count}", f"growth: {count:,} streams", growth_streams(count),
