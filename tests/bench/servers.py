@@ -4,8 +4,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import importlib.machinery
-import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from support.scripts import load_script  # noqa: E402
 from support.seals import seal  # noqa: E402
 from support.stack import Stack  # noqa: E402
 
@@ -31,15 +30,6 @@ LOAD_CPU, SERVER_CPU = CPUS[0], CPUS[1 % len(CPUS)]
 
 class Failed(Exception):
     """What went wrong, in a sentence."""
-
-
-def load_script(path):
-    loader = importlib.machinery.SourceFileLoader(path.name.replace("-", "_"), str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(module)
-    sys.dont_write_bytecode = before
-    return module
 
 
 stack_script = load_script(ROOT / "scripts/stack")

@@ -9,6 +9,8 @@ from pathlib import Path
 import jwt
 import pytest
 
+from support.scripts import load_script
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 
@@ -108,6 +110,18 @@ def test_bootstrap_names_what_it_cannot_do():
     done = run(SCRIPTS / "bootstrap", "everything")
     assert done.returncode == 1
     assert 'unknown purpose "everything"' in done.stderr
+
+
+# ---- ports ----------------------------------------------------------------------------------------
+
+
+def test_a_stack_takes_no_port_that_a_browser_refuses(tmp_path, monkeypatch):
+    script = load_script(SCRIPTS / "stack")
+    # Those of IRC, among them what once made a page of ours "unsafe", and one besides.
+    monkeypatch.setattr(script, "PORTS", range(6664, 6670))
+    monkeypatch.setattr(script, "bindable", lambda port: True)
+    monkeypatch.setattr(script.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert script.pick_ports(1, tmp_path) == [6664]
 
 
 # ---- tokens ---------------------------------------------------------------------------------------
