@@ -11,6 +11,9 @@ namespace {
 constexpr std::chrono::seconds kLinger{3};
 constexpr std::chrono::milliseconds kSweep{500};
 
+// Where Redis tells a client of its invalidations (CLIENT TRACKING … REDIRECT).
+constexpr std::string_view kInvalidations = "__redis__:invalidate";
+
 }  // namespace
 
 struct ChannelFeeds::Feed {
@@ -58,7 +61,11 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
       keyspace_prefix_("__keyspace@" + std::to_string(rule.database) + "__:"),
       sweep_(loop, [this] { sweep(); }),
       link_(loop, resolver, rule,
-            {.on_down = [this] { on_down(); },
+            {.on_up =
+                 [this] {
+                   if (key_events_.on_up) key_events_.on_up();
+                 },
+             .on_down = [this] { on_down(); },
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
@@ -78,10 +85,19 @@ void ChannelFeeds::unwatch_key(const std::string& key) {
   if (keys_.erase(key) > 0) link_.unsubscribe(keyspace_prefix_ + key);
 }
 
+void ChannelFeeds::hear_invalidations() {
+  if (may_hear_invalidations_) link_.subscribe(std::string(kInvalidations));
+}
+
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
     rest_.count_notification();
-    if (keyspace_events_.on_notified) keyspace_events_.on_notified(channel.substr(keyspace_prefix_.size()));
+    if (key_events_.on_notified) key_events_.on_notified(channel.substr(keyspace_prefix_.size()));
+    return;
+  }
+  if (channel == kInvalidations) {
+    rest_.count_notification();
+    if (key_events_.on_invalidated) key_events_.on_invalidated(payload);
     return;
   }
   rest_.count_message();
@@ -91,7 +107,11 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 
 void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
-    if (keyspace_events_.on_confirmed) keyspace_events_.on_confirmed(channel.substr(keyspace_prefix_.size()));
+    if (key_events_.on_watched) key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
+    return;
+  }
+  if (channel == kInvalidations) {
+    if (key_events_.on_hearing) key_events_.on_hearing();
     return;
   }
   const auto found = feeds_.find(std::string(channel));
@@ -102,12 +122,19 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
 }
 
 void ChannelFeeds::on_refused(std::string_view channel) {
+  if (channel == kInvalidations) {
+    may_hear_invalidations_ = false;
+    link_.unsubscribe(std::string(kInvalidations));
+    log_warning("log.wakeups_refused",
+                {{"of", "tracking"}, {"why", "NOPERM " + std::string(kInvalidations)}});
+    return;
+  }
   // One that may not have one notification may have none, and they are what can be done without.
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
     keys_.clear();
-    log_warning("log.wakeups", {{"by", "sweep"}, {"why", "keyspace notifications are not permitted"}});
+    log_warning("log.wakeups_refused", {{"of", "notifications"}, {"why", "NOPERM " + keyspace_prefix_}});
     return;
   }
   static LogValve valve(5, 1);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -64,19 +65,31 @@ class ChannelFeeds {
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // Keyspace notifications share the link: they are nobody's stream.
-  struct KeyspaceEvents {
+  // What Redis says of keys shares the link: it is nobody's stream.
+  struct KeyEvents {
+    // The link is up again, with another number().
+    std::function<void()> on_up;
     std::function<void(std::string_view key)> on_notified;
     // From here on a change of the key is notified; what came before it was not.
-    std::function<void(std::string_view key)> on_confirmed;
+    std::function<void(std::string_view key)> on_watched;
+    // A key has changed that a link had read which redirects to number(); an empty one: any of them may have.
+    std::function<void(std::string_view key)> on_invalidated;
+    // From here on such changes are told.  Comes again after each loss of the link.
+    std::function<void()> on_hearing;
   };
-  void set_keyspace_events(KeyspaceEvents events) { keyspace_events_ = std::move(events); }
+  void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
+  // Keyspace notifications of one key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
+  // Invalidations (CLIENT TRACKING) of whatever is read by a link that redirects to this one.
+  void hear_invalidations();
+  // What Redis calls the link: 0 while it is not up, or when Redis does not say.
+  std::int64_t number() const { return link_.link().number(); }
   // What a notification made somebody ask Redis was answered after so long.
   void note_answer(Clock::duration took) { rest_.note_answer(took); }
   // False once Redis has refused this user a notification's channel: from then on none is asked for.
   bool may_watch_keys() const { return may_watch_keys_; }
+  bool may_hear_invalidations() const { return may_hear_invalidations_; }
 
   bool up() const { return link_.up(); }
   bool more_coming() { return link_.more_coming(); }
@@ -94,9 +107,10 @@ class ChannelFeeds {
 
   Hub& hub_;
   std::string keyspace_prefix_;
-  KeyspaceEvents keyspace_events_;
+  KeyEvents key_events_;
   std::unordered_set<std::string> keys_;  // watched
   bool may_watch_keys_ = true;
+  bool may_hear_invalidations_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> left_;  // those without a watcher, and some that have one again
   std::uint64_t messages_ = 0;

@@ -9,8 +9,8 @@ namespace tailgate {
 
 namespace {
 
-// While notifications have not proven themselves, a log is asked about this often …
-constexpr std::chrono::milliseconds kFastSweep{22};
+// While nobody who announces has proven himself, a log is asked about this often …
+constexpr std::chrono::milliseconds kFastSweep{21};
 // … and one that has been silent less often: each time it has been so for a twentieth longer.  Whoever has
 // waited for four seconds does not see a fifth of one …
 constexpr int kPartOfSilence = 20;
@@ -20,11 +20,11 @@ constexpr std::chrono::milliseconds kSilentSweep{200};
 constexpr std::size_t kFastLogs = 1000;
 // … so many in one command: apart they cost it five times as much.
 constexpr std::size_t kPeekedTogether = 100;
-// With notifications: in case one got lost, a log that has not been read for this long is read …
+// Else: in case an announcement got lost, a log that has not been read for this long is read …
 constexpr std::chrono::milliseconds kUnread{2000};
 // … for which all are looked over this often.
 constexpr std::chrono::milliseconds kSlowSweep{500};
-// How long a notification may be behind the sweep before it counts as missing.
+// How long an announcement may be behind the sweep before it counts as missing.
 constexpr std::chrono::milliseconds kLate{250};
 
 }  // namespace
@@ -36,10 +36,10 @@ struct LogFeeds::Feed {
   std::vector<Follow*> follows;
   bool dirty = false;              // to be read at the end of the turn
   bool again = false;              // something happened while a read was under way
-  bool announced = false;          // a notification came since the last read
+  Announcer announced{};           // who spoke since the last read
   bool swept = false;              // the next read is the slow sweep's
   bool apart = false;              // asked about together with others Redis gave an error
-  std::optional<TimePoint> found;  // when the sweep saw what no notification had announced
+  std::optional<TimePoint> found;  // when the sweep saw what nobody had announced
   TimePoint checked{};             // the last inclusive read, which also sees trimming
   TimePoint grew = Loop::now();    // when entries came the last time
   TimePoint peek_at{};             // not before this it is asked about again
@@ -73,11 +73,15 @@ LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, 
       wakeups_(wakeups == "notifications" ? Wakeups::kNotifications
                : wakeups == "sweep"       ? Wakeups::kSweep
                                           : Wakeups::kAuto),
-      notified_(wakeups_ == Wakeups::kNotifications),
+      by_(wakeups_ == Wakeups::kNotifications ? Announcer::kNotifications : Announcer::kNobody),
       sweep_(loop, [this] { sweep(); }),
       turn_end_(loop, [this] { read_dirty(); }) {
-  channels_.set_keyspace_events({.on_notified = [this](std::string_view key) { on_notified(key); },
-                                 .on_confirmed = [this](std::string_view key) { kick(std::string(key)); }});
+  channels_.set_key_events(
+      {.on_up = [this] { update_tracking(); },
+       .on_notified = [this](std::string_view key) { on_announced(key, Announcer::kNotifications); },
+       .on_watched = [this](std::string_view key) { kick(std::string(key)); },
+       .on_invalidated = [this](std::string_view key) { on_invalidated(key); },
+       .on_hearing = [this] { read_all(); }});
 }
 
 LogFeeds::~LogFeeds() = default;
@@ -95,6 +99,7 @@ LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, F
     slot->key = key;
     slot->cursor = at;
     if (wakeups_ != Wakeups::kSweep) channels_.watch_key(key);
+    update_tracking();
     mark_dirty(*slot);  // what came since `at`
     if (!sweep_.pending()) sweep_.after(sweep_interval());
   }
@@ -125,16 +130,60 @@ void LogFeeds::kick(const std::string& key) {
 }
 
 void LogFeeds::on_up() {
+  redirected_ = 0;
+  update_tracking();
+  read_all();
+}
+
+void LogFeeds::read_all() {
   for (const auto& [key, feed] : feeds_) mark_dirty(*feed);
 }
 
-void LogFeeds::on_notified(std::string_view key) {
+void LogFeeds::on_announced(std::string_view key, Announcer by) {
   const auto found = feeds_.find(std::string(key));
   if (found == feeds_.end()) return;
   Feed& feed = *found->second;
-  feed.announced = true;
+  feed.announced = std::max(feed.announced, by);
   feed.found.reset();
   mark_dirty(feed);
+}
+
+void LogFeeds::on_invalidated(std::string_view key) {
+  if (key.empty()) {
+    read_all();  // FLUSHALL and its like
+  } else {
+    on_announced(key, Announcer::kTracking);
+  }
+}
+
+// Redis sends an invalidation to the connection that was named when tracking was asked for, and to no other:
+// it is asked for anew when either link is.
+void LogFeeds::update_tracking() {
+  if (!reader_.up()) return;
+  const bool wanted = wakeups_ == Wakeups::kAuto && by_ != Announcer::kNotifications && !feeds_.empty() &&
+                      channels_.may_hear_invalidations();
+  if (!wanted) {
+    if (std::exchange(redirected_, 0) != 0) tracking_ = reader_.track(0, [](std::string_view) {});
+    return;
+  }
+  const std::int64_t number = channels_.number();
+  if (number == 0 && channels_.up() && !std::exchange(told_nameless_, true)) {
+    log_info("log.wakeups_refused", {{"of", "tracking"}, {"why", "Redis does not answer CLIENT ID"}});
+  }
+  if (number == 0 || std::exchange(redirected_, number) == number) return;
+  tracking_ =
+      reader_.track(number, [this, asked = Loop::now()](std::string_view why) { on_tracked(asked, why); });
+}
+
+void LogFeeds::on_tracked(TimePoint asked, std::string_view why) {
+  if (!why.empty()) {
+    log_info("log.wakeups_refused", {{"of", "tracking"}, {"why", why}});
+    return;
+  }
+  channels_.hear_invalidations();
+  for (const auto& [key, feed] : feeds_) {
+    if (feed->checked <= asked) mark_dirty(*feed);  // that read is not tracked
+  }
 }
 
 void LogFeeds::mark_dirty(Feed& feed) {
@@ -163,7 +212,7 @@ void LogFeeds::read(Feed& feed) {
 }
 
 void LogFeeds::on_read(Feed& feed, const LogRead& read) {
-  const bool announced = std::exchange(feed.announced, false);
+  const Announcer announced = std::exchange(feed.announced, Announcer::kNobody);
   const bool swept = std::exchange(feed.swept, false);
   switch (read.outcome) {
     case LogRead::Outcome::kUnavailable:
@@ -181,42 +230,50 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
   if (!read.entries.empty()) {
     feed.grew = Loop::now();
     feed.peek_at = {};
-    if (announced) channels_.note_answer(feed.grew - feed.checked);
-    if (announced && wakeups_ == Wakeups::kAuto) set_notified(true, "a notification came before the sweep");
-    if (swept && !announced && notified_) feed.found = Loop::now();
+    if (announced != Announcer::kNobody) channels_.note_answer(feed.grew - feed.checked);
+    if (announced > by_ && wakeups_ == Wakeups::kAuto)
+      trust(announced, "an announcement came before the sweep");
+    if (swept && announced == Announcer::kNobody && by_ != Announcer::kNobody) feed.found = feed.grew;
     hub_.publish(topic(feed.key), read.entries);
   }
   if (read.more || feed.again) mark_dirty(feed);
 }
 
 std::chrono::milliseconds LogFeeds::sweep_interval() const {
-  if (notified_) return kSlowSweep;
+  if (by_ != Announcer::kNobody) return kSlowSweep;
   return std::max(kFastSweep, kFastSweep * static_cast<int>(peeked_) / static_cast<int>(kFastLogs));
 }
 
-void LogFeeds::set_notified(bool notified, const char* why) {
-  if (std::exchange(notified_, notified) == notified) return;
-  log_info("log.wakeups", {{"by", notified ? "notifications" : "sweep"}, {"why", why}});
+void LogFeeds::trust(Announcer by, const char* why) {
+  if (std::exchange(by_, by) == by) return;
+  const char* name = by == Announcer::kNotifications ? "notifications"
+                     : by == Announcer::kTracking    ? "tracking"
+                                                     : "sweep";
+  log_info("log.wakeups", {{"by", name}, {"why", why}});
+  update_tracking();
   sweep_.after(sweep_interval());
 }
 
 void LogFeeds::sweep() {
   const TimePoint now = Loop::now();
-  if (!channels_.up() && wakeups_ == Wakeups::kAuto) set_notified(false, "the subscriber link is down");
-  if (!channels_.may_watch_keys()) set_notified(false, "keyspace notifications are not permitted");
+  if (!channels_.up() && wakeups_ == Wakeups::kAuto) trust(Announcer::kNobody, "the subscriber link is down");
+  if ((by_ == Announcer::kNotifications && !channels_.may_watch_keys()) ||
+      (by_ == Announcer::kTracking && !channels_.may_hear_invalidations())) {
+    trust(Announcer::kNobody, "not permitted any more");
+  }
   if (reader_.up()) {
     for (const auto& [key, feed] : feeds_) {
       if (feed->reading.under_way()) continue;
       if (feed->found && now - *feed->found > kLate) {
         feed->found.reset();
-        if (wakeups_ == Wakeups::kAuto) set_notified(false, "an entry was not announced");
+        if (wakeups_ == Wakeups::kAuto) trust(Announcer::kNobody, "an entry was not announced");
       }
       if (now - feed->checked >= kUnread) {
         feed->swept = true;
         mark_dirty(*feed);
       }
     }
-    if (!notified_) peek(now);
+    if (by_ == Announcer::kNobody) peek(now);
   }
   if (!feeds_.empty()) sweep_.after(sweep_interval());
 }

@@ -1,12 +1,13 @@
 // LogFeeds: one live reader for each log that somebody watches.
 //
 // Rank 3 (core).  Knows how a log's growth is noticed, reads it and publishes it to the hub; knows no
-// stream.  A log is woken by keyspace notifications where they arrive (Kt), and swept besides: often
-// while notifications have not proven themselves, rarely once one came before the sweep.  Nothing is
-// configured in Redis, and no CONFIG is asked for.
+// stream.  A log is woken by keyspace notifications where they arrive (Kt), else by invalidations where Redis
+// tracks what we read (from 6.0 on), and swept besides: often while neither has proven itself, rarely once
+// one came before the sweep.  Nothing is configured in Redis, and no CONFIG is asked for.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -74,12 +75,19 @@ class LogFeeds {
   void on_up();
 
   std::size_t followed() const { return feeds_.size(); }
-  bool notified() const { return notified_; }
+  // Redis says when a log has grown.
+  bool announced() const { return by_ != Announcer::kNobody; }
 
  private:
   enum class Wakeups { kAuto, kNotifications, kSweep };
+  // Who says that a log has grown: the later, the rather.
+  enum class Announcer { kNobody, kTracking, kNotifications };
 
-  void on_notified(std::string_view key);
+  void on_announced(std::string_view key, Announcer by);
+  void on_invalidated(std::string_view key);
+  void on_tracked(TimePoint asked, std::string_view why);
+  void update_tracking();
+  void read_all();
   void read(Feed& feed);
   void on_read(Feed& feed, const LogRead& read);
   void read_dirty();
@@ -87,7 +95,7 @@ class LogFeeds {
   void sweep();
   void peek(TimePoint now);
   void peek(std::span<const Feed* const> feeds);
-  void set_notified(bool notified, const char* why);
+  void trust(Announcer by, const char* why);
   std::chrono::milliseconds sweep_interval() const;
   void leave(Follow& follow);
 
@@ -95,7 +103,10 @@ class LogFeeds {
   ChannelFeeds& channels_;
   Hub& hub_;
   Wakeups wakeups_;
-  bool notified_ = false;  // notifications have proven themselves
+  Announcer by_;                 // has proven itself
+  std::int64_t redirected_ = 0;  // to whom the reading link's invalidations were asked to go
+  RedisCall tracking_;
+  bool told_nameless_ = false;  // the log has it that the subscriber link has no number
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> dirty_;
   std::vector<RedisCall> peeks_;

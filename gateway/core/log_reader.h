@@ -1,10 +1,11 @@
 // LogReader: reads logs by single key, without losing an entry silently.
 //
-// Rank 3 (core).  Knows XRANGE, XINFO STREAM and LogCursor's rules; knows no stream and no route.  Reads
-// for clients that are behind are taken in turn, so many of them at once, so that one reconnect storm
-// neither floods Redis nor delays the live feeds.
+// Rank 3 (core).  Knows XRANGE, XINFO STREAM, CLIENT TRACKING and LogCursor's rules; knows no stream and no
+// route.  Reads for clients that are behind are taken in turn, so many of them at once, so that one reconnect
+// storm neither floods Redis nor delays the live feeds.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -80,6 +81,10 @@ class LogReader {
   };
   using Peeked = std::function<void(std::optional<std::vector<std::string_view>>)>;
   [[nodiscard]] RedisCall peek(std::span<const Peek> logs, Peeked done);
+
+  // Has Redis tell connection `number` once when a log changes that was read here (CLIENT TRACKING), or, for
+  // 0, nobody any more.  `done` gets why it refuses, or nothing.  Precondition: the link is up.
+  [[nodiscard]] RedisCall track(std::int64_t number, std::function<void(std::string_view why)> done);
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_; }

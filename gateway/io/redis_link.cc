@@ -200,6 +200,12 @@ void RedisLink::greet() {
   }
   // A name in CLIENT LIST helps whoever looks there; a server that forbids it loses nothing.
   greeting_.push_back(command({"CLIENT", "SETNAME", "tailgate-" + name_}, [](const redisReply*) {}));
+  number_ = 0;
+  if (asks_number_) {
+    greeting_.push_back(command({"CLIENT", "ID"}, [this](const redisReply* reply) {
+      if (reply != nullptr && reply->type == REDIS_REPLY_INTEGER) number_ = reply->integer;
+    }));
+  }
   // A server that is loading, or a replica that has lost its master, says so here.
   greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
     if (reply == nullptr || state_ != State::kGreeting) return;

@@ -8,6 +8,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -68,6 +69,8 @@ class RedisLink {
   std::uint64_t rests() const { return rests_; }
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
+  // What Redis calls this connection (CLIENT ID); 0 while the link is not up, or when Redis does not say.
+  std::int64_t number() const { return up() ? number_ : 0; }
 
   // Has so much come since this was asked last that one read was not enough, and is there more to be read in
   // the next turn?
@@ -76,6 +79,8 @@ class RedisLink {
   // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,
   // before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
+  // Asks for number() in each greeting.  Call it before the link is up.
+  void ask_number() { asks_number_ = true; }
 
   // Precondition: up().
   [[nodiscard]] RedisCall command(std::span<const std::string_view> arguments, ReplyCall call);
@@ -130,6 +135,8 @@ class RedisLink {
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
   std::string why_doomed_;
   std::string why_lost_;
+  bool asks_number_ = false;
+  std::int64_t number_ = 0;
   bool told_ = false;     // the log has the reason already
   std::size_t turn_ = 0;  // which of the name's addresses is tried: the next after each attempt that failed
   bool was_up_ = false;   // since the last loss

@@ -22,6 +22,7 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
       again_(loop, [this] { on_due_again(); }),
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); }, .on_down = [this] { on_link_down(); }}) {
+  link_.ask_number();
   link_.probe_ = [this] { send("SUBSCRIBE", control_); };
   if (events_.rest) link_.set_rest(events_.rest);
 }
@@ -73,6 +74,7 @@ void SubscriberLink::on_link_up() {
     state.unanswered = 0;
     ask(name, state);
   }
+  if (events_.on_up) events_.on_up();
 }
 
 // hiredis ends the connection over a SUBSCRIBE that is not permitted, and Redis's sentence does not name
@@ -122,7 +124,14 @@ void SubscriberLink::on_reply(const redisReply* reply) {
   const std::string_view kind = text_of(*reply->element[0]);
   const std::string_view channel = text_of(*reply->element[1]);
   if (kind == "message") {
-    events_.on_message(channel, text_of(*reply->element[2]));
+    const redisReply& payload = *reply->element[2];
+    if (payload.type == REDIS_REPLY_ARRAY) {
+      for (std::size_t i = 0; i < payload.elements; ++i) {
+        events_.on_message(channel, text_of(*payload.element[i]));
+      }
+    } else {
+      events_.on_message(channel, text_of(payload));
+    }
     return;
   }
   if (!unanswered_.empty()) unanswered_.pop_front();

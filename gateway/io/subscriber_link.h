@@ -22,12 +22,16 @@ class SubscriberLink {
  public:
   // All are called from the loop; in none may the link be destroyed.
   struct Events {
+    // What is wanted has been asked for on this connection, whose number is known.
+    std::function<void()> on_up = {};
     std::function<void()> on_down;
     // Redis does not let this user subscribe to the channel, and ended the link over it.  It is left out
     // for a while, then asked for again, each time less soon.
     std::function<void(std::string_view channel)> on_refused;
     // Redis has the subscription: what is published from here on arrives.  Comes again after each loss.
     std::function<void(std::string_view channel)> on_confirmed;
+    // A message that is a list comes as one for each of its texts, and one of nothing as an empty text: so
+    // Redis tells of the keys that a connection which redirects to this one has read (CLIENT TRACKING).
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
     // How long the next read may wait: a busy link brings more at a time.  Asked behind each read and write.
     std::function<std::chrono::microseconds()> rest;

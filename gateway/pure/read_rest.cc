@@ -6,22 +6,25 @@ namespace tailgate {
 
 namespace {
 
-// How many a rest must bring: with fewer the timer costs what the wake-ups would have.
-constexpr int kCompany = 2;
+// How many messages a rest must bring: with fewer the timer costs what the wake-ups would have.  A
+// notification's company saves more, because they are asked about together.
+constexpr double kCompany = 2;
+constexpr double kCompanyOfNotifications = 1.5;
 // Messages wait with the notifications among which they are no more than one in so many.
 constexpr std::size_t kFewMessages = 8;
-// One slow answer says little.
-constexpr int kAnswersRemembered = 32;
+// By what part of itself the median moves towards an answer.
+constexpr int kPartOfAnswer = 64;
 
 }  // namespace
 
 void ReadRest::note_answer(Time::duration took) {
-  answer_ += (std::min<Time::duration>(took, kHalfOfLines) - answer_) / kAnswersRemembered;
+  const Time::duration step = answer_ / kPartOfAnswer + std::chrono::microseconds(1);
+  answer_ = std::max(answer_ + (took > answer_ ? step : -step), Time::duration(0));
 }
 
 std::chrono::microseconds ReadRest::notification_rest() const {
-  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(kHalfOfLines - answer_);
-  return std::clamp(2 * left, kMessageRest, kLongestRest);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(2 * kHalfOfLines - 5 * answer_);
+  return std::clamp(rest, kShortestRest, kLongestRest);
 }
 
 std::chrono::microseconds ReadRest::rest(Time now) {
@@ -29,8 +32,10 @@ std::chrono::microseconds ReadRest::rest(Time now) {
   if (span >= kSpan) {
     const bool mostly_notifications = notifications_ >= kFewMessages * messages_;
     const auto rest = mostly_notifications ? notification_rest() : kMessageRest;
-    const auto came = static_cast<Time::rep>(messages_ + notifications_);
-    rest_ = came * rest >= kCompany * span ? rest : std::chrono::microseconds(0);
+    const double company =
+        static_cast<double>(messages_ + notifications_) * (rest / std::chrono::duration<double>(span));
+    const double enough = mostly_notifications ? kCompanyOfNotifications : kCompany;
+    rest_ = company >= enough ? rest : std::chrono::microseconds(0);
     messages_ = notifications_ = 0;
     begun_ = now;
   }

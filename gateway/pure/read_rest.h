@@ -14,11 +14,13 @@ class ReadRest {
   using Time = std::chrono::steady_clock::time_point;
   // A message's clients wait for it alone.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // A notification only says that there is something to ask for.  Half of them wait for half a rest, and then
-  // for the answer: together this long, so that half of all lines are with their clients within a
-  // millisecond.
-  static constexpr std::chrono::microseconds kHalfOfLines{800};
+  // A notification only says that there is something to ask for.  Half of all lines wait for half a rest, and
+  // for everything else, which takes as long as two and a half answers of Redis: together this long, so that
+  // half of them are with their clients within a millisecond.
+  static constexpr std::chrono::microseconds kHalfOfLines{930};
   static constexpr std::chrono::microseconds kLongestRest{1500};
+  // Where answers take longer than that leaves time for, the machine is busy, and rests are what relieves it.
+  static constexpr std::chrono::microseconds kShortestRest{800};
   // How often the rate is looked at.
   static constexpr std::chrono::milliseconds kSpan{50};
 
@@ -35,7 +37,7 @@ class ReadRest {
   std::size_t messages_ = 0;  // of this span
   std::size_t notifications_ = 0;
   Time begun_{};
-  Time::duration answer_{0};  // as of late
+  Time::duration answer_{0};  // the median of late
   std::chrono::microseconds rest_{0};
 };
 

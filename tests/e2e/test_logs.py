@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import threading
 import time
@@ -657,6 +658,7 @@ def test_a_log_of_another_type_disturbs_no_other(stack, job):
     ("auto", ["notify-keyspace-events Kt"]),
     ("auto", ["notify-keyspace-events KA"]),
     ("notifications", ["notify-keyspace-events Kt"]),
+    ("auto", []),
     ("sweep", []),
 ])
 def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups, redis_conf):
@@ -670,7 +672,7 @@ def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups
         assert lines_of([stream.next_event()]) == [str(number)]
         took.append(time.monotonic() - begin)
     assert sorted(took)[15] < 0.25, took
-    expected = 1 if redis_conf else 0
+    expected = 0 if wakeups == "sweep" else 1
     wait_until(lambda: stack.metrics()["tailgate_logs_notified"] == expected, 3, "how logs are woken is told")
 
 
@@ -726,3 +728,88 @@ def test_a_redis_that_refuses_config_is_normal(stack_with, job):
     stream = open_log(stack, worker)
     worker.log("line")
     assert lines_of([stream.next_event()]) == ["line"]
+
+
+# ---- tracking -----------------------------------------------------------------------------------------
+
+
+def how_woken(stack):
+    return [line["by"] for line in stack.logs("log.wakeups")]
+
+
+def logs_asked_about(stack):
+    return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
+
+
+def links(stack):
+    return {client["name"].removeprefix("tailgate-"): client for client in stack.connections()}
+
+
+def line_comes_unasked(stack, worker, stream):
+    """Writes a line and takes it: did it come without a sweep that found it?"""
+    before = logs_asked_about(stack)
+    text = os.urandom(4).hex()
+    worker.log(text)
+    assert lines_of(stream.events_until(lambda event: text in event.data))[-1] == text
+    return logs_asked_about(stack) == before
+
+
+def test_a_redis_without_any_configuration_says_itself_when_a_log_grows(stack_with, job):
+    stack = stack_with()
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    worker.log("the first")
+    assert lines_of([stream.next_event()]) == ["the first"]
+    wait_until(lambda: how_woken(stack) == ["tracking"], 10, "Redis has announced a line before the sweep found it")
+    assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
+    wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "nothing is swept any more")
+
+
+def test_what_is_notified_is_not_tracked_besides(stack_with, job):
+    stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+
+    def notified():
+        worker.log("line")
+        stream.next_event()
+        return how_woken(stack)[-1:] == ["notifications"]
+
+    wait_until(notified, 10, "a notification came before the sweep")
+    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
+    stack.redis.config_set("notify-keyspace-events", "")
+    wait_until(lambda: line_comes_unasked(stack, worker, stream) and how_woken(stack)[-1] == "tracking", 15,
+               "it is tracked once notifications do not come any more")
+
+
+@pytest.mark.parametrize("lost", ["subscriber", "logs"])
+def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lost):
+    stack = stack_with()
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    for _ in range(3):
+        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")
+        old = links(stack)[lost]["id"]
+        text = os.urandom(4).hex()
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.client_kill_filter(_id=old)
+        pipe.xadd(worker.log_key, {"text": text})
+        pipe.execute()
+        assert lines_of(stream.events_until(lambda event, text=text: text in event.data))[-1] == text
+        wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link is back")
+    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "they are tied again")
+
+
+def test_all_logs_that_are_flushed_are_gaps_at_once(stack_with, job):
+    """Nothing names their keys."""
+    stack = stack_with()
+    took = []
+    for number in range(3):
+        worker = Builder(stack.redis, f"{job}-{number}").create()
+        stream = open_log(stack, worker)
+        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")  # noqa: B023
+        begin = time.monotonic()
+        stack.redis.flushall()
+        stream.events_until("gap")
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[1] < 1.5, f"a sweep finds it after 2 s and more: {took}"

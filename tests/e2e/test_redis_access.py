@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
+
 from support.clients import fetch, open_stream
 from support.publishers import Blog, Builder, Spools
 from support.stack import ROOT
 from support.waiting import wait_until
 
 KEYSPACE = "&__keyspace@0__:*"
+INVALIDATIONS = "&__redis__:invalidate"
 
 
 def acl_of_readme():
@@ -16,9 +19,9 @@ def acl_of_readme():
     return " ".join(line.replace("\\\n", " ").split())
 
 
-def stack_for(private_stack, rules):
+def stack_for(private_stack, rules, events="Kt"):
     return private_stack(
-        redis_conf=["notify-keyspace-events Kt", f"user {rules}"],
+        redis_conf=[f"notify-keyspace-events {events}", f"user {rules}"],
         gateway_redis="unix://tailgate:secret@{run}/redis.sock",
     )
 
@@ -45,20 +48,59 @@ def test_the_rights_that_readme_names_suffice_for_every_route(private_stack, job
     assert not stack.logs("redis.lost")
 
 
-def test_a_user_without_keyspace_notifications_has_its_logs_swept(private_stack, job):
-    stack = stack_for(private_stack, acl_of_readme().replace(KEYSPACE, ""))
+def without(rules, *words):
+    for word in words:
+        assert word in rules, f"{word} is not among the rights that README names"
+        rules = rules.replace(word, "")
+    return rules
+
+
+@pytest.mark.parametrize("events", ["Kt", '""'])
+def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, events):
+    stack = stack_for(private_stack, acl_of_readme(), events)
+    builder = Builder(stack.redis, job).create()
+    lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
+    lines.wait_head()
+    by = "notifications" if events == "Kt" else "tracking"
+
+    def woken():
+        builder.log("line")
+        lines.next_event()
+        return [line["by"] for line in stack.logs("log.wakeups")][-1:] == [by]
+
+    wait_until(woken, 5, f"logs are woken by {by}")
+    assert not stack.logs("log.wakeups_refused") and not stack.logs("redis.lost")
+
+
+@pytest.mark.parametrize("missing, refused, lost", [
+    ([KEYSPACE], ["notifications"], 1),
+    ([INVALIDATIONS, KEYSPACE], ["notifications", "tracking"], 2),
+    (["+client|tracking", KEYSPACE], ["notifications", "tracking"], 1),
+    (["+client|id", INVALIDATIONS], ["tracking"], 0),
+])
+def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, job, missing, refused, lost):
+    stack = stack_for(private_stack, without(acl_of_readme(), *missing), "Kt" if KEYSPACE in missing else '""')
     builder = Builder(stack.redis, job).create()
     events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
     events.wait_head()
     lines.wait_head()
-    wait_until(lambda: stack.logs("log.wakeups"), 5, "the gateway says that it sweeps")
-    builder.log("swept")
-    assert '"swept"' in lines.next_event().data
-    events.events_until("resync")
+    wait_until(lambda: sorted({line["of"] for line in stack.logs("log.wakeups_refused")}) == refused, 5, "it is said")
+
+    def woken_by():
+        builder.log("line")
+        assert '"line"' in lines.next_event().data
+        return {line["by"] for line in stack.logs("log.wakeups")}
+
+    if "tracking" in refused:
+        assert woken_by() == set(), "they are swept from the beginning"
+    else:
+        wait_until(lambda: woken_by() == {"tracking"}, 5, "logs are tracked instead")
+    if lost:
+        events.events_until("resync")
     builder.publish("snapshot.updated")
     events.events_until(lambda event: "snapshot.updated" in event.data)
-    assert len(stack.logs("redis.lost")) == 1
+    assert len(stack.logs("redis.lost")) == lost
 
 
 def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack, job):

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,7 +31,8 @@ class SubscriberLinkTest : public testing::LoopTest {
     if (!user.empty()) rule_of_link_.password = "secret";
     link_ = std::make_unique<SubscriberLink>(
         loop_, resolver_, rule_of_link_,
-        SubscriberLink::Events{.on_down = [this] { ++downs_; },
+        SubscriberLink::Events{.on_up = [this] { numbers_.push_back(link_ ? link_->link().number() : -1); },
+                               .on_down = [this] { ++downs_; },
                                .on_refused = [this](std::string_view name) { refused_.emplace_back(name); },
                                .on_confirmed =
                                    [this](std::string_view name) {
@@ -74,11 +76,13 @@ class SubscriberLinkTest : public testing::LoopTest {
     return run_until([&] { return confirmed_.size() >= count; });
   }
 
-  testing::RedisServer redis_{path("."), "user limited on >secret ~* &ok* &tailgate:control:* +@all\n"};
+  testing::RedisServer redis_{path("."),
+                              "user limited on >secret ~* &ok* &tailgate:control:* +@all -client|id\n"};
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
   RedisRule rule_of_link_;
   RedisLink others_{loop_, resolver_, rule_, "others", {.on_up = [] {}, .on_down = [] {}}};
   std::unique_ptr<SubscriberLink> link_;
+  std::vector<std::int64_t> numbers_;  // of the link, each time it came up
   int downs_ = 0;
   Names refused_;
   Names confirmed_;
@@ -193,6 +197,36 @@ TEST_F(SubscriberLinkTest, HealsWhenItIsLostWhileItRests) {
     ASSERT_TRUE(run_until([&] { return downs_ == round; }));
     ASSERT_TRUE(run_until([&] { return link.confirmed("a") && link.confirmed("b" + now); }));
   }
+}
+
+TEST_F(SubscriberLinkTest, HandsOutTheKeysThatARedirectedConnectionHadRead) {
+  SubscriberLink& link = this->link();
+  link.subscribe("__redis__:invalidate");
+  ASSERT_TRUE(until_confirmed(1));
+  ask({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(link.link().number())});
+  ask({"GET", "read"});
+  ask({"SET", "not read", "x"});
+  ask({"SET", "read", "x"});
+  ask({"SET", "read", "y"});  // told once, until it is read again
+  ask({"FLUSHALL"});
+  ASSERT_TRUE(run_until([this] { return messages_.size() >= 2; }));
+  EXPECT_EQ(messages_, (Names{"__redis__:invalidate=read", "__redis__:invalidate="}));
+}
+
+TEST_F(SubscriberLinkTest, HasAnotherNumberEachTimeItComesUp) {
+  const SubscriberLink& link = this->link();
+  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  EXPECT_EQ(link.link().number(), 0);
+  ASSERT_TRUE(run_until([this] { return numbers_.size() == 2; }));
+  EXPECT_EQ(link.link().number(), numbers_[1]);
+  EXPECT_GT(numbers_[1], numbers_[0]);
+  EXPECT_GT(numbers_[0], 0);
+}
+
+TEST_F(SubscriberLinkTest, HasNoNumberWhereRedisDoesNotSay) {
+  EXPECT_EQ(link("limited").link().number(), 0);
+  EXPECT_EQ(numbers_, std::vector<std::int64_t>{0});
 }
 
 TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasLeftBeforeTheAnswer) {
