@@ -231,8 +231,9 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
     feed.grew = Loop::now();
     feed.peek_at = {};
     if (announced != Announcer::kNobody) channels_.note_answer(feed.grew - feed.checked);
-    if (announced > by_ && wakeups_ == Wakeups::kAuto)
+    if (announced > by_ && wakeups_ == Wakeups::kAuto) {
       trust(announced, "an announcement came before the sweep");
+    }
     if (swept && announced == Announcer::kNobody && by_ != Announcer::kNobody) feed.found = feed.grew;
     hub_.publish(topic(feed.key), read.entries);
   }

@@ -17,7 +17,7 @@ from chaos.load import connect
 
 REDIS_FAULTS = (
     "redis-kill", "redis-empty", "redis-failover", "redis-stop", "kill-pubsub", "kill-normal", "output-buffer", "loading",
-    "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
+    "announcing", "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
 )  # fmt: skip
 GATEWAY_FAULTS = ("gateway-kill", "gateway-term", "gateway-reload", "gateway-stop", "nginx-reload")
 
@@ -135,6 +135,12 @@ class Faults:
     async def kill_normal(self, _length, _choice):
         await self.command("CLIENT", "KILL", "TYPE", "normal")
         return 4
+
+    async def announcing(self, _length, choice):
+        """From now on logs are announced by notifications or by tracking, with or without room for what is tracked."""
+        await self.command("CONFIG", "SET", "notify-keyspace-events", "Kt" if choice < 1 / 3 else "")
+        await self.command("CONFIG", "SET", "tracking-table-max-keys", 2 if choice > 2 / 3 else 1_000_000)
+        return 3
 
     async def output_buffer(self, length, choice):
         """A subscriber that takes more than Redis would hold for it is thrown out."""
