@@ -133,9 +133,16 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       memory_(loop_, streams_, [this] { return services_.config->limits.memory_bytes; }),
       channels_(loop_, resolver_, config_->redis, streams_.hub()),
       looks_(loop_, resolver_, config_->redis, "records",
-             {.on_up = [this] { on_redis_up(); }, .on_down = {}}),
-      logs_(loop_, resolver_, config_->redis, "logs", {.on_up = [this] { on_redis_up(); }, .on_down = {}}),
-      pages_(loop_, resolver_, config_->redis, "pages", {.on_up = [this] { on_redis_up(); }, .on_down = {}}),
+             {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
+      logs_(loop_, resolver_, config_->redis, "logs",
+            {.on_up =
+                 [this] {
+                   log_feeds_.on_up();
+                   streams_.on_redis_up();
+                 },
+             .on_down = {}}),
+      pages_(loop_, resolver_, config_->redis, "pages",
+             {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
       records_(loop_, looks_, deadlines_),
       log_reader_(logs_),
       log_feeds_(loop_, log_reader_, channels_, streams_.hub(), config_->redis.wakeups),
@@ -184,11 +191,6 @@ Gateway::~Gateway() {
 
 void Gateway::run() {
   loop_.run();
-}
-
-void Gateway::on_redis_up() {
-  if (logs_.up()) log_feeds_.on_up();
-  streams_.on_redis_up();
 }
 
 void Gateway::on_reload() {

@@ -58,7 +58,6 @@ class Gateway {
  private:
   void on_terminate();
   void on_reload();
-  void on_redis_up();
   void drain();
   void turn_away();
   void end_what_is_left();

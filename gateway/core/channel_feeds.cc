@@ -11,7 +11,8 @@ namespace {
 constexpr std::chrono::seconds kLinger{3};
 constexpr std::chrono::milliseconds kSweep{500};
 
-// Where Redis tells a client of its invalidations (CLIENT TRACKING … REDIRECT).
+// Where Redis tells a client of invalidations (CLIENT TRACKING … REDIRECT).  It does so without a
+// subscription (7.0), but hiredis 0.14.1 drops what comes on a channel to which it has not subscribed.
 constexpr std::string_view kInvalidations = "__redis__:invalidate";
 
 }  // namespace
@@ -86,17 +87,15 @@ void ChannelFeeds::unwatch_key(const std::string& key) {
 }
 
 void ChannelFeeds::hear_invalidations() {
-  if (may_hear_invalidations_) link_.subscribe(std::string(kInvalidations));
+  if (may_hear_invalidations_) link_.confirm_anew(std::string(kInvalidations));
 }
 
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
-    rest_.count_notification();
-    if (key_events_.on_notified) key_events_.on_notified(channel.substr(keyspace_prefix_.size()));
+    if (key_events_.on_notified) key_events_.on_notified(channel.substr(keyspace_prefix_.size()), payload);
     return;
   }
   if (channel == kInvalidations) {
-    rest_.count_notification();
     if (key_events_.on_invalidated) key_events_.on_invalidated(payload);
     return;
   }

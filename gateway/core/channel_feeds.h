@@ -69,23 +69,26 @@ class ChannelFeeds {
   struct KeyEvents {
     // The link is up again, with another number().
     std::function<void()> on_up;
-    std::function<void(std::string_view key)> on_notified;
+    std::function<void(std::string_view key, std::string_view event)> on_notified;
     // From here on a change of the key is notified; what came before it was not.
     std::function<void(std::string_view key)> on_watched;
     // A key has changed that a link had read which redirects to number(); an empty one: any of them may have.
     std::function<void(std::string_view key)> on_invalidated;
-    // From here on such changes are told.  Comes again after each loss of the link.
+    // The link lives, and from here on such changes are told.  Comes again after each loss of the link.
     std::function<void()> on_hearing;
   };
   void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
   // Keyspace notifications of one key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
-  // Invalidations (CLIENT TRACKING) of whatever is read by a link that redirects to this one.
+  // Invalidations (CLIENT TRACKING) of whatever is read by a link that redirects to this one: on_hearing
+  // comes, even if they are heard already.
   void hear_invalidations();
   // What Redis calls the link: 0 while it is not up, or when Redis does not say.
   std::int64_t number() const { return link_.link().number(); }
-  // What a notification made somebody ask Redis was answered after so long.
+  // A key that was announced is somebody's.
+  void note_announcement() { rest_.count_announcement(); }
+  // What it made somebody ask Redis was answered after so long.
   void note_answer(Clock::duration took) { rest_.note_answer(took); }
   // False once Redis has refused this user a notification's channel: from then on none is asked for.
   bool may_watch_keys() const { return may_watch_keys_; }

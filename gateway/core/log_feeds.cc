@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kFastSweep{21};
 // waited for four seconds does not see a fifth of one …
 constexpr int kPartOfSilence = 20;
 constexpr std::chrono::milliseconds kSilentSweep{200};
-// … both stretched where there is more to ask about than this, so that Redis looks at 45,000 keys a second at
+// … both stretched where there is more to ask about than this, so that Redis looks at 48,000 keys a second at
 // most …
 constexpr std::size_t kFastLogs = 1000;
 // … so many in one command: apart they cost it five times as much.
@@ -24,8 +24,15 @@ constexpr std::size_t kPeekedTogether = 100;
 constexpr std::chrono::milliseconds kUnread{2000};
 // … for which all are looked over this often.
 constexpr std::chrono::milliseconds kSlowSweep{500};
+// Whoever empties databases without end has all logs read this often.
+constexpr std::chrono::milliseconds kFlushes{20};
 // How long an announcement may be behind the sweep before it counts as missing.
 constexpr std::chrono::milliseconds kLate{250};
+// A Redis whose tracking table is full (tracking-table-max-keys) forgets one log for another that is read,
+// says that the forgotten one has changed, and so on without end.  Within a slow sweep so many invalidations
+// for each log or useful one, and some, may tell of nothing: EXPIRE and other changes that are no entries.
+constexpr std::size_t kVain = 2;
+constexpr std::size_t kSome = 50;
 
 }  // namespace
 
@@ -74,14 +81,15 @@ LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, 
                : wakeups == "sweep"       ? Wakeups::kSweep
                                           : Wakeups::kAuto),
       by_(wakeups_ == Wakeups::kNotifications ? Announcer::kNotifications : Announcer::kNobody),
+      flushed_(loop, [this] { read_all(); }),
       sweep_(loop, [this] { sweep(); }),
       turn_end_(loop, [this] { read_dirty(); }) {
   channels_.set_key_events(
       {.on_up = [this] { update_tracking(); },
-       .on_notified = [this](std::string_view key) { on_announced(key, Announcer::kNotifications); },
+       .on_notified = [this](std::string_view key, std::string_view event) { on_notified(key, event); },
        .on_watched = [this](std::string_view key) { kick(std::string(key)); },
        .on_invalidated = [this](std::string_view key) { on_invalidated(key); },
-       .on_hearing = [this] { read_all(); }});
+       .on_hearing = [this] { on_hearing(); }});
 }
 
 LogFeeds::~LogFeeds() = default;
@@ -130,7 +138,7 @@ void LogFeeds::kick(const std::string& key) {
 }
 
 void LogFeeds::on_up() {
-  redirected_ = 0;
+  asked_ = tracked_ = no_room_ = false;
   update_tracking();
   read_all();
 }
@@ -139,51 +147,81 @@ void LogFeeds::read_all() {
   for (const auto& [key, feed] : feeds_) mark_dirty(*feed);
 }
 
+// A server may be told to notify of some events and not of others: what says that a key expires says nothing
+// of how the next entry will be announced.
+void LogFeeds::on_notified(std::string_view key, std::string_view event) {
+  if (event == "xadd") {
+    on_announced(key, Announcer::kNotifications);
+  } else {
+    kick(std::string(key));
+  }
+}
+
 void LogFeeds::on_announced(std::string_view key, Announcer by) {
   const auto found = feeds_.find(std::string(key));
   if (found == feeds_.end()) return;
   Feed& feed = *found->second;
   feed.announced = std::max(feed.announced, by);
   feed.found.reset();
+  channels_.note_announcement();
   mark_dirty(feed);
 }
 
 void LogFeeds::on_invalidated(std::string_view key) {
-  if (key.empty()) {
-    read_all();  // FLUSHALL and its like
+  if (key.empty()) {  // FLUSHALL, or FLUSHDB of any database
+    if (!flushed_.pending()) flushed_.after(kFlushes);
   } else {
     on_announced(key, Announcer::kTracking);
   }
 }
 
-// Redis sends an invalidation to the connection that was named when tracking was asked for, and to no other:
-// it is asked for anew when either link is.
-void LogFeeds::update_tracking() {
-  if (!reader_.up()) return;
-  const bool wanted = wakeups_ == Wakeups::kAuto && by_ != Announcer::kNotifications && !feeds_.empty() &&
-                      channels_.may_hear_invalidations();
-  if (!wanted) {
-    if (std::exchange(redirected_, 0) != 0) tracking_ = reader_.track(0, [](std::string_view) {});
-    return;
-  }
-  const std::int64_t number = channels_.number();
-  if (number == 0 && channels_.up() && !std::exchange(told_nameless_, true)) {
-    log_info("log.wakeups_refused", {{"of", "tracking"}, {"why", "Redis does not answer CLIENT ID"}});
-  }
-  if (number == 0 || std::exchange(redirected_, number) == number) return;
-  tracking_ =
-      reader_.track(number, [this, asked = Loop::now()](std::string_view why) { on_tracked(asked, why); });
+// Not while nobody watches a log: a gateway that serves none asks for nothing.
+bool LogFeeds::wants_tracking() const {
+  return wakeups_ == Wakeups::kAuto && by_ != Announcer::kNotifications && !feeds_.empty() && !no_room_ &&
+         channels_.may_hear_invalidations();
 }
 
-void LogFeeds::on_tracked(TimePoint asked, std::string_view why) {
-  if (!why.empty()) {
-    log_info("log.wakeups_refused", {{"of", "tracking"}, {"why", why}});
-    return;
+// Redis sends an invalidation to the connection whose number it was told, and to no other: first the
+// subscriber link has to show that it lives and hears, or the number may be a stranger's by now.
+void LogFeeds::update_tracking() {
+  if (!reader_.up()) return;
+  if (!wants_tracking()) {
+    asked_ = false;
+    if (std::exchange(tracked_, false)) tracking_ = reader_.track(0, [](std::string_view) {});
+  } else if (!asked_ && channels_.up()) {
+    if (channels_.number() == 0) {
+      refused("CLIENT ID is not permitted, or not known");
+    } else {
+      asked_ = true;
+      channels_.hear_invalidations();
+    }
   }
-  channels_.hear_invalidations();
-  for (const auto& [key, feed] : feeds_) {
-    if (feed->checked <= asked) mark_dirty(*feed);  // that read is not tracked
+}
+
+void LogFeeds::on_hearing() {
+  if (!wants_tracking() || !reader_.up()) return;
+  tracked_ = true;
+  tracking_ = reader_.track(channels_.number(), [this](std::string_view why) {
+    why.empty() ? why_refused_.clear() : refused(why);
+  });
+  read_all();  // behind it: what has been read before is not tracked
+}
+
+void LogFeeds::refused(std::string_view why) {
+  if (std::exchange(why_refused_, why) != why) {
+    log_warning("log.wakeups_refused", {{"of", "tracking"}, {"why", why}});
   }
+  if (by_ == Announcer::kTracking) trust(Announcer::kNobody, "tracking is refused");
+}
+
+void LogFeeds::check_room(TimePoint now) {
+  if (now - checked_room_ < kSlowSweep) return;
+  checked_room_ = now;
+  no_room_ = no_room_ || vain_ > kVain * (useful_ + feeds_.size()) + kSome;
+  vain_ = useful_ = 0;
+  if (!no_room_ || !tracked_) return;
+  refused("Redis forgets what it tracks, see its tracking-table-max-keys");
+  update_tracking();
 }
 
 void LogFeeds::mark_dirty(Feed& feed) {
@@ -216,6 +254,7 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
   const bool swept = std::exchange(feed.swept, false);
   switch (read.outcome) {
     case LogRead::Outcome::kUnavailable:
+      if (feed.again) mark_dirty(feed);
       return;
     case LogRead::Outcome::kWrongType:
       for (const Follow* follow : feed.follows) follow->follower_->on_wrong_type();
@@ -227,6 +266,8 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
     hub_.flush(topic(feed.key));
     for (const Follow* follow : feed.follows) follow->follower_->on_gap(*read.gap, feed.cursor);
   }
+  const bool vain = read.entries.empty() && !read.gap;
+  if (announced == Announcer::kTracking) ++(vain ? vain_ : useful_);
   if (!read.entries.empty()) {
     feed.grew = Loop::now();
     feed.peek_at = {};
@@ -245,12 +286,21 @@ std::chrono::milliseconds LogFeeds::sweep_interval() const {
   return std::max(kFastSweep, kFastSweep * static_cast<int>(peeked_) / static_cast<int>(kFastLogs));
 }
 
+std::string_view LogFeeds::woken_by() const {
+  switch (by_) {
+    case Announcer::kNotifications:
+      return "notifications";
+    case Announcer::kTracking:
+      return "tracking";
+    case Announcer::kNobody:
+      break;
+  }
+  return "sweep";
+}
+
 void LogFeeds::trust(Announcer by, const char* why) {
   if (std::exchange(by_, by) == by) return;
-  const char* name = by == Announcer::kNotifications ? "notifications"
-                     : by == Announcer::kTracking    ? "tracking"
-                                                     : "sweep";
-  log_info("log.wakeups", {{"by", name}, {"why", why}});
+  log_info("log.wakeups", {{"by", woken_by()}, {"why", why}});
   update_tracking();
   sweep_.after(sweep_interval());
 }
@@ -262,6 +312,7 @@ void LogFeeds::sweep() {
       (by_ == Announcer::kTracking && !channels_.may_hear_invalidations())) {
     trust(Announcer::kNobody, "not permitted any more");
   }
+  check_room(now);
   if (reader_.up()) {
     for (const auto& [key, feed] : feeds_) {
       if (feed->reading.under_way()) continue;

@@ -75,18 +75,22 @@ class LogFeeds {
   void on_up();
 
   std::size_t followed() const { return feeds_.size(); }
-  // Redis says when a log has grown.
-  bool announced() const { return by_ != Announcer::kNobody; }
+  // What wakes the readers: "notifications", "tracking" or "sweep".
+  std::string_view woken_by() const;
 
  private:
   enum class Wakeups { kAuto, kNotifications, kSweep };
-  // Who says that a log has grown: the later, the rather.
+  // Who says that a log has grown, in ascending order of preference.
   enum class Announcer { kNobody, kTracking, kNotifications };
 
+  void on_notified(std::string_view key, std::string_view event);
   void on_announced(std::string_view key, Announcer by);
   void on_invalidated(std::string_view key);
-  void on_tracked(TimePoint asked, std::string_view why);
+  bool wants_tracking() const;
   void update_tracking();
+  void on_hearing();
+  void refused(std::string_view why);
+  void check_room(TimePoint now);
   void read_all();
   void read(Feed& feed);
   void on_read(Feed& feed, const LogRead& read);
@@ -103,14 +107,20 @@ class LogFeeds {
   ChannelFeeds& channels_;
   Hub& hub_;
   Wakeups wakeups_;
-  Announcer by_;                 // has proven itself
-  std::int64_t redirected_ = 0;  // to whom the reading link's invalidations were asked to go
+  Announcer by_;            // has proven itself
+  bool asked_ = false;      // for tracking, since either link was new
+  bool tracked_ = false;    // Redis has been told to track what the reading link reads
+  bool no_room_ = false;    // it forgets what it tracks faster than that changes
+  std::size_t useful_ = 0;  // invalidations that told of something, since checked_room_
+  std::size_t vain_ = 0;    // and of nothing
+  TimePoint checked_room_{};
+  std::string why_refused_;
   RedisCall tracking_;
-  bool told_nameless_ = false;  // the log has it that the subscriber link has no number
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> dirty_;
   std::vector<RedisCall> peeks_;
   std::size_t peeked_ = 0;  // how many were asked about the last time
+  Timer flushed_;
   Timer sweep_;
   TurnEnd turn_end_;
 };

@@ -84,9 +84,14 @@ std::string Ops::metrics() const {
   out.sample({}, std::uint64_t{services_.channels.watched()});
   out.begin("tailgate_logs_followed", Type::kGauge, "Redis Streams that have a live reader.");
   out.sample({}, std::uint64_t{services_.log_feeds.followed()});
-  out.begin("tailgate_logs_notified", Type::kGauge,
-            "1 while Redis says when a log has grown, 0 while logs are asked about in turn.");
-  out.sample({}, std::uint64_t{services_.log_feeds.announced()});
+  out.begin(
+      "tailgate_log_wakeups", Type::kGauge,
+      "1 for what wakes the readers of logs: notifications or tracking by Redis, or a sweep of our own.");
+  for (const std::string_view by : {"notifications", "tracking", "sweep"}) {
+    std::string labels;
+    MetricsText::label(labels, "by", by);
+    out.sample(labels, std::uint64_t{by == services_.log_feeds.woken_by()});
+  }
   out.begin("tailgate_messages_received_total", Type::kCounter, "Messages received on channels.");
   out.sample({}, services_.channels.messages());
   out.begin("tailgate_record_looks_total", Type::kCounter, "Looks at records in Redis.");

@@ -32,6 +32,12 @@ void SubscriberLink::subscribe(const std::string& channel) {
   if (!std::exchange(state.wanted, true)) ask(channel, state);
 }
 
+void SubscriberLink::confirm_anew(const std::string& channel) {
+  Channel& state = channels_[channel];
+  state.wanted = true;
+  ask(channel, state);
+}
+
 void SubscriberLink::ask(const std::string& name, Channel& channel) {
   if (!up() || is_left_out(name)) return;
   ++channel.unanswered;

@@ -14,9 +14,9 @@ class ReadRest {
   using Time = std::chrono::steady_clock::time_point;
   // A message's clients wait for it alone.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // A notification only says that there is something to ask for.  Half of all lines wait for half a rest, and
-  // for everything else, which takes as long as two and a half answers of Redis: together this long, so that
-  // half of them are with their clients within a millisecond.
+  // An announcement only says that there is something to ask for.  Half of all lines wait for half a rest,
+  // and for everything else, which takes as long as two and a half answers of Redis: together this long, so
+  // that half of them are with their clients within a millisecond.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
   static constexpr std::chrono::microseconds kLongestRest{1500};
   // Where answers take longer than that leaves time for, the machine is busy, and rests are what relieves it.
@@ -25,17 +25,17 @@ class ReadRest {
   static constexpr std::chrono::milliseconds kSpan{50};
 
   void count_message() { ++messages_; }
-  void count_notification() { ++notifications_; }
-  // Redis took so long to answer what a notification made somebody ask.
+  void count_announcement() { ++announcements_; }
+  // Redis took so long to answer what an announcement made somebody ask.
   void note_answer(Time::duration took);
   // What to wait from now on before the next read.
   std::chrono::microseconds rest(Time now);
 
  private:
-  std::chrono::microseconds notification_rest() const;
+  std::chrono::microseconds announcement_rest() const;
 
   std::size_t messages_ = 0;  // of this span
-  std::size_t notifications_ = 0;
+  std::size_t announcements_ = 0;
   Time begun_{};
   Time::duration answer_{0};  // the median of late
   std::chrono::microseconds rest_{0};

@@ -672,8 +672,9 @@ def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups
         assert lines_of([stream.next_event()]) == [str(number)]
         took.append(time.monotonic() - begin)
     assert sorted(took)[15] < 0.25, took
-    expected = 0 if wakeups == "sweep" else 1
-    wait_until(lambda: stack.metrics()["tailgate_logs_notified"] == expected, 3, "how logs are woken is told")
+    by = "notifications" if redis_conf else "sweep" if wakeups == "sweep" else "tracking"
+    woken = {name: value for name, value in stack.metrics().items() if name.startswith("tailgate_log_wakeups")}
+    assert woken == {f'tailgate_log_wakeups{{by="{one}"}}': one == by for one in ("notifications", "tracking", "sweep")}
 
 
 def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_the_others_nothing(stack_with, job):
@@ -746,23 +747,21 @@ def links(stack):
 
 
 def line_comes_unasked(stack, worker, stream):
-    """Writes a line and takes it: did it come without a sweep that found it?"""
-    before = logs_asked_about(stack)
+    """Writes a line and takes it: did it come without a sweep, which asks before, or the slow one, after 2 s?"""
+    before, begin = logs_asked_about(stack), time.monotonic()
     text = os.urandom(4).hex()
     worker.log(text)
     assert lines_of(stream.events_until(lambda event: text in event.data))[-1] == text
-    return logs_asked_about(stack) == before
+    return logs_asked_about(stack) == before and time.monotonic() - begin < 1
 
 
 def test_a_redis_without_any_configuration_says_itself_when_a_log_grows(stack_with, job):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
-    worker.log("the first")
-    assert lines_of([stream.next_event()]) == ["the first"]
-    wait_until(lambda: how_woken(stack) == ["tracking"], 10, "Redis has announced a line before the sweep found it")
-    assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
     wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "nothing is swept any more")
+    assert how_woken(stack)[-1] == "tracking"
+    assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
 
 
 def test_what_is_notified_is_not_tracked_besides(stack_with, job):
@@ -786,17 +785,20 @@ def test_what_is_notified_is_not_tracked_besides(stack_with, job):
 def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lost):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
-    stream = open_log(stack, worker)
-    for _ in range(3):
+    stream, took = open_log(stack, worker), []
+    for _ in range(5):
         wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")
         old = links(stack)[lost]["id"]
         text = os.urandom(4).hex()
         pipe = stack.redis.pipeline(transaction=True)
         pipe.client_kill_filter(_id=old)
         pipe.xadd(worker.log_key, {"text": text})
+        begin = time.monotonic()
         pipe.execute()
         assert lines_of(stream.events_until(lambda event, text=text: text in event.data))[-1] == text
+        took.append(time.monotonic() - begin)
         wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link is back")
+    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
     wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "they are tied again")
 
 
@@ -813,3 +815,49 @@ def test_all_logs_that_are_flushed_are_gaps_at_once(stack_with, job):
         stream.events_until("gap")
         took.append(time.monotonic() - begin)
     assert sorted(took)[1] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+
+
+def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(stack_with, job):
+    stack = stack_with(redis_conf=["notify-keyspace-events Kg"])
+    expiring, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("expiring", "plain"))
+    streams = [open_log(stack, worker, via="gateway") for worker in (expiring, plain)]
+    for _ in range(10):
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.xadd(expiring.log_key, {"text": "line"})
+        pipe.expire(expiring.log_key, 1000)
+        pipe.execute()
+        assert lines_of([streams[0].next_event()]) == ["line"]
+        line_comes_unasked(stack, plain, streams[1])
+    assert set(how_woken(stack)) <= {"tracking", "sweep"}
+    assert "tracking" in how_woken(stack)
+
+
+def test_a_redis_without_room_to_track_is_swept(stack_with, job):
+    """It forgets one log for another, says that the forgotten one has changed, and so on without end."""
+    stack = stack_with(redis_conf=["tracking-table-max-keys 2"])
+    workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(20)]
+    streams = [open_log(stack, worker, via="gateway") for worker in workers]
+
+    def lines_come():
+        for number, (worker, stream) in enumerate(zip(workers, streams, strict=True)):
+            worker.log(str(number))
+            assert lines_of([stream.next_event()]) == [str(number)]
+
+    def given_up():
+        lines_come()
+        return any("tracking-table-max-keys" in line["why"] for line in stack.logs("log.wakeups_refused"))
+
+    wait_until(given_up, 15, "tracking is given up")
+    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "and ended")
+    lines_come()
+    assert how_woken(stack)[-1:] in ([], ["sweep"])
+
+    def reads():
+        return stack.redis.info("commandstats")["cmdstat_xrange"]["calls"]
+
+    def reads_of_a_second():
+        begin, before = time.monotonic(), reads()
+        wait_until(lambda: time.monotonic() - begin > 1, 5, "a second has gone by")
+        return (reads() - before) / (time.monotonic() - begin)
+
+    wait_until(lambda: reads_of_a_second() < 100, 10, "logs in which nothing happens are left in peace")

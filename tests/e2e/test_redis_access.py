@@ -1,6 +1,9 @@
 """The Redis user: the minimal rights that README names suffice, and fewer cost only what they must."""
 
 import re
+import shlex
+import subprocess
+import time
 
 import pytest
 
@@ -15,8 +18,11 @@ INVALIDATIONS = "&__redis__:invalidate"
 
 def acl_of_readme():
     """The rules of the ACL SETUSER line in README.md, as redis.conf takes them."""
-    line = re.search(r"ACL SETUSER (tailgate .*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    return " ".join(line.replace("\\\n", " ").split())
+    return " ".join(shlex.split(command_of_readme().replace("\\\n", ""))[3:])
+
+
+def command_of_readme():
+    return re.search(r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "README.md").read_text(), re.DOTALL)[0]
 
 
 def stack_for(private_stack, rules, events="Kt"):
@@ -53,6 +59,14 @@ def without(rules, *words):
         assert word in rules, f"{word} is not among the rights that README names"
         rules = rules.replace(word, "")
     return rules
+
+
+def test_the_command_that_readme_names_can_be_pasted_into_a_shell(stack):
+    command = command_of_readme().replace("redis-cli", f"redis-cli -s {stack.facts['redis_socket']}")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("OK\n", "")
+    assert "+client|tracking" in stack.redis.acl_getuser("tailgate")["commands"]
+    stack.redis.acl_deluser("tailgate")
 
 
 @pytest.mark.parametrize("events", ["Kt", '""'])
@@ -127,3 +141,53 @@ def test_a_channel_that_is_permitted_no_longer_closes_its_streams(private_stack,
     stack.redis.execute_command("ACL", "SETUSER", "tailgate", "resetchannels", "&spools:updates", "&tailgate:*")
     assert progress.wait_closed(10), "silence would be a lie"
     spools.events_until("resync", timeout=10)
+
+
+def until_tracked(stack, builder, lines):
+    def tracked():
+        builder.log("line")
+        lines.next_event()
+        return [line["by"] for line in stack.logs("log.wakeups")][-1:] == ["tracking"]
+
+    wait_until(tracked, 15, "logs are tracked")
+
+
+def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_stack, job):
+    """Without keyspace notifications, whose confirmation has a log read, too."""
+    stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE), '""')
+    builder = Builder(stack.redis, job).create()
+    lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
+    lines.wait_head()
+    took = []
+    for number in range(5):
+        until_tracked(stack, builder, lines)
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.client_kill_filter(_type="pubsub")
+        pipe.xadd(builder.log_key, {"text": f"number {number}"})
+        begin = time.monotonic()
+        pipe.execute()
+        lines.events_until(lambda event, number=number: f"number {number}" in event.data)
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+
+
+def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_stack, job):
+    stack = stack_for(private_stack, acl_of_readme(), '""')
+    builder = Builder(stack.redis, job).create()
+    lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
+    lines.wait_head()
+    took = []
+    for number in range(3):
+        stack.redis.execute_command("ACL", "SETUSER", "tailgate", "+client|tracking")
+        # Another connection, to be tracked.
+        stack.redis.client_kill_filter(_id=next(one["id"] for one in stack.connections() if one["name"] == "tailgate-logs"))
+        until_tracked(stack, builder, lines)
+        refusals = len(stack.logs("log.wakeups_refused"))
+        stack.redis.execute_command("ACL", "SETUSER", "tailgate", "-client|tracking")
+        stack.redis.client_kill_filter(_type="pubsub")
+        wait_until(lambda: len(stack.logs("log.wakeups_refused")) > refusals, 5, "it is said")  # noqa: B023
+        begin = time.monotonic()
+        builder.log(f"number {number}")
+        lines.events_until(lambda event, number=number: f"number {number}" in event.data)
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[1] < 1, f"a slow sweep finds it after 2 s: {took}"

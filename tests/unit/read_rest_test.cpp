@@ -14,11 +14,11 @@ using std::chrono::seconds;
 class ReadRestTest : public testing::Test {
  protected:
   // What is said at the end of a second in which so many of each came every 50 ms.
-  microseconds after_a_second_of(int messages, int notifications) {
+  microseconds after_a_second_of(int messages, int announcements) {
     microseconds last{};
     for (const auto end = now_ + seconds(1); now_ < end;) {
       for (int i = 0; i < messages; ++i) rest_.count_message();
-      for (int i = 0; i < notifications; ++i) rest_.count_notification();
+      for (int i = 0; i < announcements; ++i) rest_.count_announcement();
       now_ += milliseconds(50);
       last = rest_.rest(now_);
     }
@@ -34,16 +34,16 @@ TEST_F(ReadRestTest, IsNothingBeforeAnythingHasCome) {
 }
 
 TEST_F(ReadRestTest, IsNothingWhereItWouldBringHardlyAnyCompany) {
-  EXPECT_EQ(after_a_second_of(0, 49), microseconds(0)) << "980 notifications a second: 1.47 in a rest";
+  EXPECT_EQ(after_a_second_of(0, 49), microseconds(0)) << "980 announcements a second: 1.47 in a rest";
   EXPECT_EQ(after_a_second_of(250, 0), microseconds(0)) << "5,000 messages a second: 1.4 in a rest";
 }
 
-TEST_F(ReadRestTest, IsLongerForNotificationsThanForMessages) {
+TEST_F(ReadRestTest, IsLongerForAnnouncementsThanForMessages) {
   EXPECT_EQ(after_a_second_of(0, 100), ReadRest::kLongestRest) << "2,000 a second: 3 in a rest";
   EXPECT_EQ(after_a_second_of(400, 0), ReadRest::kMessageRest) << "8,000 a second: 2.2 in a rest";
 }
 
-TEST_F(ReadRestTest, IsLongOnlyForMessagesThatAreFewAmongNotifications) {
+TEST_F(ReadRestTest, IsLongOnlyForMessagesThatAreFewAmongAnnouncements) {
   EXPECT_EQ(after_a_second_of(50, 400), ReadRest::kLongestRest);
   EXPECT_EQ(after_a_second_of(51, 400), ReadRest::kMessageRest);
   EXPECT_EQ(after_a_second_of(400, 100), ReadRest::kMessageRest);
