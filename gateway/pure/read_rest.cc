@@ -23,7 +23,7 @@ void ReadRest::note_answer(Time::duration took) {
 }
 
 std::chrono::microseconds ReadRest::announcement_rest() const {
-  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(2 * kHalfOfLines - 5 * answer_);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(2 * (kHalfOfLines - 3 * answer_));
   return std::clamp(rest, kShortestRest, kLongestRest);
 }
 

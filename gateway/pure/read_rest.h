@@ -15,8 +15,8 @@ class ReadRest {
   // A message's clients wait for it alone.
   static constexpr std::chrono::microseconds kMessageRest{280};
   // An announcement only says that there is something to ask for.  Half of all lines wait for half a rest,
-  // and for everything else, which takes as long as two and a half answers of Redis: together this long, so
-  // that half of them are with their clients within a millisecond.
+  // and for everything else, which takes as long as three answers of Redis: together this long, so that half
+  // of them are with their clients within a millisecond.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
   static constexpr std::chrono::microseconds kLongestRest{1500};
   // Where answers take longer than that leaves time for, the machine is busy, and rests are what relieves it.
