@@ -86,10 +86,13 @@ class ChannelFeeds {
   void hear_invalidations();
   // What Redis calls the link: 0 while it is not up, or when Redis does not say.
   std::int64_t number() const { return link_.link().number(); }
-  // A key that was announced is somebody's.
-  void note_announcement() { rest_.count_announcement(); }
-  // What it made somebody ask Redis was answered after so long.
-  void note_answer(Clock::duration took) { rest_.note_answer(took); }
+  // In how much time half of all lines are to be with their clients.
+  void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
+  // An announcement of a key had us ask Redis, which took so long to answer and brought so many lines.
+  void note_lines(std::size_t lines, Clock::duration took) {
+    rest_.count_lines(lines);
+    rest_.note_answer(took);
+  }
   // False once Redis has refused this user a notification's channel: from then on none is asked for.
   bool may_watch_keys() const { return may_watch_keys_; }
   bool may_hear_invalidations() const { return may_hear_invalidations_; }

@@ -26,13 +26,16 @@ constexpr std::chrono::milliseconds kUnread{2000};
 constexpr std::chrono::milliseconds kSlowSweep{500};
 // Whoever empties databases without end has all logs read this often.
 constexpr std::chrono::milliseconds kFlushes{20};
+// Half of all lines are to be with their clients within a millisecond where Redis has been told to notify.
+// Tracking costs it more, each read is remembered and forgotten, so more lines share one waking up.
+constexpr std::chrono::microseconds kHalfOfTrackedLines{1500};
+// One read says no more than this of how many lines a rest would bring.
+constexpr std::size_t kLinesCounted = 4;
 // How long an announcement may be behind the sweep before it counts as missing.
 constexpr std::chrono::milliseconds kLate{250};
-// A Redis whose tracking table is full (tracking-table-max-keys) forgets one log for another that is read,
-// says that the forgotten one has changed, and so on without end.  Within a slow sweep so many invalidations
-// for each log or useful one, and some, may tell of nothing: EXPIRE and other changes that are no entries.
-constexpr std::size_t kVain = 2;
-constexpr std::size_t kSome = 50;
+// Notifications of which one was missing are not believed for this long: a log that is renamed into place is
+// announced by tracking only.
+constexpr std::chrono::minutes kDisbelief{1};
 
 }  // namespace
 
@@ -138,7 +141,8 @@ void LogFeeds::kick(const std::string& key) {
 }
 
 void LogFeeds::on_up() {
-  asked_ = tracked_ = no_room_ = false;
+  asked_ = tracked_ = false;
+  room_.begin_anew();
   update_tracking();
   read_all();
 }
@@ -163,7 +167,6 @@ void LogFeeds::on_announced(std::string_view key, Announcer by) {
   Feed& feed = *found->second;
   feed.announced = std::max(feed.announced, by);
   feed.found.reset();
-  channels_.note_announcement();
   mark_dirty(feed);
 }
 
@@ -177,8 +180,8 @@ void LogFeeds::on_invalidated(std::string_view key) {
 
 // Not while nobody watches a log: a gateway that serves none asks for nothing.
 bool LogFeeds::wants_tracking() const {
-  return wakeups_ == Wakeups::kAuto && by_ != Announcer::kNotifications && !feeds_.empty() && !no_room_ &&
-         channels_.may_hear_invalidations();
+  return wakeups_ == Wakeups::kAuto && by_ != Announcer::kNotifications && !feeds_.empty() &&
+         !room_.full(Loop::now()) && channels_.may_hear_invalidations();
 }
 
 // Redis sends an invalidation to the connection whose number it was told, and to no other: first the
@@ -200,6 +203,10 @@ void LogFeeds::update_tracking() {
 
 void LogFeeds::on_hearing() {
   if (!wants_tracking() || !reader_.up()) return;
+  if (channels_.number() == 0) {
+    refused("CLIENT ID is not permitted, or not known");
+    return;
+  }
   tracked_ = true;
   tracking_ = reader_.track(channels_.number(), [this](std::string_view why) {
     why.empty() ? why_refused_.clear() : refused(why);
@@ -208,6 +215,7 @@ void LogFeeds::on_hearing() {
 }
 
 void LogFeeds::refused(std::string_view why) {
+  tracked_ = false;
   if (std::exchange(why_refused_, why) != why) {
     log_warning("log.wakeups_refused", {{"of", "tracking"}, {"why", why}});
   }
@@ -215,13 +223,12 @@ void LogFeeds::refused(std::string_view why) {
 }
 
 void LogFeeds::check_room(TimePoint now) {
-  if (now - checked_room_ < kSlowSweep) return;
-  checked_room_ = now;
-  no_room_ = no_room_ || vain_ > kVain * (useful_ + feeds_.size()) + kSome;
-  vain_ = useful_ = 0;
-  if (!no_room_ || !tracked_) return;
-  refused("Redis forgets what it tracks, see its tracking-table-max-keys");
-  update_tracking();
+  room_.look(now, feeds_.size());
+  if (tracked_ && room_.full(now)) {
+    tracking_ = reader_.track(0, [](std::string_view) {});
+    refused("Redis forgets what it tracks, see its tracking-table-max-keys");
+  }
+  update_tracking();  // there may be room again
 }
 
 void LogFeeds::mark_dirty(Feed& feed) {
@@ -267,13 +274,15 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
     for (const Follow* follow : feed.follows) follow->follower_->on_gap(*read.gap, feed.cursor);
   }
   const bool vain = read.entries.empty() && !read.gap;
-  if (announced == Announcer::kTracking) ++(vain ? vain_ : useful_);
+  if (announced == Announcer::kTracking) room_.count(!vain);
   if (!read.entries.empty()) {
     feed.grew = Loop::now();
     feed.peek_at = {};
-    if (announced != Announcer::kNobody) channels_.note_answer(feed.grew - feed.checked);
-    if (announced > by_ && wakeups_ == Wakeups::kAuto) {
-      trust(announced, "an announcement came before the sweep");
+    if (announced != Announcer::kNobody) {
+      channels_.note_lines(std::min(read.entries.size(), kLinesCounted), feed.grew - feed.checked);
+    }
+    if (const Announcer by = credible(announced, feed.grew); by > by_) {
+      trust(by, "an announcement came before the sweep");
     }
     if (swept && announced == Announcer::kNobody && by_ != Announcer::kNobody) feed.found = feed.grew;
     hub_.publish(topic(feed.key), read.entries);
@@ -284,6 +293,13 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
 std::chrono::milliseconds LogFeeds::sweep_interval() const {
   if (by_ != Announcer::kNobody) return kSlowSweep;
   return std::max(kFastSweep, kFastSweep * static_cast<int>(peeked_) / static_cast<int>(kFastLogs));
+}
+
+// What was announced before a link was lost, or tracking ended, says nothing of what will be.
+LogFeeds::Announcer LogFeeds::credible(Announcer by, TimePoint now) const {
+  if (wakeups_ != Wakeups::kAuto || !channels_.up()) return Announcer::kNobody;
+  if (by == Announcer::kNotifications && now >= notifications_from_) return by;
+  return by == Announcer::kTracking && tracked_ ? by : Announcer::kNobody;
 }
 
 std::string_view LogFeeds::woken_by() const {
@@ -301,6 +317,8 @@ std::string_view LogFeeds::woken_by() const {
 void LogFeeds::trust(Announcer by, const char* why) {
   if (std::exchange(by_, by) == by) return;
   log_info("log.wakeups", {{"by", woken_by()}, {"why", why}});
+  channels_.set_half_of_lines(by == Announcer::kTracking ? kHalfOfTrackedLines : ReadRest::kHalfOfLines);
+  for (const auto& [key, feed] : feeds_) feed->found.reset();  // somebody else ought to have announced it
   update_tracking();
   sweep_.after(sweep_interval());
 }
@@ -312,12 +330,13 @@ void LogFeeds::sweep() {
       (by_ == Announcer::kTracking && !channels_.may_hear_invalidations())) {
     trust(Announcer::kNobody, "not permitted any more");
   }
-  check_room(now);
   if (reader_.up()) {
+    check_room(now);
     for (const auto& [key, feed] : feeds_) {
       if (feed->reading.under_way()) continue;
       if (feed->found && now - *feed->found > kLate) {
         feed->found.reset();
+        if (by_ == Announcer::kNotifications) notifications_from_ = now + kDisbelief;
         if (wakeups_ == Wakeups::kAuto) trust(Announcer::kNobody, "an entry was not announced");
       }
       if (now - feed->checked >= kUnread) {
@@ -327,7 +346,11 @@ void LogFeeds::sweep() {
     }
     if (by_ == Announcer::kNobody) peek(now);
   }
-  if (!feeds_.empty()) sweep_.after(sweep_interval());
+  if (feeds_.empty()) {
+    update_tracking();
+  } else {
+    sweep_.after(sweep_interval());
+  }
 }
 
 // Cheaper than a read where there is nothing new, which is almost always.

@@ -20,6 +20,7 @@
 #include "gateway/core/channel_feeds.h"
 #include "gateway/core/log_reader.h"
 #include "gateway/pure/hub.h"
+#include "gateway/pure/tracking_room.h"
 
 namespace tailgate {
 
@@ -86,6 +87,7 @@ class LogFeeds {
   void on_notified(std::string_view key, std::string_view event);
   void on_announced(std::string_view key, Announcer by);
   void on_invalidated(std::string_view key);
+  Announcer credible(Announcer by, TimePoint now) const;
   bool wants_tracking() const;
   void update_tracking();
   void on_hearing();
@@ -107,13 +109,11 @@ class LogFeeds {
   ChannelFeeds& channels_;
   Hub& hub_;
   Wakeups wakeups_;
-  Announcer by_;            // has proven itself
-  bool asked_ = false;      // for tracking, since either link was new
-  bool tracked_ = false;    // Redis has been told to track what the reading link reads
-  bool no_room_ = false;    // it forgets what it tracks faster than that changes
-  std::size_t useful_ = 0;  // invalidations that told of something, since checked_room_
-  std::size_t vain_ = 0;    // and of nothing
-  TimePoint checked_room_{};
+  Announcer by_;                    // has proven itself
+  TimePoint notifications_from_{};  // not before this they are believed again
+  bool asked_ = false;    // to hear invalidations, since tracking was wanted and the reading link new
+  bool tracked_ = false;  // Redis has been asked to track what the reading link reads, and has not refused
+  TrackingRoom room_;
   std::string why_refused_;
   RedisCall tracking_;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;

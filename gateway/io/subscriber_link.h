@@ -41,7 +41,8 @@ class SubscriberLink {
 
   // Wanted from here on, over every loss of the link, until unsubscribe().
   void subscribe(const std::string& channel);
-  // The same, and on_confirmed comes even if Redis has it already: the link lives, then.
+  // The same, and on_confirmed comes even if Redis has it already: the link lives, then.  Not for a channel
+  // that is left out.
   void confirm_anew(const std::string& channel);
   void unsubscribe(const std::string& channel);
   // Redis has it: no SUBSCRIBE or UNSUBSCRIBE of this channel is unanswered, and the last one was a

@@ -15,28 +15,31 @@ class ReadRest {
   // A message's clients wait for it alone.
   static constexpr std::chrono::microseconds kMessageRest{280};
   // An announcement only says that there is something to ask for.  Half of all lines wait for half a rest,
-  // and for everything else, which takes as long as three answers of Redis: together this long, so that half
-  // of them are with their clients within a millisecond.
+  // and for everything else, which takes as long as three answers of Redis: together this long.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
-  static constexpr std::chrono::microseconds kLongestRest{1500};
   // Where answers take longer than that leaves time for, the machine is busy, and rests are what relieves it.
   static constexpr std::chrono::microseconds kShortestRest{800};
   // How often the rate is looked at.
   static constexpr std::chrono::milliseconds kSpan{50};
 
+  // Instead of kHalfOfLines.
+  void set_half_of_lines(std::chrono::microseconds half) { half_of_lines_ = half; }
+
   void count_message() { ++messages_; }
-  void count_announcement() { ++announcements_; }
-  // Redis took so long to answer what an announcement made somebody ask.
+  // Of logs, which were announced and then asked for.
+  void count_lines(std::size_t lines) { lines_ += lines; }
+  // Redis took so long to answer.
   void note_answer(Time::duration took);
   // What to wait from now on before the next read.
   std::chrono::microseconds rest(Time now);
 
  private:
-  std::chrono::microseconds announcement_rest() const;
+  std::chrono::microseconds rest_of_lines() const;
 
   std::size_t messages_ = 0;  // of this span
-  std::size_t announcements_ = 0;
+  std::size_t lines_ = 0;
   Time begun_{};
+  std::chrono::microseconds half_of_lines_ = kHalfOfLines;
   Time::duration answer_{0};  // the median of late
   std::chrono::microseconds rest_{0};
 };

@@ -556,6 +556,15 @@ def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(
     assert ids_of(stream.events) == ids
 
 
+def replaced_at_once(stack, worker):
+    """Another log in the place of the worker's, without a moment between them; the ids of its entries."""
+    pipe = stack.redis.pipeline(transaction=True)
+    pipe.delete(worker.log_key)
+    for n in range(3):
+        pipe.xadd(worker.log_key, {"text": str(n)}, id=f"{3000 + n}-0")
+    return pipe.execute()[1:]
+
+
 def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read_from_its_beginning(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log("old")
@@ -563,8 +572,7 @@ def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read
     stream = open_log(stack, worker)
     with pytest.raises(NotSent):
         stream.next_block(0.2)
-    stack.redis.delete(worker.log_key)
-    fresh = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"{3000 + n}-0") for n in range(3)]
+    fresh = replaced_at_once(stack, worker)
     assert stream.next_block(8) == gap_block(old, fresh[0])
     assert ids_of(stream.take_events(4)) == fresh
 
@@ -575,8 +583,7 @@ def test_a_reader_that_was_behind_when_its_log_was_replaced_hears_of_it(stack, j
     slow = open_log(stack, worker, via="gateway")
     worker.log_many(6000, prefix="x" * 200)
     fast.events_until(lambda event: "5999" in event.data, timeout=20)
-    stack.redis.delete(worker.log_key)
-    fresh = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"{3000 + n}-0") for n in range(3)]
+    fresh = replaced_at_once(stack, worker)
     fast.events_until("gap")
     assert ids_of(fast.take_events(3)) == fresh
     events = slow.events_until(lambda event: event.last_id == fresh[-1], timeout=20)
@@ -830,6 +837,30 @@ def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(st
         line_comes_unasked(stack, plain, streams[1])
     assert set(how_woken(stack)) <= {"tracking", "sweep"}
     assert "tracking" in how_woken(stack)
+
+
+def test_notifications_of_which_one_was_missing_are_not_believed_for_a_while(stack_with, job):
+    """Redis has been told to notify of XADD; that a log is renamed into place is nothing of the kind."""
+    stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
+    renamed, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("renamed", "plain"))
+    streams = [open_log(stack, worker, via="gateway") for worker in (renamed, plain)]
+
+    def notified():
+        plain.log("line")
+        streams[1].next_event()
+        return "notifications" in how_woken(stack)
+
+    wait_until(notified, 5, "notifications are believed")
+    for number in range(3):
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.xadd(renamed.log_key + ":new", {"text": str(number)})
+        pipe.copy(renamed.log_key + ":new", renamed.log_key, replace=True)
+        pipe.execute()
+        assert lines_of([streams[0].next_event(10)]) == [str(number)]
+        wait_until(lambda: how_woken(stack)[-1] != "notifications", 5, "it was not announced")
+        for _ in range(3):
+            notified()
+    assert how_woken(stack).count("notifications") == 1
 
 
 def test_a_redis_without_room_to_track_is_swept(stack_with, job):

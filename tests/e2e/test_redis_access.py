@@ -171,19 +171,21 @@ def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_
     assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
 
 
-def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_stack, job):
+@pytest.mark.parametrize("right", ["client|tracking", "client|id"])
+def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_stack, job, right):
     stack = stack_for(private_stack, acl_of_readme(), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
     lines.wait_head()
     took = []
     for number in range(3):
-        stack.redis.execute_command("ACL", "SETUSER", "tailgate", "+client|tracking")
-        # Another connection, to be tracked.
-        stack.redis.client_kill_filter(_id=next(one["id"] for one in stack.connections() if one["name"] == "tailgate-logs"))
+        stack.redis.execute_command("ACL", "SETUSER", "tailgate", f"+{right}")
+        # Other connections, to be tracked.
+        for one in stack.connections():
+            stack.redis.client_kill_filter(_id=one["id"])
         until_tracked(stack, builder, lines)
         refusals = len(stack.logs("log.wakeups_refused"))
-        stack.redis.execute_command("ACL", "SETUSER", "tailgate", "-client|tracking")
+        stack.redis.execute_command("ACL", "SETUSER", "tailgate", f"-{right}")
         stack.redis.client_kill_filter(_type="pubsub")
         wait_until(lambda: len(stack.logs("log.wakeups_refused")) > refusals, 5, "it is said")  # noqa: B023
         begin = time.monotonic()

@@ -213,6 +213,26 @@ TEST_F(SubscriberLinkTest, HandsOutTheKeysThatARedirectedConnectionHadRead) {
   EXPECT_EQ(messages_, (Names{"__redis__:invalidate=read", "__redis__:invalidate="}));
 }
 
+TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  link.confirm_anew("a");
+  EXPECT_FALSE(link.confirmed("a"));
+  ASSERT_TRUE(until_confirmed(2));
+  link.confirm_anew("a");
+  link.confirm_anew("a");
+  ASSERT_TRUE(until_confirmed(3));
+  EXPECT_EQ(subscribers("a"), 1);
+  EXPECT_EQ(confirmed_, (Names{"a", "a", "a"})) << "once for the last of two under way";
+  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  link.confirm_anew("a");
+  link.confirm_anew("b");
+  ASSERT_TRUE(until_confirmed(5));
+  EXPECT_EQ(subscribers("a") + subscribers("b"), 2);
+}
+
 TEST_F(SubscriberLinkTest, HasAnotherNumberEachTimeItComesUp) {
   const SubscriberLink& link = this->link();
   EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
