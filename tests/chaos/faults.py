@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from chaos.ledger import Window
+from chaos.ledger import Relapse, Window
 from chaos.load import connect
 
 REDIS_FAULTS = (
@@ -108,16 +108,20 @@ class Faults:
         copy, copied = Path(self.stack.dir) / "redis-behind", time.monotonic()
         shutil.rmtree(copy, ignore_errors=True)
         await asyncio.to_thread(shutil.copytree, self._append_only(), copy)
+        whole = time.monotonic()
         await asyncio.sleep(length / 2)
 
         def go_back():
             shutil.rmtree(self._append_only())
             copy.rename(self._append_only())
             self.world.ledger.losses.append(time.monotonic())
+            self.world.ledger.relapses.append(Relapse(copied, whole, time.monotonic()))
             for worker in self.world.workers:
                 worker.forget_since(copied)
 
-        return await self._restart_redis(go_back, length / 2)
+        after = await self._restart_redis(go_back, length / 2)
+        self.world.ledger.relapses[-1].end = time.monotonic()
+        return after
 
     def _append_only(self):
         return Path(self.stack.dir) / "redis" / "appendonlydir"

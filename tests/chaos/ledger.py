@@ -64,15 +64,33 @@ class Move:
     terminal: bool
 
 
+@dataclasses.dataclass(slots=True)
+class Relapse:
+    """All records say again what they said somewhere between two moments, until they are written anew."""
+
+    low: float
+    high: float
+    begin: float
+    end: float = NEVER
+
+
 @dataclasses.dataclass
 class Job:
     name: str
+    relapses: list  # the ledger's
     moves: list = dataclasses.field(default_factory=list)
 
     def spans(self):
-        """(move, when it may be over): the next move's `sent` and `acked`, or never."""
-        for move, following in zip(self.moves, [*self.moves[1:], None], strict=True):
-            yield move, (following.sent if following else NEVER), (following.acked if following else NEVER)
+        """(move, when it may be over): the next move's `sent` and `acked`, or never.  What a relapse brings back is one, too."""
+        written = [
+            (move, following.sent if following else NEVER, following.acked if following else NEVER)
+            for move, following in zip(self.moves, [*self.moves[1:], None], strict=True)
+        ]
+        yield from written
+        for relapse in self.relapses:
+            for move, _, gone in written:
+                if move.sent <= relapse.high and gone >= relapse.low:
+                    yield dataclasses.replace(move, sent=relapse.begin, acked=relapse.begin), relapse.end, relapse.end
 
     def terminal_within(self, begin, end):
         """Could somebody who looked within [begin, end] have found it terminal?"""
@@ -144,6 +162,7 @@ class Ledger:
     def __init__(self):
         self.sources, self.jobs, self.clients = {}, {}, []
         self.windows = []
+        self.relapses = []
         self.losses = []  # when Redis forgot something: everything, or its last writes
         self.ended = NEVER  # when the clients were stopped
 
@@ -151,7 +170,7 @@ class Ledger:
         return self.sources.setdefault(name, Source(name, kind))
 
     def job(self, name):
-        return self.jobs.setdefault(name, Job(name))
+        return self.jobs.setdefault(name, Job(name, self.relapses))
 
     def broken_within(self, begin, end, cuts=False):
         return [w for w in self.windows if w.begin <= end and w.end >= begin and (w.cuts if cuts else w.delays or w.cuts)]

@@ -3,7 +3,7 @@
 import pytest
 
 from chaos.auditor import Audit
-from chaos.ledger import Client, Connection, Item, Ledger, Move, Seen, Window
+from chaos.ledger import Client, Connection, Item, Ledger, Move, Relapse, Seen, Window
 
 BEGIN, END = 100.0, 160.0
 
@@ -264,6 +264,23 @@ def test_a_last_message_that_the_network_held_back_may_end_a_stream_opened_meanw
     connection = (late, {"asked": 112, "head": 112, "end": 114, "how": "clean"})
     assert audited("channel", connection, change=ran_again((104, 111))) == []
     assert audited("channel", connection, change=ran_again((90, 91))) == ["false end"], "nothing held it back"
+
+
+@pytest.mark.parametrize("copied, named", [((107, 108), []), ((111, 112), ["false end"])])
+def test_a_record_that_a_failover_brings_back_may_end_a_stream(copied, named):
+    """The copy that takes over at 120 was made while the job had ended, or when it ran again."""
+
+    def change(ledger, _, job):
+        job.moves += [Move(106, 106, "ready", True), Move(110, 110, "running", False)]
+        ledger.relapses.append(Relapse(*copied, 120, 123))
+        ledger.windows.append(Window(118, 128, "redis-failover"))
+
+    def ends(at):
+        return [Seen(at, "standing", 6), Seen(at, "final")], {"asked": at - 0.2, "head": at, "end": at, "how": "clean"}
+
+    assert audited("channel", ends(121), change=change) == named
+    assert audited("channel", ends(119), change=change) == ["false end"], "not before it took over"
+    assert audited("channel", ends(127), change=change) == ["false end"], "nor when it had been written anew"
 
 
 def test_silence_is_named():
