@@ -190,23 +190,20 @@ void LogFeeds::update_tracking() {
   if (!reader_.up()) return;
   if (!wants_tracking()) {
     asked_ = false;
-    if (std::exchange(tracked_, false)) tracking_ = reader_.track(0, [](std::string_view) {});
-  } else if (!asked_ && channels_.up()) {
-    if (channels_.number() == 0) {
-      refused("CLIENT ID is not permitted, or not known");
-    } else {
-      asked_ = true;
-      channels_.hear_invalidations();
-    }
+    if (std::exchange(tracked_, false)) tracking_ = reader_.untrack();
+  } else if (!asked_ && channels_.up() && has_number()) {
+    asked_ = true;
+    channels_.hear_invalidations();
   }
 }
 
+bool LogFeeds::has_number() {
+  if (channels_.number() == 0) refused("CLIENT ID is not permitted, or not known");
+  return channels_.number() != 0;
+}
+
 void LogFeeds::on_hearing() {
-  if (!wants_tracking() || !reader_.up()) return;
-  if (channels_.number() == 0) {
-    refused("CLIENT ID is not permitted, or not known");
-    return;
-  }
+  if (!wants_tracking() || !reader_.up() || !has_number()) return;
   tracked_ = true;
   tracking_ = reader_.track(channels_.number(), [this](std::string_view why) {
     why.empty() ? why_refused_.clear() : refused(why);
@@ -225,7 +222,7 @@ void LogFeeds::refused(std::string_view why) {
 void LogFeeds::check_room(TimePoint now) {
   room_.look(now, feeds_.size());
   if (tracked_ && room_.full(now)) {
-    tracking_ = reader_.track(0, [](std::string_view) {});
+    tracking_ = reader_.untrack();
     refused("Redis forgets what it tracks, see its tracking-table-max-keys");
   }
   update_tracking();  // there may be room again

@@ -90,6 +90,8 @@ class LogFeeds {
   Announcer credible(Announcer by, TimePoint now) const;
   bool wants_tracking() const;
   void update_tracking();
+  // Where the subscriber link has none it is told, and nothing can be redirected to it.
+  bool has_number();
   void on_hearing();
   void refused(std::string_view why);
   void check_room(TimePoint now);

@@ -286,11 +286,15 @@ RedisCall LogReader::peek(std::span<const Peek> logs, Peeked done) {
 }
 
 RedisCall LogReader::track(std::int64_t number, std::function<void(std::string_view)> done) {
-  const ReplyCall call = [done = std::move(done)](const redisReply* reply) {
-    if (reply != nullptr) done(reply->type == REDIS_REPLY_ERROR ? text_of(*reply) : std::string_view());
-  };
-  if (number == 0) return link_.command({"CLIENT", "TRACKING", "OFF"}, call);
-  return link_.command({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(number)}, call);
+  return link_.command({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(number)},
+                       [done = std::move(done)](const redisReply* reply) {
+                         if (reply == nullptr) return;
+                         done(reply->type == REDIS_REPLY_ERROR ? text_of(*reply) : std::string_view());
+                       });
+}
+
+RedisCall LogReader::untrack() {
+  return link_.command({"CLIENT", "TRACKING", "OFF"}, [](const redisReply*) {});
 }
 
 }  // namespace tailgate

@@ -82,9 +82,11 @@ class LogReader {
   using Peeked = std::function<void(std::optional<std::vector<std::string_view>>)>;
   [[nodiscard]] RedisCall peek(std::span<const Peek> logs, Peeked done);
 
-  // Has Redis tell connection `number` once when a log changes that was read here (CLIENT TRACKING), or, for
-  // 0, nobody any more.  `done` gets why it refuses, or nothing.  Precondition: the link is up.
+  // Has Redis tell connection `number` once when a log changes that was read here (CLIENT TRACKING).  `done`
+  // gets why it refuses, or nothing.  Precondition: the link is up.
   [[nodiscard]] RedisCall track(std::int64_t number, std::function<void(std::string_view why)> done);
+  // Nobody is told any more.  Precondition: the link is up.
+  [[nodiscard]] RedisCall untrack();
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_; }

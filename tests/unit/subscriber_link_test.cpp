@@ -72,6 +72,11 @@ class SubscriberLinkTest : public testing::LoopTest {
 
   long long subscribers(std::string_view channel) { return ask({"PUBSUB", "NUMSUB", channel}); }
 
+  bool loses_the_link() {
+    const int before = downs_;
+    return ask({"CLIENT", "KILL", "TYPE", "pubsub"}) == 1 && run_until([&] { return downs_ > before; });
+  }
+
   bool until_confirmed(std::size_t count) {
     return run_until([&] { return confirmed_.size() >= count; });
   }
@@ -225,8 +230,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
   ASSERT_TRUE(until_confirmed(3));
   EXPECT_EQ(subscribers("a"), 1);
   EXPECT_EQ(confirmed_, (Names{"a", "a", "a"})) << "once for the last of two under way";
-  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
-  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  ASSERT_TRUE(loses_the_link());
   link.confirm_anew("a");
   link.confirm_anew("b");
   ASSERT_TRUE(until_confirmed(5));
@@ -235,8 +239,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
 
 TEST_F(SubscriberLinkTest, HasAnotherNumberEachTimeItComesUp) {
   const SubscriberLink& link = this->link();
-  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
-  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  ASSERT_TRUE(loses_the_link());
   EXPECT_EQ(link.link().number(), 0);
   ASSERT_TRUE(run_until([this] { return numbers_.size() == 2; }));
   EXPECT_EQ(link.link().number(), numbers_[1]);
@@ -279,8 +282,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAgainAfterALossAllThatIsStillWanted) {
   link.unsubscribe("c");
   ASSERT_TRUE(run_until([this] { return subscribers("c") == 0; }));
   confirmed_.clear();
-  EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
-  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  ASSERT_TRUE(loses_the_link());
   EXPECT_FALSE(link.confirmed("a"));
   link.unsubscribe("b");
   ASSERT_TRUE(until_confirmed(1));
