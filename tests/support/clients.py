@@ -29,16 +29,21 @@ class NotSent(AssertionError):
 # ---- connecting -----------------------------------------------------------------------------------
 
 
+def port_of(stack, via):
+    """The TCP port of a listener, None if it is a unix socket."""
+    urls = {"tls": stack.base_url, "plain": stack.plain_url, "ops": stack.ops_url}
+    return urllib.parse.urlsplit(urls[via]).port if via in urls else None
+
+
 def dial(stack, via="tls", http="1.1", receive_buffer=None):
-    """A connected socket: `via` "tls" and "plain" lead to nginx, "gateway" and "auth" to the gateway itself."""
+    """A connected socket: `via` "tls" and "plain" lead to nginx, "gateway", "auth" and "ops" to the gateway itself."""
     if via in ("gateway", "auth"):
         link = socket.socket(socket.AF_UNIX)
         address = stack.gateway_socket if via == "gateway" else stack.auth_socket
     else:
         link = socket.socket(socket.AF_INET)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        url = urllib.parse.urlsplit(stack.base_url if via == "tls" else stack.plain_url)
-        address = ("127.0.0.1", url.port)
+        address = ("127.0.0.1", port_of(stack, via))
     if receive_buffer:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     link.settimeout(TIMEOUT)
@@ -58,6 +63,7 @@ class _Link:
     def __init__(self, link):
         self.link = link
         self.status = None
+        self.head = ""  # the answer's head as it came, without its blank line; HTTP/1.1 only
         self.headers = {}
         self.header_list = []
         self.body = bytearray()
@@ -141,6 +147,7 @@ class _Http1(_Link):
             return True
         pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         self.set_headers(pairs)
+        self.head = head.decode("latin-1")
         self.status = status
         self._chunked = self.headers.get("transfer-encoding") == "chunked"
         if "content-length" in self.headers:
@@ -250,6 +257,7 @@ class Stream:
     # ---- what has come ----
 
     status = property(lambda self: self._link.status)
+    head = property(lambda self: self._link.head)
     headers = property(lambda self: self._link.headers)  # by lower-case name; several of one name joined by ", "
     header_list = property(lambda self: self._link.header_list)
     raw = property(lambda self: bytes(self._link.body))
@@ -358,11 +366,11 @@ def send(stack, path, *, method="GET", headers=None, params=None, http="1.1", vi
     """
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
     target = path + ("?" + urllib.parse.urlencode(params) if params else "")
-    port = "" if via in ("gateway", "auth") else ":" + str(
-        urllib.parse.urlsplit(stack.base_url if via == "tls" else stack.plain_url).port)
+    port = port_of(stack, via)
+    host = f"localhost:{port}" if port else "localhost"
     link = dial(stack, via, http, receive_buffer)
     kind = _Http2 if http == "2" else _Http1
-    stream = Stream(kind(link, method, target, pairs, "localhost" + port, body))
+    stream = Stream(kind(link, method, target, pairs, host, body))
     _opened.append(weakref.ref(stream))
     return stream
 
