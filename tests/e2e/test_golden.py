@@ -79,7 +79,8 @@ def test_r1_event_stream_matches_its_golden_file(stack):
     path = "/api/jobs/r1/events/stream"
     mine = stack.bearer()
     first = book.open("first connect, live events, end by a published message", path, headers=mine)
-    also = book.open("the same for an EventSource that sends a request id", path, headers={**mine, **EVENT_SOURCE, "X-Request-ID": "mine-1"})
+    also = book.open("the same for an EventSource that sends a request id", path,
+                     headers={**mine, **EVENT_SOURCE, "X-Request-ID": "mine-1"})
     for payload in PAYLOADS:
         publish(worker, payload)
     finish(worker, '{"type":"build.stage.completed","job_id":"r1","status":"ready"}', status="ready")
@@ -142,7 +143,8 @@ def test_r3_log_stream_matches_its_golden_file(stack):
         book.open("resumed by the header", path, headers={**mine, "Last-Event-ID": entry(1)}),
         book.open("resumed by the query", path, headers=mine, params={"last_event_id": entry(1)}),
         book.open("from the beginning", path, headers=mine, params={"last_event_id": "0-0"}),
-        book.open("the header wins", path, headers={**mine, "Last-Event-ID": entry(1)}, params={"last_event_id": "0-0"}),
+        book.open("the header wins", path, headers={**mine, "Last-Event-ID": entry(1)},
+                  params={"last_event_id": "0-0"}),
         book.open("a malformed header is ignored", path, headers={**mine, "Last-Event-ID": "x"}),
     ]
     resumed[2].events_until("log")
@@ -155,9 +157,11 @@ def test_r3_log_stream_matches_its_golden_file(stack):
     for stream in (absent, live, *resumed):
         stream.rest()
     book.fetch("the job is terminal on connect", path, headers=mine)
-    book.fetch("the job is terminal on connect, with entries to resume", path, headers={**mine, "Last-Event-ID": entry(3)})
+    book.fetch("the job is terminal on connect, with entries to resume", path,
+               headers={**mine, "Last-Event-ID": entry(3)})
     book.fetch("reconnect with the id of the end", path, headers={**mine, "Last-Event-ID": f"end.{entry(4)}"})
-    book.fetch("reconnect with the id of the end in the query", path, headers=mine, params={"last_event_id": f"end.{entry(4)}"})
+    book.fetch("reconnect with the id of the end in the query", path, headers=mine,
+               params={"last_event_id": f"end.{entry(4)}"})
     book.fetch("reconnect with the id of the end without an entry id", path, headers={**mine, **END_ID})
     worker.write_status("running")
     again = book.open(RUNS_AGAIN, path, headers={**mine, "Last-Event-ID": f"end.{entry(4)}"})
@@ -232,7 +236,8 @@ def test_r5_broadcast_stream_matches_its_golden_file(stack):
     streams = [
         book.open("a request without a token", path),
         book.open("a native EventSource from another origin", path, headers={**EVENT_SOURCE, "Origin": ORIGIN}),
-        book.open("an invalid token and a Last-Event-ID are ignored", path, headers={"Authorization": "Bearer x", **END_ID}),
+        book.open("an invalid token and a Last-Event-ID are ignored", path,
+                  headers={"Authorization": "Bearer x", **END_ID}),
     ]
     payloads = [
         {"event_type": "TOMAR", "tag_spool": "MK-1335", "timestamp": "2023-11-14T22:13:20+00:00"},
@@ -345,7 +350,8 @@ def test_401_answers_match_their_golden_file(stack):
     book.fetch("R6: a bad token in the query", blog, params={"token": "x"}, headers={"x-session-id": "s"})
     book.fetch("R6: a bad cookie", blog, headers={"Cookie": "accessToken=x"})
     book.fetch("R6: an expired token", blog, headers=stack.bearer("alice", "blog", broken="expired"))
-    book.fetch("R6: a token with another key's signature", blog, headers=stack.bearer("alice", "blog", broken="other-key"))
+    book.fetch("R6: a token with another key's signature", blog,
+               headers=stack.bearer("alice", "blog", broken="other-key"))
     book.compare()
 
 
@@ -425,7 +431,7 @@ def test_cors_headers_match_their_golden_file(stack):
     book.compare()
 
 
-# ---- the gateway's own listeners -----------------------------------------------------------------------------------------
+# ---- the gateway's own listeners -------------------------------------------------------------------------
 
 
 def test_answers_of_the_auth_and_streams_listeners_match_their_golden_file(stack):

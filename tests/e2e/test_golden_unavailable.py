@@ -231,7 +231,7 @@ def application(tmp_path):
 
 
 def test_answers_for_each_answer_of_the_application_match_their_golden_file(private_stack, application):
-    stack = private_stack({"route.job.heartbeat.every_s": 3600, "record.job.timeout_s": 0.5, "redis.wait_s": 1.5},
+    stack = private_stack({"route.job.heartbeat.every_s": 3600, "record.job.timeout_s": 1.5, "redis.wait_s": 4},
                           config=DEPLOY / "blog-application.toml", application=application.url)
     book = Transcript(stack, "application")
     status, path = "/api/v1/jobs/j/status", JOB

@@ -21,7 +21,7 @@ HOW_TO_WRITE = "if this change is intended, run the test with TAILGATE_WRITE_GOL
 
 
 def compare(name, text):
-    """Fails unless `golden/<name>.txt` holds exactly `text`.  With TAILGATE_WRITE_GOLDEN=1 it writes the file instead."""
+    """Fails unless `golden/<name>.txt` holds exactly `text`; with TAILGATE_WRITE_GOLDEN=1, writes it instead."""
     path = FOLDER / f"{name}.txt"
     if WRITE:
         path.parent.mkdir(parents=True, exist_ok=True)
