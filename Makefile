@@ -53,13 +53,12 @@ MAIN := gateway/main.cc
 LIBRARY := $(filter-out $(MAIN),$(SOURCES))
 FUZZ_MAIN := tests/fuzz/libfuzzer.cpp
 FUZZ := $(filter-out $(FUZZ_MAIN),$(sort $(wildcard tests/fuzz/*.cpp)))
-UNIT := $(sort $(wildcard tests/unit/*_test.cpp)) $(FUZZ)
+UNIT := $(sort $(shell find tests/unit -name '*_test.cpp')) $(FUZZ)
 SUPPORT := $(sort $(wildcard tests/support/*.cpp))
 
 LIBRARY_OBJECTS := $(LIBRARY:%.cc=$(OUT)/%.o)
 MAIN_OBJECT := $(MAIN:%.cc=$(OUT)/%.o)
 UNIT_OBJECTS := $(UNIT:%.cpp=$(OUT)/%.o) $(SUPPORT:%.cpp=$(OUT)/%.o)
-PURE_OBJECTS := $(filter $(OUT)/gateway/base/% $(OUT)/gateway/pure/%,$(LIBRARY_OBJECTS))
 FUZZ_OBJECTS := $(patsubst %.cpp,$(OUT)/%.o,$(filter-out %_test.cpp,$(FUZZ)) $(FUZZ_MAIN) \
     tests/support/event_parser.cpp tests/support/signing_key.cpp)
 
@@ -100,14 +99,14 @@ $(OUT)/unit_tests: $(LIBRARY_OBJECTS) $(UNIT_OBJECTS)
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
 # What tests/conformance/oracle asks for the gateway's verdict.
-$(OUT)/judge_tokens: $(PURE_OBJECTS) $(OUT)/tests/conformance/judge_tokens.o
+$(OUT)/judge_tokens: $(LIBRARY_OBJECTS) $(OUT)/tests/conformance/judge_tokens.o
 	@echo "  $(VARIANT)  -> $@"
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # All fuzz targets in one program; VARIANT=fuzz only.
-$(OUT)/fuzz: $(PURE_OBJECTS) $(FUZZ_OBJECTS)
+$(OUT)/fuzz: $(LIBRARY_OBJECTS) $(FUZZ_OBJECTS)
 	@echo "  $(VARIANT)  -> $@"
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lcrypto
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 -include $(wildcard $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(MAIN_OBJECT) $(UNIT_OBJECTS) $(FUZZ_OBJECTS) \
     $(OUT)/tests/conformance/judge_tokens.o))

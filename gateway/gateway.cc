@@ -58,6 +58,11 @@ Result<Socket> open_socket(std::string_view name, const Endpoint& endpoint, cons
   return listen_unix({.path = endpoint.unix_path, .mode = config.socket_mode, .group = config.socket_group});
 }
 
+// The providers of `config`, which lives as long as the pointer.
+std::shared_ptr<const ProviderList> providers_of(const std::shared_ptr<const Config>& config) {
+  return {config, &config->providers};
+}
+
 }  // namespace
 
 Result<Sockets> open_sockets(const Config& config) {
@@ -147,7 +152,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       log_reader_(logs_),
       log_feeds_(loop_, log_reader_, channels_, streams_.hub(), config_->redis.wakeups),
       applications_(loop_, resolver_),
-      keys_(loop_, resolver_, config_),
+      keys_(loop_, resolver_, providers_of(config_)),
       services_{.streams = streams_,
                 .channels = channels_,
                 .looks = looks_,
@@ -201,7 +206,7 @@ void Gateway::on_reload() {
     return;
   }
   services_.config = *config;
-  keys_.on_reload(*config);
+  keys_.on_reload(providers_of(*config));
   auth_.on_reload();
   // Never made anew here: identities on their way would be forged ones.
   if (auto keys = read_identity_keys((*config)->identity_key_file)) {

@@ -1,6 +1,6 @@
 // Gateway: owns everything and wires it; starts, reloads, drains and stops.
 //
-// Rank 5 (the program).  Members stand in birth order, each with what it needs, and die in reverse.
+// Members stand in birth order, each with what it needs, and die in reverse.
 #pragma once
 
 #include <chrono>

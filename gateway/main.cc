@@ -1,6 +1,4 @@
 // The command line.
-//
-// Rank 5 (the program).
 #include <event2/event.h>
 #include <event2/http.h>
 #include <sys/prctl.h>

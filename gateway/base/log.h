@@ -1,6 +1,6 @@
 // Log: one JSON object a line, to standard error.
 //
-// Rank 0 (base).  Event names are stable and dotted ("redis.lost"); fields are short texts and numbers,
+// Event names are stable and dotted ("redis.lost"); fields are short texts and numbers,
 // never a token, a payload or a session id.  Standard error is the one thing here that is global,
 // because it is global.  What a stranger can trigger goes through a LogValve.  While nobody reads the
 // pipe that it may be, lines are left out and counted (log.lost): a log is no reason to stop serving.

@@ -1,6 +1,6 @@
 // Result: a value, or the sentence that says why there is none.
 //
-// Rank 0 (base).  For failures that are expected: bad input, bad configuration.  What is impossible
+// Pure.  For failures that are expected: bad input, bad configuration.  What is impossible
 // dies; nothing here throws.
 #pragma once
 

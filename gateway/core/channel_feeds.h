@@ -1,6 +1,6 @@
 // ChannelFeeds: one Redis subscription for each channel that somebody watches.
 //
-// Rank 3 (core).  Knows the subscriber link and the hub; knows no stream and no job.  A channel that
+// Knows the subscriber link and the hub; knows no stream and no job.  A channel that
 // nobody watches any more stays subscribed for a moment, because some clients reopen their stream on
 // every event.
 #pragma once

@@ -1,6 +1,6 @@
 // JobRecords: looks at jobs' records in Redis, once for an opening and then about once a second.
 //
-// Rank 3 (core).  Knows the command link and how a rule reads a hash; knows no stream.  Looks that are
+// Knows the command link and how a rule reads a hash; knows no stream.  Looks that are
 // asked for in one turn of the loop for one job are one command, sent at the turn's end: so every look
 // is later than what asked for it.
 #pragma once

@@ -5,15 +5,15 @@
 
 namespace tailgate {
 
-Keys::Keys(const Loop& loop, Resolver& resolver, std::shared_ptr<const Config> config, KeyTiming timing)
+Keys::Keys(const Loop& loop, Resolver& resolver, Providers providers, KeyTiming timing)
     : loop_(loop), resolver_(resolver), timing_(timing) {
-  on_reload(std::move(config));
+  on_reload(std::move(providers));
 }
 
 Issuer Keys::issuer(const std::string& provider) const {
   const auto found = public_.find(provider);
   if (found != public_.end()) return {.rule = &found->second->rule(), .keys = found->second->keys()};
-  return {.rule = config_->provider(provider), .keys = nullptr};
+  return {.rule = find_provider(*providers_, provider), .keys = nullptr};
 }
 
 KeyWait Keys::refetch(const std::string& provider, std::function<void()> done) {
@@ -21,9 +21,9 @@ KeyWait Keys::refetch(const std::string& provider, std::function<void()> done) {
   return found == public_.end() ? nullptr : found->second->refetch(std::move(done));
 }
 
-void Keys::on_reload(std::shared_ptr<const Config> config) {
+void Keys::on_reload(Providers providers) {
   auto before = std::exchange(public_, {});
-  for (const auto& rule : config->providers) {
+  for (const auto& rule : *providers) {
     if (rule->jwks.empty()) continue;
     const auto known = before.find(rule->name);
     if (known != before.end() && known->second->rule().jwks == rule->jwks) {
@@ -34,7 +34,7 @@ void Keys::on_reload(std::shared_ptr<const Config> config) {
       public_[rule->name] = std::make_unique<ProviderKeys>(loop_, resolver_, *rule, timing_);
     }
   }
-  const auto old_config = std::exchange(config_, std::move(config));
+  const auto old_providers = std::exchange(providers_, std::move(providers));
   for (const auto& gone : before) gone.second->wake();
 }
 
@@ -44,7 +44,7 @@ bool Keys::had(const std::string& provider) const {
 }
 
 bool Keys::had_all() const {
-  return std::all_of(config_->providers.begin(), config_->providers.end(),
+  return std::all_of(providers_->begin(), providers_->end(),
                      [this](const auto& rule) { return had(rule->name); });
 }
 

@@ -1,6 +1,6 @@
 // Keys: the providers with their public keys, as they are now.
 //
-// Rank 3 (core).  What the Judge asks for keys; one ProviderKeys for each provider that has any.  Over a
+// What the Judge asks for keys; one ProviderKeys for each provider that has any.  Over a
 // reload those whose places did not change keep what they have.
 #pragma once
 
@@ -10,14 +10,17 @@
 #include <string>
 
 #include "gateway/core/provider_keys.h"
-#include "gateway/pure/config.h"
 #include "gateway/pure/judge.h"
+#include "gateway/pure/provider.h"
 
 namespace tailgate {
 
 class Keys final : public Issuers {
  public:
-  Keys(const Loop& loop, Resolver& resolver, std::shared_ptr<const Config> config, KeyTiming timing = {});
+  // The pointer keeps the providers alive, usually as part of the configuration that they came with.
+  using Providers = std::shared_ptr<const ProviderList>;
+
+  Keys(const Loop& loop, Resolver& resolver, Providers providers, KeyTiming timing = {});
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
@@ -27,7 +30,7 @@ class Keys final : public Issuers {
   // Null: judge with what is there.  A reload that takes the provider away calls `done` too.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
-  void on_reload(std::shared_ptr<const Config> config);
+  void on_reload(Providers providers);
 
   // Are `provider`'s keys or secrets there?
   bool had(const std::string& provider) const;
@@ -37,7 +40,7 @@ class Keys final : public Issuers {
   const Loop& loop_;
   Resolver& resolver_;
   const KeyTiming timing_;
-  std::shared_ptr<const Config> config_;  // outlives `public_`
+  Providers providers_;  // outlives `public_`
   std::map<std::string, std::unique_ptr<ProviderKeys>> public_;
 };
 

@@ -1,6 +1,6 @@
 // LogFeeds: one live reader for each log that somebody watches.
 //
-// Rank 3 (core).  Knows how a log's growth is noticed, reads it and publishes it to the hub; knows no
+// Knows how a log's growth is noticed, reads it and publishes it to the hub; knows no
 // stream.  A log is woken by keyspace notifications where they arrive (Kt), else by invalidations where Redis
 // tracks what we read (from 6.0 on), and swept besides: often while neither has proven itself, rarely once
 // one came before the sweep.  Nothing is configured in Redis, and no CONFIG is asked for.

@@ -1,6 +1,6 @@
 // LogReader: reads logs by single key, without losing an entry silently.
 //
-// Rank 3 (core).  Knows XRANGE, XINFO STREAM, CLIENT TRACKING and LogCursor's rules; knows no stream and no
+// Knows XRANGE, XINFO STREAM, CLIENT TRACKING and LogCursor's rules; knows no stream and no
 // route.  Reads for clients that are behind are taken in turn, so many of them at once, so that one reconnect
 // storm neither floods Redis nor delays the live feeds.
 #pragma once

@@ -1,6 +1,6 @@
 // MemoryBudget: keeps the process within the memory it may use, and says in which order it gives way.
 //
-// Rank 3 (core).  Knows the heap's size and the streams' backlogs.  Looks four times a second:
+// Knows the heap's size and the streams' backlogs.  Looks four times a second:
 //   above three quarters  pages and new streams are refused (503, "unavailable");
 //   above all of it       channel streams with a backlog are cut, the largest first;
 //   still above it        log streams with a backlog too, whose clients resume where they were.

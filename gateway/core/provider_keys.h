@@ -1,6 +1,6 @@
 // ProviderKeys: one provider's public keys, fetched, kept and refreshed.
 //
-// Rank 3 (core).  Knows where a JWKS comes from (a file, a leg, a host) and when to ask again; what is in it
+// Knows where a JWKS comes from (a file, a leg, a host) and when to ask again; what is in it
 // is jwks.h's.  Keys once had stay while their place is in trouble: an issuer that is down signs nothing new,
 // and what it signed before is still right.
 #pragma once

@@ -1,6 +1,4 @@
 // Services: what the endpoints share; borrowed from the Gateway, which owns it all.
-//
-// Rank 3 (core).
 #pragma once
 
 #include <memory>

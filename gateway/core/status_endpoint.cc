@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "gateway/base/log.h"
+#include "gateway/pure/endpoint.h"
 #include "gateway/pure/route.h"
 
 namespace tailgate {

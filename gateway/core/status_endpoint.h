@@ -1,6 +1,6 @@
 // StatusEndpoint: asks an application where a job stands, with the caller's own credentials.
 //
-// Rank 3 (core).  For records that are not in Redis.  Asked at an opening and after a Redis loss, never
+// For records that are not in Redis.  Asked at an opening and after a Redis loss, never
 // polled: applications limit rates.  A 200 says that the caller may see the job.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Stream: one client's open response, from the moment its request is accepted until it is buried.
 //
-// Rank 3 (core).  Knows its reply, its route and its deadlines (heartbeat, maximum age, drain); what it
+// Knows its reply, its route and its deadlines (heartbeat, maximum age, drain); what it
 // carries is the endpoints' (rank 4), who derive from it.
 // Nothing dies inside a callback that may be iterating: a stream that must go is condemned with a
 // reason, hears and says nothing from then on, and is buried by Streams after the turn of the loop.

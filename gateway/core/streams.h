@@ -1,6 +1,6 @@
 // Streams: all streams there are; the one place where they die.
 //
-// Rank 3 (core).  Owns every Stream, the hub that feeds them, and the end
+// Owns every Stream, the hub that feeds them, and the end
 // of the turn: first the hub hands out what the turn brought, then the condemned are buried.
 #pragma once
 

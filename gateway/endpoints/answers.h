@@ -1,6 +1,6 @@
 // Answers: whatever a request gets that is not what it asked for, in its route's own style.
 //
-// Rank 4 (endpoints).  Knows the error bodies, the headers that go with a status, and when "unavailable"
+// Knows the error bodies, the headers that go with a status, and when "unavailable"
 // is said as an event stream: an EventSource that gets one non-200 is dead.
 #pragma once
 

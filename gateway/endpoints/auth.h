@@ -1,6 +1,6 @@
 // Auth: what nginx asks before it lets a request through (auth_request).
 //
-// Rank 4 (endpoints).  On a listener of its own, so that nobody but nginx can ask who somebody is, and so
+// On a listener of its own, so that nobody but nginx can ask who somebody is, and so
 // that what the stream listener believes was made by this process.  Every answer carries
 // X-Tailgate-Verdict.
 #pragma once

@@ -1,6 +1,6 @@
 // EventStream: one client's stream of one channel.
 //
-// Rank 4 (endpoints).  The opening, and the same again after each loss of Redis: subscribe, wait until
+// The opening, and the same again after each loss of Redis: subscribe, wait until
 // Redis confirms, read the record, say where the job stands, then what arrived since the confirmation.
 // DESIGN.md, "The opening sequence", says what happens when the client or Redis leaves in between.
 #pragma once

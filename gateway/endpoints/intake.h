@@ -1,7 +1,7 @@
 // Intake: the stream listener's front door.  Every request passes the checks here, in this order: route
 // 404, method 405, identity 401, parameters 422, limits 429; Redis 503 and record 404 come later.
 //
-// Rank 4 (endpoints).  Believes no header but the sealed identity.
+// Believes no header but the sealed identity.
 #pragma once
 
 #include <memory>

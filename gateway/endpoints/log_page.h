@@ -1,6 +1,6 @@
 // LogPage: one page of a log's history, as JSON.
 //
-// Rank 4 (endpoints).  A request that waits for Redis like the opening of a stream, and like one is
+// A request that waits for Redis like the opening of a stream, and like one is
 // dropped when its client leaves; it never becomes a stream.
 #pragma once
 

@@ -1,6 +1,6 @@
 // LogStream: one client's stream of one log, live or resumed.
 //
-// Rank 4 (endpoints).  Either tails (the log's live feed hands it batches) or is behind (it reads by
+// Either tails (the log's live feed hands it batches) or is behind (it reads by
 // itself, from its own cursor, as its client drains).  A slow client costs no memory: it stops being fed
 // and reads on later.  It joins the feed when its cursor has reached the feed's; entries it already has
 // are cut from the first batch by their ids.

@@ -1,6 +1,6 @@
 // Ops: what load balancers, Prometheus and operators ask: /healthz, /readyz, /metrics, POST /drain.
 //
-// Rank 4 (endpoints).  On a listener of its own, so that it answers whatever the stream listener is doing
+// On a listener of its own, so that it answers whatever the stream listener is doing
 // and is never routed to from outside by mistake.
 #pragma once
 

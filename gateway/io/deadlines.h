@@ -1,6 +1,4 @@
 // Deadlines: the wheel of everything that has one, turned by a timer while it holds anything.
-//
-// Rank 2 (C, wrapped).
 #pragma once
 
 #include "gateway/io/loop.h"

@@ -1,6 +1,6 @@
 // Handles: the C libraries' objects as unique_ptrs.
 //
-// Rank 2 (C, wrapped).  All deleters are here and nowhere else.
+// All deleters are here and nowhere else.
 #pragma once
 
 #include <event2/buffer.h>

@@ -1,6 +1,6 @@
 // HttpFetch: one GET over plain HTTP, to a unix socket or a host, without blocking the loop.
 //
-// Rank 2 (C, wrapped).  Knows sockets and the resolver; what the bytes say is http_answer.h's.  TLS is the
+// Knows sockets and the resolver; what the bytes say is http_answer.h's.  TLS is the
 // business of an nginx leg on a unix socket.  Follows no redirect.  Destroying it ends it: the connection is
 // closed and nothing is delivered any more.
 #pragma once
@@ -15,7 +15,7 @@
 #include "gateway/io/handles.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/resolver.h"
-#include "gateway/pure/config.h"
+#include "gateway/pure/endpoint.h"
 #include "gateway/pure/http_answer.h"
 
 namespace tailgate {

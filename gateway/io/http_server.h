@@ -1,6 +1,6 @@
 // HttpServer: one listening socket and the requests that arrive on it.
 //
-// Rank 2 (C, wrapped).  Knows sockets, descriptors and evhttp; owns its connections; every request goes to
+// Knows sockets, descriptors and evhttp; owns its connections; every request goes to
 // one handler.  Must outlive no Reply of its own: streams die before the server that carries them.
 #pragma once
 

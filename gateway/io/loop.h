@@ -1,6 +1,6 @@
 // Loop: the one event loop, its timers, its signals, and the end of each turn.
 //
-// Rank 2 (C, wrapped).  Knows libevent; knows nothing of HTTP or Redis.  One thread.  Everything below
+// Knows libevent; knows nothing of HTTP or Redis.  One thread.  Everything below
 // must die before the Loop it was made with.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Random numbers: for jitter and for names, never for keys.
 //
-// Rank 2 (C, wrapped).  Names come from the system's generator, jitter from one that it has seeded.
+// Names come from the system's generator, jitter from one that it has seeded.
 #pragma once
 
 #include <chrono>

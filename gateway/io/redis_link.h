@@ -1,6 +1,6 @@
 // RedisLink: one connection to Redis that heals itself.
 //
-// Rank 2 (C, wrapped).  Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no key
+// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no key
 // and no channel.  Commands are sent only while the link is up; when it goes down each one still
 // unanswered gets a null reply.  Nothing is repeated: what a lost reply means is the caller's to say.
 #pragma once
@@ -22,7 +22,7 @@
 #include "gateway/io/reply_arena.h"
 #include "gateway/io/resolver.h"
 #include "gateway/pure/backoff.h"
-#include "gateway/pure/config.h"
+#include "gateway/pure/redis_rule.h"
 
 namespace tailgate {
 

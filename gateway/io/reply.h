@@ -1,6 +1,6 @@
 // Reply: one HTTP request and what we say to it; owns the evhttp_request.
 //
-// Rank 2 (C, wrapped).  Knows evhttp and bytes; knows no route and no event.  Two ways to use one:
+// Knows evhttp and bytes; knows no route and no event.  Two ways to use one:
 //   answer()                          a whole response, once, and then the Reply may die;
 //   begin(), write()…, end() | cut()  a stream that stays open.
 // A Reply that dies without either answers nothing and closes the connection.

@@ -1,6 +1,6 @@
 // ReplyArena: where hiredis puts the replies of one connection.
 //
-// Rank 2 (C, wrapped).  By itself hiredis allocates each element of a reply and each text: a thousand times
+// By itself hiredis allocates each element of a reply and each text: a thousand times
 // for a page of a hundred lines.  Here a reply is a few steps through blocks of one size.  One reply lives
 // at a time: hiredis 0.14 and 1.x free it behind its callback, before they parse the next.  Outlives the
 // connection.

@@ -1,6 +1,6 @@
 // Resolver: host names to addresses without blocking the loop.
 //
-// Rank 2 (C, wrapped).  evdns with the system's resolv.conf and hosts file, which are read again when they
+// evdns with the system's resolv.conf and hosts file, which are read again when they
 // have changed; a numeric address is its own answer.
 #pragma once
 

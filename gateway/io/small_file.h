@@ -1,6 +1,6 @@
 // A small file, whole.
 //
-// Rank 2 (C, wrapped).  For what an operator puts on the local disk: keys.
+// For what an operator puts on the local disk: keys.
 #pragma once
 
 #include <cstddef>

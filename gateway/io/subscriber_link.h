@@ -1,6 +1,6 @@
 // SubscriberLink: the one connection that is in Pub/Sub mode.
 //
-// Rank 2 (C, wrapped).  Knows SUBSCRIBE, UNSUBSCRIBE and what their answers prove; knows no feed.
+// Knows SUBSCRIBE, UNSUBSCRIBE and what their answers prove; knows no feed.
 // hiredis 0.14.1 sets the rules: one channel a command, one callback for all that looks at the channel's
 // name in the reply, a channel of our own that is never left (so that the mode never ends), and no other
 // command on the link.  SUBSCRIBE of our own channel again is also the probe of life: it is answered

@@ -1,6 +1,6 @@
 // Backoff: how long to wait before the next attempt.
 //
-// Rank 1 (pure).  Doubles from `first` to `longest`; each wait is shortened by a random part of up to a
+// Pure.  Doubles from `first` to `longest`; each wait is shortened by a random part of up to a
 // half, so that those who lost the same server do not come back in one moment.
 #pragma once
 

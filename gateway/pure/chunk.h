@@ -1,7 +1,7 @@
 // Chunk: encoded events as one chunk of an HTTP response (RFC 9112, section 7.1), made once and shared until
 // the last output buffer has let go of it.
 //
-// Rank 1 (pure).  The head's room is left in front of the events, so that nothing is copied.
+// Pure.  The head's room is left in front of the events, so that nothing is copied.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // Claims: what a token whose signature is right says, held against its provider's rules.
 //
-// Rank 1 (pure).  Knows JSON and ProviderRule; knows no key.
+// Pure.  Knows JSON and ProviderRule; knows no key.
 #pragma once
 
 #include <optional>

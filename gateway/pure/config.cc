@@ -174,12 +174,6 @@ std::optional<std::string> read_secret_file(Settings& settings, std::string_view
   return std::nullopt;
 }
 
-const ProviderRule* Config::provider(std::string_view name) const {
-  const auto found = std::find_if(providers.begin(), providers.end(),
-                                  [name](const auto& rule) { return rule->name == name; });
-  return found != providers.end() ? found->get() : nullptr;
-}
-
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,
     const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources) {

@@ -1,6 +1,6 @@
 // Config: the one TOML file, read, checked and completed.
 //
-// Rank 1 (pure).  Knows the option table, the environment's overrides and every rule; opens nothing
+// Pure.  Knows the option table, the environment's overrides and every rule; opens nothing
 // but what the caller hands it.  A Config is immutable and shared: each stream keeps the one it was
 // opened under.
 #pragma once
@@ -17,31 +17,13 @@
 
 #include "gateway/base/result.h"
 #include "gateway/pure/cors.h"
+#include "gateway/pure/endpoint.h"
 #include "gateway/pure/provider.h"
 #include "gateway/pure/record.h"
+#include "gateway/pure/redis_rule.h"
 #include "gateway/pure/route.h"
 
 namespace tailgate {
-
-// Where to listen or to connect: a unix socket, or an address and a port.
-struct Endpoint {
-  std::string unix_path;  // not empty: a unix socket
-  std::string host;       // else an address (to listen) or a name (to connect)
-  std::uint16_t port = 0;
-
-  bool operator==(const Endpoint&) const = default;
-};
-
-struct RedisRule {
-  Endpoint endpoint;
-  std::string user;      // empty: the default user
-  std::string password;  // empty: none
-  int database = 0;
-  std::string wakeups;  // "auto" | "notifications" | "sweep": how a log's growth is noticed
-  std::chrono::milliseconds connect_timeout{2000};
-  std::chrono::milliseconds probe_every{3000};  // liveness of an idle link
-  std::chrono::milliseconds wait{3000};         // how long a new request waits for Redis
-};
 
 struct Limits {
   std::uint64_t streams = 0;  // in all; 0: no limit
@@ -76,11 +58,11 @@ struct Config {
   CorsRule cors;
   std::vector<std::string> cors_origins;  // as configured, for --print
 
-  std::vector<std::unique_ptr<ProviderRule>> providers;
+  ProviderList providers;
   std::vector<std::unique_ptr<RecordRule>> records;
   RouteTable routes;
 
-  const ProviderRule* provider(std::string_view name) const;
+  const ProviderRule* provider(std::string_view name) const { return find_provider(providers, name); }
 };
 
 // What load_config() may ask of the world.  Tests hand in maps.
@@ -99,12 +81,5 @@ Result<std::shared_ptr<const Config>> load_config(
 // Every key there is, with a "*" where the user's own name goes: "route.*.path".  For --print keys and
 // for the check that each one is documented.
 std::vector<std::string> config_keys();
-
-// "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
-// "unix:/path".  `leg`: the socket of the nginx leg that speaks TLS for us, or empty.
-Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg);
-
-// "unix:/path" or "address:port" ("[::1]:80").
-Result<Endpoint> parse_endpoint(std::string_view text);
 
 }  // namespace tailgate

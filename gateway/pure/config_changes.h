@@ -1,6 +1,6 @@
 // What a reload cannot change: which keys of a new configuration wait for a restart.
 //
-// Rank 1 (pure).  Sockets are bound and links to Redis made once, at the start; all else is read anew.
+// Pure.  Sockets are bound and links to Redis made once, at the start; all else is read anew.
 #pragma once
 
 #include <string>

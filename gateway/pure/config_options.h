@@ -1,6 +1,6 @@
 // Options: every key of the configuration, with its type, default, bounds and meaning.
 //
-// Rank 1 (pure).  The one table that drives parsing, defaults, `--print keys` and the check that each
+// Pure.  The one table that drives parsing, defaults, `--print keys` and the check that each
 // key is documented.  Knows no file and no value.
 #pragma once
 

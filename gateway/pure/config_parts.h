@@ -1,6 +1,6 @@
 // The parts of load_config(), one room for each table of the configuration.
 //
-// Rank 1 (pure).  Each reads checked settings into a Config and complains of what breaks a rule; what
+// Pure.  Each reads checked settings into a Config and complains of what breaks a rule; what
 // it leaves in the Config then is never used.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Settings: what the configuration says, key by key, where it says so, and all that is wrong with it.
 //
-// Rank 1 (pure).  Flat: "route.events.hello[0].event".  Knows the option table and TOML's types; knows
+// Pure.  Flat: "route.events.hello[0].event".  Knows the option table and TOML's types; knows
 // no rule that joins two keys (config_*.cc have those).  Filled first, then check()ed, then read.
 #pragma once
 

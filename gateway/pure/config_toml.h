@@ -1,6 +1,6 @@
 // Toml: a TOML text as flat settings.
 //
-// Rank 1 (pure).  The one place that knows the TOML library.
+// Pure.  The one place that knows the TOML library.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // CorsRule: which web origins may read our answers.
 //
-// Rank 1 (pure).  Fetch Standard, section "CORS protocol".
+// Pure.  Fetch Standard, section "CORS protocol".
 #pragma once
 
 #include <string>

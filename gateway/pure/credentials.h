@@ -1,6 +1,6 @@
 // Credentials: what a request shows of its sender, found in the places that its route names.
 //
-// Rank 1 (pure).  Knows headers and queries as texts; believes nothing yet.
+// Pure.  Knows headers and queries as texts; believes nothing yet.
 #pragma once
 
 #include <functional>

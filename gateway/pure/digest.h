@@ -1,6 +1,6 @@
 // Digest: SHA-256 and HMAC, and comparing what must not be guessed byte by byte.
 //
-// Rank 1 (pure).  OpenSSL's libcrypto; the one thing that it may fail of here is memory, and then we die.
+// Pure.  OpenSSL's libcrypto; the one thing that it may fail of here is memory, and then we die.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // EndReason: why a stream ended, in one word for its client's sake, the log's and the metrics'.
 //
-// Rank 1 (pure).
+// Pure.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // EntryId: the id of one entry of a log (a Redis Stream), "<ms>-<seq>".
 //
-// Rank 1 (pure).  A value; its order is the log's order.
+// Pure.  A value; its order is the log's order.
 #pragma once
 
 #include <compare>

@@ -1,6 +1,6 @@
 // Framing: what Redis holds, turned into the bytes of an event stream, as a route says.
 //
-// Rank 1 (pure).  Knows routes, JSON and SSE; knows no stream.  Each function appends whole events.
+// Pure.  Knows routes, JSON and SSE; knows no stream.  Each function appends whole events.
 #pragma once
 
 #include <optional>

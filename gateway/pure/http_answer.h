@@ -1,6 +1,6 @@
 // HttpAnswer: what an HTTP server says to a GET of ours, and the text of that GET.
 //
-// Rank 1 (pure).  Bytes in, an answer out; knows no socket.  We ask in HTTP/1.0, so an answer has no
+// Pure.  Bytes in, an answer out; knows no socket.  We ask in HTTP/1.0, so an answer has no
 // chunks: it ends with its Content-Length or with the connection, and one that ends early is an error.
 #pragma once
 

@@ -1,6 +1,6 @@
 // HttpHead: whether the head of a request may be handed to the HTTP parser.
 //
-// Rank 1 (pure).  Stricter than the parser behind it, so that no two readers of the same bytes (a proxy,
+// Pure.  Stricter than the parser behind it, so that no two readers of the same bytes (a proxy,
 // evhttp, we) can disagree on where a request ends (RFC 9112, section 11.2): each line ends in CR LF, no
 // folding, no white space before a colon, one length at most and no transfer coding.  What it lets pass
 // evhttp takes, so that every refusal is in our words.

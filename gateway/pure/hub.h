@@ -1,6 +1,6 @@
 // Hub: hands what one source brings to everyone who listens to it.
 //
-// Rank 1 (pure).  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
+// Pure.  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
 // socket.  What is published is encoded at once, once for each route that listens, and handed out later
 // as one batch: what one turn brought for one topic, and what came while an earlier batch was still being
 // handed out.  Many listeners are served in slices, topics in turn, so that one does not hold up the rest.

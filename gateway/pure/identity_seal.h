@@ -1,6 +1,6 @@
 // IdentitySeal: carries a proven identity from /auth through nginx to the stream endpoint.
 //
-// Rank 1 (pure).  Knows keys, names and times; knows no header.  A sealed identity is
+// Pure.  Knows keys, names and times; knows no header.  A sealed identity is
 //     v1.<base64url payload>.<base64url mac>
 // The payload is five netstrings (<length>:<bytes>): user, session, provider, the token's end in ms (or
 // empty), the seal's own end in ms.  The MAC is HMAC-SHA256 over netstrings too: "tailgate-identity-v1",

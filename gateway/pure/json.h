@@ -1,6 +1,6 @@
 // Json: JSON texts read and written without building a tree.
 //
-// Rank 1 (pure).  One pass validates a text and finds the members of its outermost object as slices of
+// Pure.  One pass validates a text and finds the members of its outermost object as slices of
 // it, so a payload can be passed on exactly as it was published.  Nothing recurses, nothing throws.
 // RFC 8259, read as browsers read it: a lone surrogate escape is accepted, as are ill-formed UTF-8
 // bytes inside strings (to_utf8() mends them without touching the structure); numbers have no bound.

@@ -1,6 +1,6 @@
 // Judge: who is asking?  Puts the request, its route, the providers' keys and the time together.
 //
-// Rank 1 (pure).  Knows every rule of identity; knows no socket, no clock, and not where keys come from.
+// Pure.  Knows every rule of identity; knows no socket, no clock, and not where keys come from.
 // One Judge belongs to one Config: another one's providers may have other secrets under the same names.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Jwks: an issuer's public keys (RFC 7517), read from the JSON that it publishes.
 //
-// Rank 1 (pure).  Knows JSON and PublicKey; knows not where the text came from.  A key that we cannot use
+// Pure.  Knows JSON and PublicKey; knows not where the text came from.  A key that we cannot use
 // is left out, and said so, because an issuer may publish others beside ours; shared secrets and private
 // keys are never taken.  A KeySet is immutable and shared.
 #pragma once

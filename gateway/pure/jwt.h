@@ -1,6 +1,6 @@
 // Jwt: a compact JSON Web Signature (RFC 7515) taken apart, strictly.
 //
-// Rank 1 (pure).  Knows the token's bytes and nothing else; here nothing in it is believed.  Where the key
+// Pure.  Knows the token's bytes and nothing else; here nothing in it is believed.  Where the key
 // is to be found the token has no say: `jwk`, `jku`, `x5u` and `x5c` are not looked at.
 #pragma once
 

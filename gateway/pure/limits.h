@@ -1,6 +1,6 @@
 // StreamLimits: how many streams there may be in all, of one user, from one address.
 //
-// Rank 1 (pure).
+// Pure.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // LogCursor: how far a reader of a log has come, and whether anything was lost on the way.
 //
-// Rank 1 (pure).  Knows what XRANGE and XINFO STREAM answer; sends nothing.  A log that is trimmed,
+// Pure.  Knows what XRANGE and XINFO STREAM answer; sends nothing.  A log that is trimmed,
 // deleted or replaced behind a reader's back does not say so (XTRIM leaves max-deleted-entry-id at 0-0,
 // and after DEL + XADD a read from an old id looks normal).  So a reader reads *inclusively* from its
 // own position: while the entry it delivered last is still there, nothing behind it was trimmed, for

@@ -1,6 +1,6 @@
 // Message: one SSE event or comment that we write ourselves, as the configuration words it.
 //
-// Rank 1 (pure).  Knows SSE bytes and JSON text; knows no record, no route, no socket.
+// Pure.  Knows SSE bytes and JSON text; knows no record, no route, no socket.
 // A template's data is JSON with ${name} where a value goes; the values are JSON texts, so what comes
 // out is JSON again, and nothing in a value can forge a field or an event.
 #pragma once

@@ -1,6 +1,6 @@
 // Metrics: what is counted, and the text in which Prometheus reads it.
 //
-// Rank 1 (pure).  Counters only grow; labels come from the configuration and from our own words, never
+// Pure.  Counters only grow; labels come from the configuration and from our own words, never
 // from a request, so their number is bounded.  Exposition format 0.0.4.
 #pragma once
 

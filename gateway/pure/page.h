@@ -1,6 +1,6 @@
 // Page: one page of a log's history, asked for and written.
 //
-// Rank 1 (pure).  Knows the parameters' rules and the answer's JSON; asks Redis nothing.
+// Pure.  Knows the parameters' rules and the answer's JSON; asks Redis nothing.
 #pragma once
 
 #include <optional>

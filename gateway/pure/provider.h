@@ -1,11 +1,14 @@
 // ProviderRule: one issuer of tokens, and what it takes for one of them to be believed.
 //
-// Rank 1 (pure).  Values only, made by config.cc; the rules are applied in claims.h and judge.h.
+// Pure.  Values only, made by config.cc; the rules are applied in claims.h and judge.h.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tailgate {
@@ -40,5 +43,14 @@ struct ProviderRule {
   bool end_at_expiry = false;         // at_expiry = "end": the stream ends when its token does
   std::chrono::seconds refresh{300};  // how often the JWKS is asked for again
 };
+
+using ProviderList = std::vector<std::unique_ptr<ProviderRule>>;
+
+// Null if no provider has this name.
+inline const ProviderRule* find_provider(const ProviderList& providers, std::string_view name) {
+  const auto found = std::find_if(providers.begin(), providers.end(),
+                                  [name](const auto& provider) { return provider->name == name; });
+  return found == providers.end() ? nullptr : found->get();
+}
 
 }  // namespace tailgate

@@ -1,6 +1,6 @@
 // PublicKey: the half of a signing key that verifies, and what it can verify.
 //
-// Rank 1 (pure).  Knows OpenSSL's EVP and raw numbers; knows no JSON and no token.  A key works only with
+// Pure.  Knows OpenSSL's EVP and raw numbers; knows no JSON and no token.  A key works only with
 // the algorithms of its own family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
 #pragma once
 

@@ -1,6 +1,6 @@
 // ReadRest: how long a busy connection rests between two reads, so that one wake-up brings several messages.
 //
-// Rank 1 (pure).  Waking up, reading and asking costs the same for one message as for three.  While messages
+// Pure.  Waking up, reading and asking costs the same for one message as for three.  While messages
 // are so rare that a rest would bring hardly any company, there is none: what comes is read at once.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Record: who owns a job and where it stands, and how the configuration says to read that.
 //
-// Rank 1 (pure).  Turns a hash's fields or a status endpoint's JSON into a Record; knows neither
+// Pure.  Turns a hash's fields or a status endpoint's JSON into a Record; knows neither
 // Redis nor HTTP, only texts.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Refusal: why somebody's proof of who he is was not believed.
 //
-// Rank 1 (pure).  One word each for headers, logs and metrics, one sentence each for people.  None says
+// Pure.  One word each for headers, logs and metrics, one sentence each for people.  None says
 // anything about the token but what is wrong with it.
 #pragma once
 

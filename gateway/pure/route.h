@@ -1,6 +1,6 @@
 // Route: one row of the route table: path, source, framing, lifecycle, who may.  And the table.
 //
-// Rank 1 (pure).  Values only, made by config.cc, immutable while a stream uses them: streams hold
+// Pure.  Values only, made by config.cc, immutable while a stream uses them: streams hold
 // the Config they were opened under, so a reload changes nothing for them.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SSE: the bytes of an event stream, as the WHATWG HTML Standard (section 9.2) has them read.
 //
-// Rank 1 (pure).  Knows text; knows no event's meaning.  Whatever is in a payload, a name or an id, it
+// Pure.  Knows text; knows no event's meaning.  Whatever is in a payload, a name or an id, it
 // can forge neither a field nor an event: CR, LF and CRLF in data begin further data lines, and a
 // name or id that holds one is the caller's error.
 #pragma once

@@ -1,6 +1,6 @@
 // Text: what bytes from a request line, a header or a token mean, strictly.
 //
-// Rank 1 (pure).  Functions over texts; knows no HTTP message and no JSON.  Where a text is malformed
+// Pure.  Functions over texts; knows no HTTP message and no JSON.  Where a text is malformed
 // the answer is nothing, never a guess.
 #pragma once
 

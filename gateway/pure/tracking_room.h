@@ -1,6 +1,6 @@
 // TrackingRoom: whether Redis has room for what it tracks for us (CLIENT TRACKING).
 //
-// Rank 1 (pure).  A Redis whose tracking table is full (tracking-table-max-keys) forgets one key for another
+// Pure.  A Redis whose tracking table is full (tracking-table-max-keys) forgets one key for another
 // that is read, says that the forgotten one has changed, has it read again for that, and so on without end.
 // Nothing says so but that most of what it tells of is no change.
 #pragma once

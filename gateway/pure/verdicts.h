@@ -1,6 +1,6 @@
 // Verdicts: what tokens have been found to be worth, so that none is verified twice in a storm.
 //
-// Rank 1 (pure).  Keyed by a hash, so no token is kept.  Bounded by number, two generations each: when the
+// Pure.  Keyed by a hash, so no token is kept.  Bounded by number, two generations each: when the
 // young one is full it becomes the old one, whose remainder is forgotten; a hit makes young again.  What
 // is not believed has a small shelf of its own, so that garbage drives nothing good out.
 #pragma once

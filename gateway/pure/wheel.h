@@ -1,6 +1,6 @@
 // Wheel: deadlines of many things with one timer.
 //
-// Rank 1 (pure).  A hashed timing wheel: setting and clearing a deadline costs a few pointers, advancing
+// Pure.  A hashed timing wheel: setting and clearing a deadline costs a few pointers, advancing
 // costs the slots passed.  Deadlines are late by at most one slot, never early.  Inside expire()'s call
 // any entry may be set or cleared, also the one that is due; none may be destroyed while linked
 // (its destructor unlinks it).

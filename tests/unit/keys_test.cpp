@@ -28,13 +28,13 @@ std::string http(const std::string& body, const std::string& status = "200 OK") 
 
 class KeysTest : public testing::LoopTest {
  protected:
-  std::shared_ptr<Config> config(const std::vector<std::string>& jwks) {
-    auto made = std::make_shared<Config>();
+  static std::shared_ptr<ProviderList> config(const std::vector<std::string>& jwks) {
+    auto made = std::make_shared<ProviderList>();
     auto rule = std::make_unique<ProviderRule>();
     rule->name = "p";
     rule->algorithms = {Algorithm::kRS256};
     rule->jwks = jwks;
-    made->providers.push_back(std::move(rule));
+    made->push_back(std::move(rule));
     return made;
   }
   std::string leg() const { return "unix:" + path("leg.sock") + ":/jwks.json"; }
@@ -192,7 +192,7 @@ TEST_F(KeysTest, AreNotReadFromWhatWouldBlockOrFillTheMemory) {
 TEST_F(KeysTest, ComeAnewAtEveryRefresh) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   auto made = config({leg()});
-  made->providers[0]->refresh = seconds(1);
+  (*made)[0]->refresh = seconds(1);
   const Keys keys(loop_, resolver_, made, kQuick);
   ASSERT_TRUE(comes(keys, "1"));
   server.answer = http(jwks_of({two_}));
@@ -204,7 +204,7 @@ TEST_F(KeysTest, SurviveAReloadThatLeavesTheirPlace) {
   Keys keys(loop_, resolver_, config({leg()}), kQuick);
   ASSERT_TRUE(comes(keys, "1"));
   auto reloaded = config({leg()});
-  reloaded->providers[0]->issuer = "https://new";
+  (*reloaded)[0]->issuer = "https://new";
   keys.on_reload(reloaded);
   EXPECT_EQ(kids(keys), "1");
   EXPECT_EQ(keys.issuer("p").rule->issuer, "https://new");
@@ -224,7 +224,7 @@ TEST_F(KeysTest, LeaveNobodyWaitingOverAReload) {
 
 TEST_F(KeysTest, AreNothingToAProviderWithSecrets) {
   auto made = config({});
-  made->providers[0]->secrets = {"secret"};
+  (*made)[0]->secrets = {"secret"};
   Keys keys(loop_, resolver_, made, kQuick);
   EXPECT_NE(keys.issuer("p").rule, nullptr);
   EXPECT_EQ(keys.issuer("p").keys, nullptr);

@@ -1,0 +1,32 @@
+// Endpoint: where to listen or to connect.
+//
+// Pure.  A value, and the texts that stand for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "gateway/base/result.h"
+
+namespace tailgate {
+
+// A unix socket, or an address and a port.
+struct Endpoint {
+  std::string unix_path;  // if set, a unix socket at this path; `host` and `port` are unused
+  std::string host;       // an address to listen on, or a name or address to connect to
+  std::uint16_t port = 0;
+
+  bool operator==(const Endpoint&) const = default;
+};
+
+// "unix:/path" or "address:port" ("[::1]:80").
+Result<Endpoint> parse_endpoint(std::string_view text);
+
+// "/path": absolute, at most 107 bytes, without control characters.
+Result<Endpoint> unix_endpoint(std::string_view path);
+
+// "host:port", "host" or "[address]:port".  A text without a port gives port 0.
+Result<Endpoint> tcp_endpoint(std::string_view text);
+
+}  // namespace tailgate
