@@ -16,8 +16,8 @@
 #include "gateway/base/log.h"
 #include "gateway/endpoints/intake.h"
 #include "gateway/pure/config_changes.h"
-#include "gateway/pure/text.h"
 #include "gateway/pure/wall_time.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -5,9 +5,9 @@
 
 #include "gateway/core/streams.h"
 #include "gateway/io/random.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -5,7 +5,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/io/random.h"
-#include "gateway/pure/digest.h"
+#include "gateway/text/digest.h"
 
 namespace tailgate {
 

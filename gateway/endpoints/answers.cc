@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "gateway/io/random.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
+#include "gateway/text/json.h"
 
 namespace tailgate {
 

@@ -10,9 +10,9 @@
 #include "gateway/endpoints/log_stream.h"
 #include "gateway/pure/credentials.h"
 #include "gateway/pure/framing.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/refusal.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

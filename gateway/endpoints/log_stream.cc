@@ -5,8 +5,8 @@
 
 #include "gateway/endpoints/answers.h"
 #include "gateway/pure/framing.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
+#include "gateway/text/json.h"
 
 namespace tailgate {
 

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <vector>
 
-#include "gateway/pure/json.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 
 #include "gateway/pure/config_parts.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

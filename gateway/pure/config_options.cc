@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

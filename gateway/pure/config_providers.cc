@@ -7,7 +7,7 @@
 
 #include "gateway/pure/config_parts.h"
 #include "gateway/pure/jwks.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "gateway/pure/config_parts.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "gateway/pure/config_toml.h"
-#include "gateway/pure/json.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

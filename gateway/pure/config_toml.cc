@@ -18,7 +18,7 @@
 
 #include <algorithm>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

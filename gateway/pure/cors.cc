@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstddef>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <optional>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "gateway/pure/digest.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/digest.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

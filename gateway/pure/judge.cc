@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "gateway/pure/claims.h"
-#include "gateway/pure/digest.h"
+#include "gateway/text/digest.h"
 
 namespace tailgate {
 

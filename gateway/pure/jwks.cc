@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <utility>
 
-#include "gateway/pure/digest.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/jwt.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/digest.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <utility>
 
-#include "gateway/pure/digest.h"
-#include "gateway/pure/json.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/digest.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

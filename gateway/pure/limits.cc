@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

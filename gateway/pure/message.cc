@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
+#include "gateway/text/json.h"
 
 namespace tailgate {
 

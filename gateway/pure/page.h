@@ -10,7 +10,7 @@
 #include "gateway/base/result.h"
 #include "gateway/pure/entry_id.h"
 #include "gateway/pure/framing.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "gateway/pure/json.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

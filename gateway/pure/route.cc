@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -12,9 +12,9 @@
 #include <string>
 #include <unordered_map>
 
-#include "gateway/pure/digest.h"
 #include "gateway/pure/refusal.h"
 #include "gateway/pure/wall_time.h"
+#include "gateway/text/digest.h"
 
 namespace tailgate {
 

@@ -14,8 +14,8 @@
 #include <string>
 
 #include "gateway/pure/config.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/judge.h"
+#include "gateway/text/json.h"
 
 namespace tailgate {
 namespace {

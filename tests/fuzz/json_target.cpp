@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <set>
 
-#include "gateway/pure/json.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 #include "tests/fuzz/reference_json.h"
 #include "tests/fuzz/target.h"
 

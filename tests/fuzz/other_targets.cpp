@@ -7,7 +7,7 @@
 #include "gateway/pure/credentials.h"
 #include "gateway/pure/http_answer.h"
 #include "gateway/pure/identity_seal.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/target.h"
 

@@ -1,4 +1,4 @@
-// The same JSON text in the eyes of nlohmann-json, and where it differs from gateway/pure/json.h on purpose.
+// The same JSON text in the eyes of nlohmann-json, and where it differs from gateway/text/json.h on purpose.
 //
 //   what                            here           nlohmann-json 3.11
 //   nested more than 256 deep       refused        accepted

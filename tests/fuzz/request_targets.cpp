@@ -10,7 +10,7 @@
 #include "gateway/pure/framing.h"
 #include "gateway/pure/limits.h"
 #include "gateway/pure/page.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/reference_json.h"
 #include "tests/fuzz/target.h"

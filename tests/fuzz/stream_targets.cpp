@@ -4,9 +4,9 @@
 #include <array>
 
 #include "gateway/pure/framing.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/sse.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/reference_json.h"
 #include "tests/fuzz/target.h"

@@ -10,9 +10,9 @@
 #include <set>
 
 #include "gateway/pure/claims.h"
-#include "gateway/pure/json.h"
 #include "gateway/pure/judge.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/reference_json.h"
 #include "tests/fuzz/target.h"

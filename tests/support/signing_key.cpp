@@ -12,7 +12,7 @@
 #include <stdexcept>
 
 #include "gateway/pure/jwt.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate::testing {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "gateway/pure/config.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 namespace {

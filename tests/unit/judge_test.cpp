@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 #include "tests/support/signing_key.h"
 
 namespace tailgate {

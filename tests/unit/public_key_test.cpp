@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "gateway/pure/jwks.h"
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 #include "tests/support/signing_key.h"
 
 namespace tailgate {

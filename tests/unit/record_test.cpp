@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/pure/json.h"
+#include "gateway/text/json.h"
 
 namespace tailgate {
 namespace {

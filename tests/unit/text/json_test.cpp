@@ -1,4 +1,4 @@
-#include "gateway/pure/json.h"
+#include "gateway/text/json.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 namespace {

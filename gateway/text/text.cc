@@ -1,4 +1,4 @@
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 #include <algorithm>
 #include <array>

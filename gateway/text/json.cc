@@ -1,4 +1,4 @@
-#include "gateway/pure/json.h"
+#include "gateway/text/json.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "gateway/pure/text.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 

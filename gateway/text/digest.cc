@@ -1,4 +1,4 @@
-#include "gateway/pure/digest.h"
+#include "gateway/text/digest.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
