@@ -14,9 +14,9 @@
 #include <utility>
 
 #include "gateway/base/log.h"
+#include "gateway/base/wall_time.h"
 #include "gateway/endpoints/intake.h"
 #include "gateway/pure/config_changes.h"
-#include "gateway/pure/wall_time.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "gateway/base/backoff.h"
 #include "gateway/io/http_fetch.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/resolver.h"
-#include "gateway/pure/backoff.h"
 #include "gateway/pure/jwks.h"
 #include "gateway/pure/provider.h"
 

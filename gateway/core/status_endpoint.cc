@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "gateway/base/endpoint.h"
 #include "gateway/base/log.h"
-#include "gateway/pure/endpoint.h"
 #include "gateway/pure/route.h"
 
 namespace tailgate {

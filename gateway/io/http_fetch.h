@@ -11,11 +11,11 @@
 #include <memory>
 #include <string>
 
+#include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
 #include "gateway/io/handles.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/resolver.h"
-#include "gateway/pure/endpoint.h"
 #include "gateway/pure/http_answer.h"
 
 namespace tailgate {

@@ -18,10 +18,10 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/base/backoff.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/reply_arena.h"
 #include "gateway/io/resolver.h"
-#include "gateway/pure/backoff.h"
 #include "gateway/pure/redis_rule.h"
 
 namespace tailgate {

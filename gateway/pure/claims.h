@@ -8,9 +8,9 @@
 #include <string_view>
 #include <variant>
 
+#include "gateway/base/wall_time.h"
 #include "gateway/pure/provider.h"
 #include "gateway/pure/refusal.h"
-#include "gateway/pure/wall_time.h"
 
 namespace tailgate {
 

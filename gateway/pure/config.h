@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
 #include "gateway/pure/cors.h"
-#include "gateway/pure/endpoint.h"
 #include "gateway/pure/provider.h"
 #include "gateway/pure/record.h"
 #include "gateway/pure/redis_rule.h"

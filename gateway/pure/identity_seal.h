@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/pure/wall_time.h"
+#include "gateway/base/wall_time.h"
 
 namespace tailgate {
 

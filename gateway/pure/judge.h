@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/base/wall_time.h"
 #include "gateway/pure/credentials.h"
 #include "gateway/pure/identity_seal.h"
 #include "gateway/pure/jwks.h"
@@ -18,7 +19,6 @@
 #include "gateway/pure/refusal.h"
 #include "gateway/pure/route.h"
 #include "gateway/pure/verdicts.h"
-#include "gateway/pure/wall_time.h"
 
 namespace tailgate {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
-#include "gateway/pure/endpoint.h"
 
 namespace tailgate {
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "gateway/base/wall_time.h"
 #include "gateway/pure/refusal.h"
-#include "gateway/pure/wall_time.h"
 #include "gateway/text/digest.h"
 
 namespace tailgate {

@@ -1,4 +1,4 @@
-#include "gateway/pure/endpoint.h"
+#include "gateway/base/endpoint.h"
 
 #include <algorithm>
 #include <charconv>
