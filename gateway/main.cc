@@ -15,7 +15,7 @@
 #include "gateway/base/log.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
-#include "gateway/io/small_file.h"
+#include "gateway/loop/small_file.h"
 #include "gateway/pure/config.h"
 
 #ifndef TAILGATE_VERSION

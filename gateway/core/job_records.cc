@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "gateway/base/log.h"
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 #include "gateway/pure/route.h"
 
 namespace tailgate {

@@ -14,8 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gateway/io/deadlines.h"
 #include "gateway/io/redis_link.h"
+#include "gateway/loop/deadlines.h"
 #include "gateway/pure/record.h"
 
 namespace tailgate {

@@ -11,7 +11,7 @@
 #include <functional>
 
 #include "gateway/core/streams.h"
-#include "gateway/io/loop.h"
+#include "gateway/loop/loop.h"
 
 namespace tailgate {
 

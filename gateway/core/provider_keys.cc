@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "gateway/base/log.h"
-#include "gateway/io/random.h"
-#include "gateway/io/small_file.h"
+#include "gateway/loop/random.h"
+#include "gateway/loop/small_file.h"
 
 namespace tailgate {
 

@@ -13,8 +13,8 @@
 
 #include "gateway/base/backoff.h"
 #include "gateway/io/http_fetch.h"
-#include "gateway/io/loop.h"
-#include "gateway/io/resolver.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/resolver.h"
 #include "gateway/pure/jwks.h"
 #include "gateway/pure/provider.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "gateway/core/streams.h"
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 #include "gateway/pure/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"

@@ -13,8 +13,9 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/io/loop.h"
 #include "gateway/io/reply.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/wheel.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/end_reason.h"
 #include "gateway/pure/entry_id.h"
@@ -23,7 +24,6 @@
 #include "gateway/pure/metrics.h"
 #include "gateway/pure/page.h"
 #include "gateway/pure/record.h"
-#include "gateway/pure/wheel.h"
 
 namespace tailgate {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "gateway/base/log.h"
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 #include "gateway/text/digest.h"
 
 namespace tailgate {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "gateway/core/stream.h"
-#include "gateway/io/deadlines.h"
-#include "gateway/io/loop.h"
+#include "gateway/loop/deadlines.h"
+#include "gateway/loop/loop.h"
 #include "gateway/pure/chunk.h"
 #include "gateway/pure/hub.h"
 #include "gateway/pure/metrics.h"

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 #include "gateway/pure/sse.h"
 #include "gateway/text/json.h"
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "gateway/io/handles.h"
+#include "gateway/loop/handles.h"
 #include "gateway/pure/http_head.h"
 
 namespace tailgate {

@@ -14,8 +14,8 @@
 #include <chrono>
 #include <string_view>
 
-#include "gateway/io/deadlines.h"
-#include "gateway/pure/wheel.h"
+#include "gateway/loop/deadlines.h"
+#include "gateway/loop/wheel.h"
 
 namespace tailgate {
 

@@ -13,9 +13,9 @@
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
-#include "gateway/io/handles.h"
-#include "gateway/io/loop.h"
-#include "gateway/io/resolver.h"
+#include "gateway/loop/handles.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/resolver.h"
 #include "gateway/pure/http_answer.h"
 
 namespace tailgate {

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/io/deadlines.h"
-#include "gateway/io/handles.h"
 #include "gateway/io/http_connection.h"
-#include "gateway/io/loop.h"
 #include "gateway/io/reply.h"
+#include "gateway/loop/deadlines.h"
+#include "gateway/loop/handles.h"
+#include "gateway/loop/loop.h"
 
 namespace tailgate {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gateway/base/log.h"
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 
 namespace tailgate {
 

@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "gateway/base/backoff.h"
-#include "gateway/io/loop.h"
 #include "gateway/io/reply_arena.h"
-#include "gateway/io/resolver.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/resolver.h"
 #include "gateway/pure/redis_rule.h"
 
 namespace tailgate {

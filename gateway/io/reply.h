@@ -13,8 +13,8 @@
 #include <string_view>
 #include <utility>
 
-#include "gateway/io/handles.h"
 #include "gateway/io/http_connection.h"
+#include "gateway/loop/handles.h"
 #include "gateway/pure/chunk.h"
 #include "gateway/pure/http_answer.h"
 

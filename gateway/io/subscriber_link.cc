@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 
 namespace tailgate {
 

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/io/handles.h"
-#include "gateway/io/loop.h"
-#include "gateway/io/resolver.h"
+#include "gateway/loop/handles.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/resolver.h"
 
 namespace tailgate::testing {
 

@@ -1,8 +1,8 @@
 // Deadlines: the wheel of everything that has one, turned by a timer while it holds anything.
 #pragma once
 
-#include "gateway/io/loop.h"
-#include "gateway/pure/wheel.h"
+#include "gateway/loop/loop.h"
+#include "gateway/loop/wheel.h"
 
 namespace tailgate {
 

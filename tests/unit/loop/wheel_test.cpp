@@ -1,4 +1,4 @@
-#include "gateway/pure/wheel.h"
+#include "gateway/loop/wheel.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/io/loop.h"
+#include "gateway/loop/loop.h"
 
 #include <sys/timerfd.h>
 #include <unistd.h>

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/io/handles.h"
-#include "gateway/io/loop.h"
+#include "gateway/loop/handles.h"
+#include "gateway/loop/loop.h"
 
 namespace tailgate {
 

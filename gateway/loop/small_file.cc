@@ -1,4 +1,4 @@
-#include "gateway/io/small_file.h"
+#include "gateway/loop/small_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "gateway/io/resolver.h"
+#include "gateway/loop/resolver.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

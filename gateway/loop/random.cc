@@ -1,4 +1,4 @@
-#include "gateway/io/random.h"
+#include "gateway/loop/random.h"
 
 #include <event2/util.h>
 

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <functional>
 
-#include "gateway/io/handles.h"
+#include "gateway/loop/handles.h"
 
 namespace tailgate {
 
