@@ -21,7 +21,7 @@
 #include "gateway/core/streams.h"
 #include "gateway/endpoints/auth.h"
 #include "gateway/endpoints/ops.h"
-#include "gateway/io/http_server.h"
+#include "gateway/http/server.h"
 #include "gateway/io/redis_link.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"

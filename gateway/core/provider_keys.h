@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gateway/base/backoff.h"
-#include "gateway/io/http_fetch.h"
+#include "gateway/http/fetch.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
 #include "gateway/pure/jwks.h"

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "gateway/io/http_fetch.h"
+#include "gateway/http/fetch.h"
 #include "gateway/pure/record.h"
 
 namespace tailgate {

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/io/reply.h"
+#include "gateway/http/exchange.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/wheel.h"
 #include "gateway/pure/config.h"

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "gateway/core/stream.h"
+#include "gateway/http/chunk.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
-#include "gateway/pure/chunk.h"
 #include "gateway/pure/hub.h"
 #include "gateway/pure/metrics.h"
 

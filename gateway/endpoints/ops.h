@@ -12,7 +12,7 @@
 
 #include "gateway/core/keys.h"
 #include "gateway/core/services.h"
-#include "gateway/io/http_server.h"
+#include "gateway/http/server.h"
 
 namespace tailgate {
 

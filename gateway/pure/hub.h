@@ -18,7 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gateway/pure/chunk.h"
+#include "gateway/http/chunk.h"
 #include "gateway/pure/framing.h"
 
 namespace tailgate {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/http/answer.h"
 #include "gateway/pure/credentials.h"
-#include "gateway/pure/http_answer.h"
 #include "gateway/pure/identity_seal.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "gateway/io/http_fetch.h"
+#include "gateway/http/fetch.h"
 #include "gateway/io/redis_link.h"
 #include "tests/support/loop_fixture.h"
 

@@ -13,10 +13,10 @@
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
+#include "gateway/http/answer.h"
 #include "gateway/loop/handles.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
-#include "gateway/pure/http_answer.h"
 
 namespace tailgate {
 

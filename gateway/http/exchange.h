@@ -13,10 +13,10 @@
 #include <string_view>
 #include <utility>
 
-#include "gateway/io/http_connection.h"
+#include "gateway/http/answer.h"
+#include "gateway/http/chunk.h"
+#include "gateway/http/connection.h"
 #include "gateway/loop/handles.h"
-#include "gateway/pure/chunk.h"
-#include "gateway/pure/http_answer.h"
 
 struct evhttp_request;
 

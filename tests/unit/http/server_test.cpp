@@ -1,4 +1,4 @@
-#include "gateway/io/http_server.h"
+#include "gateway/http/server.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "gateway/pure/http_answer.h"
+#include "gateway/http/answer.h"
 
 #include <gtest/gtest.h>
 

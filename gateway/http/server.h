@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/io/http_connection.h"
-#include "gateway/io/reply.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/exchange.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/handles.h"
 #include "gateway/loop/loop.h"

@@ -1,4 +1,4 @@
-#include "gateway/io/http_connection.h"
+#include "gateway/http/connection.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "gateway/http/head.h"
 #include "gateway/loop/handles.h"
-#include "gateway/pure/http_head.h"
 
 namespace tailgate {
 

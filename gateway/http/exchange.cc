@@ -1,4 +1,4 @@
-#include "gateway/io/reply.h"
+#include "gateway/http/exchange.h"
 
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>

@@ -1,4 +1,4 @@
-#include "gateway/pure/http_head.h"
+#include "gateway/http/head.h"
 
 #include <gtest/gtest.h>
 

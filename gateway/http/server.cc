@@ -1,4 +1,4 @@
-#include "gateway/io/http_server.h"
+#include "gateway/http/server.h"
 
 #include <arpa/inet.h>
 #include <event2/event.h>
@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "gateway/base/log.h"
-#include "gateway/pure/http_head.h"
+#include "gateway/http/head.h"
 
 namespace tailgate {
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/chunk.h"
+#include "gateway/http/chunk.h"
 
 #include <gtest/gtest.h>
 

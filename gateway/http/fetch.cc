@@ -1,4 +1,4 @@
-#include "gateway/io/http_fetch.h"
+#include "gateway/http/fetch.h"
 
 #include <arpa/inet.h>
 #include <event2/util.h>
