@@ -22,7 +22,6 @@
 #include "gateway/endpoints/auth.h"
 #include "gateway/endpoints/ops.h"
 #include "gateway/http/server.h"
-#include "gateway/io/redis_link.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
@@ -30,6 +29,7 @@
 #include "gateway/pure/identity_seal.h"
 #include "gateway/pure/limits.h"
 #include "gateway/pure/metrics.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 

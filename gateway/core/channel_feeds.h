@@ -15,9 +15,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "gateway/io/subscriber_link.h"
 #include "gateway/pure/hub.h"
-#include "gateway/pure/read_rest.h"
+#include "gateway/redis/read_rest.h"
+#include "gateway/redis/subscriber_link.h"
 
 namespace tailgate {
 

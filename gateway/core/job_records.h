@@ -14,9 +14,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gateway/io/redis_link.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/pure/record.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 

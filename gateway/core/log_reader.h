@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "gateway/io/redis_link.h"
 #include "gateway/pure/framing.h"
 #include "gateway/pure/log_cursor.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 

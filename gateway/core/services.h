@@ -10,11 +10,11 @@
 #include "gateway/core/memory_budget.h"
 #include "gateway/core/status_endpoint.h"
 #include "gateway/core/streams.h"
-#include "gateway/io/redis_link.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/identity_seal.h"
 #include "gateway/pure/limits.h"
 #include "gateway/pure/metrics.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 

@@ -7,8 +7,8 @@
 
 #include "gateway/base/log.h"
 #include "gateway/endpoints/intake.h"
-#include "gateway/io/redis_link.h"
 #include "gateway/pure/metrics.h"
+#include "gateway/redis/link.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

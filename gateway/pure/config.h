@@ -20,8 +20,8 @@
 #include "gateway/pure/cors.h"
 #include "gateway/pure/provider.h"
 #include "gateway/pure/record.h"
-#include "gateway/pure/redis_rule.h"
 #include "gateway/pure/route.h"
+#include "gateway/redis/rule.h"
 
 namespace tailgate {
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "gateway/pure/entry_id.h"
+#include "gateway/redis/entry_id.h"
 
 namespace tailgate {
 

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "gateway/http/fetch.h"
-#include "gateway/io/redis_link.h"
+#include "gateway/redis/link.h"
 #include "tests/support/loop_fixture.h"
 
 namespace tailgate {

@@ -1,4 +1,4 @@
-#include "gateway/io/reply_arena.h"
+#include "gateway/redis/reply_arena.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "gateway/pure/entry_id.h"
+#include "gateway/redis/entry_id.h"
 
 #include <charconv>
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/redis_rule.h"
+#include "gateway/redis/rule.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "gateway/pure/read_rest.h"
+#include "gateway/redis/read_rest.h"
 
 #include <algorithm>
 

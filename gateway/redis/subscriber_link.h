@@ -14,7 +14,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "gateway/io/redis_link.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 

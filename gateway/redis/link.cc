@@ -1,4 +1,4 @@
-#include "gateway/io/redis_link.h"
+#include "gateway/redis/link.h"
 
 #include <hiredis/adapters/libevent.h>
 #include <sys/ioctl.h>

@@ -19,10 +19,10 @@
 #include <vector>
 
 #include "gateway/base/backoff.h"
-#include "gateway/io/reply_arena.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
-#include "gateway/pure/redis_rule.h"
+#include "gateway/redis/reply_arena.h"
+#include "gateway/redis/rule.h"
 
 namespace tailgate {
 

@@ -1,4 +1,4 @@
-#include "gateway/io/redis_link.h"
+#include "gateway/redis/link.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -1,4 +1,4 @@
-#include "gateway/io/subscriber_link.h"
+#include "gateway/redis/subscriber_link.h"
 
 #include <gtest/gtest.h>
 
