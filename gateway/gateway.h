@@ -27,9 +27,9 @@
 #include "gateway/loop/resolver.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/identity_seal.h"
-#include "gateway/pure/limits.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
+#include "gateway/routes/limits.h"
 
 namespace tailgate {
 

@@ -6,7 +6,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
-#include "gateway/pure/route.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "gateway/loop/deadlines.h"
-#include "gateway/pure/record.h"
 #include "gateway/redis/link.h"
+#include "gateway/routes/record.h"
 
 namespace tailgate {
 

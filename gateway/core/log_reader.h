@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "gateway/pure/framing.h"
 #include "gateway/pure/log_cursor.h"
 #include "gateway/redis/link.h"
+#include "gateway/routes/framing.h"
 
 namespace tailgate {
 

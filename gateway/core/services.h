@@ -12,9 +12,9 @@
 #include "gateway/core/streams.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/identity_seal.h"
-#include "gateway/pure/limits.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
+#include "gateway/routes/limits.h"
 
 namespace tailgate {
 

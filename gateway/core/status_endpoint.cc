@@ -4,7 +4,7 @@
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/log.h"
-#include "gateway/pure/route.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

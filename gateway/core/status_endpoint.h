@@ -9,7 +9,7 @@
 #include <string>
 
 #include "gateway/http/fetch.h"
-#include "gateway/pure/record.h"
+#include "gateway/routes/record.h"
 
 namespace tailgate {
 

@@ -5,7 +5,7 @@
 
 #include "gateway/core/streams.h"
 #include "gateway/loop/random.h"
-#include "gateway/pure/sse.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 

@@ -18,12 +18,12 @@
 #include "gateway/loop/wheel.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/end_reason.h"
-#include "gateway/pure/limits.h"
-#include "gateway/pure/message.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/pure/page.h"
-#include "gateway/pure/record.h"
 #include "gateway/redis/entry_id.h"
+#include "gateway/routes/limits.h"
+#include "gateway/routes/message.h"
+#include "gateway/routes/record.h"
 
 namespace tailgate {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "gateway/loop/random.h"
-#include "gateway/pure/sse.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

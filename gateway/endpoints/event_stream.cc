@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "gateway/endpoints/answers.h"
-#include "gateway/pure/framing.h"
-#include "gateway/pure/sse.h"
+#include "gateway/routes/framing.h"
+#include "gateway/routes/sse.h"
 
 namespace tailgate {
 

@@ -9,8 +9,8 @@
 #include "gateway/endpoints/log_page.h"
 #include "gateway/endpoints/log_stream.h"
 #include "gateway/pure/credentials.h"
-#include "gateway/pure/framing.h"
 #include "gateway/pure/refusal.h"
+#include "gateway/routes/framing.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "gateway/endpoints/answers.h"
-#include "gateway/pure/framing.h"
-#include "gateway/pure/sse.h"
+#include "gateway/routes/framing.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

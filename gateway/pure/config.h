@@ -17,11 +17,11 @@
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
-#include "gateway/pure/cors.h"
 #include "gateway/pure/provider.h"
-#include "gateway/pure/record.h"
-#include "gateway/pure/route.h"
 #include "gateway/redis/rule.h"
+#include "gateway/routes/cors.h"
+#include "gateway/routes/record.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

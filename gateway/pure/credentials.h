@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/pure/route.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

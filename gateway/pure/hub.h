@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "gateway/http/chunk.h"
-#include "gateway/pure/framing.h"
+#include "gateway/routes/framing.h"
 
 namespace tailgate {
 

@@ -17,8 +17,8 @@
 #include "gateway/pure/jwt.h"
 #include "gateway/pure/provider.h"
 #include "gateway/pure/refusal.h"
-#include "gateway/pure/route.h"
 #include "gateway/pure/verdicts.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/pure/framing.h"
 #include "gateway/redis/entry_id.h"
+#include "gateway/routes/framing.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

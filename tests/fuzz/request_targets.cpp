@@ -7,9 +7,9 @@
 #include <map>
 
 #include "gateway/pure/credentials.h"
-#include "gateway/pure/framing.h"
-#include "gateway/pure/limits.h"
 #include "gateway/pure/page.h"
+#include "gateway/routes/framing.h"
+#include "gateway/routes/limits.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/reference_json.h"

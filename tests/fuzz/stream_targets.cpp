@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "gateway/pure/framing.h"
-#include "gateway/pure/sse.h"
+#include "gateway/routes/framing.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/pure/route.h"
 #include "gateway/redis/entry_id.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/pure/message.h"
+#include "gateway/routes/message.h"
 
 namespace tailgate {
 

@@ -1,9 +1,9 @@
-#include "gateway/pure/message.h"
+#include "gateway/routes/message.h"
 
 #include <algorithm>
 #include <cstddef>
 
-#include "gateway/pure/sse.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

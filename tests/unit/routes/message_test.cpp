@@ -1,4 +1,4 @@
-#include "gateway/pure/message.h"
+#include "gateway/routes/message.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/limits.h"
+#include "gateway/routes/limits.h"
 
 #include <arpa/inet.h>
 

@@ -1,8 +1,8 @@
-#include "gateway/pure/framing.h"
+#include "gateway/routes/framing.h"
 
 #include <algorithm>
 
-#include "gateway/pure/sse.h"
+#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 

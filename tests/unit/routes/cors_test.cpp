@@ -1,4 +1,4 @@
-#include "gateway/pure/cors.h"
+#include "gateway/routes/cors.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/sse.h"
+#include "gateway/routes/sse.h"
 
 #include <algorithm>
 #include <cassert>

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/pure/message.h"
-#include "gateway/pure/record.h"
+#include "gateway/routes/message.h"
+#include "gateway/routes/record.h"
 
 namespace tailgate {
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/framing.h"
+#include "gateway/routes/framing.h"
 
 #include <gtest/gtest.h>
 

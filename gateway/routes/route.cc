@@ -1,4 +1,4 @@
-#include "gateway/pure/route.h"
+#include "gateway/routes/route.h"
 
 #include <algorithm>
 #include <cstddef>

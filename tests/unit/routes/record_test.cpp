@@ -1,4 +1,4 @@
-#include "gateway/pure/record.h"
+#include "gateway/routes/record.h"
 
 #include <gtest/gtest.h>
 
