@@ -9,10 +9,11 @@
 #include <optional>
 #include <string>
 
+#include "gateway/auth/identity_seal.h"
+#include "gateway/auth/keys.h"
 #include "gateway/base/result.h"
 #include "gateway/core/channel_feeds.h"
 #include "gateway/core/job_records.h"
-#include "gateway/core/keys.h"
 #include "gateway/core/log_feeds.h"
 #include "gateway/core/log_reader.h"
 #include "gateway/core/memory_budget.h"
@@ -26,7 +27,6 @@
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
 #include "gateway/pure/config.h"
-#include "gateway/pure/identity_seal.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "gateway/auth/identity_seal.h"
 #include "gateway/core/channel_feeds.h"
 #include "gateway/core/job_records.h"
 #include "gateway/core/log_feeds.h"
@@ -11,7 +12,6 @@
 #include "gateway/core/status_endpoint.h"
 #include "gateway/core/streams.h"
 #include "gateway/pure/config.h"
-#include "gateway/pure/identity_seal.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <utility>
 
+#include "gateway/auth/refusal.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/intake.h"
-#include "gateway/pure/refusal.h"
 
 namespace tailgate {
 

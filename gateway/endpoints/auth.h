@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/core/keys.h"
+#include "gateway/auth/judge.h"
+#include "gateway/auth/keys.h"
 #include "gateway/core/services.h"
-#include "gateway/pure/judge.h"
 
 namespace tailgate {
 

@@ -4,12 +4,12 @@
 #include <chrono>
 #include <utility>
 
+#include "gateway/auth/credentials.h"
+#include "gateway/auth/refusal.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/event_stream.h"
 #include "gateway/endpoints/log_page.h"
 #include "gateway/endpoints/log_stream.h"
-#include "gateway/pure/credentials.h"
-#include "gateway/pure/refusal.h"
 #include "gateway/routes/framing.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"

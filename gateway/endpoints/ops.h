@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/core/keys.h"
+#include "gateway/auth/keys.h"
 #include "gateway/core/services.h"
 #include "gateway/http/server.h"
 

@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/auth/provider.h"
 #include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
-#include "gateway/pure/provider.h"
 #include "gateway/redis/rule.h"
 #include "gateway/routes/cors.h"
 #include "gateway/routes/record.h"

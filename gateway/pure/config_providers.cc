@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "gateway/auth/jwks.h"
 #include "gateway/pure/config_parts.h"
-#include "gateway/pure/jwks.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

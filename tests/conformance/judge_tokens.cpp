@@ -13,8 +13,8 @@
 #include <map>
 #include <string>
 
+#include "gateway/auth/judge.h"
 #include "gateway/pure/config.h"
-#include "gateway/pure/judge.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

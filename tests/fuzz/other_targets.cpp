@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/auth/credentials.h"
+#include "gateway/auth/identity_seal.h"
 #include "gateway/http/answer.h"
-#include "gateway/pure/credentials.h"
-#include "gateway/pure/identity_seal.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/target.h"

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <map>
 
-#include "gateway/pure/credentials.h"
+#include "gateway/auth/credentials.h"
 #include "gateway/pure/page.h"
 #include "gateway/routes/framing.h"
 #include "gateway/routes/limits.h"

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <set>
 
-#include "gateway/pure/claims.h"
-#include "gateway/pure/judge.h"
+#include "gateway/auth/claims.h"
+#include "gateway/auth/judge.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"

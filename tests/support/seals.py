@@ -1,4 +1,4 @@
-"""Identities as the gateway seals them (gateway/pure/identity_seal.h), for tests that need an old or a forged one."""
+"""Identities as the gateway seals them (gateway/auth/identity_seal.h), for tests that need an old or a forged one."""
 
 import base64
 import hashlib

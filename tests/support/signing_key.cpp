@@ -11,7 +11,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "gateway/pure/jwt.h"
+#include "gateway/auth/jwt.h"
 #include "gateway/text/text.h"
 
 namespace tailgate::testing {

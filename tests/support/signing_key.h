@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/pure/provider.h"
+#include "gateway/auth/provider.h"
 
 namespace tailgate::testing {
 

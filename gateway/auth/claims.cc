@@ -1,4 +1,4 @@
-#include "gateway/pure/claims.h"
+#include "gateway/auth/claims.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "gateway/pure/refusal.h"
+#include "gateway/auth/refusal.h"
 
 namespace tailgate {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <variant>
 
+#include "gateway/auth/provider.h"
+#include "gateway/auth/refusal.h"
 #include "gateway/base/wall_time.h"
-#include "gateway/pure/provider.h"
-#include "gateway/pure/refusal.h"
 
 namespace tailgate {
 

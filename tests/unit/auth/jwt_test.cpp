@@ -1,4 +1,4 @@
-#include "gateway/pure/jwt.h"
+#include "gateway/auth/jwt.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <variant>
 
-#include "gateway/pure/provider.h"
-#include "gateway/pure/refusal.h"
+#include "gateway/auth/provider.h"
+#include "gateway/auth/refusal.h"
 
 namespace tailgate {
 

@@ -10,14 +10,14 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/auth/credentials.h"
+#include "gateway/auth/identity_seal.h"
+#include "gateway/auth/jwks.h"
+#include "gateway/auth/jwt.h"
+#include "gateway/auth/provider.h"
+#include "gateway/auth/refusal.h"
+#include "gateway/auth/verdicts.h"
 #include "gateway/base/wall_time.h"
-#include "gateway/pure/credentials.h"
-#include "gateway/pure/identity_seal.h"
-#include "gateway/pure/jwks.h"
-#include "gateway/pure/jwt.h"
-#include "gateway/pure/provider.h"
-#include "gateway/pure/refusal.h"
-#include "gateway/pure/verdicts.h"
 #include "gateway/routes/route.h"
 
 namespace tailgate {

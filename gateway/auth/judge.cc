@@ -1,11 +1,11 @@
-#include "gateway/pure/judge.h"
+#include "gateway/auth/judge.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
 
-#include "gateway/pure/claims.h"
+#include "gateway/auth/claims.h"
 #include "gateway/text/digest.h"
 
 namespace tailgate {

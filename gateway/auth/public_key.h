@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/auth/provider.h"
 #include "gateway/base/result.h"
-#include "gateway/pure/provider.h"
 
 namespace tailgate {
 

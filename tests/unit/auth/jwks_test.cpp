@@ -1,4 +1,4 @@
-#include "gateway/pure/jwks.h"
+#include "gateway/auth/jwks.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "gateway/pure/public_key.h"
+#include "gateway/auth/public_key.h"
 
 #include <gtest/gtest.h>
 
-#include "gateway/pure/jwks.h"
+#include "gateway/auth/jwks.h"
 #include "gateway/text/text.h"
 #include "tests/support/signing_key.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/judge.h"
+#include "gateway/auth/judge.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/credentials.h"
+#include "gateway/auth/credentials.h"
 
 #include <gtest/gtest.h>
 

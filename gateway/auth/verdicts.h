@@ -12,8 +12,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "gateway/auth/refusal.h"
 #include "gateway/base/wall_time.h"
-#include "gateway/pure/refusal.h"
 #include "gateway/text/digest.h"
 
 namespace tailgate {

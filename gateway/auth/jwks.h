@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/auth/provider.h"
+#include "gateway/auth/public_key.h"
 #include "gateway/base/result.h"
-#include "gateway/pure/provider.h"
-#include "gateway/pure/public_key.h"
 
 namespace tailgate {
 

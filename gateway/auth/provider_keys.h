@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "gateway/auth/jwks.h"
+#include "gateway/auth/provider.h"
 #include "gateway/base/backoff.h"
 #include "gateway/http/fetch.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
-#include "gateway/pure/jwks.h"
-#include "gateway/pure/provider.h"
 
 namespace tailgate {
 

@@ -1,11 +1,11 @@
-#include "gateway/pure/jwks.h"
+#include "gateway/auth/jwks.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <utility>
 
-#include "gateway/pure/jwt.h"
+#include "gateway/auth/jwt.h"
 #include "gateway/text/digest.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"

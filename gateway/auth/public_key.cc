@@ -1,4 +1,4 @@
-#include "gateway/pure/public_key.h"
+#include "gateway/auth/public_key.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

@@ -1,4 +1,4 @@
-#include "gateway/pure/identity_seal.h"
+#include "gateway/auth/identity_seal.h"
 
 #include <gtest/gtest.h>
 

@@ -9,9 +9,9 @@
 #include <memory>
 #include <string>
 
-#include "gateway/core/provider_keys.h"
-#include "gateway/pure/judge.h"
-#include "gateway/pure/provider.h"
+#include "gateway/auth/judge.h"
+#include "gateway/auth/provider.h"
+#include "gateway/auth/provider_keys.h"
 
 namespace tailgate {
 

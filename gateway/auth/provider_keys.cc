@@ -1,4 +1,4 @@
-#include "gateway/core/provider_keys.h"
+#include "gateway/auth/provider_keys.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "gateway/core/keys.h"
+#include "gateway/auth/keys.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "gateway/pure/verdicts.h"
+#include "gateway/auth/verdicts.h"
 
 #include <gtest/gtest.h>
 
