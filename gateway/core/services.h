@@ -4,13 +4,13 @@
 #include <memory>
 
 #include "gateway/auth/identity_seal.h"
-#include "gateway/core/channel_feeds.h"
-#include "gateway/core/job_records.h"
-#include "gateway/core/log_feeds.h"
-#include "gateway/core/log_reader.h"
 #include "gateway/core/memory_budget.h"
-#include "gateway/core/status_endpoint.h"
 #include "gateway/core/streams.h"
+#include "gateway/feeds/channel_feeds.h"
+#include "gateway/feeds/job_records.h"
+#include "gateway/feeds/log_feeds.h"
+#include "gateway/feeds/log_reader.h"
+#include "gateway/feeds/status_endpoint.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"

@@ -13,13 +13,13 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/feeds/page.h"
 #include "gateway/http/exchange.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/wheel.h"
 #include "gateway/pure/config.h"
 #include "gateway/pure/end_reason.h"
 #include "gateway/pure/metrics.h"
-#include "gateway/pure/page.h"
 #include "gateway/redis/entry_id.h"
 #include "gateway/routes/limits.h"
 #include "gateway/routes/message.h"

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "gateway/core/stream.h"
+#include "gateway/feeds/hub.h"
 #include "gateway/http/chunk.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
-#include "gateway/pure/hub.h"
 #include "gateway/pure/metrics.h"
 
 namespace tailgate {

@@ -10,7 +10,7 @@
 
 #include "gateway/core/services.h"
 #include "gateway/core/stream.h"
-#include "gateway/pure/hub.h"
+#include "gateway/feeds/hub.h"
 
 namespace tailgate {
 

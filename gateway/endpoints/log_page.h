@@ -6,7 +6,7 @@
 
 #include "gateway/core/services.h"
 #include "gateway/core/stream.h"
-#include "gateway/pure/page.h"
+#include "gateway/feeds/page.h"
 
 namespace tailgate {
 

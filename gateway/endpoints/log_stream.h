@@ -8,8 +8,8 @@
 
 #include "gateway/core/services.h"
 #include "gateway/core/stream.h"
-#include "gateway/pure/hub.h"
-#include "gateway/pure/log_cursor.h"
+#include "gateway/feeds/hub.h"
+#include "gateway/feeds/log_cursor.h"
 
 namespace tailgate {
 

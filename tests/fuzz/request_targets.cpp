@@ -7,7 +7,7 @@
 #include <map>
 
 #include "gateway/auth/credentials.h"
-#include "gateway/pure/page.h"
+#include "gateway/feeds/page.h"
 #include "gateway/routes/framing.h"
 #include "gateway/routes/limits.h"
 #include "gateway/text/text.h"

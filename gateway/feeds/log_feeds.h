@@ -17,10 +17,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gateway/core/channel_feeds.h"
-#include "gateway/core/log_reader.h"
-#include "gateway/pure/hub.h"
-#include "gateway/pure/tracking_room.h"
+#include "gateway/feeds/channel_feeds.h"
+#include "gateway/feeds/hub.h"
+#include "gateway/feeds/log_reader.h"
+#include "gateway/feeds/tracking_room.h"
 
 namespace tailgate {
 

@@ -1,4 +1,4 @@
-#include "gateway/core/log_feeds.h"
+#include "gateway/feeds/log_feeds.h"
 
 #include <algorithm>
 #include <utility>

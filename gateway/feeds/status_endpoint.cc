@@ -1,4 +1,4 @@
-#include "gateway/core/status_endpoint.h"
+#include "gateway/feeds/status_endpoint.h"
 
 #include <utility>
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/pure/log_cursor.h"
+#include "gateway/feeds/log_cursor.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/framing.h"
 

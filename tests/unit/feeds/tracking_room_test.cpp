@@ -1,4 +1,4 @@
-#include "gateway/pure/tracking_room.h"
+#include "gateway/feeds/tracking_room.h"
 
 #include <gtest/gtest.h>
 

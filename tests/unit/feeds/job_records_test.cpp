@@ -1,4 +1,4 @@
-#include "gateway/core/job_records.h"
+#include "gateway/feeds/job_records.h"
 
 #include <event2/event.h>
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "gateway/pure/hub.h"
+#include "gateway/feeds/hub.h"
 #include "gateway/redis/read_rest.h"
 #include "gateway/redis/subscriber_link.h"
 

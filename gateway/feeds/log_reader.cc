@@ -1,4 +1,4 @@
-#include "gateway/core/log_reader.h"
+#include "gateway/feeds/log_reader.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "gateway/pure/page.h"
+#include "gateway/feeds/page.h"
 
 #include <charconv>
 #include <limits>

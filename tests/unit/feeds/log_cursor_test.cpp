@@ -1,4 +1,4 @@
-#include "gateway/pure/log_cursor.h"
+#include "gateway/feeds/log_cursor.h"
 
 #include <gtest/gtest.h>
 

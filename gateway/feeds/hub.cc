@@ -1,4 +1,4 @@
-#include "gateway/pure/hub.h"
+#include "gateway/feeds/hub.h"
 
 #include <algorithm>
 #include <limits>

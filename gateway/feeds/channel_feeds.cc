@@ -1,4 +1,4 @@
-#include "gateway/core/channel_feeds.h"
+#include "gateway/feeds/channel_feeds.h"
 
 #include <utility>
 
