@@ -15,8 +15,8 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/wall_time.h"
+#include "gateway/config/changes.h"
 #include "gateway/endpoints/intake.h"
-#include "gateway/pure/config_changes.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

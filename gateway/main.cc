@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "gateway/base/log.h"
+#include "gateway/config/config.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
 #include "gateway/loop/small_file.h"
-#include "gateway/pure/config.h"
 
 #ifndef TAILGATE_VERSION
 #define TAILGATE_VERSION "unknown"

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "gateway/auth/identity_seal.h"
+#include "gateway/config/config.h"
 #include "gateway/core/memory_budget.h"
 #include "gateway/core/streams.h"
 #include "gateway/feeds/channel_feeds.h"
@@ -11,7 +12,6 @@
 #include "gateway/feeds/log_feeds.h"
 #include "gateway/feeds/log_reader.h"
 #include "gateway/feeds/status_endpoint.h"
-#include "gateway/pure/config.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"

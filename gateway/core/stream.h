@@ -13,11 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/config/config.h"
 #include "gateway/feeds/page.h"
 #include "gateway/http/exchange.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/wheel.h"
-#include "gateway/pure/config.h"
 #include "gateway/pure/end_reason.h"
 #include "gateway/pure/metrics.h"
 #include "gateway/redis/entry_id.h"

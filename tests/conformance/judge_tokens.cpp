@@ -14,7 +14,7 @@
 #include <string>
 
 #include "gateway/auth/judge.h"
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

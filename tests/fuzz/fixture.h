@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 
 namespace tailgate::testing {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "tests/unit/config_cases.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

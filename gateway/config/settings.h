@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/pure/config_options.h"
+#include "gateway/config/options.h"
 
 namespace tailgate {
 

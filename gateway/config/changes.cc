@@ -1,4 +1,4 @@
-#include "gateway/pure/config_changes.h"
+#include "gateway/config/changes.h"
 
 namespace tailgate {
 

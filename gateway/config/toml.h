@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/pure/config_settings.h"
+#include "gateway/config/settings.h"
 
 namespace tailgate {
 

@@ -1,4 +1,4 @@
-#include "gateway/pure/config_options.h"
+#include "gateway/config/options.h"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/pure/config.h"
-#include "tests/unit/config_cases.h"
+#include "gateway/config/config.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

@@ -1,4 +1,4 @@
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/unit/config_cases.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

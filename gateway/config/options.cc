@@ -1,4 +1,4 @@
-#include "gateway/pure/config_options.h"
+#include "gateway/config/options.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
-#include "gateway/pure/config_changes.h"
+#include "gateway/config/changes.h"
 
-#include "tests/unit/config_cases.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

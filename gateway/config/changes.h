@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 
 namespace tailgate {
 

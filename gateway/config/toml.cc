@@ -1,4 +1,4 @@
-#include "gateway/pure/config_toml.h"
+#include "gateway/config/toml.h"
 
 // toml++ 3.3 asserts what malformed input breaks ("[.a]", "a = [}"), and would abort; the code behind the
 // assertions reports it well.  With NDEBUG they would be promises to the compiler instead.

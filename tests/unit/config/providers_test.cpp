@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "gateway/pure/config.h"
-#include "tests/unit/config_cases.h"
+#include "gateway/config/config.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

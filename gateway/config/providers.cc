@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "gateway/auth/jwks.h"
-#include "gateway/pure/config_parts.h"
+#include "gateway/config/parts.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "gateway/pure/config.h"
-#include "tests/unit/config_cases.h"
+#include "gateway/config/config.h"
+#include "tests/unit/config/config_cases.h"
 
 namespace tailgate {
 namespace {

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "gateway/pure/config_parts.h"
+#include "gateway/config/parts.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/pure/config.h"
-#include "gateway/pure/config_settings.h"
+#include "gateway/config/config.h"
+#include "gateway/config/settings.h"
 
 namespace tailgate {
 

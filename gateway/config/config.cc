@@ -1,4 +1,4 @@
-#include "gateway/pure/config.h"
+#include "gateway/config/config.h"
 
 #include <arpa/inet.h>
 
@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cstddef>
 
-#include "gateway/pure/config_parts.h"
+#include "gateway/config/parts.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {

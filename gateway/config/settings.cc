@@ -1,4 +1,4 @@
-#include "gateway/pure/config_settings.h"
+#include "gateway/config/settings.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <optional>
 
-#include "gateway/pure/config_toml.h"
+#include "gateway/config/toml.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
