@@ -13,9 +13,6 @@
 #include "gateway/auth/keys.h"
 #include "gateway/base/result.h"
 #include "gateway/config/config.h"
-#include "gateway/core/memory_budget.h"
-#include "gateway/core/services.h"
-#include "gateway/core/streams.h"
 #include "gateway/endpoints/auth.h"
 #include "gateway/endpoints/ops.h"
 #include "gateway/feeds/channel_feeds.h"
@@ -27,9 +24,12 @@
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
-#include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"
+#include "gateway/streams/memory_budget.h"
+#include "gateway/streams/metrics.h"
+#include "gateway/streams/services.h"
+#include "gateway/streams/streams.h"
 
 namespace tailgate {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/core/services.h"
-#include "gateway/core/stream.h"
+#include "gateway/streams/services.h"
+#include "gateway/streams/stream.h"
 
 namespace tailgate {
 

@@ -12,7 +12,7 @@
 
 #include "gateway/auth/judge.h"
 #include "gateway/auth/keys.h"
-#include "gateway/core/services.h"
+#include "gateway/streams/services.h"
 
 namespace tailgate {
 

@@ -8,9 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include "gateway/core/services.h"
-#include "gateway/core/stream.h"
 #include "gateway/feeds/hub.h"
+#include "gateway/streams/services.h"
+#include "gateway/streams/stream.h"
 
 namespace tailgate {
 

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "gateway/core/services.h"
+#include "gateway/streams/services.h"
 
 namespace tailgate {
 

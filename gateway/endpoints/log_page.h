@@ -4,9 +4,9 @@
 // dropped when its client leaves; it never becomes a stream.
 #pragma once
 
-#include "gateway/core/services.h"
-#include "gateway/core/stream.h"
 #include "gateway/feeds/page.h"
+#include "gateway/streams/services.h"
+#include "gateway/streams/stream.h"
 
 namespace tailgate {
 

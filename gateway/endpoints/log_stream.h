@@ -6,10 +6,10 @@
 // are cut from the first batch by their ids.
 #pragma once
 
-#include "gateway/core/services.h"
-#include "gateway/core/stream.h"
 #include "gateway/feeds/hub.h"
 #include "gateway/feeds/log_cursor.h"
+#include "gateway/streams/services.h"
+#include "gateway/streams/stream.h"
 
 namespace tailgate {
 

@@ -7,8 +7,8 @@
 
 #include "gateway/base/log.h"
 #include "gateway/endpoints/intake.h"
-#include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
+#include "gateway/streams/metrics.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {

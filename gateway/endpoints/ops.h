@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "gateway/auth/keys.h"
-#include "gateway/core/services.h"
 #include "gateway/http/server.h"
+#include "gateway/streams/services.h"
 
 namespace tailgate {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/pure/end_reason.h"
+#include "gateway/streams/end_reason.h"
 
 namespace tailgate {
 

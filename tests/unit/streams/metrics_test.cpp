@@ -1,4 +1,4 @@
-#include "gateway/pure/metrics.h"
+#include "gateway/streams/metrics.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <functional>
 
-#include "gateway/core/streams.h"
 #include "gateway/loop/loop.h"
+#include "gateway/streams/streams.h"
 
 namespace tailgate {
 

@@ -1,11 +1,11 @@
-#include "gateway/core/stream.h"
+#include "gateway/streams/stream.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "gateway/core/streams.h"
 #include "gateway/loop/random.h"
 #include "gateway/routes/sse.h"
+#include "gateway/streams/streams.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 

@@ -18,12 +18,12 @@
 #include "gateway/http/exchange.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/wheel.h"
-#include "gateway/pure/end_reason.h"
-#include "gateway/pure/metrics.h"
 #include "gateway/redis/entry_id.h"
 #include "gateway/routes/limits.h"
 #include "gateway/routes/message.h"
 #include "gateway/routes/record.h"
+#include "gateway/streams/end_reason.h"
+#include "gateway/streams/metrics.h"
 
 namespace tailgate {
 

@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/core/stream.h"
 #include "gateway/feeds/hub.h"
 #include "gateway/http/chunk.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
-#include "gateway/pure/metrics.h"
+#include "gateway/streams/metrics.h"
+#include "gateway/streams/stream.h"
 
 namespace tailgate {
 

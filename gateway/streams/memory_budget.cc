@@ -1,4 +1,4 @@
-#include "gateway/core/memory_budget.h"
+#include "gateway/streams/memory_budget.h"
 
 #include <malloc.h>
 

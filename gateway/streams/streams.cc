@@ -1,4 +1,4 @@
-#include "gateway/core/streams.h"
+#include "gateway/streams/streams.h"
 
 #include <algorithm>
 #include <utility>

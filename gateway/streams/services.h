@@ -5,16 +5,16 @@
 
 #include "gateway/auth/identity_seal.h"
 #include "gateway/config/config.h"
-#include "gateway/core/memory_budget.h"
-#include "gateway/core/streams.h"
 #include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/job_records.h"
 #include "gateway/feeds/log_feeds.h"
 #include "gateway/feeds/log_reader.h"
 #include "gateway/feeds/status_endpoint.h"
-#include "gateway/pure/metrics.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"
+#include "gateway/streams/memory_budget.h"
+#include "gateway/streams/metrics.h"
+#include "gateway/streams/streams.h"
 
 namespace tailgate {
 
