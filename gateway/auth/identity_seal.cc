@@ -166,7 +166,7 @@ IdentitySeal::Opened IdentitySeal::open(std::string_view sealed, std::string_vie
   if (!ours) return {};
   auto read = read_payload(*payload);
   if (!read) return {};
-  return {.finding = now < read->expiry ? Finding::kGenuine : Finding::kExpired,
+  return {.outcome = now < read->expiry ? Outcome::kGenuine : Outcome::kExpired,
           .identity = std::move(read->identity)};
 }
 

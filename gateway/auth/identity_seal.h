@@ -47,9 +47,9 @@ class IdentitySeal {
                    WallTime expiry) const;
 
   // kForged: not ours, or ours for another route or job.  kExpired: ours, but `now` is past its expiry.
-  enum class Finding { kGenuine, kExpired, kForged };
+  enum class Outcome { kGenuine, kExpired, kForged };
   struct Opened {
-    Finding finding = Finding::kForged;
+    Outcome outcome = Outcome::kForged;
     Identity identity;  // empty if kForged
   };
   Opened open(std::string_view sealed, std::string_view route, std::string_view job, WallTime now) const;

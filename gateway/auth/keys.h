@@ -1,6 +1,6 @@
 // Keys: the providers with their public keys, as they are now.
 //
-// What the Judge asks for keys; one ProviderKeys for each provider that has any.  Over a
+// What the Authenticator asks for keys; one ProviderKeys for each provider that has any.  Over a
 // reload those whose places did not change keep what they have.
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "gateway/auth/judge.h"
+#include "gateway/auth/authenticator.h"
 #include "gateway/auth/provider.h"
 #include "gateway/auth/provider_keys.h"
 

@@ -65,16 +65,17 @@ void read_listen(Settings& settings, Config& config) {
     if (parsed) {
       endpoint = std::move(*parsed);
     } else {
-      settings.complain(key, parsed.error());
+      settings.add_error(key, parsed.error());
     }
   };
   read("listen.streams", config.listen_streams);
   read("listen.auth", config.listen_auth);
   read("listen.ops", config.listen_ops);
-  if (!settings.complained_of("listen") && (settings.text("listen.streams") == settings.text("listen.auth") ||
-                                            settings.text("listen.streams") == settings.text("listen.ops") ||
-                                            settings.text("listen.auth") == settings.text("listen.ops"))) {
-    settings.complain("listen", "streams, auth and ops must be three different places");
+  if (!settings.has_error_below("listen") &&
+      (settings.text("listen.streams") == settings.text("listen.auth") ||
+       settings.text("listen.streams") == settings.text("listen.ops") ||
+       settings.text("listen.auth") == settings.text("listen.ops"))) {
+    settings.add_error("listen", "streams, auth and ops must be three different places");
   }
   config.socket_group = settings.text("listen.socket_group");
   const std::string mode = settings.text("listen.socket_mode");
@@ -82,8 +83,8 @@ void read_listen(Settings& settings, Config& config) {
   const auto [stop, error] = std::from_chars(mode.data(), end, config.socket_mode, 8);
   if (error != std::errc() || stop != end || config.socket_mode > 0777 ||
       (config.socket_mode & 0600) != 0600) {
-    settings.complain("listen.socket_mode",
-                      "must be three octal digits that let the owner read and write, as in \"0660\"");
+    settings.add_error("listen.socket_mode",
+                       "must be three octal digits that let the owner read and write, as in \"0660\"");
   }
 }
 
@@ -94,9 +95,9 @@ void read_cors(Settings& settings, Config& config) {
   if (rule) {
     config.cors = std::move(*rule);
   } else if (const auto origins_only = CorsRule::make(config.cors_origins, {}); !origins_only) {
-    settings.complain("cors.origins", origins_only.error());
+    settings.add_error("cors.origins", origins_only.error());
   } else {
-    settings.complain("cors.allowed_headers", rule.error());
+    settings.add_error("cors.allowed_headers", rule.error());
   }
 }
 
@@ -111,8 +112,8 @@ void read_limits(Settings& settings, Config& config) {
   config.limits.trusted_proxies = settings.texts("limits.trusted_proxies");
   for (const std::string& proxy : config.limits.trusted_proxies) {
     if (is_address_block(proxy)) continue;
-    settings.complain("limits.trusted_proxies",
-                      '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
+    settings.add_error("limits.trusted_proxies",
+                       '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
   }
 }
 
@@ -121,8 +122,8 @@ void read_rest(Settings& settings, Config& config) {
   config.identity_life = std::chrono::floor<std::chrono::seconds>(settings.duration("identity.life_s"));
   config.drain.settle = settings.duration("drain.settle_s");
   config.drain.deadline = settings.duration("drain.deadline_s");
-  if (config.drain.settle >= config.drain.deadline && !settings.complained_of("drain"))
-    settings.complain("drain.settle_s", "must be shorter than drain.deadline_s");
+  if (config.drain.settle >= config.drain.deadline && !settings.has_error_below("drain"))
+    settings.add_error("drain.settle_s", "must be shorter than drain.deadline_s");
 }
 
 }  // namespace
@@ -136,14 +137,14 @@ void read_redis(Settings& settings, const ConfigSources& sources, Config& config
   for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
     if (given.empty() && settings.is_misspelled(key)) return;
   }
-  if (given.size() != 1) return settings.complain("redis", "needs exactly one of url, url_env and url_file");
+  if (given.size() != 1) return settings.add_error("redis", "needs exactly one of url, url_env and url_file");
   const std::string& key = given.front();
   std::optional<std::string> url = settings.text(key);
   if (key == "redis.url_env") url = read_variable(settings, key, *url, sources);
   if (key == "redis.url_file") url = read_secret_file(settings, key, *url, sources);
   if (!url) return;
   Result<RedisRule> rule = parse_redis_url(trim(*url), settings.text("redis.tls_leg"));
-  if (!rule) return settings.complain(key, rule.error());
+  if (!rule) return settings.add_error(key, rule.error());
   config.redis = std::move(*rule);
   config.redis.wakeups = settings.text("redis.wakeups");
   config.redis.connect_timeout = settings.duration("redis.connect_timeout_s");
@@ -156,7 +157,7 @@ std::optional<std::string> read_variable(Settings& settings, std::string_view ke
   if (name.empty()) return std::nullopt;  // its finding is written
   auto value = sources.env(name);
   if (value && !value->empty()) return value;
-  settings.complain(key, "the environment variable " + name + (value ? " is empty" : " is not set"));
+  settings.add_error(key, "the environment variable " + name + (value ? " is empty" : " is not set"));
   return std::nullopt;
 }
 
@@ -165,12 +166,12 @@ std::optional<std::string> read_secret_file(Settings& settings, std::string_view
   if (path.empty()) return std::nullopt;  // its finding is written
   Result<std::string> text = sources.read_file(path);
   if (!text) {
-    settings.complain(key, text.error());
+    settings.add_error(key, text.error());
     return std::nullopt;
   }
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   if (!text->empty()) return std::move(*text);
-  settings.complain(key, "the file " + path + " is empty");
+  settings.add_error(key, "the file " + path + " is empty");
   return std::nullopt;
 }
 

@@ -87,7 +87,7 @@ class ProviderReader {
     }
     if (given == 0 && !keys_are_known_) return;
     keys_are_known_ = keys_are_known_ && given == 1;
-    if (given != 1) return settings_.complain("provider." + rule_->name, std::string(kRule));
+    if (given != 1) return settings_.add_error("provider." + rule_->name, std::string(kRule));
 
     for (const std::string& secret : settings_.texts(at_ + "secret")) add_secret("secret", secret);
     for (const std::string& name : settings_.texts(at_ + "secret_env")) {
@@ -100,14 +100,14 @@ class ProviderReader {
       }
     }
     rule_->jwks = settings_.texts(at_ + "jwks");
-    for (const std::string& source : rule_->jwks) settings_.complain_of(at_ + "jwks", check_jwks(source));
+    for (const std::string& source : rule_->jwks) settings_.add_error_of(at_ + "jwks", check_jwks(source));
   }
 
   void add_secret(const char* key, const std::string& secret) {
     if (secret.size() < kMinSecretBytes) {
-      settings_.complain(at_ + key,
-                         "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
-                         "shorter one can be guessed from any one token");
+      settings_.add_error(at_ + key,
+                          "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
+                          "shorter one can be guessed from any one token");
     }
     rule_->secrets.push_back(secret);
   }
@@ -116,12 +116,12 @@ class ProviderReader {
     const std::string key = at_ + "algorithms";
     if (!settings_.require(key)) return;
     const auto names = settings_.texts(key);
-    if (names.empty()) settings_.complain(key, "must name at least one algorithm");
+    if (names.empty()) settings_.add_error(key, "must name at least one algorithm");
     for (const std::string& name : names) {
       const auto found = std::find_if(kAlgorithms.begin(), kAlgorithms.end(),
                                       [&name](const auto& entry) { return entry.first == name; });
       if (found == kAlgorithms.end()) {
-        settings_.complain(
+        settings_.add_error(
             key, '"' + name +
                      "\" is none of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, HS256, HS384 and HS512");
         continue;
@@ -130,9 +130,9 @@ class ProviderReader {
       if (!keys_are_known_) {
         // Which kind of key they need to be for cannot be said.
       } else if (is_shared && settings_.has(at_ + "jwks")) {
-        settings_.complain(key, name + " needs a shared secret; public keys (jwks) must never serve as one");
+        settings_.add_error(key, name + " needs a shared secret; public keys (jwks) must never serve as one");
       } else if (!is_shared && !settings_.has(at_ + "jwks")) {
-        settings_.complain(key, name + " needs public keys (jwks), not a shared secret");
+        settings_.add_error(key, name + " needs public keys (jwks), not a shared secret");
       }
       rule_->algorithms.push_back(found->second);
     }
@@ -144,8 +144,8 @@ class ProviderReader {
       given += settings_.has(at_ + key) ? 1 : 0;
     }
     if (given > 1) {
-      settings_.complain("provider." + rule_->name,
-                         "takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
+      settings_.add_error("provider." + rule_->name,
+                          "takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
     }
     rule_->issuer = settings_.text(at_ + "issuer");
     std::string key = at_ + "clerk_publishable_key";
@@ -160,7 +160,7 @@ class ProviderReader {
     if (issuer) {
       rule_->issuer = *issuer;
     } else {
-      settings_.complain(key, issuer.error());
+      settings_.add_error(key, issuer.error());
     }
   }
 

@@ -32,7 +32,7 @@ class RecordReader {
 
   std::unique_ptr<RecordRule> read() {
     rule_->kind = settings_.text(at_ + "kind") == "http" ? RecordRule::Kind::kHttp : RecordRule::Kind::kHash;
-    if (settings_.complained_of(at_ + "kind") || settings_.is_misspelled(at_ + "kind")) {
+    if (settings_.has_error_below(at_ + "kind") || settings_.is_misspelled(at_ + "kind")) {
       // Which keys it needs cannot be said.
     } else if (rule_->kind == RecordRule::Kind::kHash) {
       refuse({"target", "path", "forward", "timeout_s"}, "has no effect on a record of kind = \"hash\"");
@@ -44,9 +44,9 @@ class RecordReader {
     rule_->status = settings_.text(at_ + "status");
     rule_->terminal = settings_.texts(at_ + "terminal");
     if (settings_.has(at_ + "status") != settings_.has(at_ + "terminal")) {
-      settings_.complain("record." + rule_->name,
-                         "status and terminal go together: the one names the field, the other "
-                         "the values after which nothing comes");
+      settings_.add_error("record." + rule_->name,
+                          "status and terminal go together: the one names the field, the other "
+                          "the values after which nothing comes");
     }
     read_fields();
     rule_->list_fields();
@@ -56,15 +56,15 @@ class RecordReader {
  private:
   void refuse(std::initializer_list<const char*> keys, const char* why) {
     for (const char* key : keys) {
-      if (settings_.has(at_ + key)) settings_.complain(at_ + key, why);
+      if (settings_.has(at_ + key)) settings_.add_error(at_ + key, why);
     }
   }
 
   void require_id(const std::string& key, const std::string& text) {
     if (const std::string unknown = unknown_place(text); !unknown.empty()) {
-      settings_.complain(key, "there is no " + unknown + ": a job's id is written {id}");
+      settings_.add_error(key, "there is no " + unknown + ": a job's id is written {id}");
     } else if (text.find(kId) == std::string::npos)
-      settings_.complain(key, "must hold {id}, or all jobs would share one record");
+      settings_.add_error(key, "must hold {id}, or all jobs would share one record");
   }
 
   void read_hash() {
@@ -80,30 +80,30 @@ class RecordReader {
     if (settings_.require(at_ + "target")) {
       rule_->target = settings_.text(at_ + "target");
       if (rule_->target.starts_with("https://")) {
-        settings_.complain(
+        settings_.add_error(
             at_ + "target",
             "the gateway speaks no TLS; name the unix socket of the nginx leg that does, as in "
             "\"unix:/run/tailgate/app.sock\"");
       } else if (const auto endpoint = parse_endpoint(rule_->target); !endpoint) {
-        settings_.complain(at_ + "target", endpoint.error());
+        settings_.add_error(at_ + "target", endpoint.error());
       }
     }
     if (settings_.require(at_ + "path")) {
       rule_->path = settings_.text(at_ + "path");
       require_id(at_ + "path", rule_->path);
-      if (!rule_->path.starts_with('/')) settings_.complain(at_ + "path", "must begin with \"/\"");
+      if (!rule_->path.starts_with('/')) settings_.add_error(at_ + "path", "must begin with \"/\"");
       if (rule_->path.find_first_of(" #") != std::string::npos)
-        settings_.complain(at_ + "path", "must hold no space and no \"#\"");
+        settings_.add_error(at_ + "path", "must hold no space and no \"#\"");
     }
     rule_->timeout = settings_.duration(at_ + "timeout_s");
     for (const std::string& given : settings_.texts(at_ + "forward")) {
       const std::string header = ascii_lower(given);
       if (!is_header_name(header)) {
-        settings_.complain(at_ + "forward", "must hold names of headers");
+        settings_.add_error(at_ + "forward", "must hold names of headers");
       } else if (header.starts_with("x-tailgate-") ||
                  std::find(std::begin(kNeverForwarded), std::end(kNeverForwarded), header) !=
                      std::end(kNeverForwarded)) {
-        settings_.complain(at_ + "forward", header + " is not the caller's to set");
+        settings_.add_error(at_ + "forward", header + " is not the caller's to set");
       }
       rule_->forward.push_back(header);
     }
@@ -114,7 +114,7 @@ class RecordReader {
       const std::string key = at_ + "fields." + name;
       const auto& reserved = names_taken();
       if (std::find(reserved.begin(), reserved.end(), name) != reserved.end()) {
-        settings_.complain(key, "${" + name + "} has a meaning of its own; choose another name");
+        settings_.add_error(key, "${" + name + "} has a meaning of its own; choose another name");
       }
       RecordField field;
       field.name = name;

@@ -83,13 +83,13 @@ class RouteReader {
   bool has(std::string_view key) const { return settings_.has(at(key)); }
   std::string text(std::string_view key) const { return settings_.text(at(key)); }
   std::vector<std::string> texts(std::string_view key) const { return settings_.texts(at(key)); }
-  void complain(std::string_view key, const std::string& rule) { settings_.complain(at(key), rule); }
+  void add_error(std::string_view key, const std::string& rule) { settings_.add_error(at(key), rule); }
   bool ends() const { return route_.record != nullptr && !route_.record->terminal.empty(); }
   bool is_owners() const { return route_.who == Who::kOwner; }
 
   void read_source() {
     settings_.require(at("source"));
-    source_is_known_ = !settings_.complained_of(at("source"));
+    source_is_known_ = !settings_.has_error_below(at("source"));
     const std::string source = text("source");
     if (source == "log") route_.source = Source::kLog;
     if (source == "pages") route_.source = Source::kPages;
@@ -99,7 +99,7 @@ class RouteReader {
     for (const std::string& key : settings_.keys_below(table_)) {
       const Option* option = find_option(key);
       if (!source.empty() && (option->sources & bit) == 0) {
-        settings_.complain(key, "has no effect on a route with source = \"" + source + '"');
+        settings_.add_error(key, "has no effect on a route with source = \"" + source + '"');
       }
     }
   }
@@ -110,20 +110,20 @@ class RouteReader {
     if (!settings_.require(at("path"))) return false;
     Result<PathPattern> path = PathPattern::compile(text("path"), settings_.boolean(at("trailing_slash")));
     if (!path) {
-      complain("path", path.error());
+      add_error("path", path.error());
       return false;
     }
     route_.path = std::move(*path);
     if (!has_key) return true;
-    if (settings_.complained_of(at("key"))) return true;
+    if (settings_.has_error_below(at("key"))) return true;
     if (const std::string unknown = unknown_place(route_.key); !unknown.empty()) {
-      complain("key", "there is no " + unknown + ": a job's id is written {id}");
+      add_error("key", "there is no " + unknown + ": a job's id is written {id}");
       return true;
     }
     const bool key_has_id = route_.key.find(kId) != std::string::npos;
-    if (key_has_id && !route_.path.has_id()) complain("key", "holds {id}, but the path does not");
+    if (key_has_id && !route_.path.has_id()) add_error("key", "holds {id}, but the path does not");
     if (!key_has_id && route_.path.has_id())
-      complain("key", "must hold {id} as the path does, or all jobs would share one");
+      add_error("key", "must hold {id} as the path does, or all jobs would share one");
     return true;
   }
 
@@ -132,7 +132,7 @@ class RouteReader {
     if (!has("record")) {
       record_is_known_ = text("who") == "anyone" && !settings_.is_misspelled(at("record"));
       if (record_is_known_ && has("record_grace_ms"))
-        complain("record_grace_ms", "has no effect without record");
+        add_error("record_grace_ms", "has no effect without record");
       return;
     }
     const std::string name = text("record");
@@ -141,18 +141,18 @@ class RouteReader {
     for (const auto& record : config_.records) {
       if (record->name == name) route_.record = record.get();
     }
-    if (route_.record == nullptr) return complain("record", "there is no [record." + name + ']');
-    record_is_known_ = !settings_.complained_of("record." + name);
+    if (route_.record == nullptr) return add_error("record", "there is no [record." + name + ']');
+    record_is_known_ = !settings_.has_error_below("record." + name);
     if (route_.record->kind == RecordRule::Kind::kHttp && source_is_known_ &&
         route_.source != Source::kChannel) {
-      complain("record",
-               "[record." + name +
-                   "] is kept by the application (kind = \"http\"), which only a route with source = "
-                   "\"channel\" can ask; logs and pages need a record in Redis (kind = \"hash\")");
+      add_error("record",
+                "[record." + name +
+                    "] is kept by the application (kind = \"http\"), which only a route with source = "
+                    "\"channel\" can ask; logs and pages need a record in Redis (kind = \"hash\")");
       record_is_known_ = false;
     }
     if (route_.path.text().find(kId) == std::string::npos && !route_.path.text().empty()) {
-      complain("record", "needs {id} in the path");
+      add_error("record", "needs {id} in the path");
     }
   }
 
@@ -162,14 +162,14 @@ class RouteReader {
     if (text("auth") == "application") route_.auth = AuthBy::kApplication;
     route_.providers = texts("providers");
     for (const std::string& name : route_.providers) {
-      if (config_.provider(name) == nullptr) complain("providers", "there is no [provider." + name + ']');
+      if (config_.provider(name) == nullptr) add_error("providers", "there is no [provider." + name + ']');
     }
     for (const std::string& credential_text : texts("credentials")) {
       Result<Credential> credential = parse_credential(credential_text);
       if (credential) {
         route_.credentials.push_back(std::move(*credential));
       } else {
-        complain("credentials", credential.error());
+        add_error("credentials", credential.error());
       }
     }
     if (!has("who")) return;
@@ -183,62 +183,62 @@ class RouteReader {
   void check_anyone() {
     for (const char* key : {"providers", "credentials", "auth"}) {
       if (!texts(key).empty() && has(key))
-        complain(key, "has no effect with who = \"anyone\": nobody's token is looked at");
+        add_error(key, "has no effect with who = \"anyone\": nobody's token is looked at");
     }
     if (record_is_known_ && route_.record != nullptr &&
         !(route_.record->user.empty() && route_.record->session.empty())) {
-      complain("who", "would show to anyone what [record." + route_.record->name +
-                          "] says belongs to somebody; take a record without user and session");
+      add_error("who", "would show to anyone what [record." + route_.record->name +
+                           "] says belongs to somebody; take a record without user and session");
     }
   }
 
   void check_owners() {
     if (route_.record == nullptr) {
       if (!has("record") && !settings_.is_misspelled(at("record")))
-        complain("record", "is missing: with who = \"owner\" it says whose a job is");
+        add_error("record", "is missing: with who = \"owner\" it says whose a job is");
       return;
     }
     if (!record_is_known_) return;
     const RecordRule& record = *route_.record;
     const bool is_http = record.kind == RecordRule::Kind::kHttp;
     if (is_http && record.forward.empty()) {
-      complain("record",
-               "[record." + record.name +
-                   "] forwards no header, so the application could not know whose job it is asked for");
+      add_error("record",
+                "[record." + record.name +
+                    "] forwards no header, so the application could not know whose job it is asked for");
     }
     if (!is_http && record.user.empty() && record.session.empty()) {
-      complain("record",
-               "[record." + record.name + "] has neither user nor session, so nobody would be the owner");
+      add_error("record",
+                "[record." + record.name + "] has neither user nor session, so nobody would be the owner");
     }
     if (route_.auth == AuthBy::kApplication) {
       if (!is_http)
-        complain("auth",
-                 "\"application\" needs a record of kind = \"http\": the application decides by its answer");
+        add_error("auth",
+                  "\"application\" needs a record of kind = \"http\": the application decides by its answer");
       if (!route_.providers.empty())
-        complain("providers",
-                 "has no effect with auth = \"application\": the application verifies the token");
+        add_error("providers",
+                  "has no effect with auth = \"application\": the application verifies the token");
       return;
     }
     const bool has_sessions = std::any_of(route_.credentials.begin(), route_.credentials.end(), is_session);
     const bool has_tokens = !std::all_of(route_.credentials.begin(), route_.credentials.end(), is_session);
-    if (settings_.complained_of(at("credentials")) || settings_.is_misspelled(at("credentials"))) return;
+    if (settings_.has_error_below(at("credentials")) || settings_.is_misspelled(at("credentials"))) return;
     if (!has("credentials") || texts("credentials").empty()) {
-      return complain("credentials",
-                      "is missing: with who = \"owner\" it says where a caller shows who he is");
+      return add_error("credentials",
+                       "is missing: with who = \"owner\" it says where a caller shows who he is");
     }
-    if (has_tokens && route_.providers.empty() && !settings_.complained_of(at("providers")) &&
+    if (has_tokens && route_.providers.empty() && !settings_.has_error_below(at("providers")) &&
         !settings_.is_misspelled(at("providers")))
-      complain("providers", "is missing: it says whose tokens are believed");
+      add_error("providers", "is missing: it says whose tokens are believed");
     if (!has_tokens && !route_.providers.empty())
-      complain("providers", "has no effect without a credential that is a token");
+      add_error("providers", "has no effect without a credential that is a token");
     if (is_http) return;
     if (has_tokens && record.user.empty()) {
-      complain("credentials",
-               "holds a token, but [record." + record.name + "] has no user that could match it");
+      add_error("credentials",
+                "holds a token, but [record." + record.name + "] has no user that could match it");
     }
     if (has_sessions && record.session.empty()) {
-      complain("credentials",
-               "holds a session, but [record." + record.name + "] has no session that could match it");
+      add_error("credentials",
+                "holds a session, but [record." + record.name + "] has no session that could match it");
     }
   }
 
@@ -248,14 +248,14 @@ class RouteReader {
     if (route_.source != Source::kChannel) {
       route_.framing = Framing::kEntry;
       if (has("framing") && route_.source == Source::kLog && text("framing") != "entry") {
-        complain("framing", "must be \"entry\" with source = \"log\"");
+        add_error("framing", "must be \"entry\" with source = \"log\"");
       }
       if (route_.entry.empty() && !settings_.is_misspelled(at("entry")))
-        complain("entry", "is missing: the fields of a line, in order");
+        add_error("entry", "is missing: the fields of a line, in order");
       if (contains(route_.entry, "id"))
-        complain("entry", "must not hold \"id\": each line has its entry's id by that name");
+        add_error("entry", "must not hold \"id\": each line has its entry's id by that name");
     } else if (settings_.require(at("framing"))) {
-      if (text("framing") == "entry") complain("framing", "\"entry\" needs source = \"log\"");
+      if (text("framing") == "entry") add_error("framing", "\"entry\" needs source = \"log\"");
       if (text("framing") == "named") route_.framing = Framing::kNamed;
     }
     route_.event = text("event");
@@ -263,13 +263,13 @@ class RouteReader {
     route_.only_objects = settings_.boolean(at("only_objects"));
     route_.name_from = texts("name_from");
     route_.data_from = text("data_from");
-    if (settings_.complained_of(at("framing"))) return;
+    if (settings_.has_error_below(at("framing"))) return;
     if (route_.framing == Framing::kNamed) {
       refuse({"event", "id_from", "only_objects"}, "has no effect with framing = \"named\"");
       if (route_.name_from.empty() && !settings_.is_misspelled(at("name_from")))
-        complain("name_from", "is missing: the members that may name an event");
+        add_error("name_from", "is missing: the members that may name an event");
       if (route_.data_from.empty() && !settings_.is_misspelled(at("data_from")))
-        complain("data_from", "is missing: the member that is an event's data");
+        add_error("data_from", "is missing: the member that is an event's data");
     } else if (route_.source == Source::kChannel) {
       refuse({"name_from", "data_from"}, "needs framing = \"named\"");
     }
@@ -277,7 +277,7 @@ class RouteReader {
 
   void refuse(std::initializer_list<const char*> keys, const char* why) {
     for (const char* key : keys) {
-      if (has(key)) complain(key, why);
+      if (has(key)) add_error(key, why);
     }
   }
 
@@ -286,16 +286,16 @@ class RouteReader {
     route_.ends_on_values = texts("ends_on.values");
     route_.ends_on_events = texts("ends_on.events");
     if (!route_.ends_on_values.empty() && route_.ends_on_field.empty())
-      complain("ends_on.values", "needs ends_on.field");
+      add_error("ends_on.values", "needs ends_on.field");
     if (!route_.ends_on_events.empty() && route_.framing != Framing::kNamed && source_is_known_ &&
-        !settings_.complained_of(at("framing"))) {
-      complain("ends_on.events", "needs framing = \"named\"");
+        !settings_.has_error_below(at("framing"))) {
+      add_error("ends_on.events", "needs framing = \"named\"");
     }
     if (!route_.ends_on_field.empty() && route_.ends_on_values.empty()) {
       if (ends()) {
         route_.ends_on_values = route_.record->terminal;
       } else if (record_is_known_) {
-        complain("ends_on.field", "needs ends_on.values, or a record that has terminal statuses");
+        add_error("ends_on.field", "needs ends_on.values, or a record that has terminal statuses");
       }
     }
   }
@@ -305,13 +305,13 @@ class RouteReader {
     if (body) {
       route_.error_body = std::move(*body);
     } else {
-      complain("error_body", body.error());
+      add_error("error_body", body.error());
     }
     route_.not_found = text("not_found");
     route_.page_default = static_cast<int>(settings_.integer(at("page_default")));
     route_.page_max = static_cast<int>(settings_.integer(at("page_max")));
     route_.page_bytes = static_cast<std::uint64_t>(settings_.integer(at("page_bytes")));
-    if (route_.page_default > route_.page_max) complain("page_default", "must not exceed page_max");
+    if (route_.page_default > route_.page_max) add_error("page_default", "must not exceed page_max");
     route_.on_unavailable = OnUnavailable::kStatus;
   }
 
@@ -336,7 +336,7 @@ class RouteReader {
     const bool has_data = settings_.has(key + ".data");
     const bool has_text = settings_.has(key + ".text");
     if (has_comment + has_data + has_text != 1 || (has_comment && settings_.has(key + ".event"))) {
-      settings_.complain(key, "must be a comment, or an event with either data or text");
+      settings_.add_error(key, "must be a comment, or an event with either data or text");
       return std::nullopt;
     }
     const std::string content = key + (has_comment ? ".comment" : has_data ? ".data" : ".text");
@@ -348,7 +348,7 @@ class RouteReader {
                               : has_data  ? Message::event(event, settings_.text(content), known)
                                           : Message::text_event(event, settings_.text(content), known);
     if (message) return std::move(*message);
-    settings_.complain(content, message.error());
+    settings_.add_error(content, message.error());
     return std::nullopt;
   }
 
@@ -360,10 +360,10 @@ class RouteReader {
       entry.statuses = settings_.texts(key + ".status");
       for (const std::string& status : entry.statuses) {
         if (!ends() || route_.record->is_terminal(status) == terminal) continue;
-        settings_.complain(key + ".status",
-                           '"' + status +
-                               (terminal ? "\" is not a terminal status"
-                                         : "\" is a terminal status: its message is among ending"));
+        settings_.add_error(key + ".status",
+                            '"' + status +
+                                (terminal ? "\" is not a terminal status"
+                                          : "\" is a terminal status: its message is among ending"));
       }
       if (auto message = read_message(key, terminal ? Said::kEnding : Said::kStanding)) {
         entry.message = std::move(*message);
@@ -372,7 +372,7 @@ class RouteReader {
     }
     const bool has_status = route_.record != nullptr && !route_.record->status.empty();
     if (has(list) && !has_status && record_is_known_)
-      complain(list, "needs a record with status and terminal");
+      add_error(list, "needs a record with status and terminal");
     return messages;
   }
 
@@ -384,15 +384,15 @@ class RouteReader {
     }
     route_.standing = read_status_messages("standing", false);
     route_.ending = read_status_messages("ending", true);
-    if (!ends() || !record_is_known_ || !source_is_known_ || settings_.complained_of(at("ending"))) return;
+    if (!ends() || !record_is_known_ || !source_is_known_ || settings_.has_error_below(at("ending"))) return;
     for (const std::string& status : route_.record->terminal) {
       const bool is_covered =
           std::any_of(route_.ending.begin(), route_.ending.end(), [&status](const StatusMessage& entry) {
             return entry.statuses.empty() || contains(entry.statuses, status);
           });
       if (!is_covered)
-        complain("ending", "has no message for the terminal status \"" + status +
-                               "\", so its clients would not learn of the end");
+        add_error("ending", "has no message for the terminal status \"" + status +
+                                "\", so its clients would not learn of the end");
     }
   }
 
@@ -410,8 +410,8 @@ class RouteReader {
     if (has("age_notice")) {
       route_.age_notice_before = settings_.duration(at("age_notice.before_s"));
       route_.age_notice = read_message(at("age_notice"), Said::kAnyTime);
-      if (route_.max_age <= route_.age_notice_before && !settings_.complained_of(at("max_age_s")))
-        complain("age_notice", "needs a max_age_s that is longer than its before_s");
+      if (route_.max_age <= route_.age_notice_before && !settings_.has_error_below(at("max_age_s")))
+        add_error("age_notice", "needs a max_age_s that is longer than its before_s");
     }
     const auto default_timeout = std::chrono::seconds(route_.source == Source::kLog ? 600 : 30);
     route_.send_timeout = has("send_timeout_s") ? settings_.duration(at("send_timeout_s")) : default_timeout;
@@ -457,7 +457,7 @@ const std::vector<std::string>& names_taken() {
 void read_routes(Settings& settings, Config& config) {
   const std::vector<std::string> names = settings.names_in("route");
   if (names.empty() && !settings.is_misspelled("route"))
-    settings.complain("route", "there is none: at least one [route.<name>] is needed");
+    settings.add_error("route", "there is none: at least one [route.<name>] is needed");
   std::vector<Route> routes;
   for (const std::string& name : names) {
     if (settings.is_fragment("route." + name, {"path", "source", "key", "who"})) continue;
@@ -465,8 +465,8 @@ void read_routes(Settings& settings, Config& config) {
     if (!route) continue;
     for (const Route& other : routes) {
       if (!overlap(other.path, route->path)) continue;
-      settings.complain("route." + name + ".path",
-                        "matches the same path as that of [route." + other.name + ']');
+      settings.add_error("route." + name + ".path",
+                         "matches the same path as that of [route." + other.name + ']');
     }
     routes.push_back(std::move(*route));
   }

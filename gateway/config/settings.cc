@@ -187,21 +187,21 @@ void Settings::check() {
     const bool is_list = std::holds_alternative<Setting::TableList>(setting.value);
     const auto* texts = std::get_if<std::vector<std::string>>(&setting.value);
     if (!name_rule.empty()) {
-      complain(key, std::string(name_rule));
+      add_error(key, std::string(name_rule));
       unknown.push_back(key);
     } else if (shape == Shape::kUnknown) {
       const std::string meant = suggestion_for(key);
-      complain(key, "is no key that is known" + (meant.empty() ? "" : "; did you mean " + meant + '?'));
+      add_error(key, "is no key that is known" + (meant.empty() ? "" : "; did you mean " + meant + '?'));
       if (!meant.empty()) {
         const std::string_view parent = parent_of(key);
         meant_.insert(parent.empty() ? meant : std::string(parent) + '.' + meant);
       }
       unknown.push_back(key);
     } else if (shape == Shape::kTable && !is_table) {
-      complain(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
+      add_error(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
       unknown.push_back(key);
     } else if (shape == Shape::kTableList && !is_list && !(texts != nullptr && texts->empty())) {
-      complain(key, "must be a list of tables, not " + std::visit(NameOf{}, setting.value));
+      add_error(key, "must be a list of tables, not " + std::visit(NameOf{}, setting.value));
       unknown.push_back(key);
     } else if (shape == Shape::kValue) {
       check_value(key, setting);
@@ -224,7 +224,7 @@ void Settings::check_value(const std::string& key, Setting& setting) {
     rule = broken_rule(option, setting.value);
   }
   if (rule.empty()) return;
-  complain(key, rule);
+  add_error(key, rule);
   setting.broken = true;
 }
 
@@ -311,8 +311,8 @@ std::string Settings::json(std::string_view key) const {
   return "null";
 }
 
-void Settings::complain(std::string_view key, const std::string& rule) {
-  complained_.emplace(key);
+void Settings::add_error(std::string_view key, const std::string& rule) {
+  keys_with_error_.emplace(key);
   const Setting* setting = find(key);
   if (setting != nullptr && setting->broken) return;
   for (std::string_view parent = key; setting == nullptr && !parent.empty();) {
@@ -333,10 +333,10 @@ void Settings::complain(std::string_view key, const std::string& rule) {
 
 bool Settings::require(std::string_view key) {
   if (has(key)) return true;
-  complained_.emplace(key);
+  keys_with_error_.emplace(key);
   if (is_misspelled(key)) return false;
   const Option* option = find_option(key);
-  complain(key, "is missing: " + std::string(option != nullptr ? option->what : std::string_view()));
+  add_error(key, "is missing: " + std::string(option != nullptr ? option->what : std::string_view()));
   return false;
 }
 
@@ -352,12 +352,12 @@ bool Settings::is_fragment(std::string_view key, std::initializer_list<std::stri
     list += name;
   }
   if (is_whole) return false;
-  complain(key, "there is no [" + std::string(key) + "] in the file, and a new one needs " + list);
+  add_error(key, "there is no [" + std::string(key) + "] in the file, and a new one needs " + list);
   return true;
 }
 
-bool Settings::complained_of(std::string_view key) const {
-  return std::any_of(complained_.begin(), complained_.end(),
+bool Settings::has_error_below(std::string_view key) const {
+  return std::any_of(keys_with_error_.begin(), keys_with_error_.end(),
                      [key](const std::string& about) { return about == key || is_below(about, key); });
 }
 

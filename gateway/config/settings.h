@@ -71,9 +71,9 @@ class Settings {
   std::string json(std::string_view key) const;
 
   // Writes a finding, unless check() wrote one about the value of `key`.
-  void complain(std::string_view key, const std::string& rule);
-  void complain_of(std::string_view key, const Status& status) {
-    if (!status) complain(key, status.error());
+  void add_error(std::string_view key, const std::string& rule);
+  void add_error_of(std::string_view key, const Status& status) {
+    if (!status) add_error(key, status.error());
   }
   // `key` must be set: true, or a finding is written (unless a key that is unknown looks like it,
   // misspelled).
@@ -83,7 +83,7 @@ class Settings {
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
   // Is there a finding about `key` or what is below it?  A rule that joins two keys holds its peace then:
   // what it would say may only follow from the first fault.
-  bool complained_of(std::string_view key) const;
+  bool has_error_below(std::string_view key) const;
   // Does a key that is unknown look like `key`, misspelled?
   bool is_misspelled(std::string_view key) const { return meant_.find(key) != meant_.end(); }
 
@@ -106,8 +106,8 @@ class Settings {
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
   std::vector<Finding> findings_;
-  std::set<std::string, std::less<>> complained_;  // the keys that findings are about
-  std::set<std::string, std::less<>> meant_;       // what unknown keys were probably meant to be
+  std::set<std::string, std::less<>> keys_with_error_;  // the keys that findings are about
+  std::set<std::string, std::less<>> meant_;            // what unknown keys were probably meant to be
 };
 
 }  // namespace tailgate

@@ -62,10 +62,10 @@ std::string retry_after() {
 // Says that there is nothing to be had, and is held open for a while.
 class UnavailableStream final : public Stream {
  public:
-  UnavailableStream(Services& services, Visit visit, Unavailable reason)
-      : Stream(services.streams, std::move(visit)),
+  UnavailableStream(Services& services, Request request, Unavailable reason)
+      : Stream(services.streams, std::move(request)),
         services_(services),
-        has_place_(Stream::visit().ticket.taken()),
+        has_place_(Stream::request().ticket.taken()),
         reason_(reason) {
     if (!has_place_) ++services_.held_without_place;
   }
@@ -90,15 +90,15 @@ class UnavailableStream final : public Stream {
   Unavailable reason_;
 };
 
-void answer(Services& services, Visit visit, int status, std::string_view content_type, std::string body,
+void answer(Services& services, Request request, int status, std::string_view content_type, std::string body,
             HttpHeaders extra) {
-  ++services.metrics.route(visit.route->name).answered[status];
-  HttpHeaders headers = std::move(visit.asked->headers);
+  ++services.metrics.route(request.route->name).answered[status];
+  HttpHeaders headers = std::move(request.parameters->headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
   if (!body.empty()) headers.emplace_back("Content-Type", content_type);
   headers.emplace_back("Cache-Control", "no-store");
   add_close_if_turning_away(services, headers);
-  visit.reply->answer(status, headers, std::move(body));
+  request.exchange->answer(status, headers, std::move(body));
 }
 
 }  // namespace
@@ -129,35 +129,36 @@ std::string_view unavailable_message(Unavailable reason) {
   return "";
 }
 
-void refuse(Services& services, Visit visit, int status, std::string_view message, HttpHeaders extra) {
-  std::string body = error_body(*visit.route, status, message);
-  answer(services, std::move(visit), status, "application/json", std::move(body), std::move(extra));
+void refuse(Services& services, Request request, int status, std::string_view message, HttpHeaders extra) {
+  std::string body = error_body(*request.route, status, message);
+  answer(services, std::move(request), status, "application/json", std::move(body), std::move(extra));
 }
 
-void refuse_not_found(Services& services, Visit visit) {
-  const std::string& message = visit.route->not_found;
-  refuse(services, std::move(visit), 404, message);
+void refuse_not_found(Services& services, Request request) {
+  const std::string& message = request.route->not_found;
+  refuse(services, std::move(request), 404, message);
 }
 
-void answer_stay_away(Services& services, Visit visit) {
-  answer(services, std::move(visit), 204, {}, {}, {});
+void answer_no_content(Services& services, Request request) {
+  answer(services, std::move(request), 204, {}, {}, {});
 }
 
-void answer_unavailable(Services& services, Visit visit, Unavailable reason) {
-  const bool may_hold = visit.ticket.taken() || services.held_without_place < kMostHeldWithoutPlace;
-  if (!visit.unavailable_as_sse || visit.route->source == Source::kPages || !may_hold) {
+void answer_unavailable(Services& services, Request request, Unavailable reason) {
+  const bool may_hold = request.ticket.taken() || services.held_without_place < kMostHeldWithoutPlace;
+  if (!request.unavailable_as_sse || request.route->source == Source::kPages || !may_hold) {
     const int status = reason == Unavailable::kLimit ? 429 : 503;
-    refuse(services, std::move(visit), status, unavailable_message(reason), {{"Retry-After", retry_after()}});
+    refuse(services, std::move(request), status, unavailable_message(reason),
+           {{"Retry-After", retry_after()}});
     return;
   }
-  auto stream = std::make_unique<UnavailableStream>(services, std::move(visit), reason);
+  auto stream = std::make_unique<UnavailableStream>(services, std::move(request), reason);
   UnavailableStream& started = *stream;
   services.streams.add(std::move(stream));
   started.start();
 }
 
-void answer_json(Services& services, Visit visit, std::string json) {
-  answer(services, std::move(visit), 200, "application/json", std::move(json), {});
+void answer_json(Services& services, Request request, std::string json) {
+  answer(services, std::move(request), 200, "application/json", std::move(json), {});
 }
 
 }  // namespace tailgate

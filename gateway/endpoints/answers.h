@@ -16,17 +16,18 @@ namespace tailgate {
 enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth };
 
 // Answers with `status` and the route's error body around `message`.
-void refuse(Services& services, Visit visit, int status, std::string_view message, HttpHeaders extra = {});
-void refuse_not_found(Services& services, Visit visit);
+void refuse(Services& services, Request request, int status, std::string_view message,
+            HttpHeaders extra = {});
+void refuse_not_found(Services& services, Request request);
 // 204: an EventSource that gets it does not come back.
-void answer_stay_away(Services& services, Visit visit);
+void answer_no_content(Services& services, Request request);
 
 // 503 (429 for a limit) with Retry-After, or, as the route and the client have it, a stream that says so
 // and ends a while later.  Of the requests that have no place among the streams only so many are held.
-void answer_unavailable(Services& services, Visit visit, Unavailable reason);
+void answer_unavailable(Services& services, Request request, Unavailable reason);
 
 // A JSON answer with status 200.
-void answer_json(Services& services, Visit visit, std::string json);
+void answer_json(Services& services, Request request, std::string json);
 
 // A kept-alive connection to a process that is going would bring the next request here as well.
 void add_close_if_turning_away(const Services& services, HttpHeaders& headers);

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/auth/judge.h"
+#include "gateway/auth/authenticator.h"
 #include "gateway/auth/keys.h"
 #include "gateway/streams/services.h"
 
@@ -21,34 +21,34 @@ class Auth {
   Auth(const Loop& loop, Services& services, Keys& keys);
 
   // Takes one request from the auth listener.
-  void take_in(std::unique_ptr<Reply> reply);
+  void handle_request(std::unique_ptr<Exchange> exchange);
   // The configuration was replaced: verdicts of the old one count no more.
   void on_reload();
 
  private:
   // A request whose token names a key that may be a new one.
-  struct Waiting final : Reply::Watcher {
+  struct Waiting final : Exchange::Observer {
     explicit Waiting(TurnEnd& its_clean_up) : clean_up(its_clean_up) {}
-    void on_gone(Reply::Gone /*gone*/) override {
+    void on_gone(Exchange::Gone /*gone*/) override {
       over = true;
       clean_up.ask();
     }
 
     TurnEnd& clean_up;
-    std::unique_ptr<Reply> reply;
+    std::unique_ptr<Exchange> exchange;
     KeyWait wait;
     bool over = false;
   };
 
-  Verdict judge(const Reply& reply, const RouteMatch& match, std::string_view query,
-                Judge::UnknownKid unknown_kid);
-  void answer(Reply& reply, const RouteMatch& match, const Verdict& verdict);
-  void answer(Reply& reply, int status, const std::string& verdict, HttpHeaders headers);
+  Verdict authenticate(const Exchange& exchange, const RouteMatch& match, std::string_view query,
+                       Authenticator::UnknownKid unknown_kid);
+  void answer(Exchange& exchange, const RouteMatch& match, const Verdict& verdict);
+  void answer(Exchange& exchange, int status, const std::string& verdict, HttpHeaders headers);
   void on_keys(Waiting& waiting);
 
   Services& services_;
   Keys& keys_;
-  std::unique_ptr<Judge> judge_;
+  std::unique_ptr<Authenticator> authenticator_;
   std::list<Waiting> waiting_;
   TurnEnd clean_up_;
 };

@@ -21,13 +21,13 @@ constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
 
-EventStream::EventStream(Services& services, Visit visit)
-    : Stream(services.streams, std::move(visit)), services_(services), accepted_(Loop::now()) {
+EventStream::EventStream(Services& services, Request request)
+    : Stream(services.streams, std::move(request)), services_(services), accepted_(Loop::now()) {
 }
 
 void EventStream::start() {
-  expect_opening_by(accepted_ + visit().config->redis.wait);
-  const std::string channel = route().key_for(visit().id);
+  expect_opening_by(accepted_ + request().config->redis.wait);
+  const std::string channel = route().key_for(request().id);
   subscription_ = streams().hub().subscribe(channel, route(), *this);
   interest_ = ChannelFeeds::Interest(services_.channels, channel, *this);
   if (interest_.confirmed()) on_confirmed();
@@ -43,7 +43,7 @@ void EventStream::on_unconfirmed() {
 
 void EventStream::on_refused() {
   if (condemned()) return;
-  if (visit().reply->begun()) {
+  if (request().exchange->begun()) {
     condemn(EndReason::kGap);
   } else {
     unavailable();
@@ -59,15 +59,15 @@ void EventStream::on_confirmed() {
 void EventStream::look() {
   const RecordRule* rule = route().record;
   if (rule == nullptr) {
-    say_where_it_stands(nullptr);
+    send_status(nullptr);
   } else if (rule->kind == RecordRule::Kind::kHttp) {
     question_ = services_.applications.ask(
-        *rule, visit().id, visit().asked->caller,
+        *rule, request().id, request().parameters->caller,
         [this](StatusEndpoint::Answer answer, const Record* record) { on_asked(answer, record); });
   } else {
-    look_ = services_.records.look(*rule, visit().id, [this](JobRecords::Found found, const Record* record) {
-      on_looked(found, record);
-    });
+    look_ = services_.records.look(
+        *rule, request().id,
+        [this](JobRecords::Found found, const Record* record) { on_looked(found, record); });
   }
 }
 
@@ -85,8 +85,8 @@ void EventStream::on_looked(JobRecords::Found found, const Record* record) {
       break;
   }
   if (may_see(*record)) {
-    say_where_it_stands(record);
-  } else if (visit().reply->begun()) {
+    send_status(record);
+  } else if (request().exchange->begun()) {
     condemn(EndReason::kOwnerChanged);
   } else {
     no_record();
@@ -96,10 +96,10 @@ void EventStream::on_looked(JobRecords::Found found, const Record* record) {
 void EventStream::on_asked(StatusEndpoint::Answer answer, const Record* record) {
   question_.reset();
   if (condemned()) return;
-  const bool begun = visit().reply->begun();
+  const bool begun = request().exchange->begun();
   switch (answer) {
     case StatusEndpoint::Answer::kRecord:
-      say_where_it_stands(record);
+      send_status(record);
       return;
     case StatusEndpoint::Answer::kNotFound:
       if (begun) {
@@ -129,9 +129,9 @@ void EventStream::on_asked(StatusEndpoint::Answer answer, const Record* record) 
 
 // The job is not there, or it is somebody else's: to the caller the two look alike, in time as well.
 void EventStream::no_record() {
-  if (visit().reply->begun()) {
+  if (request().exchange->begun()) {
     // A stream that was open keeps its place; JobRecords says when the record has been away too long.
-    say_where_it_stands(nullptr);
+    send_status(nullptr);
     return;
   }
   const TimePoint until = accepted_ + route().record_grace;
@@ -146,8 +146,8 @@ void EventStream::no_record() {
 void EventStream::on_reminder() {
   if (ending_ != nullptr) {
     // What was published before the look that found the end comes first, the published end among it.
-    streams().hub().flush(route().key_for(visit().id));
-    if (!condemned()) say_ending(*ending_);
+    streams().hub().flush(route().key_for(request().id));
+    if (!condemned()) send_ending(*ending_);
     return;
   }
   if (phase_ != Phase::kLooking || look_.under_way() || question_ != nullptr) return;
@@ -158,17 +158,17 @@ void EventStream::on_redis_up() {
   on_reminder();
 }
 
-void EventStream::say_where_it_stands(const Record* record) {
-  const bool was_open = visit().reply->begun();
+void EventStream::send_status(const Record* record) {
+  const bool was_open = request().exchange->begun();
   if (!was_open) {
-    if (record != nullptr && record->terminal && visit().asked->saw_end) {
-      answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
+    if (record != nullptr && record->terminal && request().parameters->saw_end) {
+      answer_no_content(services_, hand_over());  // it has seen the end, and the end it still is
       return;
     }
     begin(Hello::kOfRoute);
   }
   if (record != nullptr && record->terminal) {
-    say_ending(*record);  // it says it all: what is held is dropped
+    send_ending(*record);  // it says it all: what is held is dropped
     return;
   }
   std::string bytes;
@@ -187,12 +187,12 @@ void EventStream::say_where_it_stands(const Record* record) {
   }
   send(std::move(bytes), 1);
   if (record != nullptr && route().record->kind == RecordRule::Kind::kHash) {
-    watch_ = services_.records.watch(*route().record, visit().id, *record, *this);
+    watch_ = services_.records.watch(*route().record, request().id, *record, *this);
   }
   go_live();
 }
 
-void EventStream::say_ending(const Record& record) {
+void EventStream::send_ending(const Record& record) {
   Values named = values();
   named.set_all(record.values);
   std::string bytes;
@@ -219,7 +219,7 @@ void EventStream::on_batch(const Batch& batch) {
   held_.push_back(batch);
   held_bytes_ += batch.chunk.size();
   if (held_bytes_ <= route().backlog_bytes || held_.size() == 1) return;
-  if (visit().reply->begun()) {
+  if (request().exchange->begun()) {
     condemn(EndReason::kSlow);
   } else {
     unavailable();
@@ -246,7 +246,7 @@ void EventStream::on_record(const Record& record) {
     ending_ = std::make_unique<Record>(record);
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {
-    say_ending(record);  // what is published meanwhile does not reach us
+    send_ending(record);  // what is published meanwhile does not reach us
   }
 }
 

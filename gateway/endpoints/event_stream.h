@@ -15,11 +15,11 @@
 namespace tailgate {
 
 class EventStream final : public Stream,
-                          private Listener,
-                          private ChannelFeeds::Watcher,
-                          private JobRecords::Watcher {
+                          private Receiver,
+                          private ChannelFeeds::Observer,
+                          private JobRecords::Observer {
  public:
-  EventStream(Services& services, Visit visit);
+  EventStream(Services& services, Request request);
 
   // Precondition: has been added to Streams.
   void start();
@@ -32,7 +32,7 @@ class EventStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { Reply::fetch(visit().reply.get()); }
+  void on_batch_soon() const override { Exchange::fetch(request().exchange.get()); }
   void on_confirmed() override;
   void on_unconfirmed() override;
   void on_refused() override;
@@ -46,8 +46,8 @@ class EventStream final : public Stream,
   void on_looked(JobRecords::Found found, const Record* record);
   void on_asked(StatusEndpoint::Answer answer, const Record* record);
   void no_record();
-  void say_where_it_stands(const Record* record);
-  void say_ending(const Record& record);
+  void send_status(const Record* record);
+  void send_ending(const Record& record);
   void go_live();
   void deliver(const Batch& batch);
   void unavailable();

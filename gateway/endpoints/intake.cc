@@ -30,13 +30,13 @@ std::string allowed_methods(const Route& route) {
 }
 
 // What every answer carries, errors among them.
-HttpHeaders common_headers(const Config& config, const Reply& reply) {
+HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   HttpHeaders headers;
-  if (const auto id = reply.header("X-Request-ID"); id && is_request_id(*id))
+  if (const auto id = exchange.header("X-Request-ID"); id && is_request_id(*id))
     headers.emplace_back("X-Request-ID", *id);
   if (config.cors.empty()) return headers;
   headers.emplace_back("Vary", "Origin");
-  const auto origin = reply.header("Origin");
+  const auto origin = exchange.header("Origin");
   if (!origin || !config.cors.allows(*origin)) return headers;
   headers.emplace_back("Access-Control-Allow-Origin", *origin);
   headers.emplace_back("Access-Control-Allow-Credentials", "true");
@@ -44,22 +44,22 @@ HttpHeaders common_headers(const Config& config, const Reply& reply) {
   return headers;
 }
 
-void answer_preflight(const Services& services, Visit& visit) {
-  HttpHeaders headers = std::move(visit.asked->headers);
+void answer_preflight(const Services& services, Request& request) {
+  HttpHeaders headers = std::move(request.parameters->headers);
   const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == "Access-Control-Allow-Origin";
   });
   if (allowed) {
-    headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*visit.route));
-    headers.emplace_back("Access-Control-Allow-Headers", visit.config->cors.allowed_headers());
+    headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*request.route));
+    headers.emplace_back("Access-Control-Allow-Headers", request.config->cors.allowed_headers());
     headers.emplace_back("Access-Control-Max-Age", "86400");
   }
   add_close_if_turning_away(services, headers);
-  visit.reply->answer(204, headers, "");
+  request.exchange->answer(204, headers, "");
 }
 
 // A native EventSource, as far as one can tell: it names the type and can send no header of its own.
-bool wants_sse(const Route& route, const Reply& reply) {
+bool wants_sse(const Route& route, const Exchange& exchange) {
   switch (route.on_unavailable) {
     case OnUnavailable::kStatus:
       return false;
@@ -68,105 +68,106 @@ bool wants_sse(const Route& route, const Reply& reply) {
     case OnUnavailable::kAuto:
       break;
   }
-  const auto accept = reply.header("Accept");
+  const auto accept = exchange.header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !reply.header("Authorization") && !reply.header("X-Session-Id");
+         !exchange.header("Authorization") && !exchange.header("X-Session-Id");
 }
 
-void refuse_identity(Services& services, Visit visit, Refusal refusal) {
-  refuse(services, std::move(visit), 401, sentence_of(refusal),
+void refuse_identity(Services& services, Request request, Refusal refusal) {
+  refuse(services, std::move(request), 401, sentence_of(refusal),
          {{"WWW-Authenticate", challenge_for(refusal)}});
 }
 
-// Puts the proven identity into the visit.  False: it has been answered.
-bool identify(Services& services, Visit& visit) {
-  const Route& route = *visit.route;
+// Puts the proven identity into the request.  False: it has been answered.
+bool identify(Services& services, Request& request) {
+  const Route& route = *request.route;
   if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return true;
-  const auto sealed = visit.reply->header("X-Tailgate-Identity");
+  const auto sealed = request.exchange->header("X-Tailgate-Identity");
   if (!sealed || sealed->empty()) {
     // What /auth found, as nginx hands it on.  Forging it only chooses the sentence of a refusal.
-    const std::string_view verdict = visit.reply->header("X-Tailgate-Verdict").value_or("");
+    const std::string_view verdict = request.exchange->header("X-Tailgate-Verdict").value_or("");
     if (verdict.starts_with("503")) {
-      answer_unavailable(services, std::move(visit), Unavailable::kAuth);
+      answer_unavailable(services, std::move(request), Unavailable::kAuth);
       return false;
     }
     const auto refusal = verdict.starts_with("401-") ? refusal_named(verdict.substr(4)) : std::nullopt;
-    refuse_identity(services, std::move(visit), refusal.value_or(Refusal::kMissing));
+    refuse_identity(services, std::move(request), refusal.value_or(Refusal::kMissing));
     return false;
   }
   const auto now = std::chrono::system_clock::now();
-  const auto opened = services.seal.open(*sealed, route.name, visit.id,
+  const auto opened = services.seal.open(*sealed, route.name, request.id,
                                          std::chrono::time_point_cast<std::chrono::milliseconds>(now));
-  switch (opened.finding) {
-    case IdentitySeal::Finding::kForged:
-      refuse_identity(services, std::move(visit), Refusal::kMissing);
+  switch (opened.outcome) {
+    case IdentitySeal::Outcome::kForged:
+      refuse_identity(services, std::move(request), Refusal::kMissing);
       return false;
-    case IdentitySeal::Finding::kExpired:
-      answer_unavailable(services, std::move(visit), Unavailable::kAuth);
+    case IdentitySeal::Outcome::kExpired:
+      answer_unavailable(services, std::move(request), Unavailable::kAuth);
       return false;
-    case IdentitySeal::Finding::kGenuine:
+    case IdentitySeal::Outcome::kGenuine:
       break;
   }
-  visit.user = opened.identity.user;
-  visit.session = opened.identity.session;
-  const ProviderRule* provider = visit.config->provider(opened.identity.provider);
+  request.user = opened.identity.user;
+  request.session = opened.identity.session;
+  const ProviderRule* provider = request.config->provider(opened.identity.provider);
   if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
     // A token may end in the year 9999; nanoseconds would overflow after 292 years.
     constexpr std::chrono::hours kFarthest(100 * 365 * 24);
     const auto left = std::min<WallTime::duration>(
         *opened.identity.until - std::chrono::time_point_cast<WallTime::duration>(now), kFarthest);
-    visit.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
+    request.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
   }
   return true;
 }
 
 // What the application is asked with: the caller's own headers, and what an EventSource can only put
 // into the query, in the header where the application looks as well.
-void collect_for_application(Visit& visit, const Query& query) {
-  const RecordRule& rule = *visit.route->record;
+void collect_for_application(Request& request, const Query& query) {
+  const RecordRule& rule = *request.route->record;
   for (const std::string& name : rule.forward) {
-    if (const auto value = visit.reply->header(name.c_str())) visit.asked->caller.emplace_back(name, *value);
+    if (const auto value = request.exchange->header(name.c_str()))
+      request.parameters->caller.emplace_back(name, *value);
   }
   const auto has = [&](std::string_view name) {
-    return std::any_of(visit.asked->caller.begin(), visit.asked->caller.end(),
+    return std::any_of(request.parameters->caller.begin(), request.parameters->caller.end(),
                        [&](const auto& header) { return header.first == name; });
   };
-  for (const Credential& place : visit.route->credentials) {
+  for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
     if (value == nullptr || value->empty() || has_control(*value)) continue;
     if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
-      visit.asked->caller.emplace_back("authorization", "Bearer " + *value);
+      request.parameters->caller.emplace_back("authorization", "Bearer " + *value);
     } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
-      visit.asked->caller.emplace_back("x-session-id", *value);
+      request.parameters->caller.emplace_back("x-session-id", *value);
     }
   }
 }
 
 // Reads what the request asks for besides its path.  False: it has been answered.
-bool read_parameters(Services& services, Visit& visit, std::string_view query_text) {
-  const Route& route = *visit.route;
+bool read_parameters(Services& services, Request& request, std::string_view query_text) {
+  const Route& route = *request.route;
   const bool reads_query = route.source != Source::kChannel;
   const auto query = Query::parse(query_text);
   if (!query && reads_query) {
-    refuse(services, std::move(visit), 422, "query: has a \"%\" that two hexadecimal digits do not follow");
+    refuse(services, std::move(request), 422, "query: has a \"%\" that two hexadecimal digits do not follow");
     return false;
   }
   if (route.source == Source::kPages) {
     const auto page = parse_page_query(*query, route);
     if (!page) {
-      refuse(services, std::move(visit), 422, page.error());
+      refuse(services, std::move(request), 422, page.error());
       return false;
     }
-    visit.asked->page = *page;
+    request.parameters->page = *page;
   } else {
-    const std::string_view header = visit.reply->header("Last-Event-ID").value_or("");
+    const std::string_view header = request.exchange->header("Last-Event-ID").value_or("");
     const auto end = parse_end_id(header);
-    visit.asked->saw_end = end.has_value();
-    if (end && header != kEndId) visit.asked->resume = end;
-    if (!end) visit.asked->resume = EntryId::parse(header);
+    request.parameters->saw_end = end.has_value();
+    if (end && header != kEndId) request.parameters->resume = end;
+    if (!end) request.parameters->resume = EntryId::parse(header);
     if (route.source == Source::kLog) {
       if (query->repeats("last_event_id")) {
-        refuse(services, std::move(visit), 422, "last_event_id: must be given only once");
+        refuse(services, std::move(request), 422, "last_event_id: must be given only once");
         return false;
       }
       const std::string* parameter = query->find("last_event_id");
@@ -174,27 +175,27 @@ bool read_parameters(Services& services, Visit& visit, std::string_view query_te
         const auto end_given = *parameter == kEndId ? std::nullopt : parse_end_id(*parameter);
         const auto id = end_given ? end_given : EntryId::parse(*parameter);
         if (!id) {
-          refuse(services, std::move(visit), 422,
+          refuse(services, std::move(request), 422,
                  "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
                  "1700000000000-0");
           return false;
         }
-        if (!visit.asked->resume && !visit.asked->saw_end) {
-          visit.asked->resume = id;
-          visit.asked->saw_end = end_given.has_value();
+        if (!request.parameters->resume && !request.parameters->saw_end) {
+          request.parameters->resume = id;
+          request.parameters->saw_end = end_given.has_value();
         }
       }
     }
   }
   if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHttp) {
-    collect_for_application(visit, query.value_or(Query()));
+    collect_for_application(request, query.value_or(Query()));
   }
   return true;
 }
 
 template <typename T>
-void begin_stream(Services& services, Visit visit) {
-  auto stream = std::make_unique<T>(services, std::move(visit));
+void begin_stream(Services& services, Request request) {
+  auto stream = std::make_unique<T>(services, std::move(request));
   T& started = *stream;
   services.streams.add(std::move(stream));
   started.start();
@@ -208,75 +209,75 @@ Target split_target(std::string_view target) {
   return {target.substr(0, mark), target.substr(mark + 1)};
 }
 
-void take_in(Services& services, std::unique_ptr<Reply> reply) {
-  Visit visit;
-  visit.asked = std::make_unique<Asked>();
-  visit.config = services.config;
-  visit.reply = std::move(reply);
-  visit.asked->headers = common_headers(*visit.config, *visit.reply);
-  const Target target = split_target(visit.reply->target());
+void handle_request(Services& services, std::unique_ptr<Exchange> exchange) {
+  Request request;
+  request.parameters = std::make_unique<RequestParameters>();
+  request.config = services.config;
+  request.exchange = std::move(exchange);
+  request.parameters->headers = common_headers(*request.config, *request.exchange);
+  const Target target = split_target(request.exchange->target());
 
-  auto match = visit.config->routes.match(target.path);
+  auto match = request.config->routes.match(target.path);
   if (!match) {
     ++services.metrics.not_found;
-    visit.asked->headers.emplace_back("Content-Type", "application/json");
-    add_close_if_turning_away(services, visit.asked->headers);
-    visit.reply->answer(404, visit.asked->headers, R"({"detail":"Not found"})");
+    request.parameters->headers.emplace_back("Content-Type", "application/json");
+    add_close_if_turning_away(services, request.parameters->headers);
+    request.exchange->answer(404, request.parameters->headers, R"({"detail":"Not found"})");
     return;
   }
-  visit.route = match->route;
-  visit.id = std::move(match->id);
-  visit.unavailable_as_sse = wants_sse(*visit.route, *visit.reply);
+  request.route = match->route;
+  request.id = std::move(match->id);
+  request.unavailable_as_sse = wants_sse(*request.route, *request.exchange);
 
-  const std::string_view method = visit.reply->method();
-  const bool is_page = visit.route->source == Source::kPages;
-  if (method == "OPTIONS" && visit.reply->header("Access-Control-Request-Method")) {
-    answer_preflight(services, visit);
+  const std::string_view method = request.exchange->method();
+  const bool is_page = request.route->source == Source::kPages;
+  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method")) {
+    answer_preflight(services, request);
     return;
   }
   if (method != "GET" && !(method == "HEAD" && is_page)) {
-    const std::string allowed = allowed_methods(*visit.route);
-    refuse(services, std::move(visit), 405, "This address can only be read", {{"Allow", allowed}});
+    const std::string allowed = allowed_methods(*request.route);
+    refuse(services, std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
     return;
   }
-  if (!identify(services, visit)) return;
-  if (!read_parameters(services, visit, target.query)) return;
+  if (!identify(services, request)) return;
+  if (!read_parameters(services, request, target.query)) return;
   if (services.memory.is_tight()) {
-    answer_unavailable(services, std::move(visit), Unavailable::kMemory);
+    answer_unavailable(services, std::move(request), Unavailable::kMemory);
     return;
   }
   if (!is_page) {
-    const Limits& limits = visit.config->limits;
-    const std::string address =
-        limits.streams_per_address == 0
-            ? std::string()
-            : client_address(visit.reply->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
+    const Limits& limits = request.config->limits;
+    const std::string address = limits.streams_per_address == 0
+                                    ? std::string()
+                                    : client_address(request.exchange->header("X-Forwarded-For").value_or(""),
+                                                     limits.trusted_proxies);
     bool taken = false;
-    visit.ticket = services.limits.take({.streams = limits.streams,
-                                         .per_user = limits.streams_per_user,
-                                         .per_address = limits.streams_per_address},
-                                        visit.user.empty() && visit.session.empty() ? ""
-                                        : visit.user.empty()                        ? "s:" + visit.session
-                                                                                    : "u:" + visit.user,
-                                        address, taken);
+    request.ticket = services.limits.take({.streams = limits.streams,
+                                           .per_user = limits.streams_per_user,
+                                           .per_address = limits.streams_per_address},
+                                          request.user.empty() && request.session.empty() ? ""
+                                          : request.user.empty() ? "s:" + request.session
+                                                                 : "u:" + request.user,
+                                          address, taken);
     if (!taken) {
-      answer_unavailable(services, std::move(visit), Unavailable::kLimit);
+      answer_unavailable(services, std::move(request), Unavailable::kLimit);
       return;
     }
   }
   if (services.turning_away) {
-    answer_unavailable(services, std::move(visit), Unavailable::kDraining);
+    answer_unavailable(services, std::move(request), Unavailable::kDraining);
     return;
   }
-  switch (visit.route->source) {
+  switch (request.route->source) {
     case Source::kChannel:
-      begin_stream<EventStream>(services, std::move(visit));
+      begin_stream<EventStream>(services, std::move(request));
       return;
     case Source::kLog:
-      begin_stream<LogStream>(services, std::move(visit));
+      begin_stream<LogStream>(services, std::move(request));
       return;
     case Source::kPages:
-      begin_stream<LogPage>(services, std::move(visit));
+      begin_stream<LogPage>(services, std::move(request));
       return;
   }
 }

@@ -11,7 +11,7 @@
 namespace tailgate {
 
 // Takes one request from the stream listener.
-void take_in(Services& services, std::unique_ptr<Reply> reply);
+void handle_request(Services& services, std::unique_ptr<Exchange> exchange);
 
 // Path and query of a request target; an absolute-form target has no path for us.
 struct Target {

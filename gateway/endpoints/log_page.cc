@@ -14,16 +14,16 @@ constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
 
-LogPage::LogPage(Services& services, Visit visit)
-    : Stream(services.streams, std::move(visit)),
+LogPage::LogPage(Services& services, Request request)
+    : Stream(services.streams, std::move(request)),
       services_(services),
-      key_(route().key_for(Stream::visit().id)),
-      page_(route(), Stream::visit().asked->page.limit),
-      below_(Stream::visit().asked->page.before) {
+      key_(route().key_for(Stream::request().id)),
+      page_(route(), Stream::request().parameters->page.limit),
+      below_(Stream::request().parameters->page.before) {
 }
 
 void LogPage::start() {
-  expect_opening_by(Loop::now() + visit().config->redis.wait);
+  expect_opening_by(Loop::now() + request().config->redis.wait);
   look();
 }
 
@@ -34,7 +34,7 @@ void LogPage::look() {
     return;
   }
   look_ = services_.records.look(
-      *route().record, visit().id,
+      *route().record, request().id,
       [this](JobRecords::Found found, const Record* record) { on_looked(found, record); });
 }
 
@@ -60,7 +60,7 @@ void LogPage::read() {
     from = last->text();
   }
   // One more than the page holds tells whether there are more.
-  const std::size_t wanted = static_cast<std::size_t>(visit().asked->page.limit) - page_.lines() + 1;
+  const std::size_t wanted = static_cast<std::size_t>(request().parameters->page.limit) - page_.lines() + 1;
   asked_ = std::min<std::size_t>(wanted, services_.page_pace.count);
   range_ = services_.pages.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(asked_)},
                                    [this](const redisReply* reply) { on_range(reply); });

@@ -12,7 +12,7 @@ namespace tailgate {
 
 class LogPage final : public Stream {
  public:
-  LogPage(Services& services, Visit visit);
+  LogPage(Services& services, Request request);
 
   // Precondition: has been added to Streams.
   void start();

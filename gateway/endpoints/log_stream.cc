@@ -18,15 +18,15 @@ constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
 
-LogStream::LogStream(Services& services, Visit visit)
-    : Stream(services.streams, std::move(visit)),
+LogStream::LogStream(Services& services, Request request)
+    : Stream(services.streams, std::move(request)),
       services_(services),
-      key_(route().key_for(Stream::visit().id)),
+      key_(route().key_for(Stream::request().id)),
       accepted_(Loop::now()) {
 }
 
 void LogStream::start() {
-  expect_opening_by(accepted_ + visit().config->redis.wait);
+  expect_opening_by(accepted_ + request().config->redis.wait);
   open_up();
 }
 
@@ -38,7 +38,7 @@ void LogStream::open_up() {
     return;
   }
   look_ = services_.records.look(
-      *route().record, visit().id,
+      *route().record, request().id,
       [this](JobRecords::Found found, const Record* record) { on_looked(found, record); });
 }
 
@@ -58,7 +58,8 @@ void LogStream::on_looked(JobRecords::Found found, const Record* record) {
     return;
   }
   record_ = std::make_unique<Record>(*record);
-  // Asked for after the record was read: if the job had ended then, its log is complete up to this tail.
+  // RequestParameters for after the record was read: if the job had ended then, its log is complete up to
+  // this tail.
   tail_ = services_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_opening_tail(outcome, tail); });
 }
@@ -74,11 +75,11 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     return;
   }
   const bool terminal = record_ && record_->terminal;
-  if (terminal && visit().asked->saw_end) {
-    answer_stay_away(services_, hand_over());  // it has seen the end, and the end it still is
+  if (terminal && request().parameters->saw_end) {
+    answer_no_content(services_, hand_over());  // it has seen the end, and the end it still is
     return;
   }
-  const std::optional<EntryId> resume = visit().asked->resume;
+  const std::optional<EntryId> resume = request().parameters->resume;
   begin(Hello::kOfRoute);
   if (record_ && !terminal) {
     Values named = values();
@@ -90,7 +91,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (resume) {
     std::optional<LogGap> gap;
     cursor_ = LogCursor::behind(*resume, tail, gap);
-    if (gap) say_gap(*gap);
+    if (gap) send_gap(*gap);
   } else {
     cursor_ = LogCursor::at_tail(tail);
     caught_up_ = true;
@@ -98,7 +99,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (terminal) {
     final_ = tail.last;
   } else if (record_) {
-    watch_ = services_.records.watch(*route().record, visit().id, *record_, *this);
+    watch_ = services_.records.watch(*route().record, request().id, *record_, *this);
     record_.reset();
   }
   proceed();
@@ -140,7 +141,7 @@ void LogStream::on_read(const LogRead& read) {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (read.gap) say_gap(*read.gap);
+  if (read.gap) send_gap(*read.gap);
   std::string bytes;
   std::uint32_t events = 0;
   for (const LogEntry& entry : read.entries) {
@@ -188,12 +189,12 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   const bool has_it_all = !was_reset && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
-  say_gap({own, gap.first_available});
+  send_gap({own, gap.first_available});
   if (was_reset || own < cursor.position() || own == gap.requested) cursor_ = cursor;
   if (reached_end()) finish();
 }
 
-void LogStream::say_gap(const LogGap& gap) {
+void LogStream::send_gap(const LogGap& gap) {
   ++streams().metrics().route(route().name).gaps;
   std::string bytes;
   append_event(bytes, "gap",
@@ -269,7 +270,7 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
     // The log was lost since this stream read it, and no read has met that yet.  What stands in the new one
     // is read from its beginning; a read still under way would be judged by the old position.
     reading_ = {};
-    if (const auto gap = cursor_.judge(tail)) say_gap(*gap);
+    if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;
     caught_up_ = false;
   }

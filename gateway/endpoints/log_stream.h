@@ -14,11 +14,11 @@
 namespace tailgate {
 
 class LogStream final : public Stream,
-                        private Listener,
-                        private LogFeeds::Follower,
-                        private JobRecords::Watcher {
+                        private Receiver,
+                        private LogFeeds::Observer,
+                        private JobRecords::Observer {
  public:
-  LogStream(Services& services, Visit visit);
+  LogStream(Services& services, Request request);
 
   // Precondition: has been added to Streams.
   void start();
@@ -32,7 +32,7 @@ class LogStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { Reply::fetch(visit().reply.get()); }
+  void on_batch_soon() const override { Exchange::fetch(request().exchange.get()); }
   void on_gap(const LogGap& gap, const LogCursor& cursor) override;
   void on_wrong_type() override;
   void on_record(const Record& record) override;
@@ -48,7 +48,7 @@ class LogStream final : public Stream,
   void proceed();
   void on_read(const LogRead& read);
   void join();
-  void say_gap(const LogGap& gap);
+  void send_gap(const LogGap& gap);
   void end_at_tail(const Record& record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }

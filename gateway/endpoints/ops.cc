@@ -32,33 +32,33 @@ void Ops::note_readiness() {
   log_info("ready");
 }
 
-void Ops::take_in(std::unique_ptr<Reply> reply) {
-  const std::string_view path = split_target(reply->target()).path;
-  const std::string_view method = reply->method();
+void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
+  const std::string_view path = split_target(exchange->target()).path;
+  const std::string_view method = exchange->method();
   const bool reads = method == "GET" || method == "HEAD";
   const HttpHeaders json = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
   const auto only = [&](const char* allowed) {
-    reply->answer(405, {{"Allow", allowed}, {"Content-Type", "application/json"}},
-                  R"({"detail":"This address has another method"})");
+    exchange->answer(405, {{"Allow", allowed}, {"Content-Type", "application/json"}},
+                     R"({"detail":"This address has another method"})");
   };
 
   if (path == "/healthz") {
     if (!reads) return only("GET, HEAD");
-    reply->answer(200, json, R"({"status":"alive"})");
+    exchange->answer(200, json, R"({"status":"alive"})");
   } else if (path == "/readyz") {
     if (!reads) return only("GET, HEAD");
     note_readiness();
     const bool ready = readiness_.ready_once && !readiness_.draining;
-    reply->answer(ready ? 200 : 503, json, health(ready));
+    exchange->answer(ready ? 200 : 503, json, health(ready));
   } else if (path == "/metrics") {
     if (!reads) return only("GET, HEAD");
-    reply->answer(200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics());
+    exchange->answer(200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics());
   } else if (path == "/drain") {
     if (method != "POST") return only("POST");
     on_drain_();
-    reply->answer(202, json, R"({"status":"draining"})");
+    exchange->answer(202, json, R"({"status":"draining"})");
   } else {
-    reply->answer(404, json, R"({"detail":"Not found"})");
+    exchange->answer(404, json, R"({"detail":"Not found"})");
   }
 }
 

@@ -34,7 +34,7 @@ class Ops {
   // Looks whether all is there for the first time.
   void note_readiness();
   // Takes one request from the ops listener.
-  void take_in(std::unique_ptr<Reply> reply);
+  void handle_request(std::unique_ptr<Exchange> exchange);
 
  private:
   bool redis_is_up() const;

@@ -20,12 +20,12 @@ constexpr std::string_view kInvalidations = "__redis__:invalidate";
 struct ChannelFeeds::Feed {
   std::string channel;
   std::vector<Interest*> interests;
-  TimePoint left_at{};   // by the last watcher
+  TimePoint left_at{};   // by the last observer
   bool is_left = false;  // stands in left_
 };
 
-ChannelFeeds::Interest::Interest(ChannelFeeds& feeds, const std::string& channel, Watcher& watcher)
-    : feeds_(&feeds), watcher_(&watcher) {
+ChannelFeeds::Interest::Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer)
+    : feeds_(&feeds), observer_(&observer) {
   std::unique_ptr<Feed>& slot = feeds.feeds_[channel];
   if (!slot) slot = std::make_unique<Feed>(Feed{.channel = channel, .interests = {}});
   feed_ = slot.get();
@@ -43,7 +43,7 @@ ChannelFeeds::Interest& ChannelFeeds::Interest::operator=(Interest&& other) noex
   if (feeds_ != nullptr) feeds_->leave(*this);
   feeds_ = std::exchange(other.feeds_, nullptr);
   feed_ = other.feed_;
-  watcher_ = other.watcher_;
+  observer_ = other.observer_;
   index_ = other.index_;
   if (feeds_ != nullptr) feed_->interests[index_] = this;
   return *this;
@@ -117,7 +117,7 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (found == feeds_.end()) return;
   // What came before the confirmation is not part of what follows it.
   hub_.flush(channel);
-  for (const Interest* interest : found->second->interests) interest->watcher_->on_confirmed();
+  for (const Interest* interest : found->second->interests) interest->observer_->on_confirmed();
 }
 
 void ChannelFeeds::on_refused(std::string_view channel) {
@@ -144,13 +144,13 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
   hub_.flush(channel);
-  for (const Interest* interest : found->second->interests) interest->watcher_->on_refused();
+  for (const Interest* interest : found->second->interests) interest->observer_->on_refused();
 }
 
 void ChannelFeeds::on_down() {
   hub_.flush();
   for (const auto& [channel, feed] : feeds_) {
-    for (const Interest* interest : feed->interests) interest->watcher_->on_unconfirmed();
+    for (const Interest* interest : feed->interests) interest->observer_->on_unconfirmed();
   }
 }
 

@@ -25,8 +25,8 @@ class ChannelFeeds {
   struct Feed;
 
  public:
-  // Called from the loop; in none may a watcher die or another come or go.
-  class Watcher {
+  // Called from the loop; in none may a observer die or another come or go.
+  class Observer {
    public:
     // What is published on the channel from now on reaches the hub's listeners.  Comes again after each
     // loss of the link.
@@ -37,14 +37,14 @@ class ChannelFeeds {
     virtual void on_refused() = 0;
 
    protected:
-    ~Watcher() = default;
+    ~Observer() = default;
   };
 
   // The interest in a channel; ends when it dies.
   class Interest {
    public:
     Interest() = default;
-    Interest(ChannelFeeds& feeds, const std::string& channel, Watcher& watcher);
+    Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer);
     Interest(Interest&& other) noexcept;
     Interest& operator=(Interest&& other) noexcept;
     ~Interest();
@@ -56,7 +56,7 @@ class ChannelFeeds {
     friend class ChannelFeeds;
     ChannelFeeds* feeds_ = nullptr;
     Feed* feed_ = nullptr;
-    Watcher* watcher_ = nullptr;
+    Observer* observer_ = nullptr;
     std::size_t index_ = 0;
   };
 
@@ -67,12 +67,13 @@ class ChannelFeeds {
 
   // What Redis says of keys shares the link: it is nobody's stream.
   struct KeyEvents {
-    // The link is up again, with another number().
+    // The link is up again, with another client_id().
     std::function<void()> on_up;
     std::function<void(std::string_view key, std::string_view event)> on_notified;
     // From here on a change of the key is notified; what came before it was not.
     std::function<void(std::string_view key)> on_watched;
-    // A key has changed that a link had read which redirects to number(); an empty one: any of them may have.
+    // A key has changed that a link had read which redirects to client_id(); an empty one: any of them may
+    // have.
     std::function<void(std::string_view key)> on_invalidated;
     // The link lives, and from here on such changes are told.  Comes again after each loss of the link.
     std::function<void()> on_hearing;
@@ -85,7 +86,7 @@ class ChannelFeeds {
   // comes, even if they are heard already.
   void hear_invalidations();
   // What Redis calls the link: 0 while it is not up, or when Redis does not say.
-  std::int64_t number() const { return link_.link().number(); }
+  std::int64_t client_id() const { return link_.link().client_id(); }
   // In how much time half of all lines are to be with their clients.
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
   // An announcement of a key had us ask Redis, which took so long to answer and brought so many lines.
@@ -118,7 +119,7 @@ class ChannelFeeds {
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  std::vector<Feed*> left_;  // those without a watcher, and some that have one again
+  std::vector<Feed*> left_;  // those without a observer, and some that have one again
   std::uint64_t messages_ = 0;
   ReadRest rest_;
   Timer sweep_;

@@ -12,15 +12,15 @@ namespace {
 constexpr std::size_t kFraming = 128;
 // How many deliveries a topic has before it is another's turn.
 constexpr std::size_t kShare = 256;
-// How many listeners ahead are fetched: of thousands none is in the cache.
+// How many receivers ahead are fetched: of thousands none is in the cache.
 constexpr std::size_t kAhead = 6;
 // And how many ahead what they refer to.
 constexpr std::size_t kSoon = 3;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
-// A listener is a part of a larger object: around it lies what on_batch() looks at.
-void prefetch(const Listener* listener) {
-  const auto* at = reinterpret_cast<const char*>(listener);
+// A receiver is a part of a larger object: around it lies what on_batch() looks at.
+void prefetch(const Receiver* receiver) {
+  const auto* at = reinterpret_cast<const char*>(receiver);
   for (const int line : {-64, 0, 64}) __builtin_prefetch(at + line);
 }
 
@@ -38,10 +38,10 @@ struct Hub::Group {
 
   Topic* topic;
   const Route& route;
-  // The listener beside its subscription: a fan-out needs no look at the latter.
+  // The receiver beside its subscription: a fan-out needs no look at the latter.
   struct Member {
     Subscription* subscription;
-    Listener* listener;
+    Receiver* receiver;
   };
   // Those before next have had the batch that is being handed out, those before limit are yet to get it,
   // the rest came after it.
@@ -61,9 +61,9 @@ struct Hub::Topic {
   std::size_t turn = 0;  // of its groups, each of which has one batch at a time
 };
 
-Hub::Subscription::Subscription(Hub* hub, Group* group, Listener* listener)
+Hub::Subscription::Subscription(Hub* hub, Group* group, Receiver* receiver)
     : hub_(hub), group_(group), index_(group->members.size()) {
-  group->members.push_back({this, listener});
+  group->members.push_back({this, receiver});
 }
 
 Hub::Subscription::Subscription(Subscription&& other) noexcept {
@@ -94,7 +94,7 @@ Hub::Topic* Hub::find(std::string_view topic) {
   return found == topics_.end() ? nullptr : found->second.get();
 }
 
-Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, Listener& listener) {
+Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, Receiver& receiver) {
   // What is pending was published before: it belongs to those who listened then.
   flush(name);
   auto [slot, is_new] = topics_.try_emplace(std::string(name));
@@ -106,7 +106,7 @@ Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, List
     topic.groups.push_back(std::make_unique<Group>(&topic, route));
     group = std::prev(topic.groups.end());
   }
-  return {this, group->get(), &listener};
+  return {this, group->get(), &receiver};
 }
 
 void Hub::leave(Subscription& subscription) {
@@ -193,9 +193,9 @@ bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
     }
     for (; group.next < group.limit; --deliveries) {
       if (deliveries == 0) return false;
-      if (group.next + kAhead < group.limit) prefetch(group.members[group.next + kAhead].listener);
-      if (group.next + kSoon < group.limit) group.members[group.next + kSoon].listener->on_batch_soon();
-      group.members[group.next++].listener->on_batch(group.current);
+      if (group.next + kAhead < group.limit) prefetch(group.members[group.next + kAhead].receiver);
+      if (group.next + kSoon < group.limit) group.members[group.next + kSoon].receiver->on_batch_soon();
+      group.members[group.next++].receiver->on_batch(group.current);
     }
     group.current = {};
     group.next = group.limit = 0;

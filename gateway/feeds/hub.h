@@ -3,7 +3,7 @@
 // Pure.  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
 // socket.  What is published is encoded at once, once for each route that listens, and handed out later
 // as one batch: what one turn brought for one topic, and what came while an earlier batch was still being
-// handed out.  Many listeners are served in slices, topics in turn, so that one does not hold up the rest.
+// handed out.  Many receivers are served in slices, topics in turn, so that one does not hold up the rest.
 // Inside on_batch() nobody may subscribe, unsubscribe or die: a stream that must go is condemned there
 // and buried after the turn (core/streams.h).
 #pragma once
@@ -39,14 +39,14 @@ struct Batch {
   std::size_t offset_after(EntryId id) const;
 };
 
-class Listener {
+class Receiver {
  public:
   virtual void on_batch(const Batch& batch) = 0;
   // A batch comes in a moment: what it will look at may be fetched.  Changes nothing.
   virtual void on_batch_soon() const {}
 
  protected:
-  ~Listener() = default;
+  ~Receiver() = default;
 };
 
 class Hub {
@@ -69,7 +69,7 @@ class Hub {
 
    private:
     friend class Hub;
-    Subscription(Hub* hub, Group* group, Listener* listener);
+    Subscription(Hub* hub, Group* group, Receiver* receiver);
     Hub* hub_ = nullptr;
     Group* group_ = nullptr;
     std::size_t index_ = 0;  // of this in its group's list
@@ -80,9 +80,9 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // `listener` gets what is published on topic `name` from now on, in the encoding of `route`.  Both, and the
+  // `receiver` gets what is published on topic `name` from now on, in the encoding of `route`.  Both, and the
   // hub, must outlive the token.
-  [[nodiscard]] Subscription subscribe(std::string_view name, const Route& route, Listener& listener);
+  [[nodiscard]] Subscription subscribe(std::string_view name, const Route& route, Receiver& receiver);
 
   void publish(std::string_view name, std::string_view payload);
   void publish(std::string_view name, std::span<const LogEntry> entries);

@@ -41,14 +41,14 @@ bool may_complain_of(const std::string& key) {
 }
 
 // What a hash says, in one number: what two looks found alike need not be read again.
-std::size_t gist_of(const redisReply& reply) {
-  std::size_t gist = reply.elements;
+std::size_t reply_hash(const redisReply& reply) {
+  std::size_t hash = reply.elements;
   for (std::size_t i = 0; i < reply.elements; ++i) {
     const redisReply& element = *reply.element[i];
     const bool is_there = element.type == REDIS_REPLY_STRING;
-    gist = gist * 31 + (is_there ? std::hash<std::string_view>()(text_of(element)) : 1);
+    hash = hash * 31 + (is_there ? std::hash<std::string_view>()(text_of(element)) : 1);
   }
-  return gist;
+  return hash;
 }
 
 std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::string>& fields,
@@ -69,14 +69,14 @@ std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::s
 }  // namespace
 
 // Dies when it has been answered or when nobody waits for it any more.
-struct JobRecords::Request {
-  Request(JobRecords& its_records, const RecordRule& its_rule, std::string its_id)
+struct JobRecords::PendingLook {
+  PendingLook(JobRecords& its_records, const RecordRule& its_rule, std::string its_id)
       : records(its_records), rule(its_rule), id(std::move(its_id)) {}
 
   void leave(Look& look) {
     waiters[look.index_] = nullptr;
     dones[look.index_] = nullptr;
-    look.request_ = nullptr;
+    look.pending_ = nullptr;
     if (delivering ||
         std::any_of(waiters.begin(), waiters.end(), [](const Look* other) { return other != nullptr; })) {
       return;
@@ -89,7 +89,7 @@ struct JobRecords::Request {
     delivering = true;
     for (std::size_t i = 0; i < waiters.size(); ++i) {
       if (waiters[i] == nullptr) continue;
-      waiters[i]->request_ = nullptr;
+      waiters[i]->pending_ = nullptr;
       const Done done = std::move(dones[i]);
       done(found, record);
     }
@@ -120,11 +120,11 @@ struct JobRecords::Watched final : Wheel::Entry {
   // Almost every look finds the record as the one before it did.
   void on_reply(const redisReply* reply) {
     const bool is_hash = reply != nullptr && reply->type == REDIS_REPLY_ARRAY;
-    const std::size_t gist = is_hash ? gist_of(*reply) : 0;
-    if (is_hash && gist == record_seen && !tell_again) return;
+    const std::size_t hash = is_hash ? reply_hash(*reply) : 0;
+    if (is_hash && hash == record_seen && !tell_again) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
     read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
-      record_seen = record != nullptr ? std::optional(gist) : std::nullopt;
+      record_seen = record != nullptr ? std::optional(hash) : std::nullopt;
       on_looked(found, record, partial);
     });
   }
@@ -139,7 +139,7 @@ struct JobRecords::Watched final : Wheel::Entry {
       const auto now = Loop::now();
       if (!gone_since) gone_since = now;
       if (now - *gone_since < kGoneAfter) return;
-      for (const Watch* watch : watches) watch->watcher_->on_record_gone();
+      for (const Watch* watch : watches) watch->observer_->on_record_gone();
       return;
     }
     gone_since.reset();
@@ -156,7 +156,7 @@ struct JobRecords::Watched final : Wheel::Entry {
       return;
     }
     known = *record;
-    for (const Watch* watch : watches) watch->watcher_->on_record(known);
+    for (const Watch* watch : watches) watch->observer_->on_record(known);
   }
 
   JobRecords& records;
@@ -165,7 +165,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   Record known;             // as the watchers have it
   bool tell_again = false;  // somebody came with another view of the record
   std::optional<TimePoint> gone_since;
-  std::optional<std::size_t> record_seen;  // the gist of the last look, where `known` says the same
+  std::optional<std::size_t> record_seen;  // the hash of the last look, where `known` says the same
   std::vector<Watch*> watches;
   RedisCall call;
 };
@@ -176,15 +176,15 @@ JobRecords::Look::Look(Look&& other) noexcept {
 
 JobRecords::Look& JobRecords::Look::operator=(Look&& other) noexcept {
   if (this == &other) return *this;
-  if (request_ != nullptr) request_->leave(*this);
-  request_ = std::exchange(other.request_, nullptr);
+  if (pending_ != nullptr) pending_->leave(*this);
+  pending_ = std::exchange(other.pending_, nullptr);
   index_ = other.index_;
-  if (request_ != nullptr) request_->waiters[index_] = this;
+  if (pending_ != nullptr) pending_->waiters[index_] = this;
   return *this;
 }
 
 JobRecords::Look::~Look() {
-  if (request_ != nullptr) request_->leave(*this);
+  if (pending_ != nullptr) pending_->leave(*this);
 }
 
 JobRecords::Watch::Watch(Watch&& other) noexcept {
@@ -196,7 +196,7 @@ JobRecords::Watch& JobRecords::Watch::operator=(Watch&& other) noexcept {
   if (records_ != nullptr) records_->leave(*this);
   records_ = std::exchange(other.records_, nullptr);
   watched_ = other.watched_;
-  watcher_ = other.watcher_;
+  observer_ = other.observer_;
   index_ = other.index_;
   if (records_ != nullptr) watched_->watches[index_] = this;
   return *this;
@@ -213,30 +213,30 @@ JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines)
 JobRecords::~JobRecords() = default;
 
 JobRecords::Look JobRecords::look(const RecordRule& rule, const std::string& id, Done done) {
-  Request*& request = pending_[name_of(rule, id)];
-  if (request == nullptr) {
-    request = new Request(*this, rule, id);
+  PendingLook*& pending = pending_[name_of(rule, id)];
+  if (pending == nullptr) {
+    pending = new PendingLook(*this, rule, id);
     turn_end_.ask();
   }
   Look look;
-  look.request_ = request;
-  look.index_ = request->waiters.size();
-  request->waiters.push_back(&look);
-  request->dones.push_back(std::move(done));
+  look.pending_ = pending;
+  look.index_ = pending->waiters.size();
+  pending->waiters.push_back(&look);
+  pending->dones.push_back(std::move(done));
   return look;
 }
 
 void JobRecords::send_pending() {
-  for (const auto& [name, request] : std::exchange(pending_, {})) {
-    request->sent = true;
+  for (const auto& [name, pending] : std::exchange(pending_, {})) {
+    pending->sent = true;
     if (!link_.up()) {
-      request->deliver(Found::kUnavailable, nullptr);
+      pending->deliver(Found::kUnavailable, nullptr);
       continue;
     }
-    request->call = ask(
-        request->rule, request->id, request->rule.hash_fields, [request = request](const redisReply* reply) {
-          read(request->rule, request->id, request->rule.hash_fields, reply,
-               [request](Found found, const Record* record) { request->deliver(found, record); });
+    pending->call = ask(
+        pending->rule, pending->id, pending->rule.hash_fields, [pending = pending](const redisReply* reply) {
+          read(pending->rule, pending->id, pending->rule.hash_fields, reply,
+               [pending](Found found, const Record* record) { pending->deliver(found, record); });
         });
   }
 }
@@ -269,7 +269,7 @@ void JobRecords::read(const RecordRule& rule, const std::string& id, const std::
 }
 
 JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& id, const Record& known,
-                                    Watcher& watcher) {
+                                    Observer& observer) {
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, id, known);
@@ -284,7 +284,7 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   Watch watch;
   watch.records_ = this;
   watch.watched_ = &watched;
-  watch.watcher_ = &watcher;
+  watch.observer_ = &observer;
   watch.index_ = watched.watches.size();
   watched.watches.push_back(&watch);
   return watch;

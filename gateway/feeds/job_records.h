@@ -21,7 +21,7 @@
 namespace tailgate {
 
 class JobRecords {
-  struct Request;
+  struct PendingLook;
   struct Watched;
 
  public:
@@ -35,23 +35,23 @@ class JobRecords {
     Look(Look&& other) noexcept;
     Look& operator=(Look&& other) noexcept;
     ~Look();
-    bool under_way() const { return request_ != nullptr; }
+    bool under_way() const { return pending_ != nullptr; }
 
    private:
     friend class JobRecords;
-    Request* request_ = nullptr;
+    PendingLook* pending_ = nullptr;
     std::size_t index_ = 0;
   };
 
-  // Called from the loop, at a change only; in neither may a watcher die.
-  class Watcher {
+  // Called from the loop, at a change only; in neither may a observer die.
+  class Observer {
    public:
     virtual void on_record(const Record& record) = 0;
     // There has been no record for ten seconds.
     virtual void on_record_gone() = 0;
 
    protected:
-    ~Watcher() = default;
+    ~Observer() = default;
   };
 
   // The interest in a job's record; ends when it dies.
@@ -66,7 +66,7 @@ class JobRecords {
     friend class JobRecords;
     JobRecords* records_ = nullptr;
     Watched* watched_ = nullptr;
-    Watcher* watcher_ = nullptr;
+    Observer* observer_ = nullptr;
     std::size_t index_ = 0;
   };
 
@@ -78,9 +78,9 @@ class JobRecords {
   // The record of job `id`, read after this call.  `rule` outlives the look.
   [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
 
-  // Tells `watcher` whatever changes from `known` on, at most 1.2 s late.
+  // Tells `observer` whatever changes from `known` on, at most 1.2 s late.
   [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
-                            Watcher& watcher);
+                            Observer& observer);
 
   std::uint64_t looks() const { return looks_; }
 
@@ -97,7 +97,8 @@ class JobRecords {
 
   RedisLink& link_;
   Deadlines& deadlines_;
-  std::unordered_map<std::string, Request*> pending_;  // to be sent at the end of the turn, by rule and id
+  std::unordered_map<std::string, PendingLook*>
+      pending_;  // to be sent at the end of the turn, by rule and id
   std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;
   std::uint64_t looks_ = 0;
   TurnEnd turn_end_;

@@ -16,21 +16,21 @@ LogCursor LogCursor::behind(EntryId requested, const LogTail& tail, std::optiona
   // From the beginning of a log that is not there yet: there is nothing to miss.
   if (requested.is_zero()) cursor.added_ = 0;
   if (requested.is_zero() && !tail.exists) return cursor;
-  gap = cursor.judge(tail);
+  gap = cursor.resolve_doubt(tail);
   return cursor;
 }
 
-LogCursor::Verdict LogCursor::check(std::optional<EntryId> first_read) const {
-  if (first_read == position_) return Verdict::kSound;
+LogCursor::ReadCheck LogCursor::check(std::optional<EntryId> first_read) const {
+  if (first_read == position_) return ReadCheck::kSound;
   switch (anchor_) {
     case Anchor::kNone:
-      return first_read || !position_.is_zero() ? Verdict::kDoubt : Verdict::kSound;
+      return first_read || !position_.is_zero() ? ReadCheck::kDoubt : ReadCheck::kSound;
     case Anchor::kEntry:
-      return Verdict::kDoubt;
+      return ReadCheck::kDoubt;
     case Anchor::kNext:
-      return first_read == next_ ? Verdict::kSound : Verdict::kDoubt;
+      return first_read == next_ ? ReadCheck::kSound : ReadCheck::kDoubt;
   }
-  return Verdict::kDoubt;
+  return ReadCheck::kDoubt;
 }
 
 void LogCursor::advance(EntryId last, std::uint64_t count) {
@@ -39,7 +39,7 @@ void LogCursor::advance(EntryId last, std::uint64_t count) {
   if (added_) *added_ += count;
 }
 
-std::optional<LogGap> LogCursor::judge(const LogTail& tail) {
+std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   const EntryId requested = position_;
   const std::optional<EntryId> first =
       tail.length > 0 ? std::optional<EntryId>(tail.first_entry) : std::nullopt;

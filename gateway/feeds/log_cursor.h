@@ -42,17 +42,17 @@ class LogCursor {
 
   EntryId position() const { return position_; }
 
-  enum class Verdict {
+  enum class ReadCheck {
     kSound,  // deliver the entries
-    kDoubt,  // keep them; ask for the tail and call judge()
+    kDoubt,  // keep them; ask for the tail and call resolve_doubt()
   };
   // What an inclusive read from position() brought: its first entry's id, if any.
-  Verdict check(std::optional<EntryId> first_read) const;
+  ReadCheck check(std::optional<EntryId> first_read) const;
   // After a kSound check: the reader has delivered `count` (> 0) entries, up to `last`.
   void advance(EntryId last, std::uint64_t count);
   // After a kDoubt, with a tail asked for after that read.  No gap: the entries are sound, deliver them
   // (what was there later was there then).  A gap: drop them and read again from position().
-  std::optional<LogGap> judge(const LogTail& tail);
+  std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
   enum class Anchor {

@@ -65,7 +65,7 @@ LogFeeds::Follow& LogFeeds::Follow::operator=(Follow&& other) noexcept {
   if (feeds_ != nullptr) feeds_->leave(*this);
   feeds_ = std::exchange(other.feeds_, nullptr);
   feed_ = other.feed_;
-  follower_ = other.follower_;
+  observer_ = other.observer_;
   index_ = other.index_;
   if (feeds_ != nullptr) feed_->follows[index_] = this;
   return *this;
@@ -103,7 +103,7 @@ std::optional<EntryId> LogFeeds::position(const std::string& key) const {
   return found->second->cursor.position();
 }
 
-LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, Follower& follower) {
+LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, Observer& observer) {
   std::unique_ptr<Feed>& slot = feeds_[key];
   if (!slot) {
     slot = std::make_unique<Feed>();
@@ -117,7 +117,7 @@ LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, F
   Follow follow;
   follow.feeds_ = this;
   follow.feed_ = slot.get();
-  follow.follower_ = &follower;
+  follow.observer_ = &observer;
   follow.index_ = slot->follows.size();
   slot->follows.push_back(&follow);
   return follow;
@@ -191,21 +191,21 @@ void LogFeeds::update_tracking() {
   if (!wants_tracking()) {
     asked_ = false;
     if (std::exchange(tracked_, false)) tracking_ = reader_.untrack();
-  } else if (!asked_ && channels_.up() && has_number()) {
+  } else if (!asked_ && channels_.up() && has_client_id()) {
     asked_ = true;
     channels_.hear_invalidations();
   }
 }
 
-bool LogFeeds::has_number() {
-  if (channels_.number() == 0) refused("CLIENT ID is not permitted, or not known");
-  return channels_.number() != 0;
+bool LogFeeds::has_client_id() {
+  if (channels_.client_id() == 0) refused("CLIENT ID is not permitted, or not known");
+  return channels_.client_id() != 0;
 }
 
 void LogFeeds::on_hearing() {
-  if (!wants_tracking() || !reader_.up() || !has_number()) return;
+  if (!wants_tracking() || !reader_.up() || !has_client_id()) return;
   tracked_ = true;
-  tracking_ = reader_.track(channels_.number(), [this](std::string_view why) {
+  tracking_ = reader_.track(channels_.client_id(), [this](std::string_view why) {
     why.empty() ? why_refused_.clear() : refused(why);
   });
   read_all();  // behind it: what has been read before is not tracked
@@ -261,14 +261,14 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
       if (feed.again) mark_dirty(feed);
       return;
     case LogRead::Outcome::kWrongType:
-      for (const Follow* follow : feed.follows) follow->follower_->on_wrong_type();
+      for (const Follow* follow : feed.follows) follow->observer_->on_wrong_type();
       return;
     case LogRead::Outcome::kRead:
       break;
   }
   if (read.gap) {
     hub_.flush(topic(feed.key));
-    for (const Follow* follow : feed.follows) follow->follower_->on_gap(*read.gap, feed.cursor);
+    for (const Follow* follow : feed.follows) follow->observer_->on_gap(*read.gap, feed.cursor);
   }
   const bool vain = read.entries.empty() && !read.gap;
   if (announced == Announcer::kTracking) room_.count(!vain);

@@ -28,8 +28,8 @@ class LogFeeds {
   struct Feed;
 
  public:
-  // Called from the loop; in neither may a follower die or another come or go.
-  class Follower {
+  // Called from the loop; in neither may a observer die or another come or go.
+  class Observer {
    public:
     // Entries behind what the feed has delivered are lost; it reads on from `cursor`.
     virtual void on_gap(const LogGap& gap, const LogCursor& cursor) = 0;
@@ -37,7 +37,7 @@ class LogFeeds {
     virtual void on_wrong_type() = 0;
 
    protected:
-    ~Follower() = default;
+    ~Observer() = default;
   };
 
   // The interest in a log; ends when it dies.
@@ -53,7 +53,7 @@ class LogFeeds {
     friend class LogFeeds;
     LogFeeds* feeds_ = nullptr;
     Feed* feed_ = nullptr;
-    Follower* follower_ = nullptr;
+    Observer* observer_ = nullptr;
     std::size_t index_ = 0;
   };
 
@@ -68,7 +68,7 @@ class LogFeeds {
   // How far the live reader of `key` has published, if there is one.
   std::optional<EntryId> position(const std::string& key) const;
   // Where there is no live reader yet, one begins at `at`.
-  [[nodiscard]] Follow follow(const std::string& key, const LogCursor& at, Follower& follower);
+  [[nodiscard]] Follow follow(const std::string& key, const LogCursor& at, Observer& observer);
   // Reads `key` now, whatever the notifications say.
   void kick(const std::string& key);
 
@@ -91,7 +91,7 @@ class LogFeeds {
   bool wants_tracking() const;
   void update_tracking();
   // Where the subscriber link has none it is told, and nothing can be redirected to it.
-  bool has_number();
+  bool has_client_id();
   void on_hearing();
   void refused(std::string_view why);
   void check_room(TimePoint now);

@@ -205,7 +205,7 @@ void LogReader::Job::on_range(const redisReply* reply) {
   pace->adapt(entries.size(), bytes);
 
   const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
-  if (cursor->check(first) == LogCursor::Verdict::kDoubt) {
+  if (cursor->check(first) == LogCursor::ReadCheck::kDoubt) {
     for (const LogEntry& entry : entries) {
       Kept& copy = kept.emplace_back(Kept{.id = entry.id, .fields = {}});
       for (const auto& [name, value] : entry.fields) copy.fields.emplace_back(name, value);
@@ -233,7 +233,7 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
         {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
     return;
   }
-  if (const auto gap = cursor->judge(tail)) {
+  if (const auto gap = cursor->resolve_doubt(tail)) {
     its_reader.finish(*this, {.outcome = LogRead::Outcome::kRead, .gap = gap, .entries = {}, .more = true});
     return;
   }
@@ -285,8 +285,8 @@ RedisCall LogReader::peek(std::span<const Peek> logs, Peeked done) {
   });
 }
 
-RedisCall LogReader::track(std::int64_t number, std::function<void(std::string_view)> done) {
-  return link_.command({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(number)},
+RedisCall LogReader::track(std::int64_t client_id, std::function<void(std::string_view)> done) {
+  return link_.command({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(client_id)},
                        [done = std::move(done)](const redisReply* reply) {
                          if (reply == nullptr) return;
                          done(reply->type == REDIS_REPLY_ERROR ? text_of(*reply) : std::string_view());

@@ -82,9 +82,9 @@ class LogReader {
   using Peeked = std::function<void(std::optional<std::vector<std::string_view>>)>;
   [[nodiscard]] RedisCall peek(std::span<const Peek> logs, Peeked done);
 
-  // Has Redis tell connection `number` once when a log changes that was read here (CLIENT TRACKING).  `done`
-  // gets why it refuses, or nothing.  Precondition: the link is up.
-  [[nodiscard]] RedisCall track(std::int64_t number, std::function<void(std::string_view why)> done);
+  // Has Redis tell connection `client_id` once when a log changes that was read here (CLIENT TRACKING).
+  // `done` gets why it refuses, or nothing.  Precondition: the link is up.
+  [[nodiscard]] RedisCall track(std::int64_t client_id, std::function<void(std::string_view why)> done);
   // Nobody is told any more.  Precondition: the link is up.
   [[nodiscard]] RedisCall untrack();
 

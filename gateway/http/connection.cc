@@ -95,14 +95,14 @@ void HttpConnection::look() {
 
   std::string bytes(std::min(length, kMostHeadBytes + 2), '\0');
   (void)evbuffer_copyout(input, bytes.data(), bytes.size());
-  const HeadJudgement judgement = judge_head(bytes);
-  switch (judgement.finding) {
-    case HeadJudgement::Finding::kMore:
+  const HeadCheck check = check_head(bytes);
+  switch (check.state) {
+    case HeadCheck::State::kMore:
       return hold_back();
-    case HeadJudgement::Finding::kRefused:
-      return refuse(judgement.status, judgement.sentence);
-    case HeadJudgement::Finding::kGood:
-      if (!can_be_parsed(judgement.target)) return refuse(400, "The address cannot be read");
+    case HeadCheck::State::kRefused:
+      return refuse(check.status, check.sentence);
+    case HeadCheck::State::kGood:
+      if (!can_be_parsed(check.target)) return refuse(400, "The address cannot be read");
       return admit();
   }
 }

@@ -1,7 +1,7 @@
 // HttpConnection: one accepted connection, from its accept to its end.
 //
 // Knows evhttp and how long a client may take; knows no request's meaning.  evhttp
-// sees a head only when it is whole and judge_head() has let it pass; whatever else comes is refused here,
+// sees a head only when it is whole and check_head() has let it pass; whatever else comes is refused here,
 // in our words.  What a client sends ahead is bounded, and a head has a deadline, so that a connection
 // which says nothing, or a byte a second, is gone soon.
 // Lives until evhttp frees its connection; its owner destroys it in on_closed().

@@ -91,12 +91,12 @@ void add_owned(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Owner> 
 
 }  // namespace
 
-Reply::Reply(evhttp_request* request, HttpConnection& connection)
+Exchange::Exchange(evhttp_request* request, HttpConnection& connection)
     : request_(request), connection_(&connection) {
   connection_->set_user(this);
 }
 
-Reply::~Reply() {
+Exchange::~Exchange() {
   if (request_ == nullptr) return;
   if (connection_ == nullptr) {
     evhttp_request_free(request_);  // the client left first: the request is ours (evhttp, http.c)
@@ -105,11 +105,11 @@ Reply::~Reply() {
   cut();
 }
 
-std::string_view Reply::method() const {
+std::string_view Exchange::method() const {
   return method_name(static_cast<unsigned>(evhttp_request_get_command(request_)));
 }
 
-std::string_view Reply::target() const {
+std::string_view Exchange::target() const {
   const char* uri = evhttp_request_get_uri(request_);
   std::string_view target = uri == nullptr ? std::string_view() : std::string_view(uri);
   // The absolute form, which every server must take (RFC 9112, section 3.2.2): what is behind the host.
@@ -120,19 +120,19 @@ std::string_view Reply::target() const {
   return target;
 }
 
-std::optional<std::string_view> Reply::header(const char* name) const {
+std::optional<std::string_view> Exchange::header(const char* name) const {
   const char* value = evhttp_find_header(evhttp_request_get_input_headers(request_), name);
   if (value == nullptr) return std::nullopt;
   return value;
 }
 
-bufferevent* Reply::buffer() const {
+bufferevent* Exchange::buffer() const {
   return connection_->buffer();
 }
 
 // Puts our callbacks in front of evhttp's.  evhttp would end the process on a pipelined byte that its
 // own read callback sees in this state (libevent 2.1.12, evhttp_read_cb).
-void Reply::hook() {
+void Exchange::hook() {
   bufferevent_data_cb inner_read = nullptr;
   bufferevent_data_cb inner_write = nullptr;
   bufferevent_event_cb inner_event = nullptr;
@@ -146,53 +146,53 @@ void Reply::hook() {
   bufferevent_setcb(buffer(), read_cb, begun_ ? drained_cb : nullptr, event_cb, this);
 }
 
-void Reply::watch(Watcher& watcher) {
-  watcher_ = &watcher;
+void Exchange::watch(Observer& observer) {
+  observer_ = &observer;
   if (connection_ == nullptr) return;
   hook();
   bufferevent_enable(buffer(), EV_READ);
 }
 
-void Reply::on_connection_closed() {
+void Exchange::on_connection_closed() {
   connection_ = nullptr;
   // evhttp lets go of a request that was still being answered; it is ours to free now.  (When the whole
   // server is freed it does not, and then frees the request itself.)
   if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
-  if (watcher_ != nullptr) watcher_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
+  if (observer_ != nullptr) observer_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
 
-void Reply::read_cb(bufferevent* buffer, void* self) noexcept {
+void Exchange::read_cb(bufferevent* buffer, void* self) noexcept {
   // On a stream nothing a client could still say matters.  Before it, a pipelined request stays where it
   // is until this one is answered; the connection bounds how much that can be.
-  if (!static_cast<Reply*>(self)->begun_) return;
+  if (!static_cast<Exchange*>(self)->begun_) return;
   evbuffer* input = bufferevent_get_input(buffer);
   evbuffer_drain(input, evbuffer_get_length(input));
 }
 
-void Reply::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
-  auto* reply = static_cast<Reply*>(self);
-  if (reply->watcher_ != nullptr) reply->watcher_->on_drained();
+void Exchange::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
+  auto* exchange = static_cast<Exchange*>(self);
+  if (exchange->observer_ != nullptr) exchange->observer_->on_drained();
 }
 
-void Reply::event_cb(bufferevent* buffer, short what, void* self) noexcept {
-  auto* reply = static_cast<Reply*>(self);
-  reply->stalled_ = (what & BEV_EVENT_TIMEOUT) != 0;
-  reply->inner_event_cb_(buffer, what, reply->inner_arg_);
+void Exchange::event_cb(bufferevent* buffer, short what, void* self) noexcept {
+  auto* exchange = static_cast<Exchange*>(self);
+  exchange->stalled_ = (what & BEV_EVENT_TIMEOUT) != 0;
+  exchange->inner_event_cb_(buffer, what, exchange->inner_arg_);
 }
 
 // Hands the request back to evhttp, which from now on is alone with it.
-void Reply::let_go() {
+void Exchange::let_go() {
   connection_->set_user(nullptr);
   if (inner_event_cb_ != nullptr) {
     bufferevent_setcb(buffer(), nullptr, inner_write_cb_, inner_event_cb_, inner_arg_);
     inner_event_cb_ = nullptr;
   }
-  watcher_ = nullptr;
+  observer_ = nullptr;
   request_ = nullptr;
   connection_ = nullptr;
 }
 
-void Reply::answer(int status, const HttpHeaders& headers, std::string body) {
+void Exchange::answer(int status, const HttpHeaders& headers, std::string body) {
   assert(!begun_);
   if (connection_ == nullptr) return;
   evhttp_request* request = request_;
@@ -213,7 +213,7 @@ void Reply::answer(int status, const HttpHeaders& headers, std::string body) {
   evhttp_send_reply(request, status, reason_phrase(status), content.get());
 }
 
-void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
+void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
   assert(!begun_);
   if (connection_ == nullptr) return;
   // HTTP/1.0 with keep-alive would get a Content-Length of 0 (libevent 2.1.12, evhttp_make_header_response).
@@ -240,7 +240,7 @@ void Reply::begin(const HttpHeaders& headers, std::chrono::milliseconds send_tim
   hook();
 }
 
-void Reply::write(const Chunk& chunk, std::size_t offset) {
+void Exchange::write(const Chunk& chunk, std::size_t offset) {
   assert(begun_ && offset <= chunk.size());
   if (connection_ == nullptr || offset == chunk.size()) return;
   if (!chunked_) {
@@ -259,7 +259,7 @@ void Reply::write(const Chunk& chunk, std::size_t offset) {
 
 // Straight to the kernel while nothing is ahead of us in the output buffer; what it does not take is kept
 // there.  Without an owner bytes are copied.
-void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>& owner) {
+void Exchange::put(std::string_view bytes, const std::shared_ptr<const std::string>& owner) {
   if (backlog() == 0) {
     const ssize_t taken = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // An error other than a full buffer is the read side's to report.
@@ -277,11 +277,11 @@ void Reply::put(std::string_view bytes, const std::shared_ptr<const std::string>
   add_owned(output, bytes, std::make_unique<std::shared_ptr<const std::string>>(owner));
 }
 
-std::size_t Reply::backlog() const {
+std::size_t Exchange::backlog() const {
   return is_clear_ || connection_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(buffer()));
 }
 
-void Reply::end() {
+void Exchange::end() {
   assert(begun_);
   if (connection_ == nullptr) return;
   evhttp_request* request = request_;
@@ -292,7 +292,7 @@ void Reply::end() {
   evhttp_send_reply_end(request);
 }
 
-void Reply::cut() {
+void Exchange::cut() {
   if (connection_ == nullptr) return;
   HttpConnection* connection = connection_;
   let_go();

@@ -1,9 +1,9 @@
-// Reply: one HTTP request and what we say to it; owns the evhttp_request.
+// Exchange: one HTTP request and what we say to it; owns the evhttp_request.
 //
 // Knows evhttp and bytes; knows no route and no event.  Two ways to use one:
-//   answer()                          a whole response, once, and then the Reply may die;
+//   answer()                          a whole response, once, and then the Exchange may die;
 //   begin(), write()…, end() | cut()  a stream that stays open.
-// A Reply that dies without either answers nothing and closes the connection.
+// A Exchange that dies without either answers nothing and closes the connection.
 #pragma once
 
 #include <chrono>
@@ -22,14 +22,14 @@ struct evhttp_request;
 
 namespace tailgate {
 
-class Reply final : private HttpConnection::User {
+class Exchange final : private HttpConnection::User {
  public:
   enum class Gone { kClientLeft, kStalled };
 
-  // Who is told of the client.  Called from the loop; inside neither may the Reply be destroyed.
-  class Watcher {
+  // Who is told of the client.  Called from the loop; inside neither may the Exchange be destroyed.
+  class Observer {
    public:
-    virtual ~Watcher() = default;
+    virtual ~Observer() = default;
     // It has left, or has accepted no byte for the send timeout.  At most once; nothing can be written then.
     virtual void on_gone(Gone gone) = 0;
     // Everything written has left for the kernel, after some had to wait.
@@ -37,10 +37,10 @@ class Reply final : private HttpConnection::User {
   };
 
   // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
-  Reply(evhttp_request* request, HttpConnection& connection);
-  ~Reply() override;
-  Reply(const Reply&) = delete;
-  Reply& operator=(const Reply&) = delete;
+  Exchange(evhttp_request* request, HttpConnection& connection);
+  ~Exchange() override;
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   // The request.  The views live until begin() or answer().
   std::string_view method() const;  // empty: none that is known here
@@ -48,7 +48,7 @@ class Reply final : private HttpConnection::User {
   std::optional<std::string_view> header(const char* name) const;
 
   // From here on a client that leaves is noticed, also while its request is still being looked up.
-  void watch(Watcher& watcher);
+  void watch(Observer& observer);
 
   // The whole response.  `body` is not sent to a HEAD, its length is.
   void answer(int status, const HttpHeaders& headers, std::string body);
@@ -61,8 +61,8 @@ class Reply final : private HttpConnection::User {
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
-  // Fetches into the cache what write() looks at.  There may be no reply.
-  static void fetch(const Reply* reply) { __builtin_prefetch(reply); }
+  // Fetches into the cache what write() looks at.  There may be no exchange.
+  static void fetch(const Exchange* exchange) { __builtin_prefetch(exchange); }
 
   // Ends a stream cleanly: what is written still leaves, then the connection closes.
   void end();
@@ -88,7 +88,7 @@ class Reply final : private HttpConnection::User {
   bool begun_ = false;
   bool chunked_ = false;
   bool stalled_ = false;
-  Watcher* watcher_ = nullptr;
+  Observer* observer_ = nullptr;
   // evhttp's own callbacks, called from ours.
   bufferevent_data_cb inner_write_cb_ = nullptr;
   bufferevent_event_cb inner_event_cb_ = nullptr;

@@ -11,7 +11,7 @@ namespace tailgate {
 
 namespace {
 
-using Finding = HeadJudgement::Finding;
+using State = HeadCheck::State;
 
 // Methods that evhttp reads a body of; of any other's it would take the body for the next request.
 constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
@@ -39,13 +39,13 @@ bool is_version(std::string_view text) {
          text[6] == '.' && text[7] >= '0' && text[7] <= '9';
 }
 
-HeadJudgement refused(int status, std::string_view sentence) {
-  return {.finding = Finding::kRefused, .target = {}, .status = status, .sentence = sentence};
+HeadCheck refused(int status, std::string_view sentence) {
+  return {.state = State::kRefused, .target = {}, .status = status, .sentence = sentence};
 }
 
-class Judge {
+class HeadChecker {
  public:
-  std::optional<HeadJudgement> request_line(std::string_view line) {
+  std::optional<HeadCheck> request_line(std::string_view line) {
     const std::size_t first = line.find(' ');
     const std::size_t last = line.rfind(' ');
     if (first == std::string_view::npos || first == last || line.find(' ', first + 1) != last ||
@@ -64,7 +64,7 @@ class Judge {
     return std::nullopt;
   }
 
-  std::optional<HeadJudgement> field(std::string_view line) {
+  std::optional<HeadCheck> field(std::string_view line) {
     const std::size_t colon = line.find(':');
     // A folded line begins with white space, which is no token either.
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
@@ -90,7 +90,7 @@ class Judge {
     return std::nullopt;
   }
 
-  HeadJudgement end() const {
+  HeadCheck end() const {
     if (hosts_ > 1 || (is_1_1_ && hosts_ == 0)) return refused(400, "The header must name one Host");
     if (coded_ && (length_ || !is_1_1_))
       return refused(400, "The header says in two ways where the body ends");
@@ -98,7 +98,7 @@ class Judge {
     if (length_.value_or(0) > 0 &&
         std::find(kMayHaveBody.begin(), kMayHaveBody.end(), method_) == kMayHaveBody.end())
       return refused(400, "A request of this method has no body here");
-    return {.finding = Finding::kGood, .target = target_, .status = 0, .sentence = {}};
+    return {.state = State::kGood, .target = target_, .status = 0, .sentence = {}};
   }
 
  private:
@@ -136,8 +136,8 @@ std::string_view phrase_of(int status) {
 
 }  // namespace
 
-HeadJudgement judge_head(std::string_view bytes) {
-  Judge judge;
+HeadCheck check_head(std::string_view bytes) {
+  HeadChecker checker;
   std::size_t at = 0;
   for (bool first = true;; first = false) {
     const std::size_t feed = bytes.find('\n', at);
@@ -157,8 +157,8 @@ HeadJudgement judge_head(std::string_view bytes) {
     // Other control characters pass nginx too, and are harmless in a value (RFC 9110, section 5.5).
     if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
       return refused(400, "The head has a stray CR or a NUL");
-    if (!first && line.empty()) return judge.end();
-    if (auto wrong = first ? judge.request_line(line) : judge.field(line)) return *wrong;
+    if (!first && line.empty()) return checker.end();
+    if (auto wrong = first ? checker.request_line(line) : checker.field(line)) return *wrong;
   }
 }
 

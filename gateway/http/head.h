@@ -18,16 +18,16 @@ constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;
 
-struct HeadJudgement {
-  enum class Finding { kMore, kGood, kRefused };
-  Finding finding = Finding::kMore;
+struct HeadCheck {
+  enum class State { kMore, kGood, kRefused };
+  State state = State::kMore;
   std::string_view target;  // of a good one: a part of what was judged
   int status = 0;           // of a refused one
   std::string_view sentence;
 };
 
 // Judges what has come so far of a request, from its first byte on; what follows the head is not looked at.
-HeadJudgement judge_head(std::string_view bytes);
+HeadCheck check_head(std::string_view bytes);
 
 // The whole answer that goes with a refusal, after which the connection ends.
 std::string refusal_answer(int status, std::string_view sentence);

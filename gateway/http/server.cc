@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::size_t kAcceptsPerTurn = 64;
 constexpr int kBacklog = 4096;
-// evhttp counts the head without its line ends; judge_head() is the one that refuses.
+// evhttp counts the head without its line ends; check_head() is the one that refuses.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
 constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
 
@@ -311,7 +311,7 @@ void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
   bufferevent* buffer = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
   HttpConnection& connection = *server->connections_[static_cast<std::size_t>(bufferevent_getfd(buffer))];
   connection.on_request(request);
-  server->handler_(std::make_unique<Reply>(request, connection));
+  server->handler_(std::make_unique<Exchange>(request, connection));
 }
 
 // Out of descriptors in the whole system, or of memory.  The connection stays in the backlog, so accepting

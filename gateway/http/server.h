@@ -1,7 +1,7 @@
 // HttpServer: one listening socket and the requests that arrive on it.
 //
 // Knows sockets, descriptors and evhttp; owns its connections; every request goes to
-// one handler.  Must outlive no Reply of its own: streams die before the server that carries them.
+// one handler.  Must outlive no Exchange of its own: streams die before the server that carries them.
 #pragma once
 
 #include <chrono>
@@ -64,7 +64,7 @@ enum class DescriptorShare {
 
 class HttpServer : private HttpConnection::Owner {
  public:
-  using Handler = std::function<void(std::unique_ptr<Reply>)>;
+  using Handler = std::function<void(std::unique_ptr<Exchange>)>;
 
   // Requests wait in the kernel until start().  Past its share a connection is closed as soon as it is
   // accepted: nginx, which gets no answer, gives its own for a gateway that is not there.

@@ -200,10 +200,10 @@ void RedisLink::greet() {
   }
   // A name in CLIENT LIST helps whoever looks there; a server that forbids it loses nothing.
   greeting_.push_back(command({"CLIENT", "SETNAME", "tailgate-" + name_}, [](const redisReply*) {}));
-  number_ = 0;
-  if (asks_number_) {
+  client_id_ = 0;
+  if (wants_client_id_) {
     greeting_.push_back(command({"CLIENT", "ID"}, [this](const redisReply* reply) {
-      if (reply != nullptr && reply->type == REDIS_REPLY_INTEGER) number_ = reply->integer;
+      if (reply != nullptr && reply->type == REDIS_REPLY_INTEGER) client_id_ = reply->integer;
     }));
   }
   // A server that is loading, or a replica that has lost its master, says so here.
@@ -225,7 +225,7 @@ void RedisLink::greeted() {
   unanswered_probes_ = 0;
   liveness_.after(rule_.probe_every);
   log_info("redis.up", {{"link", name_}});
-  told_ = false;
+  reason_logged_ = false;
   if (events_.on_up) events_.on_up();
 }
 
@@ -240,9 +240,9 @@ void RedisLink::lost(const std::string& why) {
   const auto wait = backoff_.on_failure(random_unit());
   timer_.after(wait);
   // An outage is one line, and one more whenever its reason changes.
-  if (was_up || !told_ || why != why_lost_) {
+  if (was_up || !reason_logged_ || why != why_lost_) {
     log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
-    told_ = true;
+    reason_logged_ = true;
   }
   why_lost_ = why;
   if (was_up) {

@@ -70,7 +70,7 @@ class RedisLink {
   // Why it was lost, or could not be had, the last time.
   const std::string& why_lost() const { return why_lost_; }
   // What Redis calls this connection (CLIENT ID); 0 while the link is not up, or when Redis does not say.
-  std::int64_t number() const { return up() ? number_ : 0; }
+  std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
   // Has so much come since this was asked last that one read was not enough, and is there more to be read in
   // the next turn?
@@ -79,8 +79,8 @@ class RedisLink {
   // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,
   // before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
-  // Asks for number() in each greeting.  Call it before the link is up.
-  void ask_number() { asks_number_ = true; }
+  // Asks for client_id() in each greeting.  Call it before the link is up.
+  void request_client_id() { wants_client_id_ = true; }
 
   // Precondition: up().
   [[nodiscard]] RedisCall command(std::span<const std::string_view> arguments, ReplyCall call);
@@ -135,9 +135,9 @@ class RedisLink {
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
   std::string why_doomed_;
   std::string why_lost_;
-  bool asks_number_ = false;
-  std::int64_t number_ = 0;
-  bool told_ = false;     // the log has the reason already
+  bool wants_client_id_ = false;
+  std::int64_t client_id_ = 0;
+  bool reason_logged_ = false;  // the log has the reason already
   std::size_t turn_ = 0;  // which of the name's addresses is tried: the next after each attempt that failed
   bool was_up_ = false;   // since the last loss
   std::uint64_t times_lost_ = 0;

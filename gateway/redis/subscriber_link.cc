@@ -22,7 +22,7 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
       again_(loop, [this] { on_due_again(); }),
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); }, .on_down = [this] { on_link_down(); }}) {
-  link_.ask_number();
+  link_.request_client_id();
   link_.probe_ = [this] { send("SUBSCRIBE", control_); };
   if (events_.rest) link_.set_rest(events_.rest);
 }

@@ -22,7 +22,7 @@ class SubscriberLink {
  public:
   // All are called from the loop; in none may the link be destroyed.
   struct Events {
-    // What is wanted has been asked for on this connection, whose number is known.
+    // What is wanted has been asked for on this connection, whose client_id is known.
     std::function<void()> on_up = {};
     std::function<void()> on_down;
     // Redis does not let this user subscribe to the channel, and ended the link over it.  It is left out

@@ -19,14 +19,14 @@ constexpr std::chrono::milliseconds kOpeningDrainsAgain{100};
 
 }  // namespace
 
-Stream::Stream(Streams& streams, Visit visit) : streams_(streams), visit_(std::move(visit)) {
-  visit_.reply->watch(*this);
+Stream::Stream(Streams& streams, Request request) : streams_(streams), request_(std::move(request)) {
+  request_.exchange->watch(*this);
 }
 
 Stream::~Stream() = default;
 
-void Stream::on_gone(Reply::Gone gone) {
-  condemn(gone == Reply::Gone::kStalled ? EndReason::kStalled : EndReason::kClientLeft, Farewell::kCut);
+void Stream::on_gone(Exchange::Gone gone) {
+  condemn(gone == Exchange::Gone::kStalled ? EndReason::kStalled : EndReason::kClientLeft, Farewell::kCut);
 }
 
 void Stream::condemn(EndReason reason, Farewell farewell) {
@@ -38,13 +38,13 @@ void Stream::condemn(EndReason reason, Farewell farewell) {
 }
 
 bool Stream::may_see(const Record& record) const {
-  return route().who == Who::kAnyone || tailgate::may_see(record, visit_.user, visit_.session);
+  return route().who == Who::kAnyone || tailgate::may_see(record, request_.user, request_.session);
 }
 
-Visit Stream::hand_over() {
-  Visit rest = std::move(visit_);
-  visit_.config = rest.config;  // what this still holds refers to its route until it is buried
-  visit_.route = rest.route;
+Request Stream::hand_over() {
+  Request rest = std::move(request_);
+  request_.config = rest.config;  // what this still holds refers to its route until it is buried
+  request_.route = rest.route;
   condemn(EndReason::kAnswered);
   return rest;
 }
@@ -52,15 +52,16 @@ Visit Stream::hand_over() {
 void Stream::begin(Hello hello) {
   opened_ = last_sent_ = Loop::now();
   opening_by_ = TimePoint::max();
-  HttpHeaders headers = std::move(visit_.asked->headers);
-  if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash) visit_.asked.reset();
+  HttpHeaders headers = std::move(request_.parameters->headers);
+  if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash)
+    request_.parameters.reset();
   const auto request_id = std::find_if(headers.begin(), headers.end(),
                                        [](const auto& header) { return header.first == "X-Request-ID"; });
   const std::string named_in_hello = request_id == headers.end() ? std::string() : request_id->second;
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
   headers.emplace_back("X-Accel-Buffering", "no");
-  visit_.reply->begin(headers, route().send_timeout);
+  request_.exchange->begin(headers, route().send_timeout);
   RouteMetrics& counted = streams_.metrics_.route(route().name);
   ++counted.opened;
   ++counted.open;
@@ -68,10 +69,10 @@ void Stream::begin(Hello hello) {
   std::string bytes;
   append_retry(bytes, route().retry);
   send(std::move(bytes), 0);
-  if (hello == Hello::kOfRoute && !route().hello.empty()) say_hello(named_in_hello);
+  if (hello == Hello::kOfRoute && !route().hello.empty()) send_hello(named_in_hello);
 
   if (route().heartbeat.every.count() > 0) {
-    heartbeat_haste_ = streams_.next_heartbeat_haste();
+    heartbeat_jitter_ = streams_.next_heartbeat_jitter();
     next_heartbeat_ = opened_ + heartbeat_interval();
   }
   if (route().max_age.count() > 0) {
@@ -83,7 +84,7 @@ void Stream::begin(Hello hello) {
 
 void Stream::send(const Chunk& chunk, std::size_t offset, std::uint32_t events) {
   if (condemned_) return;
-  visit_.reply->write(chunk, offset);
+  request_.exchange->write(chunk, offset);
   last_sent_ = Loop::now();
   events_ += events;
   bytes_ += chunk.size() - offset;
@@ -95,7 +96,7 @@ void Stream::send(std::string bytes, std::uint32_t events) {
   send(Chunk(std::move(bytes)), 0, events);
 }
 
-void Stream::say_hello(std::string_view request_id) {
+void Stream::send_hello(std::string_view request_id) {
   Values named = values();
   if (!request_id.empty()) named.set("request_id", json_quote(request_id));
   named.set("connection_id", json_quote(random_uuid()));
@@ -106,7 +107,7 @@ void Stream::say_hello(std::string_view request_id) {
 
 Values Stream::values() const {
   Values named;
-  named.set("id", json_quote(visit_.id));
+  named.set("id", json_quote(request_.id));
   named.set("route", json_quote(route().name));
   named.set("max_age_s",
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(route().max_age).count()));
@@ -141,14 +142,15 @@ void Stream::drain_at(TimePoint when) {
 }
 
 void Stream::drain_now() {
-  if (open()) say_drained();
+  if (open()) send_drain_retry();
   condemn(EndReason::kDrained);
 }
 
 void Stream::schedule() {
   if (condemned_) return;
-  const TimePoint next = std::min({next_heartbeat_, opening_by_, age_notice_at_, max_age_at_, drain_at_,
-                                   remind_at_, visit_.reply->begun() ? visit_.expires : TimePoint::max()});
+  const TimePoint next =
+      std::min({next_heartbeat_, opening_by_, age_notice_at_, max_age_at_, drain_at_, remind_at_,
+                request_.exchange->begun() ? request_.expires : TimePoint::max()});
   if (next == TimePoint::max()) {
     Wheel::clear(*this);
   } else {
@@ -164,16 +166,16 @@ void Stream::on_due(TimePoint now) {
   };
   if (is_due(opening_by_)) on_opening_late();
   if (!condemned_ && is_due(remind_at_)) on_reminder();
-  if (!condemned_ && is_due(age_notice_at_)) say_age_notice();
+  if (!condemned_ && is_due(age_notice_at_)) send_age_notice();
   if (!condemned_ && is_due(max_age_at_)) condemn(EndReason::kMaxAge);
-  if (!condemned_ && visit_.reply->begun() && visit_.expires <= now) {
+  if (!condemned_ && request_.exchange->begun() && request_.expires <= now) {
     std::string bytes;
     append_event(bytes, "auth-expired", "{}");
     send(std::move(bytes), 1);
     condemn(EndReason::kTokenExpired);
   }
   if (!condemned_ && is_due(drain_at_)) {
-    if (visit_.reply->begun()) {
+    if (request_.exchange->begun()) {
       drain_now();
     } else {
       drain_at_ = now + kOpeningDrainsAgain;  // it is answered within seconds, and ends then
@@ -185,7 +187,7 @@ void Stream::on_due(TimePoint now) {
 
 std::chrono::milliseconds Stream::heartbeat_interval() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(route().heartbeat.every *
-                                                               (1.0 - heartbeat_haste_));
+                                                               (1.0 - heartbeat_jitter_));
 }
 
 void Stream::heartbeat(TimePoint now) {
@@ -199,13 +201,13 @@ void Stream::heartbeat(TimePoint now) {
   next_heartbeat_ = now + heartbeat_interval();
 }
 
-void Stream::say_age_notice() {
+void Stream::send_age_notice() {
   std::string bytes;
   route().age_notice->append_to(bytes, values());
   send(std::move(bytes), 1);
 }
 
-void Stream::say_drained() {
+void Stream::send_drain_retry() {
   std::string bytes;
   append_retry(bytes, kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
   send(std::move(bytes), 0);

@@ -1,6 +1,6 @@
 // Stream: one client's open response, from the moment its request is accepted until it is buried.
 //
-// Knows its reply, its route and its deadlines (heartbeat, maximum age, drain); what it
+// Knows its exchange, its route and its deadlines (heartbeat, maximum age, drain); what it
 // carries is the endpoints' (rank 4), who derive from it.
 // Nothing dies inside a callback that may be iterating: a stream that must go is condemned with a
 // reason, hears and says nothing from then on, and is buried by Streams after the turn of the loop.
@@ -30,7 +30,7 @@ namespace tailgate {
 class Streams;
 
 // What a request asks for besides its path, and what its answer carries.
-struct Asked {
+struct RequestParameters {
   bool saw_end = false;           // comes back with the id of a stream's end
   std::optional<EntryId> resume;  // logs: the last entry it has
   PageQuery page;                 // pages
@@ -39,22 +39,23 @@ struct Asked {
 };
 
 // A request that has passed every check that needs no Redis.
-struct Visit {
+struct Request {
   std::shared_ptr<const Config> config;
   const Route* route = nullptr;          // of `config`
   std::string id;                        // of the job; empty where the path has none
   std::string user;                      // proven; empty: none
   std::string session;                   // the same
   TimePoint expires = TimePoint::max();  // when the stream must end because its token does
-  std::unique_ptr<Asked> asked;          // once the stream has begun only if its record is asked for again
+  std::unique_ptr<RequestParameters>
+      parameters;  // once the stream has begun only if its record is asked for again
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;
-  std::unique_ptr<Reply> reply;
+  std::unique_ptr<Exchange> exchange;
 };
 
-class Stream : private Wheel::Entry, private Reply::Watcher {
+class Stream : private Wheel::Entry, private Exchange::Observer {
  public:
-  Stream(Streams& streams, Visit visit);
+  Stream(Streams& streams, Request request);
   ~Stream() override;
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -63,9 +64,9 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   // Ends the stream after this turn: clean (what is written still leaves) or cut.  The first reason stays.
   void condemn(EndReason reason, Farewell farewell = Farewell::kClean);
   bool condemned() const { return condemned_; }
-  bool open() const { return !condemned_ && visit_.reply->begun(); }
+  bool open() const { return !condemned_ && request_.exchange->begun(); }
   // What of it waits in our own memory, in bytes.
-  std::size_t backlog() const { return visit_.reply->backlog(); }
+  std::size_t backlog() const { return request_.exchange->backlog(); }
 
   // Asks the stream to end by `when`, with a clean end and a retry that spreads the return.
   void drain_at(TimePoint when);
@@ -78,15 +79,15 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   virtual void on_redis_up() {}
 
  protected:
-  const Route& route() const { return *visit_.route; }
-  Visit& visit() { return visit_; }
-  const Visit& visit() const { return visit_; }
+  const Route& route() const { return *request_.route; }
+  Request& request() { return request_; }
+  const Request& request() const { return request_; }
   Streams& streams() { return streams_; }
 
   // May whoever asked see this job?
   bool may_see(const Record& record) const;
   // The request, which has not become a stream, for somebody else to answer; this ends.
-  Visit hand_over();
+  Request hand_over();
 
   // Starts the response: headers, retry, and perhaps the route's own first messages.
   enum class Hello { kNone, kOfRoute };
@@ -111,13 +112,13 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
  private:
   friend class Streams;
   void on_due(TimePoint now) override;
-  void on_gone(Reply::Gone gone) final;
+  void on_gone(Exchange::Gone gone) final;
   void schedule();
-  void say_hello(std::string_view request_id);
+  void send_hello(std::string_view request_id);
   void heartbeat(TimePoint now);
   std::chrono::milliseconds heartbeat_interval() const;
-  void say_age_notice();
-  void say_drained();
+  void send_age_notice();
+  void send_drain_retry();
 
   Streams& streams_;
   std::size_t index_ = 0;  // in Streams' list
@@ -128,12 +129,12 @@ class Stream : private Wheel::Entry, private Reply::Watcher {
   TimePoint max_age_at_ = TimePoint::max();
   TimePoint drain_at_ = TimePoint::max();
   TimePoint remind_at_ = TimePoint::max();
-  float heartbeat_haste_ = 0;  // the part of the route's interval by which a heartbeat is early
+  float heartbeat_jitter_ = 0;  // the part of the route's interval by which a heartbeat is early
   EndReason reason_ = EndReason::kAnswered;
   Farewell farewell_ = Farewell::kClean;
-  // What a delivery looks at, side by side: the visit's reply (its last member), these, and what EventStream
-  // puts first.
-  Visit visit_;
+  // What a delivery looks at, side by side: the request's exchange (its last member), these, and what
+  // EventStream puts first.
+  Request request_;
   TimePoint last_sent_{};
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;

@@ -18,10 +18,10 @@ constexpr std::chrono::milliseconds kLongestJoin{2};
 
 // So that an operator can tell two users apart without learning who they are; the salt changes with
 // every start, so that nobody can look a name up.
-std::string subject_hash(const Visit& visit) {
-  if (visit.user.empty() && visit.session.empty()) return "";
+std::string subject_hash(const Request& request) {
+  if (request.user.empty() && request.session.empty()) return "";
   static const std::string salt = random_hex(16);
-  const Digest digest = sha256(salt + '\n' + visit.user + '\n' + visit.session);
+  const Digest digest = sha256(salt + '\n' + request.user + '\n' + request.session);
   std::string hex;
   for (int i = 0; i < 6; ++i) {
     const auto byte = digest[static_cast<std::size_t>(i)];
@@ -91,15 +91,15 @@ Chunk Streams::heartbeat(const Stream& stream, TimePoint now) {
 
 // What opened together would stay in step for good.  A few dozen may: streams that are neighbours in memory,
 // ours and the kernel's, cost less one after the other than each among strangers (DESIGN.md).
-float Streams::next_heartbeat_haste() {
+float Streams::next_heartbeat_jitter() {
   constexpr unsigned kAlike = 32;
-  constexpr double kMostHaste = 0.1;
+  constexpr double kMostJitter = 0.1;
   if (alike_ == 0) {
     alike_ = kAlike;
-    heartbeat_haste_ = static_cast<float>(random_unit() * kMostHaste);
+    heartbeat_jitter_ = static_cast<float>(random_unit() * kMostJitter);
   }
   --alike_;
-  return heartbeat_haste_;
+  return heartbeat_jitter_;
 }
 
 void Streams::after_turn() {
@@ -118,9 +118,9 @@ void Streams::after_turn() {
 }
 
 void Streams::bury(Stream& stream) {
-  const Visit& visit = stream.visit_;
-  // A stream that never began may have handed its reply on.
-  const bool was_open = visit.reply != nullptr && visit.reply->begun();
+  const Request& request = stream.request_;
+  // A stream that never began may have handed its exchange on.
+  const bool was_open = request.exchange != nullptr && request.exchange->begun();
   if (was_open) {
     const auto now = Loop::now();
     RouteMetrics& counted = metrics_.route(stream.route().name);
@@ -129,15 +129,15 @@ void Streams::bury(Stream& stream) {
     counted.events += stream.events_;
     counted.bytes += stream.bytes_;
     log_info("stream.closed", {{"route", stream.route().name},
-                               {"subject", subject_hash(visit)},
+                               {"subject", subject_hash(request)},
                                {"seconds", std::chrono::duration<double>(now - stream.opened_).count()},
                                {"events", stream.events_},
                                {"bytes", stream.bytes_},
                                {"why", word_of(stream.reason_)}});
     if (stream.farewell_ == Stream::Farewell::kClean) {
-      visit.reply->end();
+      request.exchange->end();
     } else {
-      visit.reply->cut();
+      request.exchange->cut();
     }
   }
   streams_.back()->index_ = stream.index_;
@@ -193,7 +193,7 @@ void Streams::shed(std::uint64_t bytes, Shed what) {
 Metrics Streams::metrics_now() const {
   Metrics now = metrics_;
   for (const auto& stream : streams_) {
-    if (stream->visit_.reply == nullptr || !stream->visit_.reply->begun()) continue;
+    if (stream->request_.exchange == nullptr || !stream->request_.exchange->begun()) continue;
     RouteMetrics& counted = now.route(stream->route().name);
     counted.events += stream->events_;
     counted.bytes += stream->bytes_;

@@ -64,7 +64,7 @@ class Streams {
   // are due with it, and encoded once.
   Chunk heartbeat(const Stream& stream, TimePoint now);
   // The part of its interval by which the heartbeats of a stream that opens now are early.
-  float next_heartbeat_haste();
+  float next_heartbeat_jitter();
   void bury(Stream& stream);
   void set_drain_moment(Stream& stream) const;
 
@@ -80,7 +80,7 @@ class Streams {
   std::optional<TimePoint> joining_until_;
   bool handing_out_ = false;  // a fan-out is half done
   std::optional<TimePoint> drain_by_;
-  float heartbeat_haste_ = 0;
+  float heartbeat_jitter_ = 0;
   unsigned alike_ = 0;  // how many more streams get this haste
   // The heartbeats of one moment that name no job, by route.
   TimePoint beats_at_{};

@@ -13,7 +13,7 @@
 #include <map>
 #include <string>
 
-#include "gateway/auth/judge.h"
+#include "gateway/auth/authenticator.h"
 #include "gateway/config/config.h"
 #include "gateway/text/json.h"
 
@@ -58,7 +58,7 @@ class FileIssuers final : public Issuers {
   std::map<std::string, std::shared_ptr<const KeySet>> keys_;
 };
 
-std::string judged(Judge& judge, const Config& config, std::string_view line, WallTime now) {
+std::string judged(Authenticator& judge, const Config& config, std::string_view line, WallTime now) {
   const std::size_t space = line.find(' ');
   const std::string_view name = line.substr(0, space);
   const std::string header = "Bearer " + std::string(line.substr(space + 1));
@@ -69,7 +69,7 @@ std::string judged(Judge& judge, const Config& config, std::string_view line, Wa
                              }};
   for (const Route& route : config.routes.routes()) {
     if (route.name != name) continue;
-    const Verdict verdict = judge.judge(route, request, now, Judge::UnknownKid::kRefuse);
+    const Verdict verdict = judge.authenticate(route, request, now, Authenticator::UnknownKid::kRefuse);
     std::string answer = word_of(verdict);
     if (verdict.kind != Verdict::Kind::kOk) return answer;
     return answer + ' ' + json_quote(verdict.identity.user) + ' ' + verdict.identity.provider;
@@ -92,7 +92,7 @@ int run(int argc, char** argv) {
   const auto config = load_config(whole_file(config_file), config_file, {}, sources);
   if (!config) die(config.error());
   const FileIssuers issuers(**config);
-  Judge judge(issuers);
+  Authenticator judge(issuers);
   const WallTime now{std::chrono::milliseconds(now_ms)};
   for (std::string line; std::getline(std::cin, line);) {
     const std::string first = judged(judge, **config, line, now);

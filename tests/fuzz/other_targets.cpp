@@ -146,10 +146,10 @@ void fuzz_http_answer(std::string_view input) {
 }
 
 void fuzz_identity(std::string_view input) {
-  using Finding = IdentitySeal::Finding;
+  using Finding = IdentitySeal::Outcome;
   static const std::string kKey(32, 'k');
   static const IdentitySeal kSeal({kKey, std::string(32, 'o')});
-  must(kSeal.open(input, "events", "job-1", kNow).finding == Finding::kForged, "nobody guesses a MAC");
+  must(kSeal.open(input, "events", "job-1", kNow).outcome == Finding::kForged, "nobody guesses a MAC");
 
   // What we seal opens as it was, in its place only.
   Pieces pieces(input);
@@ -164,24 +164,24 @@ void fuzz_identity(std::string_view input) {
   std::string sealed = kSeal.seal(identity, route, job, kLater);
   if (sealed.size() <= 4096) {
     const auto opened = kSeal.open(sealed, route, job, kNow);
-    must(opened.finding == Finding::kGenuine && opened.identity == identity,
+    must(opened.outcome == Finding::kGenuine && opened.identity == identity,
          "what is sealed opens as it was");
-    must(kSeal.open(sealed, route, job, kLater).finding == Finding::kExpired, "and ends with its time");
-    must(kSeal.open(sealed, route + "x", job, kNow).finding == Finding::kForged &&
-             kSeal.open(sealed, route, job + "x", kNow).finding == Finding::kForged,
+    must(kSeal.open(sealed, route, job, kLater).outcome == Finding::kExpired, "and ends with its time");
+    must(kSeal.open(sealed, route + "x", job, kNow).outcome == Finding::kForged &&
+             kSeal.open(sealed, route, job + "x", kNow).outcome == Finding::kForged,
          "it opens nowhere else");
     if (!job.empty()) {
-      must(kSeal.open(sealed, route + job.front(), job.substr(1), kNow).finding == Finding::kForged,
+      must(kSeal.open(sealed, route + job.front(), job.substr(1), kNow).outcome == Finding::kForged,
            "not even where the same bytes are cut differently");
     }
     char& byte = sealed[(options * 7) % sealed.size()];
     byte = byte == 'A' ? 'B' : 'A';
-    must(kSeal.open(sealed, route, job, kNow).finding == Finding::kForged, "each byte of it counts");
+    must(kSeal.open(sealed, route, job, kNow).outcome == Finding::kForged, "each byte of it counts");
   }
 
   // A payload of somebody who has the key, or of another version of ours.
   const auto opened = kSeal.open(sealed_by_hand(kKey, "events", "job-1", input), "events", "job-1", kNow);
-  if (opened.finding == Finding::kGenuine) {
+  if (opened.outcome == Finding::kGenuine) {
     const std::string anew = kSeal.seal(opened.identity, "events", "job-1", kLater);
     must(kSeal.open(anew, "events", "job-1", kNow).identity == opened.identity,
          "what was read can be written");

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <set>
 
+#include "gateway/auth/authenticator.h"
 #include "gateway/auth/claims.h"
-#include "gateway/auth/judge.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
@@ -104,16 +104,16 @@ Route bearer_route(std::vector<std::string> providers) {
 }
 
 // A fresh judge each time: what one input was found to be must not speak for the next.
-Verdict judge(const Issuers& issuers, const Route& route, std::string_view token) {
-  Judge judge(issuers, {.good = 2, .bad = 2});
+Verdict authenticate(const Issuers& issuers, const Route& route, std::string_view token) {
+  Authenticator authenticator(issuers, {.good = 2, .bad = 2});
   const std::string header = "Bearer " + std::string(token);
   const RequestParts request{.query = {}, .header = [&header](const char* name) {
                                return std::string_view(name) == "authorization"
                                           ? std::optional<std::string_view>(header)
                                           : std::nullopt;
                              }};
-  Verdict verdict = judge.judge(route, request, kNow, Judge::UnknownKid::kRefuse);
-  const Verdict again = judge.judge(route, request, kNow, Judge::UnknownKid::kRefuse);
+  Verdict verdict = authenticator.authenticate(route, request, kNow, Authenticator::UnknownKid::kRefuse);
+  const Verdict again = authenticator.authenticate(route, request, kNow, Authenticator::UnknownKid::kRefuse);
   must(word_of(verdict) == word_of(again) && verdict.identity == again.identity,
        "what is remembered is what was found");
   return verdict;
@@ -237,7 +237,7 @@ void fuzz_token(std::string_view input) {
   if (jwt != nullptr) check_parsed(*jwt, token);
 
   for (const auto& providers : {std::vector<std::string>{"public"}, {"shared"}, {"public", "shared"}}) {
-    const Verdict verdict = judge(parties(), bearer_route(providers), token);
+    const Verdict verdict = authenticate(parties(), bearer_route(providers), token);
     must(verdict.kind == Verdict::Kind::kOk || verdict.kind == Verdict::Kind::kRefused,
          "with keys at hand there is a verdict");
     if (verdict.kind != Verdict::Kind::kOk) {
@@ -266,7 +266,7 @@ void fuzz_claims(std::string_view input) {
   const ProviderRule& rule = party.rule();
   const std::string_view payload = pieces.rest();
   const std::string token = sign_token(kSecret, Algorithm::kHS256, payload);
-  const Verdict verdict = judge(party, bearer_route({"shared"}), token);
+  const Verdict verdict = authenticate(party, bearer_route({"shared"}), token);
   const std::string word = word_of(verdict);
 
   const auto claims = reference_json(payload);

@@ -8,7 +8,7 @@ namespace tailgate {
 namespace {
 
 using std::chrono::seconds;
-using Finding = IdentitySeal::Finding;
+using Outcome = IdentitySeal::Outcome;
 
 constexpr WallTime kNow{seconds(1'700'000'000)};
 constexpr WallTime kExpiry = kNow + seconds(300);
@@ -16,9 +16,9 @@ const std::string kKey(32, 'k');
 const std::string kOtherKey(32, 'o');
 const Identity kAnn{.user = "ann", .session = "", .provider = "clerk", .until = kNow + seconds(60)};
 
-Finding finding(const IdentitySeal& seal, std::string_view sealed, WallTime now = kNow,
+Outcome outcome(const IdentitySeal& seal, std::string_view sealed, WallTime now = kNow,
                 std::string_view route = "events", std::string_view job = "j1") {
-  return seal.open(sealed, route, job, now).finding;
+  return seal.open(sealed, route, job, now).outcome;
 }
 
 TEST(IdentitySeal, GivesBackWhatWasSealed) {
@@ -27,7 +27,7 @@ TEST(IdentitySeal, GivesBackWhatWasSealed) {
        {kAnn, Identity{.user = "", .session = "s-1", .provider = "", .until = {}},
         Identity{.user = "Jürgen 1:2", .session = "~!\"", .provider = "p", .until = {}}}) {
     const auto opened = seal.open(seal.seal(identity, "events", "j1", kExpiry), "events", "j1", kNow);
-    EXPECT_EQ(opened.finding, Finding::kGenuine);
+    EXPECT_EQ(opened.outcome, Outcome::kGenuine);
     EXPECT_EQ(opened.identity, identity);
   }
 }
@@ -47,18 +47,18 @@ TEST(IdentitySeal, FitsIntoAHeader) {
 TEST(IdentitySeal, ExpiresButStaysKnownAsOurs) {
   const IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
-  EXPECT_EQ(finding(seal, sealed, kExpiry - std::chrono::milliseconds(1)), Finding::kGenuine);
-  EXPECT_EQ(finding(seal, sealed, kExpiry), Finding::kExpired);
+  EXPECT_EQ(outcome(seal, sealed, kExpiry - std::chrono::milliseconds(1)), Outcome::kGenuine);
+  EXPECT_EQ(outcome(seal, sealed, kExpiry), Outcome::kExpired);
   EXPECT_EQ(seal.open(sealed, "events", "j1", kExpiry).identity, kAnn);
 }
 
 TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
   const IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
-  EXPECT_EQ(finding(seal, sealed, kNow, "status", "j1"), Finding::kForged);
-  EXPECT_EQ(finding(seal, sealed, kNow, "events", "j2"), Finding::kForged);
-  EXPECT_EQ(finding(seal, sealed, kNow, "events", ""), Finding::kForged);
-  EXPECT_EQ(finding(seal, sealed, kNow, "event", "sj1"), Finding::kForged) << "names do not run together";
+  EXPECT_EQ(outcome(seal, sealed, kNow, "status", "j1"), Outcome::kForged);
+  EXPECT_EQ(outcome(seal, sealed, kNow, "events", "j2"), Outcome::kForged);
+  EXPECT_EQ(outcome(seal, sealed, kNow, "events", ""), Outcome::kForged);
+  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "names do not run together";
 }
 
 TEST(IdentitySeal, RefusesEveryBentByte) {
@@ -69,12 +69,12 @@ TEST(IdentitySeal, RefusesEveryBentByte) {
       std::string bent = sealed;
       if (bent[i] == c) continue;
       bent[i] = c;
-      EXPECT_EQ(finding(seal, bent), Finding::kForged) << i << ' ' << c;
+      EXPECT_EQ(outcome(seal, bent), Outcome::kForged) << i << ' ' << c;
     }
-    EXPECT_EQ(finding(seal, sealed.substr(0, i)), Finding::kForged);
+    EXPECT_EQ(outcome(seal, sealed.substr(0, i)), Outcome::kForged);
   }
-  EXPECT_EQ(finding(seal, sealed + 'A'), Finding::kForged);
-  EXPECT_EQ(finding(seal, ' ' + sealed), Finding::kForged);
+  EXPECT_EQ(outcome(seal, sealed + 'A'), Outcome::kForged);
+  EXPECT_EQ(outcome(seal, ' ' + sealed), Outcome::kForged);
 }
 
 TEST(IdentitySeal, RefusesWhatItNeverMade) {
@@ -85,7 +85,7 @@ TEST(IdentitySeal, RefusesWhatItNeverMade) {
         "v1." + base64url_encode(payload) + '.', "v1." + base64url_encode(payload) + ".AA",
         "v1." + base64url_encode(payload) + '.' + base64url_encode(std::string(32, '\0')),
         std::string(100'000, 'v')}) {
-    EXPECT_EQ(finding(seal, forged), Finding::kForged) << forged.substr(0, 80);
+    EXPECT_EQ(outcome(seal, forged), Outcome::kForged) << forged.substr(0, 80);
   }
 }
 
@@ -102,10 +102,10 @@ TEST(IdentitySeal, OpensWithTheOldKeyAndSealsWithTheNew) {
   const IdentitySeal after({kOtherKey});
   const std::string old_one = before.seal(kAnn, "events", "j1", kExpiry);
   const std::string new_one = during.seal(kAnn, "events", "j1", kExpiry);
-  EXPECT_EQ(finding(during, old_one), Finding::kGenuine);
-  EXPECT_EQ(finding(after, old_one), Finding::kForged);
-  EXPECT_EQ(finding(after, new_one), Finding::kGenuine);
-  EXPECT_EQ(finding(before, new_one), Finding::kForged);
+  EXPECT_EQ(outcome(during, old_one), Outcome::kGenuine);
+  EXPECT_EQ(outcome(after, old_one), Outcome::kForged);
+  EXPECT_EQ(outcome(after, new_one), Outcome::kGenuine);
+  EXPECT_EQ(outcome(before, new_one), Outcome::kForged);
 }
 
 TEST(IdentityKeys, AreReadInHexadecimalAndBase64NewestFirst) {
@@ -151,22 +151,22 @@ TEST(IdentitySeal, OpensWithAKeyThatWasReplacedForAsLongAsItsSealsMayLive) {
   const std::string old_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kOtherKey}, kNow, seconds(300));
   const std::string new_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
-  EXPECT_EQ(finding(IdentitySeal({kOtherKey}), new_one), Finding::kGenuine) << "the new one seals at once";
-  EXPECT_EQ(finding(seal, old_one, kNow + seconds(299)), Finding::kGenuine);
-  EXPECT_EQ(finding(seal, old_one, kNow + seconds(300)), Finding::kForged);
+  EXPECT_EQ(outcome(IdentitySeal({kOtherKey}), new_one), Outcome::kGenuine) << "the new one seals at once";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine);
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(finding(seal, old_one, kNow + seconds(299)), Finding::kGenuine) << "its time goes on";
-  EXPECT_EQ(finding(seal, old_one, kNow + seconds(300)), Finding::kForged) << "and is not prolonged";
-  EXPECT_EQ(finding(seal, new_one, kNow + seconds(499)), Finding::kGenuine);
-  EXPECT_EQ(finding(seal, new_one, kNow + seconds(500)), Finding::kForged);
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "its time goes on";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "and is not prolonged";
+  EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
+  EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }
 
 TEST(IdentitySeal, IsTheSameAfterItsKeysWereReadAgain) {
   IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kKey}, kNow, seconds(300));
-  EXPECT_EQ(finding(seal, sealed, kNow + seconds(800)), Finding::kGenuine);
+  EXPECT_EQ(outcome(seal, sealed, kNow + seconds(800)), Outcome::kGenuine);
   EXPECT_EQ(seal.seal(kAnn, "events", "j1", kNow + seconds(900)), sealed);
 }
 

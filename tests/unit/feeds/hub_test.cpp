@@ -12,7 +12,7 @@
 namespace tailgate {
 namespace {
 
-struct Ear final : Listener {
+struct Ear final : Receiver {
   std::string heard;
   std::vector<Batch> batches;
   std::function<void()> then;

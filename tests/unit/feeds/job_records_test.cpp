@@ -17,7 +17,7 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-class JobRecordsTest : public testing::LoopTest, protected JobRecords::Watcher {
+class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer {
  protected:
   JobRecordsTest() {
     record_.key = "job:{id}";

@@ -37,54 +37,54 @@ TEST(LogCursor, AtTheTailGetsNothingOlder) {
 
 TEST(LogCursor, TrustsAReadThatBeginsWithTheEntryDeliveredLast) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_EQ(cursor.check(id(9)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(9)), LogCursor::ReadCheck::kSound);
   cursor.advance(id(12), 3);
-  EXPECT_EQ(cursor.check(id(12)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(12)), LogCursor::ReadCheck::kSound);
 }
 
 TEST(LogCursor, DoubtsAReadThatLacksTheEntryDeliveredLast) {
   const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_EQ(cursor.check(id(10)), LogCursor::Verdict::kDoubt);
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kDoubt);
+  EXPECT_EQ(cursor.check(id(10)), LogCursor::ReadCheck::kDoubt);
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kDoubt);
 }
 
 TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.judge(log(15, 20, 6, 20));  // 10…14 came and went
+  const auto gap = cursor.resolve_doubt(log(15, 20, 6, 20));  // 10…14 came and went
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(9));
   EXPECT_EQ(gap->first_available, id(15));
-  EXPECT_EQ(cursor.check(id(15)), LogCursor::Verdict::kSound);
-  EXPECT_EQ(cursor.check(id(16)), LogCursor::Verdict::kDoubt);  // trimmed again before the next read
+  EXPECT_EQ(cursor.check(id(15)), LogCursor::ReadCheck::kSound);
+  EXPECT_EQ(cursor.check(id(16)), LogCursor::ReadCheck::kDoubt);  // trimmed again before the next read
 }
 
 TEST(LogCursor, TellsNoGapWhenOnlyWhatWasDeliveredIsTrimmed) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_FALSE(cursor.judge(log(10, 12, 3, 12)));
+  EXPECT_FALSE(cursor.resolve_doubt(log(10, 12, 3, 12)));
   EXPECT_EQ(cursor.position(), id(9));
 }
 
 TEST(LogCursor, TellsAGapWhenTheLogIsDeleted) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.judge({});
+  const auto gap = cursor.resolve_doubt({});
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, std::nullopt);
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kSound);  // and only once
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kSound);  // and only once
 }
 
 TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.judge(log(3, 5, 2, 2));
+  const auto gap = cursor.resolve_doubt(log(3, 5, 2, 2));
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, id(3));
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(id(3)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(3)), LogCursor::ReadCheck::kSound);
 }
 
 TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.judge(log(20, 21, 2, 2));
+  const auto gap = cursor.resolve_doubt(log(20, 21, 2, 2));
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, id(20));
 }
@@ -92,21 +92,21 @@ TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
 TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
   LogCursor cursor = LogCursor::at_tail({});
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::Verdict::kSound);
-  EXPECT_EQ(cursor.check(id(4)), LogCursor::Verdict::kDoubt);
-  EXPECT_FALSE(cursor.judge(log(4, 6, 3, 3)));
+  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kSound);
+  EXPECT_EQ(cursor.check(id(4)), LogCursor::ReadCheck::kDoubt);
+  EXPECT_FALSE(cursor.resolve_doubt(log(4, 6, 3, 3)));
 }
 
 TEST(LogCursor, TellsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
   LogCursor cursor = LogCursor::at_tail({});
-  EXPECT_TRUE(cursor.judge(log(4, 6, 3, 5)));
+  EXPECT_TRUE(cursor.resolve_doubt(log(4, 6, 3, 5)));
 }
 
 TEST(LogCursor, ResumesBehindAnEntryThatIsStillThere) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
-  EXPECT_EQ(cursor.check(id(5)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(5)), LogCursor::ReadCheck::kSound);
 }
 
 TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
@@ -123,7 +123,7 @@ TEST(LogCursor, TellsAGapToAClientThatResumesBehindATrimmedEntry) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(3));
   EXPECT_EQ(gap->first_available, id(5));
-  EXPECT_EQ(cursor.check(id(5)), LogCursor::Verdict::kSound);
+  EXPECT_EQ(cursor.check(id(5)), LogCursor::ReadCheck::kSound);
 }
 
 TEST(LogCursor, TellsAGapToAClientWhoseLogIsGoneOrEmptiedOrBehindIt) {
@@ -152,8 +152,8 @@ TEST(LogCursor, ReadsFromTheBeginningWithoutAGapWhileNothingWasTrimmed) {
 
 TEST(LogCursor, BelievesWhatItReadWhenItsOwnEntryWasDeletedFromTheMiddle) {
   LogCursor cursor = behind(5, log(1, 9, 8, 9));
-  EXPECT_EQ(cursor.check(id(6)), LogCursor::Verdict::kDoubt);
-  EXPECT_FALSE(cursor.judge(log(1, 9, 8, 9)));
+  EXPECT_EQ(cursor.check(id(6)), LogCursor::ReadCheck::kDoubt);
+  EXPECT_FALSE(cursor.resolve_doubt(log(1, 9, 8, 9)));
 }
 
 TEST(LogCursor, IsConservativeWithARedisThatDoesNotCountEntries) {
@@ -162,7 +162,7 @@ TEST(LogCursor, IsConservativeWithARedisThatDoesNotCountEntries) {
   LogTail before = log(1, 9, 9, 0);
   before.added.reset();
   LogCursor cursor = LogCursor::at_tail(before);
-  EXPECT_TRUE(cursor.judge(tail));
+  EXPECT_TRUE(cursor.resolve_doubt(tail));
 }
 
 }  // namespace

@@ -8,19 +8,19 @@ namespace tailgate {
 namespace {
 
 using namespace std::string_literals;
-using Finding = HeadJudgement::Finding;
+using State = HeadCheck::State;
 
 // "more", "good <target>" or the refusal's status.
 std::string judged(const std::string& bytes) {
-  const HeadJudgement judgement = judge_head(bytes);
-  switch (judgement.finding) {
-    case Finding::kMore:
+  const HeadCheck check = check_head(bytes);
+  switch (check.state) {
+    case State::kMore:
       return "more";
-    case Finding::kGood:
-      return "good " + std::string(judgement.target);
-    case Finding::kRefused:
-      EXPECT_FALSE(judgement.sentence.empty());
-      return std::to_string(judgement.status);
+    case State::kGood:
+      return "good " + std::string(check.target);
+    case State::kRefused:
+      EXPECT_FALSE(check.sentence.empty());
+      return std::to_string(check.status);
   }
   return "";
 }

@@ -58,9 +58,9 @@ class RawClient {
   bool closed_ = false;
 };
 
-class HttpServerTest : public testing::LoopTest, private Reply::Watcher {
+class HttpServerTest : public testing::LoopTest, private Exchange::Observer {
  protected:
-  void on_gone(Reply::Gone /*gone*/) override { ++gone_; }
+  void on_gone(Exchange::Gone /*gone*/) override { ++gone_; }
 
   void SetUp() override { serve(); }
 
@@ -70,13 +70,13 @@ class HttpServerTest : public testing::LoopTest, private Reply::Watcher {
     ASSERT_TRUE(socket) << socket.error();
     server_ = std::make_unique<HttpServer>(
         loop_, std::move(*socket),
-        [this](std::unique_ptr<Reply> reply) {
-          targets_.emplace_back(std::string(reply->method()) + ' ' + std::string(reply->target()));
+        [this](std::unique_ptr<Exchange> exchange) {
+          targets_.emplace_back(std::string(exchange->method()) + ' ' + std::string(exchange->target()));
           if (keep_) {
-            reply->watch(*this);
-            kept_.push_back(std::move(reply));
+            exchange->watch(*this);
+            kept_.push_back(std::move(exchange));
           } else {
-            reply->answer(200, {}, body_);
+            exchange->answer(200, {}, body_);
           }
         },
         DescriptorShare::kServed, times);
@@ -89,7 +89,7 @@ class HttpServerTest : public testing::LoopTest, private Reply::Watcher {
   }
 
   std::unique_ptr<HttpServer> server_;
-  std::vector<std::unique_ptr<Reply>> kept_;  // after the server: they die before it
+  std::vector<std::unique_ptr<Exchange>> kept_;  // after the server: they die before it
   std::vector<std::string> targets_;
   std::string body_ = "ok";
   bool keep_ = false;

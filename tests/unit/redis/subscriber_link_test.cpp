@@ -31,32 +31,33 @@ class SubscriberLinkTest : public testing::LoopTest {
     if (!user.empty()) rule_of_link_.password = "secret";
     link_ = std::make_unique<SubscriberLink>(
         loop_, resolver_, rule_of_link_,
-        SubscriberLink::Events{.on_up = [this] { numbers_.push_back(link_ ? link_->link().number() : -1); },
-                               .on_down = [this] { ++downs_; },
-                               .on_refused = [this](std::string_view name) { refused_.emplace_back(name); },
-                               .on_confirmed =
-                                   [this](std::string_view name) {
-                                     EXPECT_TRUE(link_->confirmed(std::string(name))) << name;
-                                     confirmed_.emplace_back(name);
-                                   },
-                               .on_message =
-                                   [this](std::string_view name, std::string_view payload) {
-                                     messages_.push_back(std::string(name) + '=' + std::string(payload));
-                                     came_.push_back(Loop::now());
-                                     if (on_message_) on_message_();
-                                   },
-                               .rest =
-                                   [this] {
-                                     asked_ = Loop::now();
-                                     return rest_;
-                                   }});
+        SubscriberLink::Events{
+            .on_up = [this] { numbers_.push_back(link_ ? link_->link().client_id() : -1); },
+            .on_down = [this] { ++downs_; },
+            .on_refused = [this](std::string_view name) { refused_.emplace_back(name); },
+            .on_confirmed =
+                [this](std::string_view name) {
+                  EXPECT_TRUE(link_->confirmed(std::string(name))) << name;
+                  confirmed_.emplace_back(name);
+                },
+            .on_message =
+                [this](std::string_view name, std::string_view payload) {
+                  messages_.push_back(std::string(name) + '=' + std::string(payload));
+                  came_.push_back(Loop::now());
+                  if (on_message_) on_message_();
+                },
+            .rest =
+                [this] {
+                  asked_ = Loop::now();
+                  return rest_;
+                }});
     EXPECT_TRUE(run_until([this] { return link_->up(); }));
     return *link_;
   }
 
-  // What Redis answers to somebody else's command: a number, or -1.
+  // What Redis answers to somebody else's command: a client_id, or -1.
   long long ask(std::initializer_list<std::string_view> words) {
-    long long number = -1;
+    long long client_id = -1;
     bool answered = false;
     const RedisCall call = others_.command(words, [&](const redisReply* reply) {
       answered = true;
@@ -64,10 +65,10 @@ class SubscriberLinkTest : public testing::LoopTest {
       const redisReply& last = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
                                    ? *reply->element[reply->elements - 1]
                                    : *reply;
-      if (last.type == REDIS_REPLY_INTEGER) number = last.integer;
+      if (last.type == REDIS_REPLY_INTEGER) client_id = last.integer;
     });
     EXPECT_TRUE(run_until([&] { return answered; }));
-    return number;
+    return client_id;
   }
 
   long long subscribers(std::string_view channel) { return ask({"PUBSUB", "NUMSUB", channel}); }
@@ -208,7 +209,7 @@ TEST_F(SubscriberLinkTest, HandsOutTheKeysThatARedirectedConnectionHadRead) {
   SubscriberLink& link = this->link();
   link.subscribe("__redis__:invalidate");
   ASSERT_TRUE(until_confirmed(1));
-  ask({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(link.link().number())});
+  ask({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(link.link().client_id())});
   ask({"GET", "read"});
   ask({"SET", "not read", "x"});
   ask({"SET", "read", "x"});
@@ -240,15 +241,15 @@ TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
 TEST_F(SubscriberLinkTest, HasAnotherNumberEachTimeItComesUp) {
   const SubscriberLink& link = this->link();
   ASSERT_TRUE(loses_the_link());
-  EXPECT_EQ(link.link().number(), 0);
+  EXPECT_EQ(link.link().client_id(), 0);
   ASSERT_TRUE(run_until([this] { return numbers_.size() == 2; }));
-  EXPECT_EQ(link.link().number(), numbers_[1]);
+  EXPECT_EQ(link.link().client_id(), numbers_[1]);
   EXPECT_GT(numbers_[1], numbers_[0]);
   EXPECT_GT(numbers_[0], 0);
 }
 
 TEST_F(SubscriberLinkTest, HasNoNumberWhereRedisDoesNotSay) {
-  EXPECT_EQ(link("limited").link().number(), 0);
+  EXPECT_EQ(link("limited").link().client_id(), 0);
   EXPECT_EQ(numbers_, std::vector<std::int64_t>{0});
 }
 

@@ -1,4 +1,4 @@
-#include "gateway/auth/judge.h"
+#include "gateway/auth/authenticator.h"
 
 #include <algorithm>
 #include <optional>
@@ -91,10 +91,12 @@ std::string word_of(const Verdict& verdict) {
   return "503-keys";
 }
 
-Judge::Judge(const Issuers& issuers, Verdicts::Bounds bounds) : issuers_(issuers), verdicts_(bounds) {
+Authenticator::Authenticator(const Issuers& issuers, TokenCache::Bounds bounds)
+    : issuers_(issuers), cache_(bounds) {
 }
 
-Verdict Judge::judge(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid) {
+Verdict Authenticator::authenticate(const Route& route, const RequestParts& request, WallTime now,
+                                    UnknownKid unknown_kid) {
   if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return {.kind = Verdict::Kind::kOpen};
 
   const std::vector<Issuer> issuers = issuers_of(route);
@@ -106,25 +108,25 @@ Verdict Judge::judge(const Route& route, const RequestParts& request, WallTime n
       continue;
     }
     if (!proven.user.empty()) continue;
-    Weighed weighed = weigh(shown.text, issuers, now);
-    if (weighed.worth == Worth::kUnknownKid && unknown_kid == UnknownKid::kRefuse) {
-      weighed.worth = Worth::kRefused;
+    TokenCheck checked = check_token(shown.text, issuers, now);
+    if (checked.outcome == TokenOutcome::kUnknownKid && unknown_kid == UnknownKid::kRefuse) {
+      checked.outcome = TokenOutcome::kRefused;
     }
-    TokenVerdict& verdict = weighed.verdict;
-    switch (weighed.worth) {
-      case Worth::kBelieved:
+    CachedToken& verdict = checked.verdict;
+    switch (checked.outcome) {
+      case TokenOutcome::kBelieved:
         proven.user = std::move(verdict.user);
         proven.provider = std::move(verdict.provider);
         proven.until = verdict.until;
         break;
-      case Worth::kRefused:
+      case TokenOutcome::kRefused:
         if (shown.is_explicit) return {.kind = Verdict::Kind::kRefused, .refusal = *verdict.refusal};
         if (!bad_cookie) bad_cookie = verdict.refusal;
         break;
       // Whoever cannot be judged is not sent away as somebody weaker, cookie or not.
-      case Worth::kNoKeys:
+      case TokenOutcome::kNoKeys:
         return {.kind = Verdict::Kind::kNoKeys, .provider = std::move(verdict.provider)};
-      case Worth::kUnknownKid:
+      case TokenOutcome::kUnknownKid:
         return {.kind = Verdict::Kind::kUnknownKid, .provider = std::move(verdict.provider)};
     }
   }
@@ -134,7 +136,7 @@ Verdict Judge::judge(const Route& route, const RequestParts& request, WallTime n
   return {.kind = Verdict::Kind::kRefused, .refusal = bad_cookie.value_or(Refusal::kMissing)};
 }
 
-std::vector<Issuer> Judge::issuers_of(const Route& route) const {
+std::vector<Issuer> Authenticator::issuers_of(const Route& route) const {
   std::vector<Issuer> issuers;
   for (const std::string& provider : route.providers) {
     Issuer issuer = issuers_.issuer(provider);
@@ -143,17 +145,18 @@ std::vector<Issuer> Judge::issuers_of(const Route& route) const {
   return issuers;
 }
 
-Judge::Weighed Judge::weigh(std::string_view token, const std::vector<Issuer>& issuers, WallTime now) {
+Authenticator::TokenCheck Authenticator::check_token(std::string_view token,
+                                                     const std::vector<Issuer>& issuers, WallTime now) {
   if (token.size() > kMaxTokenBytes) return {.verdict = {.refusal = Refusal::kMalformed}};
   const Digest digest = digest_of(token, issuers);
-  if (const TokenVerdict* known = verdicts_.find(digest, now)) {
-    return {.worth = known->refusal ? Worth::kRefused : Worth::kBelieved, .verdict = *known};
+  if (const CachedToken* known = cache_.find(digest, now)) {
+    return {.outcome = known->refusal ? TokenOutcome::kRefused : TokenOutcome::kBelieved, .verdict = *known};
   }
 
   ++verifications_;
-  Weighed weighed{.worth = Worth::kRefused, .verdict = {.refusal = Refusal::kMalformed}};
-  const auto refuse = [&weighed](Refusal refusal) {
-    weighed.verdict.refusal = std::max(*weighed.verdict.refusal, refusal);
+  TokenCheck checked{.outcome = TokenOutcome::kRefused, .verdict = {.refusal = Refusal::kMalformed}};
+  const auto refuse = [&checked](Refusal refusal) {
+    checked.verdict.refusal = std::max(*checked.verdict.refusal, refusal);
   };
   const auto parsed = parse_jwt(token);
   const auto* jwt = std::get_if<Jwt>(&parsed);
@@ -167,16 +170,16 @@ Judge::Weighed Judge::weigh(std::string_view token, const std::vector<Issuer>& i
   for (const Issuer* issuer : chosen) {
     switch (check_signature(*jwt, *issuer)) {
       case Signature::kGood: {
-        auto checked = check_claims(jwt->payload, *issuer->rule, now);
-        if (auto* claims = std::get_if<Claims>(&checked)) {
-          TokenVerdict good{.refusal = std::nullopt,
-                            .user = std::move(claims->subject),
-                            .provider = issuer->rule->name,
-                            .until = claims->until};
-          verdicts_.keep(digest, good, now);
-          return {.worth = Worth::kBelieved, .verdict = std::move(good)};
+        auto claimed = check_claims(jwt->payload, *issuer->rule, now);
+        if (auto* claims = std::get_if<Claims>(&claimed)) {
+          CachedToken good{.refusal = std::nullopt,
+                           .user = std::move(claims->subject),
+                           .provider = issuer->rule->name,
+                           .until = claims->until};
+          cache_.keep(digest, good, now);
+          return {.outcome = TokenOutcome::kBelieved, .verdict = std::move(good)};
         }
-        refuse(std::get<Refusal>(checked));
+        refuse(std::get<Refusal>(claimed));
         break;
       }
       case Signature::kWrongAlgorithm:
@@ -187,22 +190,22 @@ Judge::Weighed Judge::weigh(std::string_view token, const std::vector<Issuer>& i
         break;
       case Signature::kUnknownKid:
         refuse(Refusal::kKid);
-        if (weighed.worth == Worth::kRefused) {
-          weighed.worth = Worth::kUnknownKid;
-          weighed.verdict.provider = issuer->rule->name;
+        if (checked.outcome == TokenOutcome::kRefused) {
+          checked.outcome = TokenOutcome::kUnknownKid;
+          checked.verdict.provider = issuer->rule->name;
         }
         break;
       case Signature::kNoKeys:
-        weighed.worth = Worth::kNoKeys;
-        weighed.verdict.provider = issuer->rule->name;
+        checked.outcome = TokenOutcome::kNoKeys;
+        checked.verdict.provider = issuer->rule->name;
         break;
     }
   }
   // A refusal that time or a new key may turn is not kept.
-  if (weighed.worth == Worth::kRefused && weighed.verdict.refusal != Refusal::kEarly) {
-    verdicts_.keep(digest, weighed.verdict, now);
+  if (checked.outcome == TokenOutcome::kRefused && checked.verdict.refusal != Refusal::kEarly) {
+    cache_.keep(digest, checked.verdict, now);
   }
-  return weighed;
+  return checked;
 }
 
 }  // namespace tailgate

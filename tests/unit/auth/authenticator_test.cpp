@@ -1,4 +1,4 @@
-#include "gateway/auth/judge.h"
+#include "gateway/auth/authenticator.h"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ using testing::sign_token;
 using testing::SigningKey;
 using Place = Credential::Kind;
 using Kind = Verdict::Kind;
-using UnknownKid = Judge::UnknownKid;
+using UnknownKid = Authenticator::UnknownKid;
 
 constexpr WallTime kNow{seconds(1'700'000'000)};
 constexpr std::string_view kAnn = R"({"sub":"ann","exp":1700000060})";
@@ -77,17 +77,18 @@ class JudgeTest : public ::testing::Test {
     return made;
   }
 
-  Verdict judge(const Route& asked, const std::map<std::string, std::string>& headers,
-                std::string_view query = {}, UnknownKid unknown_kid = UnknownKid::kReport) {
-    return judge_.judge(asked,
-                        {.query = query,
-                         .header =
-                             [&headers](const char* name) {
-                               const auto found = headers.find(name);
-                               return found == headers.end() ? std::optional<std::string_view>()
-                                                             : std::optional<std::string_view>(found->second);
-                             }},
-                        now_, unknown_kid);
+  Verdict authenticate(const Route& asked, const std::map<std::string, std::string>& headers,
+                       std::string_view query = {}, UnknownKid unknown_kid = UnknownKid::kReport) {
+    return authenticator_.authenticate(asked,
+                                       {.query = query,
+                                        .header =
+                                            [&headers](const char* name) {
+                                              const auto found = headers.find(name);
+                                              return found == headers.end()
+                                                         ? std::optional<std::string_view>()
+                                                         : std::optional<std::string_view>(found->second);
+                                            }},
+                                       now_, unknown_kid);
   }
   // "ok ann", "401-expired"
   std::string said(const Verdict& verdict) {
@@ -97,12 +98,12 @@ class JudgeTest : public ::testing::Test {
     return text;
   }
   std::string bearer(const std::string& token, std::vector<std::string> names = {"p"}) {
-    return said(judge(route(std::move(names)), {{"authorization", "Bearer " + token}}));
+    return said(authenticate(route(std::move(names)), {{"authorization", "Bearer " + token}}));
   }
 
   Providers providers_;
   WallTime now_ = kNow;
-  Judge judge_{providers_};
+  Authenticator authenticator_{providers_};
 };
 
 TEST_F(JudgeTest, BelievesATokenOfEveryAlgorithmThatIsAllowed) {
@@ -126,8 +127,8 @@ TEST_F(JudgeTest, BelievesATokenOfEveryAlgorithmThatIsAllowed) {
 
 TEST_F(JudgeTest, SaysWhoItIsAndWhoseTokenProvesIt) {
   providers_.add_secret("p", {"secret"}).leeway = seconds(5);
-  const Verdict verdict =
-      judge(route({"p"}), {{"authorization", "Bearer " + sign_token("secret", Algorithm::kHS256, kAnn)}});
+  const Verdict verdict = authenticate(
+      route({"p"}), {{"authorization", "Bearer " + sign_token("secret", Algorithm::kHS256, kAnn)}});
   EXPECT_EQ(verdict.identity,
             (Identity{.user = "ann", .session = "", .provider = "p", .until = kNow + seconds(65)}));
 }
@@ -135,16 +136,16 @@ TEST_F(JudgeTest, SaysWhoItIsAndWhoseTokenProvesIt) {
 TEST_F(JudgeTest, LooksAtNothingOnARouteForAnyone) {
   Route anyone = route({"p"});
   anyone.who = Who::kAnyone;
-  EXPECT_EQ(said(judge(anyone, {{"authorization", "Bearer garbage"}})), "open");
+  EXPECT_EQ(said(authenticate(anyone, {{"authorization", "Bearer garbage"}})), "open");
   Route application = route({"p"});
   application.auth = AuthBy::kApplication;
-  EXPECT_EQ(said(judge(application, {})), "open");
+  EXPECT_EQ(said(authenticate(application, {})), "open");
 }
 
 TEST_F(JudgeTest, RefusesWhoShowsNothing) {
   providers_.add_secret("p", {"secret"});
-  EXPECT_EQ(said(judge(route({"p"}), {})), "401-missing");
-  EXPECT_EQ(said(judge(route({"p"}), {{"authorization", "Basic YTpi"}})), "401-missing");
+  EXPECT_EQ(said(authenticate(route({"p"}), {})), "401-missing");
+  EXPECT_EQ(said(authenticate(route({"p"}), {{"authorization", "Basic YTpi"}})), "401-missing");
 }
 
 // ---- published attacks
@@ -204,8 +205,9 @@ TEST_F(JudgeTest, UsesAKidForNothingButComparing) {
        {"../../../../dev/null", "1' UNION SELECT 'secret", "1|id", "1\\u0000", "", "file:///etc/passwd"}) {
     const std::string token =
         sign_token(SigningKey::rsa(), Algorithm::kRS256, kAnn, R"("kid":")" + kid + '"');
-    EXPECT_EQ(said(judge(route({"p"}), {{"authorization", "Bearer " + token}}, "", UnknownKid::kRefuse)),
-              "401-kid")
+    EXPECT_EQ(
+        said(authenticate(route({"p"}), {{"authorization", "Bearer " + token}}, "", UnknownKid::kRefuse)),
+        "401-kid")
         << kid;
   }
 }
@@ -271,10 +273,11 @@ TEST_F(JudgeTest, RefusesAWrongCurve) {
 TEST_F(JudgeTest, HasNoWeakRsaKeyToVerifyWith) {
   const SigningKey weak = SigningKey::make_rsa(1024);
   providers_.add("p", {Algorithm::kRS256}, key_set({weak.jwk(R"("kid":"1")")}));
-  EXPECT_EQ(judge(route({"p"}),
-                  {{"authorization", "Bearer " + sign_token(weak, Algorithm::kRS256, kAnn, R"("kid":"1")")}})
-                .kind,
-            Kind::kUnknownKid);
+  EXPECT_EQ(
+      authenticate(route({"p"}),
+                   {{"authorization", "Bearer " + sign_token(weak, Algorithm::kRS256, kAnn, R"("kid":"1")")}})
+          .kind,
+      Kind::kUnknownKid);
 }
 
 TEST_F(JudgeTest, RefusesHugeTokens) {
@@ -282,7 +285,7 @@ TEST_F(JudgeTest, RefusesHugeTokens) {
   const std::string claim = R"({"sub":"ann","x":")" + std::string(7000, 'x') + R"("})";
   EXPECT_EQ(bearer(sign_token("secret", Algorithm::kHS256, claim)), "401-malformed");
   EXPECT_EQ(bearer(std::string(1'000'000, 'a')), "401-malformed");
-  EXPECT_EQ(judge_.cached(), 0U);
+  EXPECT_EQ(authenticator_.cached(), 0U);
 }
 
 TEST_F(JudgeTest, RefusesDatesInTextsAndTakesThemWithAFraction) {
@@ -307,7 +310,7 @@ class BlogTest : public JudgeTest {
  protected:
   BlogTest() { providers_.add_secret("blog", {"secret"}); }
   std::string ask(const std::map<std::string, std::string>& headers, std::string_view query = {}) {
-    return said(judge(route({"blog"}, kBlog), headers, query));
+    return said(authenticate(route({"blog"}, kBlog), headers, query));
   }
 
   const std::string ann_ = sign_token("secret", Algorithm::kHS256, kAnn);
@@ -398,7 +401,7 @@ TEST_F(JudgeTest, TriesEverySecretWhileOneIsBeingReplaced) {
 
 TEST_F(JudgeTest, SaysThatTheKeysHaveNeverBeenHad) {
   providers_.add("p", {Algorithm::kRS256}, nullptr);
-  const Verdict verdict = judge(
+  const Verdict verdict = authenticate(
       route({"p"}), {{"authorization", "Bearer " + sign_token(SigningKey::rsa(), Algorithm::kRS256, kAnn)}});
   EXPECT_EQ(verdict.kind, Kind::kNoKeys);
   EXPECT_EQ(verdict.provider, "p");
@@ -410,17 +413,17 @@ TEST_F(JudgeTest, SendsNobodyAwayAsSomebodyWeakerBecauseKeysAreMissing) {
   providers_.add("p", {Algorithm::kRS256}, nullptr);
   const std::string token = sign_token(SigningKey::rsa(), Algorithm::kRS256, kAnn);
   const Verdict verdict =
-      judge(route({"p"}, kBlog), {{"cookie", "accessToken=" + token}, {"x-session-id", "s"}});
+      authenticate(route({"p"}, kBlog), {{"cookie", "accessToken=" + token}, {"x-session-id", "s"}});
   EXPECT_EQ(verdict.kind, Kind::kNoKeys);
 }
 
 TEST_F(JudgeTest, ReportsAnUnknownKidAndBelievesItsTokenOnceTheKeyIsThere) {
   providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
   const std::string token = sign_token(SigningKey::other_rsa(), Algorithm::kRS256, kAnn, R"("kid":"2")");
-  const Verdict verdict = judge(route({"p"}), {{"authorization", "Bearer " + token}});
+  const Verdict verdict = authenticate(route({"p"}), {{"authorization", "Bearer " + token}});
   EXPECT_EQ(verdict.kind, Kind::kUnknownKid);
   EXPECT_EQ(verdict.provider, "p");
-  EXPECT_EQ(said(judge(route({"p"}), {{"authorization", "Bearer " + token}}, "", UnknownKid::kRefuse)),
+  EXPECT_EQ(said(authenticate(route({"p"}), {{"authorization", "Bearer " + token}}, "", UnknownKid::kRefuse)),
             "401-kid");
   providers_.set_keys(
       "p", key_set({SigningKey::rsa().jwk(R"("kid":"1")"), SigningKey::other_rsa().jwk(R"("kid":"2")")}));
@@ -449,7 +452,7 @@ TEST_F(JudgeTest, VerifiesEachDistinctTokenOnceInAStorm) {
     const std::size_t which = static_cast<std::size_t>(i) % tokens.size();
     ASSERT_EQ(bearer(tokens[which]), "ok u" + std::to_string(which));
   }
-  EXPECT_EQ(judge_.verifications(), tokens.size());
+  EXPECT_EQ(authenticator_.verifications(), tokens.size());
 }
 
 TEST_F(JudgeTest, NeverBelievesACachedTokenPastItsEnd) {
@@ -489,8 +492,8 @@ TEST_F(JudgeTest, KeepsNothingThatAStrangersTextCouldAskForInAnothersName) {
   const std::string size = std::to_string(token.size());
   for (const std::string& prefix :
        {std::string("b%00%00"), std::string("%00b%00%00"), std::string("b"), "1:b 0: " + size + ':'}) {
-    EXPECT_EQ(said(judge(route({"a"}, {{.kind = Place::kTokenQuery, .name = "token"}}), {},
-                         "token=" + prefix + token)),
+    EXPECT_EQ(said(authenticate(route({"a"}, {{.kind = Place::kTokenQuery, .name = "token"}}), {},
+                                "token=" + prefix + token)),
               "401-malformed")
         << prefix;
   }

@@ -1,7 +1,8 @@
-// Judge: who is asking?  Puts the request, its route, the providers' keys and the time together.
+// Authenticator: who is asking?  Puts the request, its route, the providers' keys and the time together.
 //
 // Pure.  Knows every rule of identity; knows no socket, no clock, and not where keys come from.
-// One Judge belongs to one Config: another one's providers may have other secrets under the same names.
+// One Authenticator belongs to one Config: another one's providers may have other secrets under the same
+// names.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 #include "gateway/auth/jwt.h"
 #include "gateway/auth/provider.h"
 #include "gateway/auth/refusal.h"
-#include "gateway/auth/verdicts.h"
+#include "gateway/auth/token_cache.h"
 #include "gateway/base/wall_time.h"
 #include "gateway/routes/route.h"
 
@@ -28,7 +29,7 @@ struct Issuer {
   std::shared_ptr<const KeySet> keys;  // null: never had (or it has secrets instead)
 };
 
-// Where the Judge looks providers up.
+// Where the Authenticator looks providers up.
 class Issuers {
  public:
   virtual ~Issuers() = default;
@@ -53,10 +54,10 @@ struct Verdict {
 // The value of X-Tailgate-Verdict: "ok", "open", "401-expired", "503-keys".
 std::string word_of(const Verdict& verdict);
 
-class Judge {
+class Authenticator {
  public:
-  // `issuers` outlives the judge.
-  explicit Judge(const Issuers& issuers, Verdicts::Bounds bounds = {});
+  // `issuers` outlives the authenticator.
+  explicit Authenticator(const Issuers& issuers, TokenCache::Bounds bounds = {});
 
   // kReport: a kid that no key has may belong to a new key, so the verdict is kUnknownKid.
   // kRefuse: the keys are as new as they can be.
@@ -64,23 +65,23 @@ class Judge {
 
   // Credentials in the route's order; the first token that is believed names the user, the first session
   // id the session.  A bad explicit token is refused at once, a bad cookie is as none.
-  Verdict judge(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
+  Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
   // How many tokens were verified, not found in the cache.
   std::uint64_t verifications() const { return verifications_; }
-  std::size_t cached() const { return verdicts_.size(); }
+  std::size_t cached() const { return cache_.size(); }
 
  private:
-  enum class Worth { kBelieved, kRefused, kNoKeys, kUnknownKid };
-  struct Weighed {
-    Worth worth = Worth::kRefused;
-    TokenVerdict verdict{};
+  enum class TokenOutcome { kBelieved, kRefused, kNoKeys, kUnknownKid };
+  struct TokenCheck {
+    TokenOutcome outcome = TokenOutcome::kRefused;
+    CachedToken verdict{};
   };
   std::vector<Issuer> issuers_of(const Route& route) const;
-  Weighed weigh(std::string_view token, const std::vector<Issuer>& issuers, WallTime now);
+  TokenCheck check_token(std::string_view token, const std::vector<Issuer>& issuers, WallTime now);
 
   const Issuers& issuers_;
-  Verdicts verdicts_;
+  TokenCache cache_;
   std::uint64_t verifications_ = 0;
 };
 

@@ -1,19 +1,19 @@
-#include "gateway/auth/verdicts.h"
+#include "gateway/auth/token_cache.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace tailgate {
 
-Verdicts::Verdicts(Bounds bounds) : bounds_(bounds), good_(bounds.good), bad_(bounds.bad) {
+TokenCache::TokenCache(Bounds bounds) : bounds_(bounds), good_(bounds.good), bad_(bounds.bad) {
 }
 
-const TokenVerdict* Verdicts::find(const Digest& key, WallTime now) {
-  const TokenVerdict* good = good_.find(key, now);
+const CachedToken* TokenCache::find(const Digest& key, WallTime now) {
+  const CachedToken* good = good_.find(key, now);
   return good != nullptr ? good : bad_.find(key, now);
 }
 
-void Verdicts::keep(const Digest& key, TokenVerdict verdict, WallTime now) {
+void TokenCache::keep(const Digest& key, CachedToken verdict, WallTime now) {
   if (verdict.refusal) {
     bad_.put(key, {.verdict = std::move(verdict), .until = now + bounds_.bad_life});
     return;
@@ -22,7 +22,7 @@ void Verdicts::keep(const Digest& key, TokenVerdict verdict, WallTime now) {
   good_.put(key, {.verdict = std::move(verdict), .until = until});
 }
 
-const TokenVerdict* Verdicts::Shelf::find(const Digest& key, WallTime now) {
+const CachedToken* TokenCache::Shelf::find(const Digest& key, WallTime now) {
   auto found = young_.find(key);
   if (found == young_.end()) {
     auto node = old_.extract(key);
@@ -35,7 +35,7 @@ const TokenVerdict* Verdicts::Shelf::find(const Digest& key, WallTime now) {
   return nullptr;
 }
 
-void Verdicts::Shelf::put(const Digest& key, Kept kept) {
+void TokenCache::Shelf::put(const Digest& key, Kept kept) {
   if (young_.size() >= std::max<std::size_t>(bound_ / 2, 1)) old_ = std::exchange(young_, {});
   young_.insert_or_assign(key, std::move(kept));
 }

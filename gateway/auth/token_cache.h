@@ -1,4 +1,4 @@
-// Verdicts: what tokens have been found to be worth, so that none is verified twice in a storm.
+// TokenCache: what tokens have been found to be worth, so that none is verified twice in a storm.
 //
 // Pure.  Keyed by a hash, so no token is kept.  Bounded by number, two generations each: when the
 // young one is full it becomes the old one, whose remainder is forgotten; a hit makes young again.  What
@@ -19,14 +19,14 @@
 namespace tailgate {
 
 // What one token is worth.
-struct TokenVerdict {
+struct CachedToken {
   std::optional<Refusal> refusal;  // none: it is believed
   std::string user{};
   std::string provider{};
   std::optional<WallTime> until{};  // the token's end, leeway included
 };
 
-class Verdicts {
+class TokenCache {
  public:
   // 600 bytes for each good one at the most, a fifth of that as a rule.
   struct Bounds {
@@ -36,18 +36,18 @@ class Verdicts {
     std::chrono::milliseconds bad_life = std::chrono::seconds(10);
   };
 
-  explicit Verdicts(Bounds bounds);
-  Verdicts() : Verdicts(Bounds()) {}
+  explicit TokenCache(Bounds bounds);
+  TokenCache() : TokenCache(Bounds()) {}
 
   // Null if there is none, or if its time is over.  Lives until the next call.
-  const TokenVerdict* find(const Digest& key, WallTime now);
+  const CachedToken* find(const Digest& key, WallTime now);
   // Kept for its kind's life, but a good one never past the token's own end.
-  void keep(const Digest& key, TokenVerdict verdict, WallTime now);
+  void keep(const Digest& key, CachedToken verdict, WallTime now);
   std::size_t size() const { return good_.size() + bad_.size(); }
 
  private:
   struct Kept {
-    TokenVerdict verdict;
+    CachedToken verdict;
     WallTime until;
   };
   // A digest is as good a hash as any part of it.
@@ -63,7 +63,7 @@ class Verdicts {
   class Shelf {
    public:
     explicit Shelf(std::size_t bound) : bound_(bound) {}
-    const TokenVerdict* find(const Digest& key, WallTime now);
+    const CachedToken* find(const Digest& key, WallTime now);
     void put(const Digest& key, Kept kept);
     std::size_t size() const { return young_.size() + old_.size(); }
 
