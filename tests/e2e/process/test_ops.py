@@ -14,7 +14,7 @@ from support import routes
 from support.clients import fetch, open_stream, sealed, send
 from support.publishers import Blog, Builder, Spools
 from support.routes import live
-from support.stack import default_binary
+from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
 SETTLE, DEADLINE = 0.8, 3.5
@@ -457,7 +457,7 @@ def config_with(stack, directory, *changes):
 
 def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_path, job):
     config = tmp_path / "site.toml"
-    shipped = Path(__file__).resolve().parents[2] / "deploy/all-three.toml"
+    shipped = DEPLOY / "all-three.toml"
     config.write_text(shipped.read_text())
     stack = private_stack(config=config)
     watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
@@ -491,7 +491,7 @@ def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_pa
 
 def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_stack, tmp_path):
     config = tmp_path / "site.toml"
-    shipped = Path(__file__).resolve().parents[2] / "deploy/all-three.toml"
+    shipped = DEPLOY / "all-three.toml"
     text = shipped.read_text()
     config.write_text(text)
     stack = private_stack(config=config)

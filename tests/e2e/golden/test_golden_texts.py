@@ -37,9 +37,9 @@ def run(*command, env=None):
 
 def test_every_golden_file_belongs_to_a_test():
     named = re.compile(r'(?:Transcript\(\w+, |golden\.compare\()"([\w/.-]+)"')
-    wanted = {name for path in (ROOT / "tests/e2e").glob("test_golden*.py") for name in named.findall(path.read_text())}
+    wanted = {name for path in golden.FOLDER.glob("test_*.py") for name in named.findall(path.read_text())}
     wanted |= {f"nginx/{path.stem}" for path in EXAMPLES}
-    files = [path.relative_to(golden.FOLDER) for path in golden.FOLDER.rglob("*") if path.is_file()]
+    files = [path.relative_to(golden.FOLDER) for path in golden.FOLDER.rglob("*.txt")]
     there = {str(path).removesuffix(".txt") for path in files}
     if golden.WRITE:
         for name in there - wanted:

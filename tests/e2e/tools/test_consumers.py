@@ -1,15 +1,13 @@
 """The four frontends with their habits, through what happens to a gateway; `make consumers` takes more time for it."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from support.stack import default_binary
+from support.stack import ROOT, default_binary
 
 pytestmark = pytest.mark.short_form
 
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("scenario", ["deploy", "redis-restart", "ecs", "token-expiry", pytest.param("redis-failover", marks=pytest.mark.slow)])

@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import jwt
 import pytest
 
 from support.scripts import load_script
+from support.stack import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 
 

@@ -4,8 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
+from support.stack import ROOT
 
 def test_the_gateway_and_pyjwt_judge_500_random_tokens_alike():
     binary = Path(os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))

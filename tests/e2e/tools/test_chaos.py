@@ -2,16 +2,14 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from chaos.faults import GATEWAY_FAULTS, REDIS_FAULTS, schedule
-from support.stack import default_binary
+from support.stack import ROOT, default_binary
 
 pytestmark = pytest.mark.short_form
 
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(program, binary, *arguments):

@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.stack import ROOT
+
 ORIGIN = "https://app.example.com"
 ENV = {
     "PATH": os.environ["PATH"],

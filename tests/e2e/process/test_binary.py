@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.stack import ROOT
 
 # libevent, hiredis, libcrypto, libc and libstdc++, and what the last two bring with them.
 ALLOWED = re.compile(

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
+from support.stack import ROOT
 
 class Demo:
     def __init__(self):
