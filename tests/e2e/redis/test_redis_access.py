@@ -1,4 +1,4 @@
-"""The Redis user: the minimal rights that README names suffice, and fewer cost only what they must."""
+"""The Redis user: the minimal rights that deploy/README.md names suffice, and fewer cost only what they must."""
 
 import re
 import shlex
@@ -17,12 +17,12 @@ INVALIDATIONS = "&__redis__:invalidate"
 
 
 def acl_of_readme():
-    """The rules of the ACL SETUSER line in README.md, as redis.conf takes them."""
+    """The rules of the ACL SETUSER line in deploy/README.md, as redis.conf takes them."""
     return " ".join(shlex.split(command_of_readme().replace("\\\n", ""))[3:])
 
 
 def command_of_readme():
-    return re.search(r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    return re.search(r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "deploy/README.md").read_text(), re.DOTALL)[0]
 
 
 def stack_for(private_stack, rules, events="Kt"):
@@ -56,7 +56,7 @@ def test_the_rights_that_readme_names_suffice_for_every_route(private_stack, job
 
 def without(rules, *words):
     for word in words:
-        assert word in rules, f"{word} is not among the rights that README names"
+        assert word in rules, f"{word} is not among the rights that deploy/README.md names"
         rules = rules.replace(word, "")
     return rules
 
