@@ -115,7 +115,7 @@ $(OUT)/fuzz: $(LIBRARY_OBJECTS) $(FUZZ_OBJECTS)
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9._-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: ## all of it, running: installs, builds, starts a demo; Ctrl-C ends it
@@ -190,6 +190,15 @@ lint: ## clang's warnings, formatting, clang-tidy, shellcheck, pyflakes, nginx -
 format: ## rewrite the C++ sources as clang-format wants them
 	@scripts/bootstrap lint
 	clang-format -i $(HEADERS) $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ_MAIN) tests/conformance/judge_tokens.cpp
+
+.PHONY: compile_commands.json
+compile_commands.json: ## how each C++ file is compiled, for clangd and editors
+	@separator='['; for file in $(SOURCES) $(UNIT) $(SUPPORT); do \
+	    printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$separator" '$(CURDIR)' "$$file" \
+	        "clang++ -x c++ $(CPPFLAGS) $(CXXFLAGS) -DTAILGATE_VERSION=__FILE__ -c $$file"; \
+	    separator=,; \
+	done > $@
+	@echo ']' >> $@
 
 .PHONY: check-clang
 check-clang: ## compile everything with clang++, for its warnings
