@@ -32,7 +32,6 @@ class EventStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { Exchange::fetch(request().exchange.get()); }
   void on_confirmed() override;
   void on_unconfirmed() override;
   void on_refused() override;

@@ -32,7 +32,6 @@ class LogStream final : public Stream,
   };
 
   void on_batch(const Batch& batch) override;
-  void on_batch_soon() const override { Exchange::fetch(request().exchange.get()); }
   void on_gap(const LogGap& gap, const LogCursor& cursor) override;
   void on_wrong_type() override;
   void on_record(const Record& record) override;

@@ -14,8 +14,6 @@ constexpr std::size_t kFraming = 128;
 constexpr std::size_t kShare = 256;
 // How many receivers ahead are fetched: of thousands none is in the cache.
 constexpr std::size_t kAhead = 6;
-// And how many ahead what they refer to.
-constexpr std::size_t kSoon = 3;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
 // A receiver is a part of a larger object: around it lies what on_batch() looks at.
@@ -194,7 +192,6 @@ bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
     for (; group.next < group.limit; --deliveries) {
       if (deliveries == 0) return false;
       if (group.next + kAhead < group.limit) prefetch(group.members[group.next + kAhead].receiver);
-      if (group.next + kSoon < group.limit) group.members[group.next + kSoon].receiver->on_batch_soon();
       group.members[group.next++].receiver->on_batch(group.current);
     }
     group.current = {};

@@ -42,8 +42,6 @@ struct Batch {
 class Receiver {
  public:
   virtual void on_batch(const Batch& batch) = 0;
-  // A batch comes in a moment: what it will look at may be fetched.  Changes nothing.
-  virtual void on_batch_soon() const {}
 
  protected:
   ~Receiver() = default;

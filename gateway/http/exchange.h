@@ -61,8 +61,6 @@ class Exchange final : private HttpConnection::User {
   // How much waits in our own memory.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
-  // Fetches into the cache what write() looks at.  There may be no exchange.
-  static void fetch(const Exchange* exchange) { __builtin_prefetch(exchange); }
 
   // Ends a stream cleanly: what is written still leaves, then the connection closes.
   void end();
