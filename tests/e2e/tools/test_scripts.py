@@ -33,11 +33,11 @@ def tree(directory, **files):
     return run(directory / "scripts/check-ranks")
 
 
-def test_a_tree_that_points_downward_is_accepted(tmp_path):
+def test_check_ranks_accepts_a_tree_whose_includes_point_downward(tmp_path):
     done = tree(
         tmp_path,
-        base__a_h="// A.\n//\n// Rank 0 (base).\n#pragma once\n",
-        io__b_h='// B.\n//\n// Rank 2.\n#include "gateway/base/a.h"\n',
+        base__a_h="// A.  Pure.\n#pragma once\n",
+        redis__b_h='// B.\n#include "gateway/base/a.h"\n#include <event2/event.h>\n',
     )
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -45,16 +45,17 @@ def test_a_tree_that_points_downward_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     "files, sentence",
     [
-        ({"io__b_h": "// Rank 2.\n", "base__a_h": '// Rank 0.\n#include "gateway/io/b.h"\n'}, "rank 0 includes gateway/io/b.h"),
-        ({"io__b_h": '// Rank 2.\n#include "gateway/io/c.h"\n', "io__c_h": '// Rank 2.\n#include "gateway/io/b.h"\n'}, "a circle"),
-        ({"core__a_h": "// Rank 2.\n"}, 'must say "Rank 3"'),
-        ({"core__a_h": "#pragma once\n"}, "without the comment"),
-        ({"pure__a_cc": "#include <event2/event.h>\n"}, "must not know <event2/event.h>"),
-        ({"core__a_cc": '#include "a.h"\n'}, "include by the path from the root"),
-        ({"other__a_cc": "\n"}, "no rank is known"),
+        ({"http__b_h": "// B.\n", "base__a_h": '// A.\n#include "gateway/http/b.h"\n'}, "rank 0 includes gateway/http/b.h"),
+        ({"http__b_h": '// B.\n#include "gateway/http/c.h"\n', "http__c_h": '// C.\n#include "gateway/http/b.h"\n'}, "a circle"),
+        ({"feeds__a_h": "#pragma once\n"}, "without the comment"),
+        ({"auth__a_h": "// A.  Pure.\n", "auth__a_cc": "#include <event2/event.h>\n"}, "a pure file includes <event2/event.h>"),
+        ({"auth__a_h": '// A.  Pure.\n#include "gateway/auth/b.h"\n', "auth__b_h": "// B.\n"}, "b.h, which is not pure"),
+        ({"auth__a_h": "// A.  Pure.\n", "auth__a_cc": "auto now = Clock::now();\n"}, "a pure file reads a clock"),
+        ({"feeds__a_cc": '#include "a.h"\n'}, "include by the path from the root"),
+        ({"other__a_cc": "\n"}, "its folder has no rank"),
     ],
 )
-def test_a_tree_that_breaks_the_rank_rule_is_refused(tmp_path, files, sentence):
+def test_check_ranks_refuses_a_tree_that_breaks_a_rule(tmp_path, files, sentence):
     done = tree(tmp_path, **files)
     assert done.returncode == 1
     assert sentence in done.stdout
