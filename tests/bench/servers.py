@@ -17,11 +17,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
-from support.scripts import load_script  # noqa: E402
 from support.seals import seal  # noqa: E402
 from support.stack import Stack  # noqa: E402
+from tailgate_stack import gateway as gateways  # noqa: E402
+from tailgate_stack import ports  # noqa: E402
 
 SECRET = "a secret of the benchmark, 32 bytes and more"
 CPUS = sorted(os.sched_getaffinity(0))
@@ -30,9 +31,6 @@ LOAD_CPU, SERVER_CPU = CPUS[0], CPUS[1 % len(CPUS)]
 
 class Failed(Exception):
     """What went wrong, in a sentence."""
-
-
-stack_script = load_script(ROOT / "scripts/stack")
 
 
 def pids_of_session(leader):
@@ -100,7 +98,7 @@ class Bench:
         self.programs = {name: str(Path(path).resolve()) for name, path in programs.items()}
         self.size_name = size
         self.dir = Path(tempfile.mkdtemp(prefix="tailgate-bench-"))
-        self.ports = stack_script.pick_ports(4, self.dir)
+        self.ports = ports.pick_ports(4, self.dir)
         self.redis_port = self.ports[0]
         self.redis_socket = self.dir / "redis.sock"
         (self.dir / "redis.conf").write_text(
@@ -117,7 +115,7 @@ class Bench:
 
     def close(self):
         self.redis.end()
-        stack_script.release_ports({"ports": self.ports})
+        ports.release_ports(self.ports)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def fresh_redis(self, notifications=True):
@@ -208,7 +206,7 @@ class Gateway(Server):
         for setting in self.settings:
             command += ["--set", setting]
         process = self.run(command, env=env)
-        process.wait(lambda: stack_script.fetch(f"http://{ops}/readyz")[0] == 200, "the gateway was not ready")
+        process.wait(lambda: gateways.fetch(f"http://{ops}/readyz")[0] == 200, "the gateway was not ready")
 
     def identities(self, route, count):
         key = bytes.fromhex((self.dir / "identity.key").read_text().split()[0])

@@ -8,8 +8,8 @@ import subprocess
 import jwt
 import pytest
 
-from support.scripts import load_script
 from support.stack import ROOT
+from tailgate_stack import ports
 
 SCRIPTS = ROOT / "scripts"
 
@@ -115,13 +115,12 @@ def test_bootstrap_names_what_it_cannot_do():
 # ---- ports ----------------------------------------------------------------------------------------
 
 
-def test_a_stack_takes_no_port_that_a_browser_refuses(tmp_path, monkeypatch):
-    script = load_script(SCRIPTS / "stack")
-    # Those of IRC, among them what once made a page of ours "unsafe", and one besides.
-    monkeypatch.setattr(script, "PORTS", range(6664, 6670))
-    monkeypatch.setattr(script, "bindable", lambda port: True)
-    monkeypatch.setattr(script.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert script.pick_ports(1, tmp_path) == [6664]
+def test_a_stack_takes_no_port_that_a_browser_blocks(tmp_path, monkeypatch):
+    # Browsers block the ports of IRC, 6665 to 6669.
+    monkeypatch.setattr(ports, "PORTS", range(6664, 6670))
+    monkeypatch.setattr(ports, "bindable", lambda port: True)
+    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert ports.pick_ports(1, tmp_path) == [6664]
 
 
 # ---- tokens ---------------------------------------------------------------------------------------

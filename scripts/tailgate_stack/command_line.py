@@ -1,0 +1,78 @@
+"""Starts and ends a private system: redis-server, nginx with TLS, and gateways.
+
+    scripts/stack up --dir DIR [--config FILE] [--instances N] [--set key=value]...
+    scripts/stack restart --dir DIR [gateway|redis|nginx] [--wait] [--kill]
+    scripts/stack reload --dir DIR [gateway|nginx]
+    scripts/stack down --dir DIR
+
+`up` starts the servers, prints one JSON object and ends.  The file DIR/stack.json names the servers, and `down` ends
+them.  Several stacks live side by side: their ports come from a range with a locked list.  In the values of options,
+"{run}" stands for the folder of the sockets.
+
+`restart gateway` is an upgrade: scripts/keep-sockets holds the listening sockets, the new process serves before the
+old one is told to end, and the old one drains.
+"""
+
+import argparse
+import signal
+import sys
+
+from tailgate_stack import ROOT, Failed, commands
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="stack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = top.add_subparsers(dest="verb", required=True)
+
+    def verb(name, function, text):
+        sub = verbs.add_parser(name, help=text)
+        sub.add_argument("--dir", required=True, metavar="DIR", help="the folder of the stack")
+        sub.set_defaults(function=function)
+        return sub
+
+    many = {"action": "append", "default": []}
+    up = verb("up", commands.up, "start a system and print its addresses")
+    up.add_argument("--config", default=str(ROOT / "deploy/all-three.toml"), metavar="FILE")
+    up.add_argument("--binary", metavar="PATH", help="default: TAILGATE_BINARY, or build/release/tailgate")
+    up.add_argument("--instances", type=int, default=1, metavar="N", help="number of gateway processes")
+    up.add_argument("--set", **many, metavar="KEY=VALUE", help="as tailgate --set")
+    up.add_argument("--env", **many, metavar="NAME=VALUE", help="for the gateways")
+    up.add_argument("--redis", metavar="URL", help="use this Redis instead of a private one")
+    up.add_argument("--gateway-redis", metavar="URL", help="tell the gateways this URL instead, for a proxy in front")
+    up.add_argument("--redis-conf", **many, metavar="LINE", help="for the private Redis")
+    up.add_argument("--redis-tls", action="store_true", help="gateways reach Redis over nginx's TLS leg")
+    up.add_argument("--application", default="", metavar="URL", help="gets the requests that match no route")
+    up.add_argument("--nginx-set", **many, metavar="NAME=VALUE", help="as nginx/render --set")
+    up.add_argument("--no-nginx", action="store_true")
+    up.add_argument("--own-sockets", action="store_true", help="gateways bind their sockets: a restart is stop and start")
+    up.add_argument("--wait", choices=("ready", "alive", "none"), default="ready", help="state of the gateways to wait for")
+    up.add_argument("--keep-logs-on-failure", action="store_true")
+
+    restart = verb("restart", commands.restart, "start again: gateway (default, without a gap), redis, nginx")
+    restart.add_argument("what", nargs="*", choices=("gateway", "redis", "nginx", []))
+    restart.add_argument("--kill", action="store_true", help="with SIGKILL, then start")
+    restart.add_argument("--wait", action="store_true", help="until the old gateways have drained")
+
+    reload = verb("reload", commands.reload, "read the configuration again: nginx (default), gateway")
+    reload.add_argument("what", nargs="*", choices=("gateway", "nginx", []))
+    reload.add_argument("--nginx-set", **many, metavar="NAME=VALUE", help="as nginx/render --set")
+
+    down = verb("down", commands.down, "end the system and remove its files")
+    down.add_argument("--keep-logs", action="store_true")
+    return top
+
+
+def interrupted(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def main():
+    args = parser().parse_args()
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        args.function(args)
+    except Failed as failed:
+        print(f"stack: {failed}", file=sys.stderr)
+        return 1
+    return 0
