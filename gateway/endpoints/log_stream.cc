@@ -121,7 +121,7 @@ void LogStream::proceed() {
     }
     // The feed is ahead of all there is: the log was replaced, and the feed has yet to see it.
     caught_up_ = false;
-    services_.log_feeds.kick(key_);
+    services_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
     return;
   }
@@ -277,7 +277,7 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (reached_end()) {
     finish();
   } else if (phase_ == Phase::kTailing) {
-    services_.log_feeds.kick(key_);
+    services_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
   } else {
     proceed();

@@ -13,7 +13,7 @@ LogCursor LogCursor::at_tail(const LogTail& tail) {
 LogCursor LogCursor::behind(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap) {
   LogCursor cursor;
   cursor.position_ = requested;
-  // From the beginning of a log that is not there yet: there is nothing to miss.
+  // From the beginning of a log that does not exist yet: nothing can be lost.
   if (requested.is_zero()) cursor.added_ = 0;
   if (requested.is_zero() && !tail.exists) return cursor;
   gap = cursor.resolve_doubt(tail);
@@ -44,7 +44,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   const std::optional<EntryId> first =
       tail.length > 0 ? std::optional<EntryId>(tail.first_entry) : std::nullopt;
 
-  // Deleted, or replaced by one that has not come as far: all of what is there is new.
+  // The log was deleted, or replaced by another one whose ids are still below the position: all its entries
+  // are new.
   if (!tail.exists || tail.last < position_) {
     const bool had_something = !position_.is_zero();
     position_ = {};
@@ -55,7 +56,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return LogGap{requested, first};
   }
 
-  // Everything that is there lies behind the position: is it everything that ever came behind it?
+  // All entries lie behind the position.  Have any others behind the position been removed?  `before` is the
+  // number of entries that came before the first one: none are lost if the reader has had exactly that many.
   if (!first || *first > position_) {
     const std::optional<std::uint64_t> before =
         tail.added ? std::optional(*tail.added - tail.length) : std::nullopt;
@@ -65,7 +67,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     } else if (!first) {
       lost = tail.last != position_;
     } else if (position_.is_zero()) {
-      lost = false;  // an older Redis does not tell; "from the beginning" is of what there is
+      lost = false;  // Redis before 7.0 does not count: from the beginning means from the first entry that is
+                     // left
     }
     if (first) {
       anchor_ = Anchor::kNext;
@@ -80,8 +83,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return LogGap{requested, first};
   }
 
-  // The log reaches from before the position to behind it: nothing was trimmed here, only the position's
-  // own entry was deleted.
+  // The log has entries before the position, so nothing behind it was trimmed: only the entry at the position
+  // was deleted (XDEL).
   anchor_ = Anchor::kNone;
   if (tail.last == position_) {
     added_ = tail.added;

@@ -1,10 +1,11 @@
-// LogCursor: how far a reader of a log has come, and whether anything was lost on the way.
+// LogCursor: the position of a reader in a log, and the judgement whether entries were lost behind it.
 //
-// Pure.  Knows what XRANGE and XINFO STREAM answer; sends nothing.  A log that is trimmed,
-// deleted or replaced behind a reader's back does not say so (XTRIM leaves max-deleted-entry-id at 0-0,
-// and after DEL + XADD a read from an old id looks normal).  So a reader reads *inclusively* from its
-// own position: while the entry it delivered last is still there, nothing behind it was trimmed, for
-// trimming takes the oldest first.  When it is not there, LogTail decides; in doubt there is a gap.
+// Pure.  A log is a Redis Stream: a list of entries with ascending ids.  Writers add entries at its end
+// (XADD), and Redis may remove old ones at its beginning (XTRIM, MAXLEN), or the whole log may be deleted and
+// begun anew.  Redis does not report any of that to a reader.  So a reader reads from its position
+// *inclusively* and calls check(): while the entry that it delivered last is still there, nothing behind it
+// was removed.  If it is gone, the reader asks for the log's tail (XINFO STREAM) and calls resolve_doubt().
+// If the tail cannot prove that nothing is lost, it is a gap.
 #pragma once
 
 #include <cstdint>
@@ -14,56 +15,59 @@
 
 namespace tailgate {
 
-// What XINFO STREAM says; of a log that does not exist, nothing but zeros.
+// The answer to XINFO STREAM.  Of a log that does not exist all fields keep their defaults.
 struct LogTail {
   bool exists = false;
-  EntryId last;                        // last-generated-id
-  std::uint64_t length = 0;            // entries
-  EntryId first_entry;                 // if length > 0
-  EntryId last_entry;                  // if length > 0
-  std::optional<std::uint64_t> added;  // entries-added, Redis 7.0 and later
+  EntryId last;                        // last-generated-id: of the newest entry ever, even if it was removed
+  std::uint64_t length = 0;            // number of entries in the log
+  EntryId first_entry;                 // the oldest one, if length > 0
+  EntryId last_entry;                  // the newest one, if length > 0
+  std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
 };
 
-// A hole in what a client gets.  It may be a false alarm, it is never left out.
+// Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm; it is never
+// left out.
 struct LogGap {
   EntryId requested;
-  std::optional<EntryId> first_available;
+  std::optional<EntryId> first_available;  // none: the log is empty
 };
 
 class LogCursor {
  public:
   LogCursor() = default;
 
-  // Behind everything that is there now.
+  // Behind all entries that are in the log now.
   static LogCursor at_tail(const LogTail& tail);
-  // Behind `requested`, which a client names as the last it has; 0-0 is the beginning.  A gap if what
-  // follows is not all there.
+  // Behind `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets `gap` if
+  // entries behind `requested` may be lost.
   static LogCursor behind(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
 
   EntryId position() const { return position_; }
 
   enum class ReadCheck {
-    kSound,  // deliver the entries
-    kDoubt,  // keep them; ask for the tail and call resolve_doubt()
+    kSound,  // nothing is lost: deliver the entries
+    kDoubt,  // keep the entries, ask for the tail and call resolve_doubt()
   };
-  // What an inclusive read from position() brought: its first entry's id, if any.
+  // Judges an inclusive read from position() by the id of its first entry, if there is one.
   ReadCheck check(std::optional<EntryId> first_read) const;
-  // After a kSound check: the reader has delivered `count` (> 0) entries, up to `last`.
+  // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // After a kDoubt, with a tail asked for after that read.  No gap: the entries are sound, deliver them
-  // (what was there later was there then).  A gap: drop them and read again from position().
+  // After kDoubt.  `tail` must have been asked for after that read.  No gap: deliver the entries that were
+  // kept; they were complete, because they still are.  A gap: drop them and read again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
+  // What an inclusive read must begin with to prove that nothing is lost.
   enum class Anchor {
-    kNone,   // nothing is known to stand at or behind the position: a read of nothing proves nothing
-    kEntry,  // the entry at the position was there
-    kNext,   // the next entry is next_
+    kNone,   // unknown: an empty answer proves nothing
+    kEntry,  // the entry at the position
+    kNext,   // the entry next_
   };
   EntryId position_;
   Anchor anchor_ = Anchor::kNone;
   EntryId next_;
-  std::optional<std::uint64_t> added_;  // entries-added when the position's entry was the newest
+  // The log's entries-added at the moment when the newest entry was the one at the position.
+  std::optional<std::uint64_t> added_;
 };
 
 }  // namespace tailgate

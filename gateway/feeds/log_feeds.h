@@ -1,13 +1,10 @@
-// LogFeeds: one live reader for each log that somebody watches.
+// LogFeeds: keeps one live reader for each log that a stream follows.
 //
-// Knows how a log's growth is noticed, reads it and publishes it to the hub; knows no
-// stream.  A log is woken by keyspace notifications where they arrive (Kt), else by invalidations where Redis
-// tracks what we read (from 6.0 on), and swept besides: often while neither has proven itself, rarely once
-// one came before the sweep.  Nothing is configured in Redis, and no CONFIG is asked for.
+// Reads what has grown, publishes it to the hub, and tells the log's observers of gaps.  KeyWakeups decides
+// when a log is read; LogReader reads it.  Knows no stream and no route.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,28 +16,28 @@
 
 #include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/hub.h"
+#include "gateway/feeds/key_wakeups.h"
 #include "gateway/feeds/log_reader.h"
-#include "gateway/feeds/tracking_room.h"
 
 namespace tailgate {
 
-class LogFeeds {
+class LogFeeds : private KeyWakeups::Owner {
   struct Feed;
 
  public:
-  // Called from the loop; in neither may a observer die or another come or go.
+  // Called from the loop.  Inside it no observer may die, and none may be added or removed.
   class Observer {
    public:
-    // Entries behind what the feed has delivered are lost; it reads on from `cursor`.
+    // Entries behind those that the feed has delivered are lost.  The feed reads on from `cursor`.
     virtual void on_gap(const LogGap& gap, const LogCursor& cursor) = 0;
-    // The key holds something that is no log.
+    // The key holds something other than a log.
     virtual void on_wrong_type() = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  // The interest in a log; ends when it dies.
+  // Lease: keeps the live reader of one log; the reader ends with its last lease.
   class Follow {
    public:
     Follow() = default;
@@ -54,75 +51,63 @@ class LogFeeds {
     LogFeeds* feeds_ = nullptr;
     Feed* feed_ = nullptr;
     Observer* observer_ = nullptr;
-    std::size_t index_ = 0;
+    std::size_t index_ = 0;  // in the feed's list
   };
 
+  // `wakeups` is redis.wakeups.
   LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
   ~LogFeeds();
   LogFeeds(const LogFeeds&) = delete;
   LogFeeds& operator=(const LogFeeds&) = delete;
 
-  // The hub's topic for a log's entries; no channel has such a name.
+  // The hub's topic for a log's entries.  The line break keeps it apart from every channel's topic.
   static std::string topic(const std::string& key) { return "log\n" + key; }
 
-  // How far the live reader of `key` has published, if there is one.
-  std::optional<EntryId> position(const std::string& key) const;
-  // Where there is no live reader yet, one begins at `at`.
+  // The position up to which the live reader of `key` has published, if there is a reader.
+  std::optional<EntryId> position(std::string_view key) const;
+  // If `key` has no live reader yet, a new one begins at `at`.
   [[nodiscard]] Follow follow(const std::string& key, const LogCursor& at, Observer& observer);
-  // Reads `key` now, whatever the notifications say.
-  void kick(const std::string& key);
+  // Reads `key` at the end of the turn.
+  void read_soon(std::string_view key);
 
-  // The reading link is up again: everything is read anew.
-  void on_up();
+  // The reading link is up: all logs are read.
+  void on_up() { wakeups_.on_reading_link_up(Loop::now()); }
 
   std::size_t followed() const { return feeds_.size(); }
-  // What wakes the readers: "notifications", "tracking" or "sweep".
+  // The announcer that is trusted: "notifications" or "tracking"; "sweep" if none is.
   std::string_view woken_by() const;
 
  private:
-  enum class Wakeups { kAuto, kNotifications, kSweep };
-  // Who says that a log has grown, in ascending order of preference.
-  enum class Announcer { kNobody, kTracking, kNotifications };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
 
-  void on_notified(std::string_view key, std::string_view event);
-  void on_announced(std::string_view key, Announcer by);
+  // KeyWakeups::Owner
+  KeyWakeups::Links links() const override;
+  void read(KeyWakeups::Key& key) override;
+  void check_for_growth(std::span<KeyWakeups::Key* const> keys) override;
+  void hear_invalidations() override { channels_.hear_invalidations(); }
+  void start_tracking() override;
+  void end_tracking() override { tracking_ = reader_.untrack(); }
+  void start_reads_after_turn() override { turn_end_.ask(); }
+  void sweep_in(std::chrono::milliseconds delay) override { sweep_.after(delay); }
+  void on_trust_changed(KeyWakeups::Announcer announcer, std::string_view why) override;
+  void on_tracking_refused(std::string_view why) override;
+
+  Feed* find(std::string_view key) const;
   void on_invalidated(std::string_view key);
-  Announcer credible(Announcer by, TimePoint now) const;
-  bool wants_tracking() const;
-  void update_tracking();
-  // Where the subscriber link has none it is told, and nothing can be redirected to it.
-  bool has_client_id();
-  void on_hearing();
-  void refused(std::string_view why);
-  void check_room(TimePoint now);
-  void read_all();
-  void read(Feed& feed);
   void on_read(Feed& feed, const LogRead& read);
-  void read_dirty();
-  void mark_dirty(Feed& feed);
-  void sweep();
-  void peek(TimePoint now);
-  void peek(std::span<const Feed* const> feeds);
-  void trust(Announcer by, const char* why);
-  std::chrono::milliseconds sweep_interval() const;
+  void on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown);
   void leave(Follow& follow);
 
   LogReader& reader_;
   ChannelFeeds& channels_;
   Hub& hub_;
-  Wakeups wakeups_;
-  Announcer by_;                    // has proven itself
-  TimePoint notifications_from_{};  // not before this they are believed again
-  bool asked_ = false;    // to hear invalidations, since tracking was wanted and the reading link new
-  bool tracked_ = false;  // Redis has been asked to track what the reading link reads, and has not refused
-  TrackingRoom room_;
-  std::string why_refused_;
-  RedisCall tracking_;
-  std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  std::vector<Feed*> dirty_;
-  std::vector<RedisCall> peeks_;
-  std::size_t peeked_ = 0;  // how many were asked about the last time
-  Timer flushed_;
+  KeyWakeups wakeups_;
+  std::unordered_map<std::string, std::unique_ptr<Feed>, TextHash, std::equal_to<>> feeds_;
+  RedisCall tracking_;  // the latest CLIENT TRACKING; replacing it drops the answer to the one before
+  std::vector<RedisCall> checks_;
   Timer sweep_;
   TurnEnd turn_end_;
 };

@@ -12,13 +12,13 @@ namespace {
 
 constexpr unsigned kMostQueuedUnderWay = 16;
 constexpr unsigned kMostEntries = 512;
-constexpr std::size_t kFewBytes = 64 * 1024;
-constexpr std::size_t kManyBytes = 512 * 1024;
+constexpr std::size_t kSmallAnswer = 64 * 1024;
+constexpr std::size_t kLargeAnswer = 512 * 1024;
 
-// XINFO STREAM: name, value, name, value, …
+// The answer to XINFO STREAM is a list: name, value, name, value, …
 LogTail read_tail(const redisReply& reply) {
-  LogTail tail{
-      .exists = true, .last = {}, .length = 0, .first_entry = {}, .last_entry = {}, .added = std::nullopt};
+  LogTail tail;
+  tail.exists = true;
   std::size_t ignored = 0;
   for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
     const std::string_view name = text_of(*reply.element[i]);
@@ -34,6 +34,10 @@ LogTail read_tail(const redisReply& reply) {
     }
   }
   return tail;
+}
+
+bool is_no_such_key(const redisReply& reply) {
+  return error_of(reply).starts_with("ERR no such key");
 }
 
 void report(const std::string& key, std::string_view why) {
@@ -63,9 +67,9 @@ std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes) 
 }
 
 void ReadPace::adapt(std::size_t entries, std::size_t bytes) {
-  if (bytes > kManyBytes) {
+  if (bytes > kLargeAnswer) {
     shrink();
-  } else if (bytes < kFewBytes && entries >= count) {
+  } else if (bytes < kSmallAnswer && entries >= count) {
     count = std::min(kMostEntries, count * 4);
   }
 }
@@ -90,10 +94,10 @@ struct LogReader::Job {
   ReadPace* pace = nullptr;
   Done done;
   bool is_queued = false;  // waits in the queue
-  bool counts = false;     // is one of those under way that the queue bounds
+  bool counts = false;     // is one of the queued reads that are under way
   RedisCall call;
 
-  // Entries read in doubt, kept until the tail has been asked for: id, then names and values.
+  // Entries of doubtful completeness, copied until the answer to XINFO STREAM comes.
   struct Kept {
     EntryId id;
     std::vector<std::pair<std::string, std::string>> fields;
@@ -145,7 +149,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
 
 void LogReader::start(Job& job) {
   const EntryId from = job.cursor->position();
-  // One more than wanted: the first is the one that the reader has already.
+  // One more than the pace: the first entry is the one that was delivered last.
   const std::string count = std::to_string(job.pace->count + 1);
   job.call = link_.command({"XRANGE", job.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
                            [&job](const redisReply* reply) { job.on_range(reply); });
@@ -158,8 +162,7 @@ void LogReader::start_next() {
     queue_.pop_front();
     job.is_queued = false;
     if (!link_.up()) {
-      finish(job,
-             {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
+      finish(job, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
       continue;
     }
     job.counts = true;
@@ -173,7 +176,7 @@ void LogReader::finish(Job& job, const LogRead& read) {
   job.reader = nullptr;
   if (std::exchange(job.counts, false)) --queued_under_way_;
   const Done done = std::move(job.done);
-  done(read);  // may destroy the job by beginning another read in its place
+  done(read);  // may destroy the job, by starting another read in its place
   start_next();
 }
 
@@ -188,17 +191,15 @@ void LogReader::Job::on_range(const redisReply* reply) {
     }
     its_reader.finish(*this,
                       {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable,
-                       .gap = std::nullopt,
-                       .entries = {},
-                       .more = false});
+                       .gap = std::nullopt});
     return;
   }
   std::vector<LogEntry> entries;
   entries.reserve(reply->elements);
   std::size_t bytes = 0;
   std::size_t taken = 0;
-  // What is beyond the bound is read again: one answer goes into one buffer.
-  for (; taken < reply->elements && (bytes < kManyBytes || entries.size() < 2); ++taken) {
+  // Entries beyond the bound are left for the next read, because one answer becomes one batch.
+  for (; taken < reply->elements && (bytes < kLargeAnswer || entries.size() < 2); ++taken) {
     if (auto entry = read_entry(*reply->element[taken], bytes)) entries.push_back(std::move(*entry));
   }
   more = taken < reply->elements || reply->elements > pace->count;
@@ -226,11 +227,9 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
   LogTail tail;
   if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
     tail = read_tail(*reply);
-  } else if (reply == nullptr || !error_of(*reply).starts_with("ERR no such key")) {
+  } else if (reply == nullptr || !is_no_such_key(*reply)) {
     if (reply != nullptr) report(key, error_of(*reply));
-    its_reader.finish(
-        *this,
-        {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt, .entries = {}, .more = false});
+    its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
     return;
   }
   if (const auto gap = cursor->resolve_doubt(tail)) {
@@ -242,8 +241,8 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
     LogEntry& entry = entries.emplace_back(LogEntry{.id = copy.id, .fields = {}});
     for (const auto& [name, value] : copy.fields) entry.fields.emplace_back(name, value);
   }
-  // finish() may destroy this job, and `kept` with it, only after the entries have been used.
   if (!entries.empty()) cursor->advance(entries.back().id, entries.size());
+  // The entries point into the copies, and finish() may destroy this job.
   const std::vector<Kept> held = std::move(kept);
   its_reader.finish(
       *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = entries, .more = more});
@@ -255,7 +254,7 @@ RedisCall LogReader::tail(const std::string& key, TailDone done) {
       done(LogRead::Outcome::kUnavailable, {});
     } else if (reply->type == REDIS_REPLY_ARRAY) {
       done(LogRead::Outcome::kRead, read_tail(*reply));
-    } else if (error_of(*reply).starts_with("ERR no such key")) {
+    } else if (is_no_such_key(*reply)) {
       done(LogRead::Outcome::kRead, {});
     } else {
       report(key, error_of(*reply));
@@ -264,24 +263,25 @@ RedisCall LogReader::tail(const std::string& key, TailDone done) {
   });
 }
 
-RedisCall LogReader::peek(std::span<const Peek> logs, Peeked done) {
+RedisCall LogReader::check_for_growth(std::span<const Position> logs,
+                                      std::function<void(const Grown&)> done) {
   std::vector<std::string> positions;
   positions.reserve(logs.size());
   std::vector<std::string_view> words{"XREAD", "COUNT", "1", "STREAMS"};
   words.reserve(words.size() + 2 * logs.size());
-  for (const Peek& log : logs) words.push_back(log.key);
-  for (const Peek& log : logs) words.emplace_back(positions.emplace_back(log.position.text()));
+  for (const Position& log : logs) words.push_back(log.key);
+  for (const Position& log : logs) words.emplace_back(positions.emplace_back(log.last.text()));
   return link_.command(words, [done = std::move(done)](const redisReply* reply) {
-    std::optional<std::vector<std::string_view>> grown;
-    if (reply == nullptr || reply->type == REDIS_REPLY_NIL) grown.emplace();  // lost: on_up() reads all
+    Grown grown;
+    // After a lost link all logs are read anyway.
+    if (reply == nullptr || reply->type != REDIS_REPLY_ERROR) grown.emplace();
     if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
-      grown.emplace();
-      for (std::size_t i = 0; i < reply->elements; ++i) {  // a log that has not grown is not among them
+      for (std::size_t i = 0; i < reply->elements; ++i) {  // the logs that have grown: key, entries
         const redisReply& log = *reply->element[i];
         if (log.type == REDIS_REPLY_ARRAY && log.elements == 2) grown->push_back(text_of(*log.element[0]));
       }
     }
-    done(std::move(grown));
+    done(grown);
   });
 }
 

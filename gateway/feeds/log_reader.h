@@ -1,8 +1,8 @@
-// LogReader: reads logs by single key, without losing an entry silently.
+// LogReader: reads logs (Redis Streams) and detects every gap.
 //
-// Knows XRANGE, XINFO STREAM, CLIENT TRACKING and LogCursor's rules; knows no stream and no
-// route.  Reads for clients that are behind are taken in turn, so many of them at once, so that one reconnect
-// storm neither floods Redis nor delays the live feeds.
+// Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
+// route. At most 16 queued reads are under way at once, so that many clients that reconnect together neither
+// flood Redis nor delay the live feeds.  Every call needs the link to be up.
 #pragma once
 
 #include <cstdint>
@@ -20,31 +20,34 @@
 
 namespace tailgate {
 
-// How many entries a reader asks for: adapts, so that one answer stays within a few hundred kilobytes.
+// The number of entries that a reader asks for.  It adapts to their size, so that one answer stays within a
+// few hundred kilobytes.
 struct ReadPace {
   unsigned count = 32;
   void adapt(std::size_t entries, std::size_t bytes);
-  // The answer never came: perhaps it was more than Redis keeps for one client.
+  // After a read without an answer: perhaps Redis closed the link because the answer was too large
+  // (client-output-buffer-limit).
   void shrink();
 };
 
-// One element of what XRANGE answers; adds to `bytes` what its values hold.  The entry's views point into
+// Reads one element of an XRANGE answer and adds the size of its values to `bytes`.  The entry points into
 // the reply.
 std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes);
 
 struct LogRead {
   enum class Outcome { kRead, kWrongType, kUnavailable };
   Outcome outcome = Outcome::kRead;
-  std::optional<LogGap> gap;          // comes before the entries; then there are none, and `more`
-  std::span<const LogEntry> entries;  // live during the call
-  bool more = false;                  // there is probably more to read
+  std::optional<LogGap> gap;            // if there is one, there are no entries, and `more` is true
+  std::span<const LogEntry> entries{};  // valid during the call
+  bool more = false;                    // there is probably more to read
 };
 
 class LogReader {
   struct Job;
 
  public:
-  // One read under way.  Destroying it makes sure that its answer is never delivered.
+  // Lease: one read.  A queued read leaves the queue when its lease dies; an answer that comes later is
+  // dropped.
   class Read {
    public:
     Read();
@@ -67,25 +70,26 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // What comes behind `cursor`, which is advanced accordingly before `done` is called.  `cursor` and
-  // `pace` outlive the read.  Precondition: the link is up.
+  // Reads the entries behind `cursor`, and moves it behind them before `done` is called.  `cursor` and `pace`
+  // must outlive the read.
   [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn, Done done);
-  // Precondition: the link is up.
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
-  // Precondition: the link is up.  Asks in one command which logs have an entry behind a position, and calls
-  // with their keys, or with nothing when that cannot be told: one of them is no log or not permitted, or a
-  // cluster keeps them apart.
-  struct Peek {
-    std::string_view key;
-    EntryId position;
-  };
-  using Peeked = std::function<void(std::optional<std::vector<std::string_view>>)>;
-  [[nodiscard]] RedisCall peek(std::span<const Peek> logs, Peeked done);
 
-  // Has Redis tell connection `client_id` once when a log changes that was read here (CLIENT TRACKING).
-  // `done` gets why it refuses, or nothing.  Precondition: the link is up.
-  [[nodiscard]] RedisCall track(std::int64_t client_id, std::function<void(std::string_view why)> done);
-  // Nobody is told any more.  Precondition: the link is up.
+  struct Position {
+    std::string_view key;
+    EntryId last;  // the last entry that was read
+  };
+  // The keys of the logs that have grown; nothing if Redis answered with an error.  One key of several may be
+  // to blame: it holds no log or is not permitted.  A Redis Cluster refuses keys of different slots.
+  using Grown = std::optional<std::vector<std::string_view>>;
+  // Asks in one command which logs have an entry behind a position.
+  [[nodiscard]] RedisCall check_for_growth(std::span<const Position> logs,
+                                           std::function<void(const Grown& grown)> done);
+
+  // Has Redis tell the connection `client_id` once when a log changes that was read on this link (CLIENT
+  // TRACKING). `done` gets Redis's reason if it refuses, else an empty text.
+  [[nodiscard]] RedisCall track(std::int64_t client_id,
+                                std::function<void(std::string_view why_refused)> done);
   [[nodiscard]] RedisCall untrack();
 
   bool up() const { return link_.up(); }
@@ -99,7 +103,7 @@ class LogReader {
   RedisLink& link_;
   std::deque<Job*> queue_;
   unsigned queued_under_way_ = 0;
-  bool starting_ = false;  // start_next() is at work further up
+  bool starting_ = false;  // start_next() is running further up the stack
 };
 
 }  // namespace tailgate

@@ -1,6 +1,6 @@
-// Page: one page of a log's history, asked for and written.
+// Page: one page of a log's history: the rules of its query parameters, and the JSON of its answer.
 //
-// Pure.  Knows the parameters' rules and the answer's JSON; asks Redis nothing.
+// Pure.  Sends no command; log_page.cc reads the entries from Redis.
 #pragma once
 
 #include <optional>
@@ -16,21 +16,21 @@ namespace tailgate {
 
 struct PageQuery {
   int limit = 0;
-  std::optional<EntryId> before;  // exclusive; none: from the newest
+  std::optional<EntryId> before;  // the page ends below this id; none: it ends with the newest entry
 };
 
-// `limit` and `before_id`; an error names the parameter.
+// Reads `limit` and `before_id`.  An error names the parameter.
 Result<PageQuery> parse_page_query(const Query& query, const Route& route);
 
-// The greatest id below `id`; none below 0-0.
+// The greatest id below `id`; none if `id` is 0-0.
 std::optional<EntryId> id_before(EntryId id);
 
-// Collects lines from the newest to the oldest and writes them the other way round.
+// Collects entries from the newest to the oldest, and writes them in the order of the log.
 class Page {
  public:
   Page(const Route& route, int limit) : route_(route), limit_(static_cast<std::size_t>(limit)) {}
 
-  // False once the page is full; then the entry is not part of it.
+  // False if the page is full: the entry was left out.
   bool add(const LogEntry& entry);
   bool full() const { return has_more_; }
   std::size_t lines() const { return begins_.size(); }
@@ -41,8 +41,8 @@ class Page {
  private:
   const Route& route_;
   std::size_t limit_;
-  std::string lines_;                // newest first, one right behind the other
-  std::vector<std::size_t> begins_;  // where each begins in it
+  std::string lines_;                // the JSON of all lines, newest first, without separators
+  std::vector<std::size_t> begins_;  // the offset of each line in it
   std::optional<EntryId> oldest_;
   bool has_more_ = false;
 };

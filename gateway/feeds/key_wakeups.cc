@@ -1,0 +1,282 @@
+#include "gateway/feeds/key_wakeups.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tailgate {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// While nobody is trusted, each key is checked at this interval …
+constexpr milliseconds kFastSweep{21};
+// … or after a twentieth of the time for which it has not grown, if that is longer, but within 200 ms …
+constexpr int kPartOfSilence = 20;
+constexpr milliseconds kLongestSilence{200};
+// … and proportionally later if there are more keys than this.  So Redis checks 48,000 keys a second at most.
+constexpr std::size_t kKeysOfFastSweep = 1000;
+// A check of a hundred keys costs Redis a fifth of a hundred checks.
+constexpr std::size_t kKeysOfCheck = 100;
+// While somebody is trusted, an announcement may still get lost: a key that was not read for this long is
+// read.
+constexpr milliseconds kLongestUnread{2000};
+constexpr milliseconds kSlowSweep{500};
+// How long an announcement may come after the growth was found before it counts as missing.
+constexpr milliseconds kLate{250};
+// After a missing notification.  A key that is renamed into place is never notified, only tracked.
+constexpr std::chrono::minutes kDisbelief{1};
+// A client that empties databases in a loop has all keys read at this interval.
+constexpr milliseconds kFlushes{20};
+
+}  // namespace
+
+KeyWakeups::KeyWakeups(Owner& owner, Mode mode, std::string growth_command)
+    : owner_(owner),
+      mode_(mode),
+      growth_command_(std::move(growth_command)),
+      trusted_(mode == Mode::kNotifications ? Announcer::kNotifications : Announcer::kNobody) {
+}
+
+void KeyWakeups::watch(Key& key, Time now) {
+  key.last_growth_ = now;
+  key.index_ = keys_.size();
+  keys_.push_back(&key);
+  update_tracking(now);
+  read_soon(key);
+  if (!sweep_pending_) sweep_later();
+}
+
+void KeyWakeups::unwatch(Key& key) {
+  keys_.back()->index_ = key.index_;
+  keys_[key.index_] = keys_.back();
+  keys_.pop_back();
+  if (key.phase_ == Key::Phase::kDue) std::erase(due_, &key);
+}
+
+// ---- what happens to keys ---------------------------------------------------------------------------
+
+void KeyWakeups::read_soon(Key& key) {
+  switch (key.phase_) {
+    case Key::Phase::kIdle:
+      key.phase_ = Key::Phase::kDue;
+      due_.push_back(&key);
+      owner_.start_reads_after_turn();
+      break;
+    case Key::Phase::kReading:
+      key.phase_ = Key::Phase::kReadingStale;
+      break;
+    case Key::Phase::kDue:
+    case Key::Phase::kReadingStale:
+      break;
+  }
+}
+
+// A server may be configured to notify of some commands only: a notification of EXPIRE does not prove that
+// XADD is notified.
+void KeyWakeups::on_notified(Key& key, std::string_view command) {
+  if (command == growth_command_) {
+    on_announced(key, Announcer::kNotifications);
+  } else {
+    read_soon(key);
+  }
+}
+
+void KeyWakeups::on_invalidated(Key& key) {
+  on_announced(key, Announcer::kTracking);
+}
+
+void KeyWakeups::on_announced(Key& key, Announcer announcer) {
+  key.announced_ = std::max(key.announced_, announcer);
+  key.missed_at_.reset();
+  read_soon(key);
+}
+
+void KeyWakeups::on_all_invalidated() {
+  if (!std::exchange(all_invalidated_, true)) owner_.sweep_in(kFlushes);
+}
+
+void KeyWakeups::read_all() {
+  for (Key* key : keys_) read_soon(*key);
+}
+
+void KeyWakeups::start_reads(Time now) {
+  const bool can_read = owner_.links().reading;
+  for (Key* key : std::exchange(due_, {})) {
+    // While the link is down nothing is read: on_reading_link_up() comes back to every key.
+    key->phase_ = can_read ? Key::Phase::kReading : Key::Phase::kIdle;
+    if (!can_read) continue;
+    key->read_began_ = now;
+    owner_.read(*key);
+  }
+}
+
+KeyWakeups::Announcer KeyWakeups::on_read_ended(Key& key, ReadResult result, bool more, Time now) {
+  const bool is_stale = key.phase_ == Key::Phase::kReadingStale;
+  key.phase_ = Key::Phase::kIdle;
+  const Announcer announced = std::exchange(key.announced_, Announcer::kNobody);
+  const bool was_swept = std::exchange(key.is_swept_, false);
+  if (announced == Announcer::kTracking && result != ReadResult::kFailed) {
+    tracking_table_.count_invalidation(result != ReadResult::kUnchanged);
+  }
+  if (result == ReadResult::kGrew) {
+    key.last_growth_ = now;
+    key.next_check_ = {};
+    if (announced > trusted_ && can_trust(announced, now)) {
+      trust(announced, "an announcement came before the sweep");
+    }
+    if (was_swept && announced == Announcer::kNobody && trusted_ != Announcer::kNobody) key.missed_at_ = now;
+  }
+  if (more || is_stale) read_soon(key);
+  return announced;
+}
+
+// ---- whom to trust ----------------------------------------------------------------------------------
+
+// An announcement from before a link was lost, or tracking was ended, does not prove that the next one will
+// come.
+bool KeyWakeups::can_trust(Announcer announcer, Time now) const {
+  if (mode_ != Mode::kAuto || !owner_.links().subscriber) return false;
+  return announcer == Announcer::kTracking ? tracking_ == Tracking::kOn : now >= notifications_believed_from_;
+}
+
+void KeyWakeups::trust(Announcer announcer, std::string_view why) {
+  if (std::exchange(trusted_, announcer) == announcer) return;
+  for (Key* key : keys_)
+    key->missed_at_.reset();  // the one who should have announced it is not trusted any more
+  owner_.on_trust_changed(announcer, why);
+  sweep_later();
+}
+
+// ---- tracking ---------------------------------------------------------------------------------------
+
+bool KeyWakeups::wants_tracking(Time now) const {
+  return mode_ == Mode::kAuto && trusted_ != Announcer::kNotifications && !keys_.empty() &&
+         !tracking_table_.is_full(now) && owner_.links().may_hear_invalidations;
+}
+
+// Redis sends invalidations to the client id that it was given.  The id dies with its connection, and after a
+// restart Redis may give it to another client.  So the subscriber link has to answer first: then the id is
+// its own.
+void KeyWakeups::update_tracking(Time now) {
+  const Links links = owner_.links();
+  if (!links.reading) return;
+  if (!wants_tracking(now)) {
+    if (std::exchange(tracking_, Tracking::kOff) == Tracking::kOn) owner_.end_tracking();
+  } else if (tracking_ == Tracking::kOff && links.subscriber) {
+    if (!links.has_client_id) {
+      refuse_tracking("CLIENT ID is not permitted, or not known");
+      return;
+    }
+    tracking_ = Tracking::kAwaitingConfirmation;
+    owner_.hear_invalidations();
+  }
+}
+
+void KeyWakeups::on_reading_link_up(Time now) {
+  tracking_ = Tracking::kOff;
+  tracking_table_.reset();
+  update_tracking(now);
+  read_all();
+}
+
+void KeyWakeups::on_invalidations_confirmed(Time now) {
+  if (!owner_.links().reading || !wants_tracking(now)) return;
+  tracking_ = Tracking::kOn;
+  owner_.start_tracking();
+  read_all();  // Redis tracks a key only from its next read on
+}
+
+void KeyWakeups::on_tracking_answered(std::string_view why_refused) {
+  if (why_refused.empty()) {
+    why_refused_.clear();
+  } else {
+    refuse_tracking(why_refused);
+  }
+}
+
+void KeyWakeups::refuse_tracking(std::string_view why) {
+  if (tracking_ == Tracking::kOn) tracking_ = Tracking::kAwaitingConfirmation;
+  if (std::exchange(why_refused_, why) != why) owner_.on_tracking_refused(why);
+  if (trusted_ == Announcer::kTracking) trust(Announcer::kNobody, "tracking is refused");
+}
+
+void KeyWakeups::judge_tracking_table(Time now) {
+  if (tracking_ != Tracking::kOn) return;
+  tracking_table_.judge(now, keys_.size());
+  if (!tracking_table_.is_full(now)) return;
+  owner_.end_tracking();
+  refuse_tracking("Redis forgets what it tracks, see its tracking-table-max-keys");
+}
+
+// ---- the sweep --------------------------------------------------------------------------------------
+
+void KeyWakeups::sweep_later() {
+  sweep_pending_ = true;
+  const auto fast =
+      std::max(kFastSweep, kFastSweep * static_cast<int>(keys_checked_) / static_cast<int>(kKeysOfFastSweep));
+  owner_.sweep_in(trusted_ == Announcer::kNobody ? fast : kSlowSweep);
+}
+
+void KeyWakeups::sweep(Time now) {
+  sweep_pending_ = false;
+  const Links links = owner_.links();
+  if (mode_ == Mode::kAuto && !links.subscriber) {
+    trust(Announcer::kNobody, "the subscriber link is down");
+  }
+  if ((trusted_ == Announcer::kNotifications && !links.may_hear_notifications) ||
+      (trusted_ == Announcer::kTracking && !links.may_hear_invalidations)) {
+    trust(Announcer::kNobody, "not permitted any more");
+  }
+  if (std::exchange(all_invalidated_, false)) read_all();
+  if (links.reading) {
+    judge_tracking_table(now);
+    update_tracking(now);
+    sweep_slowly(now);
+    if (trusted_ == Announcer::kNobody) check_all(now);
+  }
+  if (!keys_.empty()) sweep_later();
+}
+
+void KeyWakeups::sweep_slowly(Time now) {
+  for (Key* key : keys_) {
+    if (key->phase_ == Key::Phase::kReading || key->phase_ == Key::Phase::kReadingStale) continue;
+    if (key->missed_at_ && now - *key->missed_at_ > kLate) {
+      key->missed_at_.reset();
+      if (trusted_ == Announcer::kNotifications) notifications_believed_from_ = now + kDisbelief;
+      if (mode_ == Mode::kAuto) trust(Announcer::kNobody, "an entry was not announced");
+    }
+    if (now - key->read_began_ >= kLongestUnread) {
+      key->is_swept_ = true;
+      read_soon(*key);
+    }
+  }
+}
+
+// A check costs less than a read where nothing has grown, and almost always nothing has.
+void KeyWakeups::check_all(Time now) {
+  if (checks_under_way_ > 0) return;  // Redis is slow: it gets no more to do
+  std::vector<Key*> together;
+  const auto check = [this](std::span<Key* const> keys) {
+    ++checks_under_way_;
+    owner_.check_for_growth(keys);
+  };
+  keys_checked_ = 0;
+  for (Key* key : keys_) {
+    if (key->phase_ != Key::Phase::kIdle || now < key->next_check_) continue;
+    ++keys_checked_;
+    const auto pause =
+        std::clamp<Time::duration>((now - key->last_growth_) / kPartOfSilence, kFastSweep, kLongestSilence);
+    // At the sweep that comes nearest to it: timers are not exact.
+    key->next_check_ = now + pause - kFastSweep / 2;
+    if (key->is_checked_alone_) {
+      check({&key, 1});
+    } else if (together.push_back(key); together.size() == kKeysOfCheck) {
+      check(together);
+      together.clear();
+    }
+  }
+  if (!together.empty()) check(together);
+}
+
+}  // namespace tailgate
