@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/lagging_proxy.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/redis_server.h"
 
@@ -18,6 +19,7 @@ namespace tailgate {
 namespace {
 
 using Names = std::vector<std::string>;
+using Proxy = testing::LaggingProxy;
 
 class SubscriberLinkTest : public testing::LoopTest {
  protected:
@@ -25,8 +27,9 @@ class SubscriberLinkTest : public testing::LoopTest {
     EXPECT_TRUE(run_until([this] { return others_.up(); }));
   }
 
-  SubscriberLink& link(const std::string& user = {}) {
+  SubscriberLink& link(const std::string& user = {}, const std::string& socket = {}) {
     rule_of_link_ = rule_;
+    if (!socket.empty()) rule_of_link_.endpoint.unix_path = socket;
     rule_of_link_.user = user;
     if (!user.empty()) rule_of_link_.password = "secret";
     link_ = std::make_unique<SubscriberLink>(
@@ -55,6 +58,8 @@ class SubscriberLinkTest : public testing::LoopTest {
     return *link_;
   }
 
+  SubscriberLink& link_behind_proxy() { return link({}, proxy_.path()); }
+
   // What Redis answers to somebody else's command: a client_id, or -1.
   long long ask(std::initializer_list<std::string_view> words) {
     long long client_id = -1;
@@ -73,9 +78,27 @@ class SubscriberLinkTest : public testing::LoopTest {
 
   long long subscribers(std::string_view channel) { return ask({"PUBSUB", "NUMSUB", channel}); }
 
+  bool until_left(std::string_view channel) {
+    const TimePoint deadline = Loop::now() + std::chrono::seconds(5);
+    while (subscribers(channel) != 0) {
+      if (Loop::now() > deadline) return false;
+    }
+    return true;
+  }
+
   bool loses_the_link() {
     const int before = downs_;
     return ask({"CLIENT", "KILL", "TYPE", "pubsub"}) == 1 && run_until([&] { return downs_ > before; });
+  }
+
+  // Whether the proxy holds back so many answers to a SUBSCRIBE or UNSUBSCRIBE.
+  bool replies_held(int count) const {
+    const std::string held = proxy_.held(Proxy::kToClient);
+    int found = 0;
+    for (std::size_t at = held.find("*3\r\n"); at != std::string::npos; at = held.find("*3\r\n", at + 1)) {
+      ++found;
+    }
+    return found >= count;
   }
 
   bool until_confirmed(std::size_t count) {
@@ -84,6 +107,8 @@ class SubscriberLinkTest : public testing::LoopTest {
 
   testing::RedisServer redis_{path("."),
                               "user limited on >secret ~* &ok* &tailgate:control:* +@all -client|id\n"};
+  // Between the link under test and Redis.
+  testing::LaggingProxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
   RedisRule rule_of_link_;
   RedisLink others_{loop_, resolver_, rule_, "others", {.on_up = [] {}, .on_down = [] {}}};
@@ -121,6 +146,37 @@ TEST_F(SubscriberLinkTest, ConfirmsOnlyWhenNoCommandOfTheChannelIsUnanswered) {
   EXPECT_EQ(confirmed_, (Names{"b", "a"}));
   EXPECT_EQ(subscribers("a"), 1);
   EXPECT_EQ(confirmed_.size(), 2U) << "confirmed twice";
+}
+
+TEST_F(SubscriberLinkTest, ConfirmsNothingBeforeRedisAnswers) {
+  SubscriberLink& link = link_behind_proxy();
+  proxy_.hold(Proxy::kToClient);
+  link.subscribe("a");
+  ASSERT_TRUE(
+      run_until([this] { return replies_held(1); }));  // Redis has subscribed; its answer is under way
+  EXPECT_FALSE(link.confirmed("a"));
+  EXPECT_EQ(confirmed_, Names{});
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_TRUE(link.confirmed("a"));
+}
+
+TEST_F(SubscriberLinkTest, ConfirmsAtTheLastAnswerOfSeveralCommands) {
+  SubscriberLink& link = link_behind_proxy();
+  proxy_.hold(Proxy::kToClient);
+  link.subscribe("a");
+  link.unsubscribe("a");
+  link.subscribe("a");
+  ASSERT_TRUE(run_until([this] { return replies_held(3); }));
+  for (int answers = 1; answers <= 2; ++answers) {
+    ASSERT_TRUE(proxy_.release_one(Proxy::kToClient));
+    run_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(link.confirmed("a")) << answers;
+    EXPECT_EQ(confirmed_, Names{}) << answers;
+  }
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_EQ(confirmed_, Names{"a"});
 }
 
 // A read begins a rest.  What comes during it is read at its end, all of it.
@@ -270,7 +326,7 @@ TEST_F(SubscriberLinkTest, StaysUpWhenTheLastChannelIsLeft) {
   ASSERT_TRUE(until_confirmed(1));
   link.unsubscribe("a");
   EXPECT_FALSE(link.confirmed("a"));
-  ASSERT_TRUE(run_until([this] { return subscribers("a") == 0; }));
+  ASSERT_TRUE(until_left("a"));
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(2));
   EXPECT_EQ(link.link().times_lost(), 0U);
@@ -281,7 +337,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAgainAfterALossAllThatIsStillWanted) {
   for (const char* name : {"a", "b", "c"}) link.subscribe(name);
   ASSERT_TRUE(until_confirmed(3));
   link.unsubscribe("c");
-  ASSERT_TRUE(run_until([this] { return subscribers("c") == 0; }));
+  ASSERT_TRUE(until_left("c"));
   confirmed_.clear();
   ASSERT_TRUE(loses_the_link());
   EXPECT_FALSE(link.confirmed("a"));
