@@ -65,13 +65,13 @@ class RedisLinkTest : public testing::LoopTest {
   RedisRule rule_;
 };
 
-TEST_F(RedisLinkTest, WritesTenMegabytesThatOneTurnAskedFor) {
+TEST_F(RedisLinkTest, WritesTwoMegabytesThatOneTurnAskedFor) {
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   const std::string large(100'000, 'x');
   std::size_t answers = 0;
   std::vector<RedisCall> calls;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 20; ++i) {
     calls.push_back(
         link.command({"ECHO", large}, [&](const redisReply* reply) { answers += reply != nullptr; }));
   }
