@@ -168,9 +168,9 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
                 .seal = seal_,
                 .config = config_},
       auth_(loop_, services_, keys_),
-      ops_(services_, keys_, readiness_,
-           {{"streams", &streams_server_}, {"auth", &auth_server_}, {"ops", &ops_server_}},
-           [this] { drain(); }),
+      ops_(
+          services_, keys_, readiness_, [this](MetricsText& out) { write_metrics(out); },
+          [this] { drain(); }),
       on_term_(loop_, SIGTERM, [this] { on_terminate(); }),
       on_int_(loop_, SIGINT, [this] { on_terminate(); }),
       on_hup_(loop_, SIGHUP, [this] { on_reload(); }),
@@ -203,7 +203,7 @@ void Gateway::on_reload() {
   auto config = reload_();
   if (!config) {
     log_error("config.refused", {{"why", config.error()}});
-    ++metrics_.reloads_refused;
+    ++reloads_refused_;
     return;
   }
   services_.config = *config;
@@ -215,15 +215,34 @@ void Gateway::on_reload() {
     seal_.replace(std::move(*keys), now, (*config)->identity_life);
   } else {
     log_error("identity.refused", {{"why", keys.error()}});
-    ++metrics_.reloads_refused;
+    ++reloads_refused_;
   }
-  ++metrics_.reloads;
+  ++reloads_;
   log_info("config.reloaded");
   std::string waiting;
   for (const std::string& key : keys_that_need_a_restart(*config_, **config)) {
     waiting += (waiting.empty() ? "" : ", ") + key;
   }
   if (!waiting.empty()) log_warning("config.needs_restart", {{"keys", waiting}});
+}
+
+void Gateway::write_metrics(MetricsText& out) const {
+  streams_.write_metrics(out);
+  out.counter("tailgate_reloads_total", "Reloads of the configuration that were taken.", reloads_);
+  out.counter("tailgate_reloads_refused_total",
+              "Reloads of the configuration or the identity keys that were refused.", reloads_refused_);
+  out.counter("tailgate_unrouted_total", "Requests that matched no route.", services_.unrouted);
+  auth_.write_metrics(out);
+  out.gauge("tailgate_draining", "1 while this process ends its streams.",
+            std::uint64_t{readiness_.draining});
+  MemoryBudget::write_metrics(out);
+  channels_.write_metrics(out);
+  log_feeds_.write_metrics(out);
+  records_.write_metrics(out);
+  tailgate::write_metrics(
+      out, Listeners{{"streams", &streams_server_}, {"auth", &auth_server_}, {"ops", &ops_server_}});
+  tailgate::write_metrics(out, std::array<const RedisLink*, 4>{&channels_.link(), &looks_, &logs_, &pages_});
+  keys_.write_metrics(out);
 }
 
 void Gateway::on_terminate() {

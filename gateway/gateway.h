@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,7 +28,7 @@
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"
 #include "gateway/streams/memory_budget.h"
-#include "gateway/streams/metrics.h"
+#include "gateway/streams/route_metrics.h"
 #include "gateway/streams/services.h"
 #include "gateway/streams/streams.h"
 
@@ -58,6 +59,7 @@ class Gateway {
  private:
   void on_terminate();
   void on_reload();
+  void write_metrics(MetricsText& out) const;
   void drain();
   void turn_away();
   void end_what_is_left();
@@ -68,7 +70,7 @@ class Gateway {
   Loop loop_;
   Resolver resolver_;    // needs: loop_
   Deadlines deadlines_;  // needs: loop_
-  Metrics metrics_;
+  RouteMetrics metrics_;
   StreamLimits limits_;
   IdentitySeal seal_;
   // Declared before the streams: connections outlive what answers on them.
@@ -94,7 +96,9 @@ class Gateway {
   SignalWatch on_int_;
   SignalWatch on_hup_;
   bool inherited_;
-  bool terminating_ = false;  // a SIGTERM has come
+  std::uint64_t reloads_ = 0;          // of the configuration
+  std::uint64_t reloads_refused_ = 0;  // of the configuration or of the identity keys
+  bool terminating_ = false;           // a SIGTERM has come
   TimePoint drain_by_{};
   std::chrono::milliseconds last_bytes_{};  // what is kept of the deadline behind it
   Timer starting_;                          // until it was ready once

@@ -48,4 +48,11 @@ bool Keys::had_all() const {
                      [this](const auto& rule) { return had(rule->name); });
 }
 
+void Keys::write_metrics(MetricsText& out) const {
+  out.begin("tailgate_provider_keys", MetricsText::Type::kGauge, "1 if the provider's keys are there.");
+  for (const auto& rule : *providers_) {
+    out.sample(MetricsText::label("provider", rule->name), std::uint64_t{had(rule->name)});
+  }
+}
+
 }  // namespace tailgate

@@ -12,6 +12,7 @@
 #include "gateway/auth/authenticator.h"
 #include "gateway/auth/provider.h"
 #include "gateway/auth/provider_keys.h"
+#include "gateway/base/metrics_text.h"
 
 namespace tailgate {
 
@@ -35,6 +36,7 @@ class Keys final : public Issuers {
   // Are `provider`'s keys or secrets there?
   bool had(const std::string& provider) const;
   bool had_all() const;
+  void write_metrics(MetricsText& out) const;
 
  private:
   const Loop& loop_;

@@ -92,7 +92,7 @@ class UnavailableStream final : public Stream {
 
 void answer(Services& services, Request request, int status, std::string_view content_type, std::string body,
             HttpHeaders extra) {
-  ++services.metrics.route(request.route->name).answered[status];
+  ++services.metrics.of(request.route->name).answered[status];
   HttpHeaders headers = std::move(request.parameters->headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
   if (!body.empty()) headers.emplace_back("Content-Type", content_type);

@@ -82,7 +82,7 @@ Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, st
   const RequestParts parts{.query = query, .header = [&](const char* name) { return exchange.header(name); }};
   const std::uint64_t before = authenticator_->verifications();
   Verdict verdict = authenticator_->authenticate(*match.route, parts, wall_time(), unknown_kid);
-  services_.metrics.token_verifications += authenticator_->verifications() - before;
+  verifications_ += authenticator_->verifications() - before;
   return verdict;
 }
 
@@ -107,10 +107,17 @@ void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& ve
 }
 
 void Auth::answer(Exchange& exchange, int status, const std::string& verdict, HttpHeaders headers) {
-  ++services_.metrics.verdicts[verdict];
+  ++verdicts_[verdict];
   headers.emplace_back("X-Tailgate-Verdict", verdict);
   add_close_if_turning_away(services_, headers);
   exchange.answer(status, headers, "");
+}
+
+void Auth::write_metrics(MetricsText& out) const {
+  out.counter("tailgate_token_verifications_total",
+              "Tokens that were verified, not found among the verdicts that are kept.", verifications_);
+  out.begin("tailgate_auth_verdicts_total", MetricsText::Type::kCounter, "Answers of /auth, by verdict.");
+  for (const auto& [verdict, count] : verdicts_) out.sample(MetricsText::label("verdict", verdict), count);
 }
 
 }  // namespace tailgate

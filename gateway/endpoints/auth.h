@@ -5,13 +5,17 @@
 // X-Tailgate-Verdict.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "gateway/auth/authenticator.h"
 #include "gateway/auth/keys.h"
+#include "gateway/base/metrics_text.h"
 #include "gateway/streams/services.h"
 
 namespace tailgate {
@@ -24,6 +28,7 @@ class Auth {
   void handle_request(std::unique_ptr<Exchange> exchange);
   // The configuration was replaced: verdicts of the old one count no more.
   void on_reload();
+  void write_metrics(MetricsText& out) const;
 
  private:
   // A request whose token names a key that may be a new one.
@@ -50,6 +55,8 @@ class Auth {
   Keys& keys_;
   std::unique_ptr<Authenticator> authenticator_;
   std::list<Waiting> waiting_;
+  std::map<std::string, std::uint64_t, std::less<>> verdicts_;  // how many answers, by verdict
+  std::uint64_t verifications_ = 0;                             // of tokens
   TurnEnd clean_up_;
 };
 

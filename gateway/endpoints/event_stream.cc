@@ -182,7 +182,7 @@ void EventStream::send_status(const Record* record) {
     condemn(EndReason::kGap);
     return;
   } else {
-    ++streams().metrics().route(route().name).gaps;
+    ++streams().metrics().of(route().name).gaps;
     append_event(bytes, "resync", R"({"reason":"redis-reconnected"})");
   }
   send(std::move(bytes), 1);

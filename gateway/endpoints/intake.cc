@@ -219,7 +219,7 @@ void handle_request(Services& services, std::unique_ptr<Exchange> exchange) {
 
   auto match = request.config->routes.match(target.path);
   if (!match) {
-    ++services.metrics.not_found;
+    ++services.unrouted;
     request.parameters->headers.emplace_back("Content-Type", "application/json");
     add_close_if_turning_away(services, request.parameters->headers);
     request.exchange->answer(404, request.parameters->headers, R"({"detail":"Not found"})");

@@ -195,7 +195,7 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
 }
 
 void LogStream::send_gap(const LogGap& gap) {
-  ++streams().metrics().route(route().name).gaps;
+  ++streams().metrics().of(route().name).gaps;
   std::string bytes;
   append_event(bytes, "gap",
                "{\"requested\":\"" + gap.requested.text() + "\",\"first_available\":" +

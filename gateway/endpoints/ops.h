@@ -7,11 +7,10 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "gateway/auth/keys.h"
-#include "gateway/http/server.h"
+#include "gateway/base/metrics_text.h"
+#include "gateway/http/exchange.h"
 #include "gateway/streams/services.h"
 
 namespace tailgate {
@@ -25,10 +24,8 @@ struct Readiness {
 
 class Ops {
  public:
-  // The listeners by the names that they have in the configuration.
-  using Listeners = std::vector<std::pair<std::string, const HttpServer*>>;
-
-  Ops(Services& services, Keys& keys, Readiness& readiness, Listeners listeners,
+  // `write_metrics` writes all that /metrics answers.
+  Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void(MetricsText&)> write_metrics,
       std::function<void()> on_drain);
 
   // Looks whether all is there for the first time.
@@ -39,12 +36,11 @@ class Ops {
  private:
   bool redis_is_up() const;
   std::string health(bool ready) const;
-  std::string metrics() const;
 
   Services& services_;
   Keys& keys_;
   Readiness& readiness_;
-  Listeners listeners_;
+  std::function<void(MetricsText&)> write_metrics_;
   std::function<void()> on_drain_;
 };
 

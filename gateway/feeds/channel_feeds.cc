@@ -154,6 +154,14 @@ void ChannelFeeds::on_down() {
   }
 }
 
+void ChannelFeeds::write_metrics(MetricsText& out) const {
+  out.gauge("tailgate_channels_watched", "Redis channels that are subscribed to for streams.", feeds_.size());
+  out.counter("tailgate_messages_received_total", "Messages received on channels.", messages_);
+  out.counter("tailgate_redis_rests_total",
+              "How often the busy subscriber link waited a moment, to read several messages at once.",
+              link().rests());
+}
+
 void ChannelFeeds::leave(Interest& interest) {
   Feed& feed = *interest.feed_;
   interest.feeds_ = nullptr;

@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "gateway/base/metrics_text.h"
 #include "gateway/feeds/hub.h"
 #include "gateway/redis/read_rest.h"
 #include "gateway/redis/subscriber_link.h"
@@ -101,8 +102,7 @@ class ChannelFeeds {
   bool up() const { return link_.up(); }
   bool more_coming() { return link_.more_coming(); }
   const RedisLink& link() const { return link_.link(); }
-  std::size_t watched() const { return feeds_.size(); }
-  std::uint64_t messages() const { return messages_; }
+  void write_metrics(MetricsText& out) const;
 
  private:
   void on_message(std::string_view channel, std::string_view payload);

@@ -299,6 +299,10 @@ TimePoint JobRecords::next_look(TimePoint now) const {
   return TimePoint((soonest + grid - Span(1)) / grid * grid);
 }
 
+void JobRecords::write_metrics(MetricsText& out) const {
+  out.counter("tailgate_record_looks_total", "Looks at records in Redis.", looks_);
+}
+
 void JobRecords::leave(Watch& watch) {
   Watched& watched = *watch.watched_;
   watch.records_ = nullptr;

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/base/metrics_text.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/redis/link.h"
 #include "gateway/routes/record.h"
@@ -83,6 +84,7 @@ class JobRecords {
                             Observer& observer);
 
   std::uint64_t looks() const { return looks_; }
+  void write_metrics(MetricsText& out) const;
 
  private:
   friend struct Watched;

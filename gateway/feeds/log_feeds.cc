@@ -132,6 +132,16 @@ std::string_view LogFeeds::woken_by() const {
   return "sweep";
 }
 
+void LogFeeds::write_metrics(MetricsText& out) const {
+  out.gauge("tailgate_logs_followed", "Redis Streams that have a live reader.", followed());
+  out.begin(
+      "tailgate_log_wakeups", MetricsText::Type::kGauge,
+      "1 for what wakes the readers of logs: notifications or tracking by Redis, or a sweep of our own.");
+  for (const std::string_view by : {"notifications", "tracking", "sweep"}) {
+    out.sample(MetricsText::label("by", by), std::uint64_t{by == woken_by()});
+  }
+}
+
 void LogFeeds::on_invalidated(std::string_view key) {
   if (key.empty()) {
     wakeups_.on_all_invalidated();

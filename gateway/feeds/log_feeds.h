@@ -76,6 +76,7 @@ class LogFeeds : private KeyWakeups::Owner {
   std::size_t followed() const { return feeds_.size(); }
   // The announcer that is trusted: "notifications" or "tracking"; "sweep" if none is.
   std::string_view woken_by() const;
+  void write_metrics(MetricsText& out) const;
 
  private:
   struct TextHash {

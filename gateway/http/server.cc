@@ -327,4 +327,22 @@ void HttpServer::accept_failed_cb(evconnlistener* listener, void* /*http*/) noex
   }
 }
 
+void write_metrics(MetricsText& out, const Listeners& listeners) {
+  using Type = MetricsText::Type;
+  const auto by_listener = [&](const char* name, Type type, const char* help, auto value) {
+    out.begin(name, type, help);
+    for (const auto& [listener, server] : listeners) {
+      out.sample(MetricsText::label("listener", listener), std::uint64_t{value(*server)});
+    }
+  };
+  by_listener("tailgate_connections", Type::kGauge, "Open client connections, idle ones among them.",
+              [](const HttpServer& server) { return server.connections(); });
+  by_listener("tailgate_connections_turned_away_total", Type::kCounter,
+              "Connections closed at once for want of descriptors.",
+              [](const HttpServer& server) { return server.turned_away(); });
+  by_listener("tailgate_requests_refused_total", Type::kCounter,
+              "Requests that were none: malformed, too large or too slow.",
+              [](const HttpServer& server) { return server.refused(); });
+}
+
 }  // namespace tailgate

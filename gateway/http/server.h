@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/base/metrics_text.h"
 #include "gateway/base/result.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/exchange.h"
@@ -119,5 +120,9 @@ class HttpServer : private HttpConnection::Owner {
   bool accepting_ = true;
   bool paused_ = false;  // until the end of the turn
 };
+
+// Servers by the names that their listeners have in the configuration.
+using Listeners = std::vector<std::pair<std::string, const HttpServer*>>;
+void write_metrics(MetricsText& out, const Listeners& listeners);
 
 }  // namespace tailgate

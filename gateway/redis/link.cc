@@ -346,6 +346,17 @@ void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata
   if (call && link != nullptr) call(answer);
 }
 
+void write_metrics(MetricsText& out, std::span<const RedisLink* const> links) {
+  const auto by_link = [&](const char* name, MetricsText::Type type, const char* help, auto value) {
+    out.begin(name, type, help);
+    for (const RedisLink* link : links) out.sample(MetricsText::label("link", link->name()), value(*link));
+  };
+  by_link("tailgate_redis_up", MetricsText::Type::kGauge, "1 while the link to Redis is up.",
+          [](const RedisLink& link) { return std::uint64_t{link.up()}; });
+  by_link("tailgate_redis_lost_total", MetricsText::Type::kCounter, "How often the link to Redis was lost.",
+          [](const RedisLink& link) { return link.times_lost(); });
+}
+
 std::string_view text_of(const redisReply& reply) {
   return {reply.str, reply.str == nullptr ? 0 : static_cast<std::size_t>(reply.len)};
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/metrics_text.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
 #include "gateway/redis/reply_arena.h"
@@ -149,6 +150,9 @@ class RedisLink {
   Timer liveness_;                            // the next probe
   TurnEnd funeral_;
 };
+
+// The metrics of `links`, by their names.
+void write_metrics(MetricsText& out, std::span<const RedisLink* const> links);
 
 // What a reply says as text; empty for one that holds none.
 std::string_view text_of(const redisReply& reply);

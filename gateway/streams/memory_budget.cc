@@ -35,6 +35,10 @@ std::uint64_t MemoryBudget::in_use() {
 #endif
 }
 
+void MemoryBudget::write_metrics(MetricsText& out) {
+  out.gauge("tailgate_heap_bytes", "What the heap holds, as limits.memory_mb counts it.", in_use());
+}
+
 // What many streams have left behind goes back to the system.
 void MemoryBudget::trim() {
 #ifndef __SANITIZE_ADDRESS__

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "gateway/base/metrics_text.h"
 #include "gateway/loop/loop.h"
 #include "gateway/streams/streams.h"
 
@@ -25,6 +26,7 @@ class MemoryBudget {
   bool is_tight() const { return is_tight_; }
   // What the heap holds, in bytes.  Socket buffers are the kernel's and not part of it.
   static std::uint64_t in_use();
+  static void write_metrics(MetricsText& out);
 
  private:
   void look();

@@ -13,7 +13,7 @@
 #include "gateway/redis/link.h"
 #include "gateway/routes/limits.h"
 #include "gateway/streams/memory_budget.h"
-#include "gateway/streams/metrics.h"
+#include "gateway/streams/route_metrics.h"
 #include "gateway/streams/streams.h"
 
 namespace tailgate {
@@ -28,13 +28,14 @@ struct Services {
   LogFeeds& log_feeds;
   RedisLink& pages;
   StreamLimits& limits;
-  Metrics& metrics;
+  RouteMetrics& metrics;
   const MemoryBudget& memory;
   const IdentitySeal& seal;
   // How much of a log one read for a page asks for.
   ReadPace page_pace{};
   // The configuration that new requests are served by; a reload replaces it.
   std::shared_ptr<const Config> config;
+  std::uint64_t unrouted = 0;  // requests that matched no route
   // Held "unavailable" answers that count against no limit.
   std::size_t held_without_place = 0;
   // Draining, and past the time in which new requests are still served.

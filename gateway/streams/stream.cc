@@ -62,7 +62,7 @@ void Stream::begin(Hello hello) {
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
   headers.emplace_back("X-Accel-Buffering", "no");
   request_.exchange->begin(headers, route().send_timeout);
-  RouteMetrics& counted = streams_.metrics_.route(route().name);
+  RouteCounts& counted = streams_.metrics_.of(route().name);
   ++counted.opened;
   ++counted.open;
 

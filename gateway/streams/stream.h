@@ -23,7 +23,7 @@
 #include "gateway/routes/message.h"
 #include "gateway/routes/record.h"
 #include "gateway/streams/end_reason.h"
-#include "gateway/streams/metrics.h"
+#include "gateway/streams/route_metrics.h"
 
 namespace tailgate {
 

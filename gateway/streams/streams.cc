@@ -33,13 +33,13 @@ std::string subject_hash(const Request& request) {
 
 }  // namespace
 
-Streams::Streams(const Loop& loop, Deadlines& deadlines, Metrics& metrics)
+Streams::Streams(const Loop& loop, Deadlines& deadlines, RouteMetrics& metrics)
     : metrics_(metrics),
       deadlines_(deadlines),
       turn_end_(loop, [this] { after_turn(); }),
       next_turn_(loop, [this] { turn_end_.ask(); }),
       hub_({.on_pending = [this] { turn_end_.ask(); },
-            .on_skipped = [this](const Route& route) { ++metrics_.route(route.name).skipped; }}) {
+            .on_skipped = [this](const Route& route) { ++metrics_.of(route.name).skipped; }}) {
 }
 
 Streams::~Streams() {
@@ -123,7 +123,7 @@ void Streams::bury(Stream& stream) {
   const bool was_open = request.exchange != nullptr && request.exchange->begun();
   if (was_open) {
     const auto now = Loop::now();
-    RouteMetrics& counted = metrics_.route(stream.route().name);
+    RouteCounts& counted = metrics_.of(stream.route().name);
     --counted.open;
     ++counted.ended[static_cast<std::size_t>(stream.reason_)];
     counted.events += stream.events_;
@@ -190,15 +190,17 @@ void Streams::shed(std::uint64_t bytes, Shed what) {
   log_warning("memory.shed", {{"streams", cut}, {"bytes", freed}});
 }
 
-Metrics Streams::metrics_now() const {
-  Metrics now = metrics_;
+void Streams::write_metrics(MetricsText& out) const {
+  RouteMetrics now = metrics_;
   for (const auto& stream : streams_) {
     if (stream->request_.exchange == nullptr || !stream->request_.exchange->begun()) continue;
-    RouteMetrics& counted = now.route(stream->route().name);
+    RouteCounts& counted = now.of(stream->route().name);
     counted.events += stream->events_;
     counted.bytes += stream->bytes_;
   }
-  return now;
+  now.write(out);
+  out.gauge("tailgate_streams", "Streams and requests that are being served, openings among them.",
+            streams_.size());
 }
 
 void Streams::set_on_empty(std::function<void()> call) {

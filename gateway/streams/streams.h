@@ -16,14 +16,14 @@
 #include "gateway/http/chunk.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/loop/loop.h"
-#include "gateway/streams/metrics.h"
+#include "gateway/streams/route_metrics.h"
 #include "gateway/streams/stream.h"
 
 namespace tailgate {
 
 class Streams {
  public:
-  Streams(const Loop& loop, Deadlines& deadlines, Metrics& metrics);
+  Streams(const Loop& loop, Deadlines& deadlines, RouteMetrics& metrics);
   ~Streams();
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
@@ -48,11 +48,11 @@ class Streams {
   // Once no stream is left (now, if there is none).
   void set_on_empty(std::function<void()> call);
 
-  // What has been counted, the streams that are open among it.
-  Metrics metrics_now() const;
+  // The metrics of all routes, with the deliveries of open streams among them.
+  void write_metrics(MetricsText& out) const;
   std::size_t count() const { return streams_.size(); }
   Hub& hub() { return hub_; }
-  Metrics& metrics() { return metrics_; }
+  RouteMetrics& metrics() { return metrics_; }
 
  private:
   friend class Stream;
@@ -68,7 +68,7 @@ class Streams {
   void bury(Stream& stream);
   void set_drain_moment(Stream& stream) const;
 
-  Metrics& metrics_;
+  RouteMetrics& metrics_;
   Deadlines& deadlines_;
   TurnEnd turn_end_;
   Timer next_turn_;

@@ -1,0 +1,36 @@
+// MetricsText: writes metrics as the text that Prometheus reads (exposition format 0.0.4).
+//
+// Pure.  Each class writes its own metrics with it; label values come from the configuration and from our own
+// words, never from a request, so their number is bounded.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tailgate {
+
+class MetricsText {
+ public:
+  enum class Type { kCounter, kGauge };
+
+  // Begins a metric: its help and its type.  The samples that follow belong to it.
+  void begin(std::string_view name, Type type, std::string_view help);
+  // `labels` is empty or made by label().
+  void sample(std::string_view labels, std::uint64_t value);
+  // A metric with one sample and no label.
+  void counter(std::string_view name, std::string_view help, std::uint64_t value);
+  void gauge(std::string_view name, std::string_view help, std::uint64_t value);
+
+  // Appends name="value" to `labels`, escaped.
+  static void label(std::string& labels, std::string_view name, std::string_view value);
+  static std::string label(std::string_view name, std::string_view value);
+
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string name_;
+  std::string text_;
+};
+
+}  // namespace tailgate
