@@ -1,6 +1,5 @@
-// The command line.
+// The command line: checks and prints the configuration, or serves.
 #include <event2/event.h>
-#include <event2/http.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -42,13 +41,6 @@ struct Options {
   std::string print;
 };
 
-// Configurations and secrets are small; what is larger is the wrong file.
-constexpr std::size_t kLargestFile = 1U << 20;
-
-Result<std::string> read_file(const std::string& path) {
-  return read_small_file(path, kLargestFile);
-}
-
 std::optional<std::string> environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   if (value == nullptr) return std::nullopt;
@@ -56,10 +48,11 @@ std::optional<std::string> environment(const std::string& name) {
 }
 
 Result<std::shared_ptr<const Config>> load(const Options& options) {
-  const auto text = read_file(options.config_file);
+  // A larger file is neither a configuration nor a secret.
+  const auto read = [](const std::string& path) { return read_small_file(path, 1U << 20); };
+  const auto text = read(options.config_file);
   if (!text) return Error{text.error()};
-  return load_config(*text, options.config_file, options.overrides,
-                     {.env = environment, .read_file = read_file});
+  return load_config(*text, options.config_file, options.overrides, {.env = environment, .read_file = read});
 }
 
 Result<Options> parse(const std::vector<std::string>& arguments) {
@@ -93,48 +86,36 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
 }
 
 const char* name_of(Source source) {
-  switch (source) {
-    case Source::kChannel:
-      return "channel";
-    case Source::kLog:
-      return "log";
-    case Source::kPages:
-      return "pages";
-  }
-  return "";
+  if (source == Source::kChannel) return "channel";
+  return source == Source::kLog ? "log" : "pages";
 }
 
 const char* name_of(OnUnavailable on_unavailable) {
-  switch (on_unavailable) {
-    case OnUnavailable::kStatus:
-      return "status";
-    case OnUnavailable::kSse:
-      return "sse";
-    case OnUnavailable::kAuto:
-      return "auto";
-  }
-  return "";
+  if (on_unavailable == OnUnavailable::kAuto) return "auto";
+  return on_unavailable == OnUnavailable::kSse ? "sse" : "status";
 }
 
-void print(const std::string& what, const Config* config) {
-  if (what == "keys") {
-    for (const std::string& key : config_keys()) std::cout << key << '\n';
-  } else if (what == "cors") {
-    std::cout << "headers\t" << config->cors.allowed_headers() << '\n';
-    for (const std::string& origin : config->cors_origins) std::cout << origin << '\n';
-  } else {
-    for (const Route& route : config->routes.routes()) {
-      std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
-                << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable)
-                << '\t' << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
-                << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
-                << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
-    }
+void print_keys() {
+  for (const std::string& key : config_keys()) std::cout << key << '\n';
+}
+
+void print_cors(const Config& config) {
+  std::cout << "headers\t" << config.cors.allowed_headers() << '\n';
+  for (const std::string& origin : config.cors_origins) std::cout << origin << '\n';
+}
+
+void print_routes(const Config& config) {
+  for (const Route& route : config.routes.routes()) {
+    std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
+              << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable) << '\t'
+              << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
+              << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
+              << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
   }
 }
 
 void log_cb(int severity, const char* message) noexcept {
-  // evhttp's warnings are about what strangers do.
+  // Clients can cause these warnings, so their number is limited.
   static LogValve valve(10, 1);
   if (severity >= EVENT_LOG_WARN && valve.open(Clock::now())) log_warning("libevent", {{"what", message}});
 }
@@ -146,25 +127,24 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+int fail(const std::string& message, int status) {
+  std::cerr << message << '\n';
+  return status;
+}
+
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
-#ifndef __SANITIZE_ADDRESS__  // which looks for leaks as a debugger does
-  // Keys and tokens are in our memory: no core file, and no debugger of the same user.
+#ifndef __SANITIZE_ADDRESS__  // its leak check reads the process like a debugger
+  // Memory holds keys and tokens, so there is no core file and no debugger of the same user can attach.
   (void)prctl(PR_SET_DUMPABLE, 0);
 #endif
   raise_descriptor_limit();
   event_set_log_callback(log_cb);
 
   auto keys = load_identity_keys(config->identity_key_file);
-  if (!keys) {
-    std::cerr << keys.error() << '\n';
-    return kExitEnvironment;
-  }
+  if (!keys) return fail(keys.error(), kExitEnvironment);
   auto sockets = open_sockets(*config);
-  if (!sockets) {
-    std::cerr << sockets.error() << '\n';
-    return kExitEnvironment;
-  }
+  if (!sockets) return fail(sockets.error(), kExitEnvironment);
   log_info("started", {{"version", TAILGATE_VERSION},
                        {"config", options.config_file},
                        {"routes", config->routes.routes().size()}});
@@ -173,7 +153,7 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   return 0;
 }
 
-int main_inner(const std::vector<std::string>& arguments) {
+int run(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::cout << "tailgate " << TAILGATE_VERSION << '\n';
     return 0;
@@ -188,29 +168,27 @@ int main_inner(const std::vector<std::string>& arguments) {
     return kExitConfiguration;
   }
   if (options->print == "keys") {
-    print("keys", nullptr);
+    print_keys();
     return 0;
   }
   const auto config = load(*options);
-  if (!config) {
-    std::cerr << config.error() << '\n';
-    return kExitConfiguration;
-  }
-  if (!options->print.empty()) {
-    print(options->print, config->get());
-    return 0;
-  }
-  if (options->check) {
+  if (!config) return fail(config.error(), kExitConfiguration);
+  if (options->print == "cors") {
+    print_cors(**config);
+  } else if (options->print == "routes") {
+    print_routes(**config);
+  } else if (options->check) {
     const std::size_t count = (*config)->routes.routes().size();
     std::cout << options->config_file << ": good, " << count << (count == 1 ? " route\n" : " routes\n");
-    return 0;
+  } else {
+    return serve(*options, *config);
   }
-  return serve(*options, *config);
+  return 0;
 }
 
 }  // namespace
 }  // namespace tailgate
 
 int main(int argc, char** argv) {
-  return tailgate::main_inner(std::vector<std::string>(argv + 1, argv + argc));
+  return tailgate::run(std::vector<std::string>(argv + 1, argv + argc));
 }
