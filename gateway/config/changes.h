@@ -1,6 +1,7 @@
-// What a reload cannot change: which keys of a new configuration wait for a restart.
+// Finds the keys that a reload cannot change.
 //
-// Pure.  Sockets are bound and links to Redis made once, at the start; all else is read anew.
+// Pure.  Sockets are bound and Redis links are made once, at the start.  Every other key takes effect on
+// reload.
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@
 
 namespace tailgate {
 
-// The keys that `fresh` has otherwise than `at_start`, and that only a restart makes true.
+// The keys whose values differ between `at_start` and `fresh` and that need a restart to take effect.
 std::vector<std::string> keys_that_need_a_restart(const Config& at_start, const Config& fresh);
 
 }  // namespace tailgate

@@ -19,7 +19,7 @@ struct Variable {
   std::string_view key;
 };
 
-// What a container sets.  Stands above the file and --set.
+// These override the file and --set.
 constexpr std::array<Variable, 7> kVariables = {{
     {"TAILGATE_LISTEN_STREAMS", "listen.streams"},
     {"TAILGATE_LISTEN_AUTH", "listen.auth"},
@@ -117,28 +117,28 @@ void read_limits(Settings& settings, Config& config) {
   }
 }
 
-void read_rest(Settings& settings, Config& config) {
+void read_identity(Settings& settings, Config& config) {
   config.identity_key_file = settings.text("identity.key_file");
   config.identity_life = std::chrono::floor<std::chrono::seconds>(settings.duration("identity.life_s"));
+}
+
+void read_drain(Settings& settings, Config& config) {
   config.drain.settle = settings.duration("drain.settle_s");
   config.drain.deadline = settings.duration("drain.deadline_s");
-  if (config.drain.settle >= config.drain.deadline && !settings.has_error_below("drain"))
+  if (!settings.has_error_below("drain") && config.drain.settle >= config.drain.deadline)
     settings.add_error("drain.settle_s", "must be shorter than drain.deadline_s");
 }
 
 }  // namespace
 
 void read_redis(Settings& settings, const ConfigSources& sources, Config& config) {
-  std::vector<std::string> given;
+  std::vector<std::string> keys;
   for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
-    if (settings.has(key)) given.emplace_back(key);
+    if (settings.has(key)) keys.emplace_back(key);
   }
-  if (given.empty() && settings.is_misspelled("redis")) return;
-  for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
-    if (given.empty() && settings.is_misspelled(key)) return;
-  }
-  if (given.size() != 1) return settings.add_error("redis", "needs exactly one of url, url_env and url_file");
-  const std::string& key = given.front();
+  if (keys.empty() && settings.has_error_below("redis")) return;
+  if (keys.size() != 1) return settings.add_error("redis", "needs exactly one of url, url_env and url_file");
+  const std::string& key = keys.front();
   std::optional<std::string> url = settings.text(key);
   if (key == "redis.url_env") url = read_variable(settings, key, *url, sources);
   if (key == "redis.url_file") url = read_secret_file(settings, key, *url, sources);
@@ -154,7 +154,7 @@ void read_redis(Settings& settings, const ConfigSources& sources, Config& config
 
 std::optional<std::string> read_variable(Settings& settings, std::string_view key, const std::string& name,
                                          const ConfigSources& sources) {
-  if (name.empty()) return std::nullopt;  // its finding is written
+  if (name.empty()) return std::nullopt;  // check() has added a finding
   auto value = sources.env(name);
   if (value && !value->empty()) return value;
   settings.add_error(key, "the environment variable " + name + (value ? " is empty" : " is not set"));
@@ -163,7 +163,7 @@ std::optional<std::string> read_variable(Settings& settings, std::string_view ke
 
 std::optional<std::string> read_secret_file(Settings& settings, std::string_view key, const std::string& path,
                                             const ConfigSources& sources) {
-  if (path.empty()) return std::nullopt;  // its finding is written
+  if (path.empty()) return std::nullopt;  // check() has added a finding
   Result<std::string> text = sources.read_file(path);
   if (!text) {
     settings.add_error(key, text.error());
@@ -189,7 +189,8 @@ Result<std::shared_ptr<const Config>> load_config(
   read_redis(settings, sources, *config);
   read_cors(settings, *config);
   read_limits(settings, *config);
-  read_rest(settings, *config);
+  read_identity(settings, *config);
+  read_drain(settings, *config);
   read_providers(settings, sources, *config);
   read_records(settings, *config);
   read_routes(settings, *config);

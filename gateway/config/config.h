@@ -1,8 +1,7 @@
-// Config: the one TOML file, read, checked and completed.
+// Config: the checked configuration, with all defaults filled in.
 //
-// Pure.  Knows the option table, the environment's overrides and every rule; opens nothing
-// but what the caller hands it.  A Config is immutable and shared: each stream keeps the one it was
-// opened under.
+// Pure.  load_config() reads files and environment variables only through ConfigSources.  A Config is
+// immutable and shared: each stream keeps the Config that it was opened under, even after a reload.
 #pragma once
 
 #include <chrono>
@@ -26,11 +25,11 @@
 namespace tailgate {
 
 struct Limits {
-  std::uint64_t streams = 0;  // in all; 0: no limit
+  std::uint64_t streams = 0;  // of all users together; 0: no limit
   std::uint64_t streams_per_user = 0;
   std::uint64_t streams_per_address = 0;
   std::vector<std::string> trusted_proxies;  // addresses or CIDR blocks
-  std::uint64_t memory_bytes = 0;            // of the heap
+  std::uint64_t memory_bytes = 0;            // of the heap; 0: no limit
 };
 
 struct DrainRule {
@@ -65,21 +64,20 @@ struct Config {
   const ProviderRule* provider(std::string_view name) const { return find_provider(providers, name); }
 };
 
-// What load_config() may ask of the world.  Tests hand in maps.
+// How load_config() reads environment variables and files.
 struct ConfigSources {
   std::function<std::optional<std::string>(const std::string& name)> env;
   std::function<Result<std::string>(const std::string& path)> read_file;
 };
 
-// Reads `text`, applies `overrides` ("route.events.heartbeat.every_s" = "0.2", TOML values; a bare
-// word is a string) and then the environment's, checks every rule.  An error is one line per finding,
-// "file:line: key: rule", as many as there are.
+// Reads the TOML `text`, applies `overrides` (a key and a TOML value; a bare word is a string), then the
+// TAILGATE_* environment variables, and checks every rule.  An error holds all findings, one a line:
+// "file:line: key: rule".
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,
     const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources);
 
-// Every key there is, with a "*" where the user's own name goes: "route.*.path".  For --print keys and
-// for the check that each one is documented.
+// Every key, with "*" for a name that the user chooses: "route.*.path".
 std::vector<std::string> config_keys();
 
 }  // namespace tailgate

@@ -1,7 +1,7 @@
 // Options: every key of the configuration, with its type, default, bounds and meaning.
 //
-// Pure.  The one table that drives parsing, defaults, `--print keys` and the check that each
-// key is documented.  Knows no file and no value.
+// Pure.  This table drives the checks of values, the defaults, `--print keys` and the check that
+// deploy/reference.toml documents each key.
 #pragma once
 
 #include <cstdint>
@@ -18,42 +18,42 @@ struct Option {
     kProse,        // any characters
     kChoice,       // one of `choices`
     kTexts,        // a list
-    kTextOrTexts,  // one, or a list
+    kTextOrTexts,  // one text, or a list
     kBoolean,
     kInteger,
     kDuration,  // integer or float; the key's ending names the unit: _s or _ms
     kScalar,    // text, number or boolean
   };
-  // Which kinds of routes an option of "route.*" is for.
+  // The route sources for which an option of "route.*" has an effect.
   enum Sources : std::uint8_t { kChannel = 1, kLog = 2, kPages = 4, kStreams = 3, kAll = 7 };
 
-  std::string_view key;  // "*" where the user's own name goes, "[]" where a place in a list does
+  std::string_view key;  // "*" is a name that the user chooses; "[]" is any element of a list
   Type type;
-  std::string_view fallback{};  // the default as TOML; empty: none, or one that depends on others
-  std::string_view what{};      // its meaning, as a clause
+  std::string_view fallback{};  // the default as TOML; empty: none, or it depends on other keys
+  std::string_view what{};      // the meaning; follows "is missing: " in a finding
   std::string_view choices{};   // "a|b|c"
   double min = 0;               // bounds of a number, in the key's own unit
   double max = 0;
   std::uint8_t sources = kAll;
-  std::string_view group{};  // options of one table and one group exclude each other
+  std::string_view group{};  // at most one option of a group may be set in a table
 
-  // What a value must be, as in "must be an integer from 1 to 65535".
+  // The rule for values, for example "must be an integer from 1 to 65535".
   std::string rule() const;
 };
 
 std::span<const Option> options();
 
-// The option that `key` ("route.events.hello[0].event") sets, or null.
+// The option that `key` sets, for example "route.events.hello[0].event".  Null if there is none.
 const Option* find_option(std::string_view key);
 
 enum class Shape { kUnknown, kValue, kTable, kTableList };
-// What may stand at `key`.
+// The kind of value that `key` must have.
 Shape shape_of(std::string_view key);
 
-// A user's own name at the end of `key` breaks the rule for names: that rule, else empty.
+// If the last name in `key` is the user's choice and breaks the rule for names, that rule; else empty.
 std::string_view broken_name_rule(std::string_view key);
 
-// The last component of the nearest key that may stand in `key`'s place, or nothing if none is near.
+// The known name that is most similar to the last name in the unknown `key`.  Empty if none is similar.
 std::string suggestion_for(std::string_view key);
 
 }  // namespace tailgate

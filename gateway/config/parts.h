@@ -1,12 +1,13 @@
-// The parts of load_config(), one room for each table of the configuration.
+// The parts of load_config(): one function for each table of the configuration.
 //
-// Pure.  Each reads checked settings into a Config and complains of what breaks a rule; what
-// it leaves in the Config then is never used.
+// Pure.  Each function copies checked settings into the Config and adds a finding for each broken rule.
+// After a finding the Config is thrown away, so it may stay incomplete.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/config/config.h"
@@ -14,23 +15,56 @@
 
 namespace tailgate {
 
+// Settings as seen from one table: every key is relative to `name`, for example "route.events".
+class Section {
+ public:
+  Section(Settings& settings, std::string name) : settings_(settings), name_(std::move(name)) {}
+
+  std::string at(std::string_view key) const { return name_ + '.' + std::string(key); }
+  Settings& settings() const { return settings_; }
+  bool has(std::string_view key) const { return settings_.has(at(key)); }
+  std::string text(std::string_view key) const { return settings_.text(at(key)); }
+  std::vector<std::string> texts(std::string_view key) const { return settings_.texts(at(key)); }
+  std::int64_t integer(std::string_view key) const { return settings_.integer(at(key)); }
+  bool boolean(std::string_view key) const { return settings_.boolean(at(key)); }
+  std::chrono::milliseconds duration(std::string_view key) const { return settings_.duration(at(key)); }
+  std::chrono::seconds seconds(std::string_view key) const {
+    return std::chrono::floor<std::chrono::seconds>(duration(key));
+  }
+
+  bool has_error() const { return settings_.has_error_below(name_); }
+  bool require(std::string_view key) const { return settings_.require(at(key)); }
+  void add_error(std::string_view key, const std::string& rule) const { settings_.add_error(at(key), rule); }
+  // Adds the finding `rule` about the table itself.
+  void add_error(const std::string& rule) const { settings_.add_error(name_, rule); }
+  // Adds the finding `rule` for each of `keys` that is set.
+  void refuse(std::initializer_list<const char*> keys, const char* rule) const {
+    for (const char* key : keys) {
+      if (has(key)) add_error(key, rule);
+    }
+  }
+
+ private:
+  Settings& settings_;
+  std::string name_;
+};
+
 void read_redis(Settings& settings, const ConfigSources& sources, Config& config);
 void read_providers(Settings& settings, const ConfigSources& sources, Config& config);
 void read_records(Settings& settings, Config& config);
 // Needs the providers and records.
 void read_routes(Settings& settings, Config& config);
 
-// What the environment variable `name` holds, which `key` asks for; else a finding is written.
+// Adds a finding for each rule that joins several keys of `route`.  Needs a route without findings.
+void check_route(const Section& table, const Route& route);
+
+// The value of the environment variable `name`, which the setting `key` names.  Adds a finding and returns
+// nothing if the variable is not set or empty.
 std::optional<std::string> read_variable(Settings& settings, std::string_view key, const std::string& name,
                                          const ConfigSources& sources);
-// What the file at `path` holds, without the line end at its end; else a finding is written.
+// The content of the file `path`, which the setting `key` names, without line ends at its end.  Adds a
+// finding and returns nothing if the file cannot be read or is empty.
 std::optional<std::string> read_secret_file(Settings& settings, std::string_view key, const std::string& path,
                                             const ConfigSources& sources);
-
-// "{job_id}" and its like: the first place in `text` that is not {id}, or empty.
-std::string unknown_place(std::string_view text);
-
-// The names that every message may use, whatever its record.
-const std::vector<std::string>& names_taken();
 
 }  // namespace tailgate

@@ -1,4 +1,4 @@
-// [provider.*]: who signs tokens, and with what (config_parts.h).
+// Reads [provider.*], the issuers of tokens.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -13,8 +13,8 @@ namespace tailgate {
 
 namespace {
 
-// Below this a secret can be guessed offline from one token.  RFC 7518 section 3.2 asks for as many bytes
-// as the hash has (32 for HS256); shorter ones are in use, and refusing them would shut their users out.
+// A shorter secret can be guessed offline from one token.  RFC 7518 section 3.2 asks for as many bytes as the
+// hash has (32 for HS256), but shorter secrets are in use.
 constexpr std::size_t kMinSecretBytes = 16;
 
 constexpr std::array<std::pair<std::string_view, Algorithm>, 10> kAlgorithms = {{
@@ -30,7 +30,7 @@ constexpr std::array<std::pair<std::string_view, Algorithm>, 10> kAlgorithms = {
     {"HS512", Algorithm::kHS512},
 }};
 
-// "https://<host>" from "pk_test_" or "pk_live_" and base64("<host>$").
+// A Clerk publishable key is "pk_test_" or "pk_live_" and base64("<host>$").  Returns "https://<host>".
 Result<std::string> issuer_of_clerk_key(std::string_view key) {
   if (!key.starts_with("pk_test_") && !key.starts_with("pk_live_")) {
     return Error{"a Clerk publishable key begins with pk_test_ or pk_live_"};
@@ -48,18 +48,10 @@ Result<std::string> issuer_of_clerk_key(std::string_view key) {
   return "https://" + text->substr(0, text->size() - 1);
 }
 
-Status check_jwks(std::string_view source) {
-  const auto place = parse_jwks_place(source);
-  return place ? Status() : Status(Error{place.error()});
-}
-
 class ProviderReader {
  public:
   ProviderReader(Settings& settings, const ConfigSources& sources, const std::string& name)
-      : settings_(settings),
-        sources_(sources),
-        at_("provider." + name + '.'),
-        rule_(std::make_unique<ProviderRule>()) {
+      : table_(settings, "provider." + name), sources_(sources), rule_(std::make_unique<ProviderRule>()) {
     rule_->name = name;
   }
 
@@ -67,107 +59,103 @@ class ProviderReader {
     read_keys();
     read_algorithms();
     read_issuer();
-    rule_->audience = settings_.texts(at_ + "audience");
-    rule_->authorized_parties = settings_.texts(at_ + "authorized_parties");
-    rule_->required = settings_.texts(at_ + "required");
-    rule_->subject = settings_.text(at_ + "subject");
-    rule_->leeway = std::chrono::floor<std::chrono::seconds>(settings_.duration(at_ + "leeway_s"));
-    rule_->refresh = std::chrono::floor<std::chrono::seconds>(settings_.duration(at_ + "refresh_s"));
-    rule_->end_at_expiry = settings_.text(at_ + "at_expiry") == "end";
+    rule_->audience = table_.texts("audience");
+    rule_->authorized_parties = table_.texts("authorized_parties");
+    rule_->required = table_.texts("required");
+    rule_->subject = table_.text("subject");
+    rule_->leeway = table_.seconds("leeway_s");
+    rule_->refresh = table_.seconds("refresh_s");
+    rule_->end_at_expiry = table_.text("at_expiry") == "end";
     return std::move(rule_);
   }
 
  private:
   void read_keys() {
-    constexpr std::string_view kRule = "needs exactly one of secret, secret_env, secret_file and jwks";
     int given = 0;
-    for (const char* key : {"secret", "secret_env", "secret_file", "jwks"}) {
-      given += settings_.has(at_ + key) ? 1 : 0;
-      keys_are_known_ = keys_are_known_ && !settings_.is_misspelled(at_ + key);
-    }
-    if (given == 0 && !keys_are_known_) return;
-    keys_are_known_ = keys_are_known_ && given == 1;
-    if (given != 1) return settings_.add_error("provider." + rule_->name, std::string(kRule));
+    for (const char* key : {"secret", "secret_env", "secret_file", "jwks"}) given += table_.has(key) ? 1 : 0;
+    if (given == 0 && table_.has_error()) return;
+    if (given != 1) return table_.add_error("needs exactly one of secret, secret_env, secret_file and jwks");
 
-    for (const std::string& secret : settings_.texts(at_ + "secret")) add_secret("secret", secret);
-    for (const std::string& name : settings_.texts(at_ + "secret_env")) {
-      if (const auto secret = read_variable(settings_, at_ + "secret_env", name, sources_))
+    for (const std::string& secret : table_.texts("secret")) add_secret("secret", secret);
+    for (const std::string& name : table_.texts("secret_env")) {
+      if (const auto secret = read_variable(table_.settings(), table_.at("secret_env"), name, sources_))
         add_secret("secret_env", *secret);
     }
-    for (const std::string& path : settings_.texts(at_ + "secret_file")) {
-      if (const auto secret = read_secret_file(settings_, at_ + "secret_file", path, sources_)) {
+    for (const std::string& path : table_.texts("secret_file")) {
+      if (const auto secret = read_secret_file(table_.settings(), table_.at("secret_file"), path, sources_))
         add_secret("secret_file", *secret);
-      }
     }
-    rule_->jwks = settings_.texts(at_ + "jwks");
-    for (const std::string& source : rule_->jwks) settings_.add_error_of(at_ + "jwks", check_jwks(source));
+    rule_->jwks = table_.texts("jwks");
+    for (const std::string& source : rule_->jwks) {
+      if (const auto place = parse_jwks_place(source); !place) table_.add_error("jwks", place.error());
+    }
   }
 
   void add_secret(const char* key, const std::string& secret) {
     if (secret.size() < kMinSecretBytes) {
-      settings_.add_error(at_ + key,
-                          "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
-                          "shorter one can be guessed from any one token");
+      table_.add_error(key,
+                       "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
+                       "shorter one can be guessed from any one token");
     }
     rule_->secrets.push_back(secret);
   }
 
   void read_algorithms() {
-    const std::string key = at_ + "algorithms";
-    if (!settings_.require(key)) return;
-    const auto names = settings_.texts(key);
-    if (names.empty()) settings_.add_error(key, "must name at least one algorithm");
+    const bool has_error = table_.has_error();
+    if (!table_.require("algorithms")) return;
+    const auto names = table_.texts("algorithms");
+    if (names.empty()) table_.add_error("algorithms", "must name at least one algorithm");
     for (const std::string& name : names) {
       const auto found = std::find_if(kAlgorithms.begin(), kAlgorithms.end(),
                                       [&name](const auto& entry) { return entry.first == name; });
       if (found == kAlgorithms.end()) {
-        settings_.add_error(
-            key, '"' + name +
-                     "\" is none of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, HS256, HS384 and HS512");
+        table_.add_error(
+            "algorithms",
+            '"' + name +
+                "\" is none of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, HS256, HS384 and "
+                "HS512");
         continue;
       }
-      const bool is_shared = name.starts_with("HS");
-      if (!keys_are_known_) {
-        // Which kind of key they need to be for cannot be said.
-      } else if (is_shared && settings_.has(at_ + "jwks")) {
-        settings_.add_error(key, name + " needs a shared secret; public keys (jwks) must never serve as one");
-      } else if (!is_shared && !settings_.has(at_ + "jwks")) {
-        settings_.add_error(key, name + " needs public keys (jwks), not a shared secret");
-      }
       rule_->algorithms.push_back(found->second);
+      if (!has_error) check_algorithm(name);
+    }
+  }
+
+  void check_algorithm(const std::string& name) {
+    const bool is_shared = name.starts_with("HS");
+    if (is_shared && table_.has("jwks")) {
+      table_.add_error("algorithms",
+                       name + " needs a shared secret; public keys (jwks) must never serve as one");
+    } else if (!is_shared && !table_.has("jwks")) {
+      table_.add_error("algorithms", name + " needs public keys (jwks), not a shared secret");
     }
   }
 
   void read_issuer() {
     int given = 0;
-    for (const char* key : {"issuer", "clerk_publishable_key", "clerk_publishable_key_env"}) {
-      given += settings_.has(at_ + key) ? 1 : 0;
-    }
-    if (given > 1) {
-      settings_.add_error("provider." + rule_->name,
-                          "takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
-    }
-    rule_->issuer = settings_.text(at_ + "issuer");
-    std::string key = at_ + "clerk_publishable_key";
+    for (const char* key : {"issuer", "clerk_publishable_key", "clerk_publishable_key_env"})
+      given += table_.has(key) ? 1 : 0;
+    if (given > 1)
+      table_.add_error("takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
+    rule_->issuer = table_.text("issuer");
+    std::string key = "clerk_publishable_key";
     std::optional<std::string> clerk;
-    if (settings_.has(key)) clerk = settings_.text(key);
-    if (settings_.has(key + "_env")) {
+    if (table_.has(key)) clerk = table_.text(key);
+    if (table_.has(key + "_env")) {
       key += "_env";
-      clerk = read_variable(settings_, key, settings_.text(key), sources_);
+      clerk = read_variable(table_.settings(), table_.at(key), table_.text(key), sources_);
     }
     if (!clerk) return;
     const Result<std::string> issuer = issuer_of_clerk_key(trim(*clerk));
     if (issuer) {
       rule_->issuer = *issuer;
     } else {
-      settings_.add_error(key, issuer.error());
+      table_.add_error(key, issuer.error());
     }
   }
 
-  Settings& settings_;
+  Section table_;
   const ConfigSources& sources_;
-  std::string at_;  // "provider.<name>."
-  bool keys_are_known_ = true;
   std::unique_ptr<ProviderRule> rule_;
 };
 

@@ -22,13 +22,13 @@ bool is_below(std::string_view key, std::string_view parent) {
          (key[parent.size()] == '.' || key[parent.size()] == '[');
 }
 
-// "route.events" of "route.events.hello", "route.events.hello" of "route.events.hello[0]", else empty.
+// The key one level up: "a" for "a.b" and for "a[0]".  Empty if there is none.
 std::string_view parent_of(std::string_view key) {
   const std::size_t end = key.find_last_of(".[");
   return end == std::string_view::npos ? std::string_view() : key.substr(0, end);
 }
 
-// Does the value behind `key` stay out of every message?
+// True if no message may show the value of `key`.
 bool is_secret(std::string_view key) {
   return key == "redis.url" || key.ends_with(".secret");
 }
@@ -81,8 +81,8 @@ bool is_of_type(const Option& option, const Setting::Value& value) {
   return false;
 }
 
-// The texts in `value`, each of which must be one line and not empty.
-std::vector<std::string> lines_in(const Option& option, const Setting::Value& value) {
+// The texts in `value` that must be one line and not empty.
+std::vector<std::string> one_line_texts(const Option& option, const Setting::Value& value) {
   if (option.type == Type::kProse || option.type == Type::kScalar) return {};
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return *texts;
   const auto* text = std::get_if<std::string>(&value);
@@ -95,12 +95,12 @@ std::string shortest(double number) {
   return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
 }
 
-// What is wrong with a value of the right type, or empty.
+// The rule that a value of the right type breaks, or empty.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
-  for (const std::string& line : lines_in(option, value)) {
-    if (line.empty()) return "must not be empty";
-    if (has_control(line)) return "must not hold control characters";
-    if (!is_utf8(line)) return "must be UTF-8";
+  for (const std::string& text : one_line_texts(option, value)) {
+    if (text.empty()) return "must not be empty";
+    if (has_control(text)) return "must not hold control characters";
+    if (!is_utf8(text)) return "must be UTF-8";
   }
   if (option.type == Type::kChoice) {
     const auto choices = split(option.choices, '|');
@@ -110,7 +110,7 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
   }
   if (option.type == Type::kInteger || option.type == Type::kDuration) {
     const double number = *number_in(value);
-    if (!(number >= option.min && number <= option.max)) return option.rule();  // NaN, too
+    if (!(number >= option.min && number <= option.max)) return option.rule();  // also refuses NaN
   }
   if (option.type == Type::kScalar && !std::isfinite(number_in(value).value_or(0))) return option.rule();
   return {};
@@ -122,18 +122,14 @@ bool Settings::add_toml(std::string_view text) {
   auto flat = flatten_toml(text);
   if (const auto* error = std::get_if<TomlError>(&flat)) {
     findings_.push_back(
-        {error->line, file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->what});
+        {error->line, file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->text});
     return false;
   }
-  for (auto& [key, setting] : std::get<FlatToml>(flat)) put(std::move(key), std::move(setting));
+  for (auto& [key, setting] : std::get<FlatToml>(flat)) settings_.insert_or_assign(key, std::move(setting));
   return true;
 }
 
-void Settings::put(std::string key, Setting setting) {
-  settings_.insert_or_assign(std::move(key), std::move(setting));
-}
-
-void Settings::make_way_for(std::string_view key, const Setting& setting) {
+void Settings::clear_place(std::string_view key, const std::string& origin) {
   const Option* option = find_option(key);
   std::erase_if(settings_, [&](const auto& entry) {
     if (entry.first == key || is_below(entry.first, key)) return true;
@@ -143,7 +139,7 @@ void Settings::make_way_for(std::string_view key, const Setting& setting) {
   });
   for (std::string_view parent = parent_of(key); !parent.empty() && !has(parent);
        parent = parent_of(parent)) {
-    Setting table{.value = Setting::Table{}, .line = 0, .origin = setting.origin};
+    Setting table{.value = Setting::Table{}, .line = 0, .origin = origin};
     if (key[parent.size()] == '[') table.value = Setting::TableList{.size = 1};
     settings_.emplace(parent, std::move(table));
   }
@@ -151,33 +147,34 @@ void Settings::make_way_for(std::string_view key, const Setting& setting) {
 
 void Settings::replace(std::string_view key, std::string_view text) {
   const Option* option = find_option(key);
-  const Setting as_it_stands{
+  const Setting bare{
       .value = std::string(text),
       .line = 0,
       .origin = printable("--set " + std::string(key) + '=') + (is_secret(key) ? "…" : printable(text))};
-  make_way_for(key, as_it_stands);
+  clear_place(key, bare.origin);
   auto flat = flatten_toml_value(key, text);
-  const bool is_text = option != nullptr && is_of_type(*option, as_it_stands.value) &&
+  // A text option takes 404 or true as the text "404" or "true".
+  const bool is_text = option != nullptr && is_of_type(*option, bare.value) &&
                        !(flat && is_of_type(*option, flat->front().second.value));
-  if (!flat || is_text) return put(std::string(key), as_it_stands);
+  if (!flat || is_text) flat = FlatToml{{std::string(key), bare}};
   for (auto& [name, setting] : *flat) {
-    setting.origin = as_it_stands.origin;
-    put(std::move(name), std::move(setting));
+    setting.origin = bare.origin;
+    settings_.insert_or_assign(name, std::move(setting));
   }
 }
 
 void Settings::replace_from_environment(std::string_view key, Setting::Value value,
                                         std::string_view variable) {
   Setting setting{.value = std::move(value), .line = 0, .origin = "environment " + std::string(variable)};
-  make_way_for(key, setting);
-  put(std::string(key), std::move(setting));
+  clear_place(key, setting.origin);
+  settings_.insert_or_assign(std::string(key), std::move(setting));
 }
 
 void Settings::check() {
-  std::vector<std::string> unknown;
+  std::vector<std::string> refused;  // the keys below these are removed unchecked
   for (auto& [key, setting] : settings_) {
     const std::string& name = key;
-    if (std::any_of(unknown.begin(), unknown.end(),
+    if (std::any_of(refused.begin(), refused.end(),
                     [&name](const auto& parent) { return is_below(name, parent); })) {
       continue;
     }
@@ -188,28 +185,28 @@ void Settings::check() {
     const auto* texts = std::get_if<std::vector<std::string>>(&setting.value);
     if (!name_rule.empty()) {
       add_error(key, std::string(name_rule));
-      unknown.push_back(key);
+      refused.push_back(key);
     } else if (shape == Shape::kUnknown) {
       const std::string meant = suggestion_for(key);
       add_error(key, "is no key that is known" + (meant.empty() ? "" : "; did you mean " + meant + '?'));
       if (!meant.empty()) {
         const std::string_view parent = parent_of(key);
-        meant_.insert(parent.empty() ? meant : std::string(parent) + '.' + meant);
+        keys_with_error_.insert(parent.empty() ? meant : std::string(parent) + '.' + meant);
       }
-      unknown.push_back(key);
+      refused.push_back(key);
     } else if (shape == Shape::kTable && !is_table) {
       add_error(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
-      unknown.push_back(key);
+      refused.push_back(key);
     } else if (shape == Shape::kTableList && !is_list && !(texts != nullptr && texts->empty())) {
       add_error(key, "must be a list of tables, not " + std::visit(NameOf{}, setting.value));
-      unknown.push_back(key);
+      refused.push_back(key);
     } else if (shape == Shape::kValue) {
       check_value(key, setting);
-      if (is_table || is_list) unknown.push_back(key);
+      if (is_table || is_list) refused.push_back(key);
     }
   }
-  std::erase_if(settings_, [&unknown](const auto& entry) {
-    return std::any_of(unknown.begin(), unknown.end(), [&entry](const auto& parent) {
+  std::erase_if(settings_, [&refused](const auto& entry) {
+    return std::any_of(refused.begin(), refused.end(), [&entry](const auto& parent) {
       return is_below(entry.first, parent) || (entry.first == parent && shape_of(parent) != Shape::kValue);
     });
   });
@@ -331,12 +328,13 @@ void Settings::add_error(std::string_view key, const std::string& rule) {
   findings_.push_back(std::move(finding));
 }
 
+void Settings::add_missing(std::string_view key) {
+  if (!has_error_below(key)) add_error(key, "is missing: " + std::string(find_option(key)->what));
+}
+
 bool Settings::require(std::string_view key) {
   if (has(key)) return true;
-  keys_with_error_.emplace(key);
-  if (is_misspelled(key)) return false;
-  const Option* option = find_option(key);
-  add_error(key, "is missing: " + std::string(option != nullptr ? option->what : std::string_view()));
+  add_missing(key);
   return false;
 }
 
@@ -347,7 +345,7 @@ bool Settings::is_fragment(std::string_view key, std::initializer_list<std::stri
   bool is_whole = true;
   for (const std::string_view name : needed) {
     const std::string full = std::string(key) + '.' + std::string(name);
-    is_whole = is_whole && (has(full) || is_misspelled(full));
+    is_whole = is_whole && (has(full) || has_error_below(full));
     if (!list.empty()) list += name == *(needed.end() - 1) ? " and " : ", ";
     list += name;
   }

@@ -1,7 +1,8 @@
-// Settings: what the configuration says, key by key, where it says so, and all that is wrong with it.
+// Settings: the value of each configuration key, the place where it was set, and all findings.
 //
-// Pure.  Flat: "route.events.hello[0].event".  Knows the option table and TOML's types; knows
-// no rule that joins two keys (config_*.cc have those).  Filled first, then check()ed, then read.
+// Pure.  Keys are flat: "route.events.hello[0].event".  Checks each value against the option table; the
+// rules that join keys are elsewhere (parts.h).  Call add_toml() and replace() first, then check(), and only
+// then read values.
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,7 @@ struct Setting {
   struct TableList {
     std::size_t size = 0;
   };
-  // What no option can be, like a date.
+  // A type that no option has, for example a date.
   struct Other {
     std::string name;
   };
@@ -33,62 +34,58 @@ struct Setting {
                              std::vector<std::string>, Other>;
 
   Value value;
-  int line = 0;          // in the file; 0: from elsewhere
-  std::string origin{};  // from elsewhere: "--set key=value", "environment NAME"
-  bool broken = false;   // its finding is written, and readers get the default
+  int line = 0;          // in the file; 0: the file does not hold it
+  std::string origin{};  // if not the file: "--set key=value" or "environment NAME"
+  bool broken = false;   // check() refused the value, so readers get the default
 };
 
 class Settings {
  public:
   explicit Settings(std::string file_name) : file_name_(std::move(file_name)) {}
 
-  // Adds what a TOML text says.  False: it is no TOML, and the one finding says where.
+  // Adds all keys of a TOML text.  Returns false and adds one finding if the text is not TOML.
   bool add_toml(std::string_view text);
-  // Replaces `key` and what is below it.  `text` is a TOML value; anything else, and any text where the
-  // option is one, is taken as it stands.  Those that exclude `key` give way.
+  // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  A text
+  // that is not TOML, or that the option takes only as a text, becomes that text.
   void replace(std::string_view key, std::string_view text);
-  // The same with a value from an environment variable.
+  // Does the same with the value of the environment variable `variable`.
   void replace_from_environment(std::string_view key, Setting::Value value, std::string_view variable);
 
-  // Holds every key against the option table: unknown names, wrong types, bounds, characters.
+  // Adds a finding for each unknown key and for each value whose type, bounds or characters are wrong.
   void check();
 
   bool has(std::string_view key) const { return settings_.find(key) != settings_.end(); }
-  // The user's names in a table ("route"), in the order of the file.
+  // The names of the tables in `table`, in the order of the file: "events" for [route.events].
   std::vector<std::string> names_in(std::string_view table) const;
-  // The keys of options that are set below `table`.
+  // The keys below `table` that set an option.
   std::vector<std::string> keys_below(std::string_view table) const;
-  // How many tables the list at `key` has.
+  // The number of tables in the list `key`.
   std::size_t size_of(std::string_view key) const;
 
-  // What `key` is set to, else its option's default, else an empty value.
+  // The value of `key`, or its option's default, or an empty value.
   std::string text(std::string_view key) const;
-  std::vector<std::string> texts(std::string_view key) const;  // one text is a list of one
+  std::vector<std::string> texts(std::string_view key) const;  // a single text gives a list of one
   std::int64_t integer(std::string_view key) const;
   bool boolean(std::string_view key) const;
   std::chrono::milliseconds duration(std::string_view key) const;
-  // A scalar as JSON text; "null" if not set.
+  // A scalar as JSON; "null" if `key` is not set.
   std::string json(std::string_view key) const;
 
-  // Writes a finding, unless check() wrote one about the value of `key`.
+  // Adds the finding `rule` about `key`, unless check() has refused its value.
   void add_error(std::string_view key, const std::string& rule);
-  void add_error_of(std::string_view key, const Status& status) {
-    if (!status) add_error(key, status.error());
-  }
-  // `key` must be set: true, or a finding is written (unless a key that is unknown looks like it,
-  // misspelled).
+  // Adds the finding "is missing", unless has_error_below(key).
+  void add_missing(std::string_view key);
+  // Returns whether `key` is set; if not, calls add_missing().
   bool require(std::string_view key);
-  // Is the table at `key` none of the file's, and does what else is set of it lack one of the `needed`?
-  // Then a finding says so: most likely its name is misspelled, and nothing else need be said of it.
+  // True if --set made the table `key` and did not set all of the keys `needed`.  Adds a finding then: most
+  // likely the name of a table in the file is misspelled, so the caller skips this table.
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
-  // Is there a finding about `key` or what is below it?  A rule that joins two keys holds its peace then:
-  // what it would say may only follow from the first fault.
+  // True if there is a finding about `key` or a key below it, or if an unknown key is probably one of them
+  // misspelled.  Rules that join keys are skipped then, because they may only repeat that finding.
   bool has_error_below(std::string_view key) const;
-  // Does a key that is unknown look like `key`, misspelled?
-  bool is_misspelled(std::string_view key) const { return meant_.find(key) != meant_.end(); }
 
   bool is_sound() const { return findings_.empty(); }
-  // One line each, those about the file first and in its order.
+  // One finding a line: first those about the file, in its order, then the others.
   std::string findings() const;
 
  private:
@@ -97,8 +94,8 @@ class Settings {
     std::string text;
   };
 
-  void put(std::string key, Setting setting);
-  void make_way_for(std::string_view key, const Setting& setting);
+  // Removes `key`, all keys below it and the other options of its group; adds the tables above it.
+  void clear_place(std::string_view key, const std::string& origin);
   void check_value(const std::string& key, Setting& setting);
   const Setting* find(std::string_view key) const;
   Setting::Value value_of(std::string_view key) const;
@@ -106,8 +103,7 @@ class Settings {
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
   std::vector<Finding> findings_;
-  std::set<std::string, std::less<>> keys_with_error_;  // the keys that findings are about
-  std::set<std::string, std::less<>> meant_;            // what unknown keys were probably meant to be
+  std::set<std::string, std::less<>> keys_with_error_;
 };
 
 }  // namespace tailgate

@@ -1,12 +1,13 @@
 #include "gateway/config/toml.h"
 
-// toml++ 3.3 asserts what malformed input breaks ("[.a]", "a = [}"), and would abort; the code behind the
-// assertions reports it well.  With NDEBUG they would be promises to the compiler instead.
+// toml++ 3.3 asserts conditions that malformed input breaks, for example "[.a]" and "a = [}".  The code after
+// the assertions reports such input correctly, so the assertions are switched off.  NDEBUG must not be set,
+// because toml++ would then turn them into promises to the compiler.
 #undef NDEBUG
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
-// Its table of spaces promises the compiler that no letter like U+00E4 is asked for, and asks
+// Its table of spaces calls TOML_UNREACHABLE for letters like U+00E4, although callers ask for them
 // (tomlplusplus issue 190).
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
@@ -33,7 +34,7 @@ bool is_bare(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
 }
 
-// A name as a component of a flat key.  A "?" stands for what no key of ours has, as in "a.b".
+// One name of a flat key.  Characters that no key of Tailgate has become "?", for example the dot in "a.b".
 std::string component(std::string_view name) {
   std::string text(name);
   std::replace_if(
@@ -54,7 +55,7 @@ Setting::Value value_of(const toml::node& node) {
   return Setting::Other{.name = node.is_array() ? "a list of something else" : "a date or time"};
 }
 
-// Recurses as deep as the text nests, which the library bounds to 256.
+// Recursion is safe: toml++ refuses texts that nest deeper than 256 levels.
 void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   Setting setting;
   setting.line = static_cast<int>(node.source().begin.line);
@@ -79,7 +80,7 @@ void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   }
 }
 
-// Is `line` a key with a bare word for its value, as in `source = channel`?
+// True for a key whose value is a word without quotes, for example `source = channel`.
 bool lacks_quotes(std::string_view line) {
   const std::size_t equals = line.find('=');
   if (equals == std::string_view::npos) return false;
@@ -92,11 +93,11 @@ bool lacks_quotes(std::string_view line) {
 }  // namespace
 
 std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
-  // toml++ names the first line for a byte that is no UTF-8, wherever it is.
+  // toml++ reports line 1 for invalid UTF-8 in any line.
   int line = 0;
   for (const std::string_view each : split(text, '\n')) {
     ++line;
-    if (!is_utf8(each)) return TomlError{.line = line, .what = "is not valid UTF-8"};
+    if (!is_utf8(each)) return TomlError{.line = line, .text = "is not valid UTF-8"};
   }
   try {
     FlatToml flat;
@@ -104,11 +105,11 @@ std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
     return flat;
   } catch (const toml::parse_error& error) {
     const auto number = static_cast<std::size_t>(error.source().begin.line);
-    TomlError told{.line = static_cast<int>(number), .what = std::string(error.description())};
+    TomlError found{.line = static_cast<int>(number), .text = std::string(error.description())};
     const auto lines = split(text, '\n');
     if (number >= 1 && number <= lines.size() && lacks_quotes(lines[number - 1]))
-      told.what += "; a text needs quotes around it, as in name = \"text\"";
-    return told;
+      found.text += "; a text needs quotes around it, as in name = \"text\"";
+    return found;
   }
 }
 

@@ -1,6 +1,6 @@
-// Toml: a TOML text as flat settings.
+// Parses TOML into flat settings.
 //
-// Pure.  The one place that knows the TOML library.
+// Pure.  No other file includes the TOML library.
 #pragma once
 
 #include <optional>
@@ -17,13 +17,13 @@ using FlatToml = std::vector<std::pair<std::string, Setting>>;
 
 struct TomlError {
   int line = 0;
-  std::string what;
+  std::string text;
 };
 
-// Every table, list of tables and value of `text`, outer ones first.
+// Every table, list of tables and value of `text`.  A table comes before its own keys.
 std::variant<FlatToml, TomlError> flatten_toml(std::string_view text);
 
-// The same for one value, as if it stood behind "<key> = "; nothing if it is no TOML value.
+// Parses "<key> = <value>".  Returns nothing if `value` is not one TOML value.
 std::optional<FlatToml> flatten_toml_value(std::string_view key, std::string_view value);
 
 }  // namespace tailgate

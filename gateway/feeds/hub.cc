@@ -145,13 +145,13 @@ void Hub::publish(std::string_view name, std::string_view payload) {
     // What waits for a slow client is kept as it is: no more than it needs.
     group->bytes.reserve(group->bytes.size() + payload.size() + kFraming);
     switch (append_message(group->bytes, group->route, payload)) {
-      case Framed::kSkipped:
+      case FramingResult::kSkipped:
         events_.on_skipped(group->route);
         continue;
-      case Framed::kLast:
+      case FramingResult::kLastFrame:
         group->batch.last = true;
         break;
-      case Framed::kEvent:
+      case FramingResult::kFrame:
         break;
     }
     ++group->batch.events;

@@ -10,13 +10,13 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::string_view kStar = "https://*.";
+constexpr std::string_view kWildcardPrefix = "https://*.";
 
 bool is_lower_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-// One or more labels with dots between them.
+// True for labels that are separated by dots.
 bool is_host_name(std::string_view text) {
   const auto parts = split(text, '.');
   return std::all_of(parts.begin(), parts.end(), [](std::string_view label) {
@@ -49,7 +49,7 @@ bool is_header_name(std::string_view text) {
   });
 }
 
-// What is wrong with "scheme://host[:port]", or nothing.
+// An error if `origin` is not "scheme://host[:port]" or "https://*.suffix[:port]".
 Status check_origin(std::string_view origin) {
   if (origin == "*") return Error{"\"*\" would let every site read the answers; name the origins"};
   if (origin == "null") return Error{"\"null\" is the origin of any sandboxed page"};
@@ -75,7 +75,8 @@ Status check_origin(std::string_view origin) {
     host = host.substr(0, port);
   }
   if (origin.find('*') != std::string_view::npos) {
-    if (!origin.starts_with(kStar) || origin.find('*', kStar.size()) != std::string_view::npos) {
+    if (!origin.starts_with(kWildcardPrefix) ||
+        origin.find('*', kWildcardPrefix.size()) != std::string_view::npos) {
       return Error{"a star may stand only as in \"https://*.example.com\""};
     }
     host.remove_prefix(2);
@@ -96,8 +97,8 @@ Result<CorsRule> CorsRule::make(const std::vector<std::string>& origins,
     if (const Status status = check_origin(origin); !status) {
       return Error{"origin \"" + (has_control(origin) ? "?" : origin) + "\": " + status.error()};
     }
-    if (origin.starts_with(kStar)) {
-      rule.suffixes_.push_back({.scheme = "https://", .tail = origin.substr(kStar.size() - 1)});
+    if (origin.starts_with(kWildcardPrefix)) {
+      rule.suffixes_.push_back({.scheme = "https://", .tail = origin.substr(kWildcardPrefix.size() - 1)});
     } else {
       rule.exact_.push_back(origin);
     }

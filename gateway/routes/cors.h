@@ -1,6 +1,6 @@
-// CorsRule: which web origins may read our answers.
+// CorsRule: the web origins whose scripts may read Tailgate's answers (Fetch Standard, "CORS protocol").
 //
-// Pure.  Fetch Standard, section "CORS protocol".
+// Pure.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace tailgate {
 
 class CorsRule {
  public:
-  // Each origin is "scheme://host[:port]" or "https://*.suffix[:port]" (one or more labels stand for
-  // the star).  Refuses "*", "null", a path, upper case, and a star anywhere else.
+  // Each origin is "scheme://host[:port]" or "https://*.suffix[:port]", where "*" matches one or more labels
+  // of a host name.  Refuses "*", "null", a path, upper case letters, and a star in another position.
   static Result<CorsRule> make(const std::vector<std::string>& origins,
                                const std::vector<std::string>& allowed_headers);
 

@@ -10,16 +10,16 @@ namespace tailgate {
 
 namespace {
 
-// A browser comes back with its last id in a header, and proxies refuse those of more than a few KB: an
-// EventSource would be dead for good.
+// A browser sends its last id in a header when it reconnects.  Proxies refuse headers of several KB, and an
+// EventSource that is refused never reconnects.
 constexpr std::size_t kMaxIdBytes = 1024;
 
 bool contains(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
 
-// Reused, so that reading a payload's members allocates nothing in the steady state.
-Members& scratch() {
+// One object for all payloads, so that parsing them allocates no memory in the steady state.
+Members& shared_members() {
   static Members members;
   return members;
 }
@@ -32,14 +32,14 @@ std::string id_from(const Members& members, const std::string& name) {
   return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
 }
 
-Framed append_raw(std::string& out, const Route& route, std::string_view payload) {
+FramingResult append_raw(std::string& out, const Route& route, std::string_view payload) {
   const bool must_read = route.only_objects || !route.id_from.empty() || !route.ends_on_field.empty();
   std::string id;
   bool last = false;
   if (must_read) {
-    Members& members = scratch();
+    Members& members = shared_members();
     const bool is_object = members.read(payload);
-    if (route.only_objects && !is_object) return Framed::kSkipped;
+    if (route.only_objects && !is_object) return FramingResult::kSkipped;
     if (is_object && !route.id_from.empty()) id = id_from(members, route.id_from);
     if (is_object && !route.ends_on_field.empty()) {
       const JsonValue* value = members.find(route.ends_on_field);
@@ -47,32 +47,32 @@ Framed append_raw(std::string& out, const Route& route, std::string_view payload
     }
   }
   append_event(out, route.event, payload, last ? kEndId : std::string_view(id));
-  return last ? Framed::kLast : Framed::kEvent;
+  return last ? FramingResult::kLastFrame : FramingResult::kFrame;
 }
 
-Framed append_named(std::string& out, const Route& route, std::string_view payload) {
-  Members& members = scratch();
-  if (!members.read(payload)) return Framed::kSkipped;
+FramingResult append_named(std::string& out, const Route& route, std::string_view payload) {
+  Members& members = shared_members();
+  if (!members.read(payload)) return FramingResult::kSkipped;
   const auto named =
       std::find_if(route.name_from.begin(), route.name_from.end(), [&](const std::string& member) {
         const JsonValue* value = members.find(member);
         return value != nullptr && value->is_string() && value->raw.size() > 2;
       });
-  if (named == route.name_from.end()) return Framed::kSkipped;
+  if (named == route.name_from.end()) return FramingResult::kSkipped;
   const std::string name = members.find(*named)->text();
-  if (!is_sse_name(name)) return Framed::kSkipped;
+  if (!is_sse_name(name)) return FramingResult::kSkipped;
 
   const JsonValue* value = members.find(route.data_from);
   std::string data = value == nullptr ? "{}" : value->text();
   if (!is_utf8(data)) data = to_utf8(data);
   const bool last = contains(route.ends_on_events, name);
   append_event(out, name, data, last ? kEndId : std::string_view());
-  return last ? Framed::kLast : Framed::kEvent;
+  return last ? FramingResult::kLastFrame : FramingResult::kFrame;
 }
 
 }  // namespace
 
-Framed append_message(std::string& out, const Route& route, std::string_view payload) {
+FramingResult append_message(std::string& out, const Route& route, std::string_view payload) {
   return route.framing == Framing::kNamed ? append_named(out, route, payload)
                                           : append_raw(out, route, payload);
 }

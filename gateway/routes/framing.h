@@ -1,6 +1,6 @@
-// Framing: what Redis holds, turned into the bytes of an event stream, as a route says.
+// Framing: turns messages of a channel and entries of a log into SSE frames, as a route prescribes.
 //
-// Pure.  Knows routes, JSON and SSE; knows no stream.  Each function appends whole events.
+// Pure.  Knows routes, JSON and SSE; knows no stream.  Each function appends whole frames.
 #pragma once
 
 #include <optional>
@@ -14,31 +14,33 @@
 
 namespace tailgate {
 
-// One entry of a log.  The views live as long as the Redis reply they point into.
+// One entry of a log.  The views point into a Redis reply, which must outlive them.
 struct LogEntry {
   EntryId id;
   std::vector<std::pair<std::string_view, std::string_view>> fields;
 };
 
-enum class Framed {
-  kEvent,    // one event was appended
-  kSkipped,  // the payload is not what this route carries; nothing was appended
-  kLast,     // one event was appended, and the stream ends behind it
+enum class FramingResult {
+  kFrame,      // one frame was appended
+  kLastFrame,  // one frame was appended, and the stream ends after it
+  kSkipped,    // nothing was appended, because the route does not carry such payloads
 };
 
-// The id of a stream's very last event: a client that comes back with it is told to stay away.
+// The id of a stream's last frame.  A client that reconnects with this id gets 204, which stops it.
 constexpr std::string_view kEndId = "end";
 
-// A message from a channel.
-Framed append_message(std::string& out, const Route& route, std::string_view payload);
+// Appends the frame of a channel's message.
+FramingResult append_message(std::string& out, const Route& route, std::string_view payload);
 
-// An entry of a log: "id:" first, so that a client cut off behind it resumes exactly there.
+// Appends the frame of a log's entry.  Its first line is the id, so that a client that receives only a part
+// of the frame still resumes after this entry.
 void append_entry(std::string& out, const Route& route, const LogEntry& entry);
 
-// {"id":…,<the route's entry fields>}; a field that the entry lacks is null.
+// Appends the JSON object of an entry: its id, then `fields`.  A field that the entry lacks is null.
 void append_line(std::string& out, const std::vector<std::string>& fields, const LogEntry& entry);
 
-// "end.5-1" → 5-1, "end" → 0-0: where the stream stood that the client has seen end.
+// The id of the log's last entry in the id of a last frame: 5-1 for "end.5-1", 0-0 for "end".  Returns
+// nothing for other ids.
 std::optional<EntryId> parse_end_id(std::string_view id);
 
 }  // namespace tailgate

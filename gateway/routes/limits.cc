@@ -15,12 +15,12 @@ namespace tailgate {
 
 namespace {
 
-// IPv4 as the IPv6 that maps it, so that one comparison serves both.
+// IPv4 addresses are mapped to IPv6, so that one comparison serves both.
 using Address = std::array<unsigned char, 16>;
 
 std::optional<Address> parse_address(std::string_view text) {
   const std::string copy(text);
-  if (copy.find('\0') != std::string::npos) return std::nullopt;  // where inet_pton() would stop
+  if (copy.find('\0') != std::string::npos) return std::nullopt;  // inet_pton() would ignore the rest
   Address address{};
   if (inet_pton(AF_INET6, copy.c_str(), address.data()) == 1) return address;
   in_addr v4{};
@@ -49,13 +49,13 @@ bool is_in(const Address& address, std::string_view block) {
   return true;
 }
 
-void give_back(std::unordered_map<std::string, std::uint64_t>& counts,
-               std::pair<const std::string, std::uint64_t>* place) {
-  if (place != nullptr && --place->second == 0) counts.erase(counts.find(place->first));
+void count_down(std::unordered_map<std::string, std::uint64_t>& counts,
+                std::pair<const std::string, std::uint64_t>* count) {
+  if (count != nullptr && --count->second == 0) counts.erase(counts.find(count->first));
 }
 
-bool has_room(const std::unordered_map<std::string, std::uint64_t>& counts, const std::string& name,
-              std::uint64_t bound) {
+bool is_below_bound(const std::unordered_map<std::string, std::uint64_t>& counts, const std::string& name,
+                    std::uint64_t bound) {
   if (bound == 0 || name.empty()) return true;
   const auto found = counts.find(name);
   return found == counts.end() || found->second < bound;
@@ -77,29 +77,29 @@ StreamLimits::Ticket& StreamLimits::Ticket::operator=(Ticket&& other) noexcept {
 StreamLimits::Ticket::~Ticket() {
   if (limits_ == nullptr) return;
   --limits_->streams_;
-  give_back(limits_->users_, user_);
-  give_back(limits_->addresses_, address_);
+  count_down(limits_->users_, user_);
+  count_down(limits_->addresses_, address_);
 }
 
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user, std::string_view address,
                                         bool& taken) {
   Ticket ticket;
-  // Names are kept only where they count: most gateways bound neither.
+  // Names without a bound are not stored: most configurations have no such bound.
   const std::string user_name(bounds.per_user == 0 ? std::string_view() : user);
   const std::string address_name(bounds.per_address == 0 ? std::string_view() : address);
   taken = (bounds.streams == 0 || streams_ < bounds.streams) &&
-          has_room(users_, user_name, bounds.per_user) &&
-          has_room(addresses_, address_name, bounds.per_address);
+          is_below_bound(users_, user_name, bounds.per_user) &&
+          is_below_bound(addresses_, address_name, bounds.per_address);
   if (!taken) return ticket;
   ticket.limits_ = this;
   ++streams_;
-  const auto count = [](Counts& counts, const std::string& name) {
-    Counts::value_type& place = *counts.try_emplace(name).first;
-    ++place.second;
-    return &place;
+  const auto count_up = [](Counts& counts, const std::string& name) {
+    Counts::value_type& count = *counts.try_emplace(name).first;
+    ++count.second;
+    return &count;
   };
-  if (!user_name.empty()) ticket.user_ = count(users_, user_name);
-  if (!address_name.empty()) ticket.address_ = count(addresses_, address_name);
+  if (!user_name.empty()) ticket.user_ = count_up(users_, user_name);
+  if (!address_name.empty()) ticket.address_ = count_up(addresses_, address_name);
   return ticket;
 }
 

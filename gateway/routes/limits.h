@@ -1,6 +1,6 @@
-// StreamLimits: how many streams there may be in all, of one user, from one address.
+// StreamLimits: counts the open streams, also by user and by client address, and enforces their bounds.
 //
-// Pure.
+// Pure.  Must outlive its tickets.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class StreamLimits {
   using Counts = std::unordered_map<std::string, std::uint64_t>;
 
  public:
-  // A place taken; given back when it dies.
+  // Counts one stream until it is destroyed.
   class Ticket {
    public:
     Ticket() = default;
@@ -27,17 +27,17 @@ class StreamLimits {
    private:
     friend class StreamLimits;
     StreamLimits* limits_ = nullptr;
-    Counts::value_type* user_ = nullptr;  // its count, if it is counted
+    Counts::value_type* user_ = nullptr;  // the user's count; null: not counted
     Counts::value_type* address_ = nullptr;
   };
 
-  struct Bounds {  // 0: none
+  struct Bounds {  // 0: no bound
     std::uint64_t streams = 0;
     std::uint64_t per_user = 0;
     std::uint64_t per_address = 0;
   };
 
-  // Takes a place; `taken` says whether there was one.  An empty user or address is not counted as one.
+  // Counts one stream and sets `taken`, unless a bound is reached.  An empty user or address is not counted.
   Ticket take(const Bounds& bounds, std::string_view user, std::string_view address, bool& taken);
   std::uint64_t streams() const { return streams_; }
 
@@ -47,8 +47,9 @@ class StreamLimits {
   Counts addresses_;
 };
 
-// The address that counts: the rightmost hop of X-Forwarded-For that is none of the trusted proxies
-// (numeric addresses or CIDR blocks); what is no address ends the search.  Empty if there is none.
+// The client's address: the rightmost hop of X-Forwarded-For that is not a trusted proxy.  `trusted` holds
+// addresses and CIDR blocks.  The search stops at a hop that is not an address.  Empty if there is no
+// address.
 std::string client_address(std::string_view forwarded_for, const std::vector<std::string>& trusted);
 
 }  // namespace tailgate

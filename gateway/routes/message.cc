@@ -43,7 +43,7 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
   Template compiled;
   while (!text.empty()) {
     const std::size_t open = text.find("${");
-    if (open != 0) compiled.pieces_.push_back({.literal = std::string(text.substr(0, open))});
+    if (open != 0) compiled.pieces_.push_back({.text = std::string(text.substr(0, open))});
     if (open == std::string_view::npos) break;
     const std::size_t close = text.find('}', open);
     if (close == std::string_view::npos) return Error{"a \"${\" is not closed"};
@@ -51,7 +51,7 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       return Error{"${" + name + "} is no name that is known here"};
     }
-    compiled.pieces_.push_back({.literal = std::move(name), .is_name = true});
+    compiled.pieces_.push_back({.text = std::move(name), .is_name = true});
     text.remove_prefix(close + 1);
   }
   return compiled;
@@ -60,7 +60,7 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
 Result<Template> Template::compile_json(std::string_view text, const std::vector<std::string>& known) {
   Result<Template> compiled = compile(text, known);
   if (!compiled) return compiled;
-  // A string shows a place inside of quotes, null one where only a name may stand.
+  // "" breaks the JSON if a ${name} is inside quotes, null if it is the name of a member.
   for (const char* probe : {"\"\"", "null"}) {
     Values values;
     for (const std::string& name : known) values.set(name, probe);
@@ -71,15 +71,15 @@ Result<Template> Template::compile_json(std::string_view text, const std::vector
   return compiled;
 }
 
-bool Template::names(std::string_view name) const {
+bool Template::mentions(std::string_view name) const {
   return std::any_of(pieces_.begin(), pieces_.end(),
-                     [&](const Piece& piece) { return piece.is_name && piece.literal == name; });
+                     [&](const Piece& piece) { return piece.is_name && piece.text == name; });
 }
 
 std::string Template::render_json(const Values& values) const {
   std::string out;
   for (const Piece& piece : pieces_) {
-    const std::string* value = piece.is_name ? values.find(piece.literal) : &piece.literal;
+    const std::string* value = piece.is_name ? values.find(piece.text) : &piece.text;
     out += value != nullptr ? std::string_view(*value) : kNull;
   }
   return out;
@@ -88,7 +88,7 @@ std::string Template::render_json(const Values& values) const {
 std::string Template::render_text(const Values& values) const {
   std::string out;
   for (const Piece& piece : pieces_) {
-    const std::string* value = piece.is_name ? values.find(piece.literal) : &piece.literal;
+    const std::string* value = piece.is_name ? values.find(piece.text) : &piece.text;
     if (value == nullptr) {
       out += kNull;
     } else if (piece.is_name && value->starts_with('"')) {

@@ -1,8 +1,8 @@
-// Message: one SSE event or comment that we write ourselves, as the configuration words it.
+// Message: an SSE event or comment whose text comes from the configuration.
 //
-// Pure.  Knows SSE bytes and JSON text; knows no record, no route, no socket.
-// A template's data is JSON with ${name} where a value goes; the values are JSON texts, so what comes
-// out is JSON again, and nothing in a value can forge a field or an event.
+// Pure.  Knows SSE and JSON; knows no record and no route.  A template is JSON or text with ${name} for
+// values.  Values are JSON, so a rendered JSON template is JSON again, and no value can forge an SSE field or
+// event.
 #pragma once
 
 #include <initializer_list>
@@ -15,39 +15,40 @@
 
 namespace tailgate {
 
-// Names with their values as JSON text.  Few enough that a scan beats a map; a later set() of a name
-// replaces the earlier one.
+// Names with their values as JSON.  They are so few that find() scans them.
 class Values {
  public:
   Values() = default;
   Values(std::initializer_list<std::pair<std::string, std::string>> entries);
 
+  // Replaces an earlier value of `name`.
   void set(std::string_view name, std::string json);
   void set_all(const Values& others);
-  // Null if the name has no value.  The pointer lives until the next set().
+  // Null if `name` has no value.  The next set() invalidates the pointer.
   const std::string* find(std::string_view name) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> entries_;
 };
 
-// A text with ${name} in it, compiled.
+// A compiled text with ${names}.
 class Template {
  public:
-  // Refuses an unknown name, naming it, and an unclosed "${".
+  // Refuses a ${name} that is not in `known` and an unclosed "${".
   static Result<Template> compile(std::string_view text, const std::vector<std::string>& known);
-  // The same for a text that must be JSON whatever JSON value stands in the place of each ${name}.
+  // Also refuses a text that is not JSON when a JSON value replaces each ${name}.
   static Result<Template> compile_json(std::string_view text, const std::vector<std::string>& known);
 
-  // As JSON text: each value as it is, `null` where it has none.
+  // Inserts each value as JSON; `null` for a name without a value.
   std::string render_json(const Values& values) const;
-  // As plain text: a JSON string without its quotes and escapes, anything else as its JSON text.
+  // Inserts strings without quotes and escapes, and other values as JSON.
   std::string render_text(const Values& values) const;
-  bool names(std::string_view name) const;
+  // True if the text holds ${name}.
+  bool mentions(std::string_view name) const;
 
  private:
   struct Piece {
-    std::string literal;  // or, if `is_name`, the name
+    std::string text;  // a literal text, or the name in ${name}
     bool is_name = false;
   };
   std::vector<Piece> pieces_;
@@ -55,22 +56,21 @@ class Template {
 
 class Message {
  public:
-  // A comment line: ": <text>".
+  // A comment: ": <text>".
   static Result<Message> comment(std::string_view text, const std::vector<std::string>& known);
-  // An event; `event` may be empty (then the browser calls it "message").  `data` must be JSON once
-  // every ${name} is replaced by a JSON value.
+  // An event with a JSON template as data.  Browsers call it "message" if `event` is empty.
   static Result<Message> event(std::string_view event, std::string_view data,
                                const std::vector<std::string>& known);
-  // The same with data that is plain text, as in "[DONE]"; values stand in it as render_text() has them.
+  // An event with plain text as data, for example "[DONE]".
   static Result<Message> text_event(std::string_view event, std::string_view text,
                                     const std::vector<std::string>& known);
 
   bool is_comment() const { return kind_ == Kind::kComment; }
-  // Does what it says depend on the value of `name`?
-  bool names(std::string_view name) const { return content_.names(name); }
+  // True if the message holds ${name}.
+  bool mentions(std::string_view name) const { return content_.mentions(name); }
 
-  // Appends the whole block, ended by an empty line.  `id`, unless empty, becomes the block's last
-  // field; it holds no CR, LF or NUL.  A comment has no fields and ignores it.
+  // Appends the frame.  A non-empty `id` becomes its last field and must be is_sse_name().  A comment has no
+  // id.
   void append_to(std::string& out, const Values& values, std::string_view id = {}) const;
 
  private:

@@ -18,13 +18,13 @@ void add_once(std::vector<std::string>& names, const std::string& name) {
   if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
 
-// A text as the JSON value that `field` says it is.
+// `text` as JSON, read as `field.as`.
 std::string value_of_text(const RecordField& field, const std::string& text) {
   if (field.as == As::kText) return json_quote(text);
   const std::optional<JsonValue> json = parse_json(text);
   if (!json || json->kind == JsonValue::Kind::kNull) return field.absent;
   if (field.as == As::kNumber) {
-    // What is too long to be written by a program that counts is no number of its either.
+    // No program writes a longer number for a progress or a count.
     const bool is_number = json->kind == JsonValue::Kind::kNumber && json->raw.size() <= kMaxNumberBytes &&
                            is_finite_number(json->raw);
     return is_number ? std::string(json->raw) : field.absent;
@@ -32,7 +32,7 @@ std::string value_of_text(const RecordField& field, const std::string& text) {
   return to_utf8(json->raw);
 }
 
-// A member of an application's answer as the JSON value that `field` says it is.
+// `member` of an application's answer as JSON, read as `field.as`.
 std::string value_of_member(const RecordField& field, const JsonValue& member) {
   using Kind = JsonValue::Kind;
   if (member.kind == Kind::kNull) return field.absent;

@@ -1,7 +1,7 @@
-// Record: who owns a job and where it stands, and how the configuration says to read that.
+// Record: the owner and the status of one job; RecordRule: how to read them.
 //
-// Pure.  Turns a hash's fields or a status endpoint's JSON into a Record; knows neither
-// Redis nor HTTP, only texts.
+// Pure.  Makes a Record from the fields of a hash or from the JSON of a status endpoint.  Knows neither Redis
+// nor HTTP.
 #pragma once
 
 #include <chrono>
@@ -15,64 +15,64 @@
 
 namespace tailgate {
 
-// One value that messages may name: where it comes from and what it is.
+// One value that messages can use as ${name}.
 struct RecordField {
   enum class As { kText, kNumber, kJson };
-  std::string name;             // what templates call it
-  std::string from;             // hash field, or member of the status endpoint's object
-  As as = As::kText;            // a hash holds only text: read it as text, number, or JSON text
-  std::string absent = "null";  // JSON text for a field that is absent (or null, or of no use as `as`)
+  std::string name;             // in templates
+  std::string from;             // the hash's field, or the member of the status endpoint's answer
+  As as = As::kText;            // how to read it, because a hash holds only texts
+  std::string absent = "null";  // the value, as JSON, if it is absent, null or cannot be read as `as`
 };
 
-// How to read one kind of record: [record.<name>] of the configuration.
+// One [record.<name>] of the configuration.
 struct RecordRule {
   enum class Kind { kHash, kHttp };
   std::string name;
   Kind kind = Kind::kHash;
 
-  // kHash.  `key` has "{id}" where the job's id goes.
-  std::string key;
-  std::string user;     // field of the owning user; empty: jobs have none
-  std::string session;  // field of the owning session; empty: jobs have none
+  // Only for kHash.
+  std::string key;      // of the hash, with "{id}"
+  std::string user;     // field of the owning user; empty: no job has one
+  std::string session;  // field of the owning session; empty: no job has one
 
-  // kHttp.  `target` is "unix:<socket>" or "<host>:<port>", `path` has "{id}".
-  std::string target;
-  std::string path;
-  std::vector<std::string> forward;  // the caller's headers that are sent along, lower case
+  // Only for kHttp.
+  std::string target;                // "unix:<socket>" or "<host>:<port>"
+  std::string path;                  // of the status endpoint, with "{id}"
+  std::vector<std::string> forward;  // headers of the caller to send along, lower case
   std::chrono::milliseconds timeout{3000};
 
   std::string status;                 // field or member of the status
-  std::vector<std::string> terminal;  // statuses after which nothing comes
+  std::vector<std::string> terminal;  // the statuses of a job that has ended
   std::vector<RecordField> fields;
 
-  // kHash: the fields to ask for: user, session, status (those that have a name), then the rest.
+  // Only for kHash: the fields to request.  First those of user, session and status, then all others.
   std::vector<std::string> hash_fields;
-  // The same without what holds JSON: that may be megabytes, and while a job runs nobody wants it.
+  // hash_fields without those of As::kJson: they can be megabytes, and only an ended job's message uses them.
   std::vector<std::string> watch_fields;
 
-  // Makes these two lists of all the rest.
+  // Fills hash_fields and watch_fields from the members above.
   void list_fields();
   bool is_terminal(std::string_view status_text) const;
 };
 
 struct Record {
-  std::string user;     // empty: nobody
-  std::string session;  // empty: nobody
-  std::string status;   // empty: none yet
+  std::string user;     // empty: the job has no owning user
+  std::string session;  // empty: the job has no owning session
+  std::string status;   // empty: the job has no status yet
   bool terminal = false;
-  Values values;  // every name of RecordRule::fields, and "status" (JSON texts)
+  Values values;  // every RecordRule::fields and "status", as JSON
 };
 
-// From a hash: `texts[i]` is the value of `names[i]` (names: hash_fields or watch_fields),
-// nothing where the field is absent.  Nothing at all present: no record (nullopt).
+// Makes a record from a hash.  `names` is hash_fields or watch_fields, and `texts[i]` is the value of the
+// field `names[i]`.  Returns nothing if all fields are absent.
 std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector<std::string>& names,
                                        const std::vector<std::optional<std::string>>& texts);
 
-// From a status endpoint's body.  Not a JSON object: an error.  The owner is left empty: a 200 from
-// the application says the caller is it.
+// Makes a record from the body of a status endpoint's 200, which must be a JSON object.  The owner stays
+// empty: with a 200 the application says that the caller may see the job.
 Result<Record> record_from_json(const RecordRule& rule, std::string_view body);
 
-// May someone with these proven names see the job?  Empty names and empty fields match nobody.
+// True if the verified `user` or `session` owns the job.  Empty names never match.
 bool may_see(const Record& record, std::string_view user, std::string_view session);
 
 }  // namespace tailgate

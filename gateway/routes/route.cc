@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::string_view kId = "{id}";
 constexpr std::size_t kMaxIdSize = 128;
-// What may stand in a literal segment: nothing that a URL, nginx or a regular expression's quoting
-// could take for something else.
+// The punctuation of literal segments.  It has no special meaning in a URL, in nginx or in a quoted regular
+// expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
 
 bool is_alphanumeric(char c) {
@@ -29,13 +29,31 @@ bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
 }
 
-// Is there a segment that both patterns' segments match?
+// True if some segment matches both.
 bool segments_overlap(std::string_view a, std::string_view b) {
   if (a == b) return true;
   return (a == kId && is_job_id(b)) || (b == kId && is_job_id(a));
 }
 
 }  // namespace
+
+Result<Credential> Credential::parse(std::string_view text) {
+  constexpr std::pair<std::string_view, Kind> kPrefixes[] = {{"query:", Kind::kTokenQuery},
+                                                             {"cookie:", Kind::kTokenCookie},
+                                                             {"session-header:", Kind::kSessionHeader},
+                                                             {"session-query:", Kind::kSessionQuery}};
+  if (text == "bearer") return Credential{.kind = Kind::kBearer, .name = {}};
+  for (const auto& [prefix, kind] : kPrefixes) {
+    const std::string_view name = text.substr(std::min(prefix.size(), text.size()));
+    // The names that HTTP allows for headers and cookies (RFC 9110 section 5.6.2).
+    if (!text.starts_with(prefix) || name.empty() || !consists_of(name, "!#$%&'*+-.^_`|~")) continue;
+    return Credential{.kind = kind,
+                      .name = kind == Kind::kSessionHeader ? ascii_lower(name) : std::string(name)};
+  }
+  return Error{'"' + std::string(text) +
+               "\" is none of bearer, query:<name>, cookie:<name>, session-header:<name> and "
+               "session-query:<name>"};
+}
 
 Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_slash) {
   if (!text.starts_with('/')) return Error{"must begin with \"/\""};
@@ -52,10 +70,8 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
       pattern.has_id_ = true;
     } else if (segment.find(kId) != std::string_view::npos) {
       return Error{"{id} must be a whole segment"};
-    } else if (const auto open = segment.find('{'), close = segment.find('}', open);
-               close != std::string_view::npos) {
-      return Error{"there is no " + std::string(segment.substr(open, close - open + 1)) +
-                   ": a job's id is written {id}"};
+    } else if (const std::string unknown = unknown_placeholder(segment); !unknown.empty()) {
+      return Error{"there is no " + unknown + ": a job's id is written {id}"};
     } else if (!consists_of(segment, kPathPunctuation)) {
       return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
                    " between the slashes"};
@@ -67,7 +83,7 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
 
 std::optional<std::string> PathPattern::match(std::string_view path) const {
   std::string id;
-  std::string decoded;  // only where there is something to decode
+  std::string decoded;  // owns the text of `actual` if the segment holds a "%"
   for (const std::string& segment : segments_) {
     if (!path.starts_with('/')) return std::nullopt;
     path.remove_prefix(1);
@@ -101,19 +117,6 @@ std::string Route::key_for(std::string_view id) const {
   return with_id(key, id);
 }
 
-Result<RouteTable> RouteTable::make(std::vector<Route> routes) {
-  for (std::size_t i = 0; i < routes.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (!overlap(routes[j].path, routes[i].path)) continue;
-      return Error{"the routes " + routes[j].name + " (" + routes[j].path.text() + ") and " + routes[i].name +
-                   " (" + routes[i].path.text() + ") match the same path"};
-    }
-  }
-  RouteTable table;
-  table.routes_ = std::move(routes);
-  return table;
-}
-
 std::optional<RouteMatch> RouteTable::match(std::string_view path) const {
   for (const Route& route : routes_) {
     if (auto id = route.path.match(path)) return RouteMatch{.route = &route, .id = std::move(*id)};
@@ -134,6 +137,16 @@ std::string with_id(std::string_view pattern, std::string_view id) {
     out += id;
     pattern.remove_prefix(place + kId.size());
   }
+}
+
+std::string unknown_placeholder(std::string_view text) {
+  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string_view::npos) break;
+    const std::string_view placeholder = text.substr(open, close - open + 1);
+    if (placeholder != kId) return std::string(placeholder);
+  }
+  return {};
 }
 
 }  // namespace tailgate

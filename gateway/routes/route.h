@@ -1,7 +1,7 @@
-// Route: one row of the route table: path, source, framing, lifecycle, who may.  And the table.
+// Route: one row of the route table (path, source, access, framing, lifecycle); RouteTable: all rows.
 //
-// Pure.  Values only, made by config.cc, immutable while a stream uses them: streams hold
-// the Config they were opened under, so a reload changes nothing for them.
+// Pure.  config/routes.cc makes them, and nothing changes them afterwards: a stream keeps the Config that it
+// was opened under, so a reload does not affect it.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/base/result.h"
@@ -19,41 +20,47 @@
 namespace tailgate {
 
 enum class Source { kChannel, kLog, kPages };
-// kRaw: the payload as data, under a fixed event name or none.  kNamed: event name and data from
-// members of the payload.  kEntry: a log entry's id and fields.
+// How a frame is made.  kRaw: the payload is the data, and the event's name is fixed.  kNamed: members of the
+// payload are the event's name and data.  kEntry: a log entry's id and fields.
 enum class Framing { kRaw, kNamed, kEntry };
 enum class Who { kOwner, kAnyone };
-// kApplication: nobody is asked for a token here; the record's status endpoint decides.
+// kApplication: the gateway verifies no token; the answer of the record's status endpoint decides.
 enum class AuthBy { kGateway, kApplication };
 enum class OnGap { kEvent, kClose };
 enum class OnUnavailable { kStatus, kSse, kAuto };
 
-// One place where a caller may show who he is, in the order in which the route lists them.
+// A part of a request that can hold a token or an anonymous session.
 struct Credential {
   enum class Kind { kBearer, kTokenQuery, kTokenCookie, kSessionHeader, kSessionQuery };
   Kind kind = Kind::kBearer;
-  std::string name;  // query parameter, cookie or header (lower case); empty for kBearer
+  std::string name;  // of the query parameter, cookie or header (lower case); empty for kBearer
+
+  // "bearer", "query:<name>", "cookie:<name>", "session-header:<name>" or "session-query:<name>".
+  static Result<Credential> parse(std::string_view text);
+  bool is_session() const { return kind == Kind::kSessionHeader || kind == Kind::kSessionQuery; }
 };
 
 struct Heartbeat {
-  std::chrono::milliseconds every{0};  // 0: none
-  bool always = false;                 // else only after silence
+  std::chrono::milliseconds every{0};  // 0: no heartbeat
+  bool always = false;                 // false: only after `every` without another frame
   Message message;
 };
 
-// A message that applies to some statuses, or (empty list) to all.
+// A message for a job with certain statuses.
 struct StatusMessage {
-  std::vector<std::string> statuses;
+  std::vector<std::string> statuses;  // empty: all
   Message message;
 };
 
 // A path of literal segments, one of which may be {id}.
 class PathPattern {
  public:
-  // Rule: begins with "/", no empty, "." or ".." segment, at most one "{id}", which is a whole segment.
+  // `text` must begin with "/".  It must not have an empty, "." or ".." segment, and at most one {id}.
   static Result<PathPattern> compile(std::string_view text, bool trailing_slash);
 
-  // The id if `path` (undecoded, without query) matches; an empty id where the pattern has none.
+  // Returns the id if `path` matches, or an empty text if the pattern has no {id}.  `path` is not decoded and
+  // has no query.  Segments are decoded one by one; a segment with an encoded "/" or a control byte never
+  // matches, nor does an id outside [A-Za-z0-9._-]{1,128}.
   std::optional<std::string> match(std::string_view path) const;
   const std::string& text() const { return text_; }
   bool has_id() const { return has_id_; }
@@ -70,8 +77,8 @@ struct Route {
   std::string name;
   PathPattern path;
   Source source = Source::kChannel;
-  std::string key;                     // channel or log, with "{id}"
-  const RecordRule* record = nullptr;  // owned by the Config; null: no record
+  std::string key;                     // name of the channel or key of the log, with "{id}"
+  const RecordRule* record = nullptr;  // owned by the Config; null: the route has no record
   std::chrono::milliseconds record_grace{0};
 
   Who who = Who::kOwner;
@@ -80,27 +87,29 @@ struct Route {
   std::vector<Credential> credentials;
 
   Framing framing = Framing::kRaw;
-  std::string event;                   // kRaw: may be empty.  kEntry: the name.
-  std::string id_from;                 // kRaw: member that becomes the id, or empty
-  bool only_objects = false;           // kRaw: skip what is not a JSON object
-  std::vector<std::string> name_from;  // kNamed: the first of these members that is a string
-  std::string data_from;               // kNamed
-  std::vector<std::string> entry;      // kEntry, kPages: fields of a line, in order
+  std::string event;                   // kRaw, kEntry: the event's name; may be empty
+  std::string id_from;                 // kRaw: the payload's member that becomes the id, or empty
+  bool only_objects = false;           // kRaw: skip payloads that are not JSON objects
+  std::vector<std::string> name_from;  // kNamed: the first of these members that is a string is the name
+  std::string data_from;               // kNamed: the member that is the data
+  std::vector<std::string> entry;      // kEntry, pages: the fields of a line, in order
 
-  std::string ends_on_field;                // member whose value ends the stream …
-  std::vector<std::string> ends_on_values;  // … if it is one of these (default: the record's terminal)
-  std::vector<std::string> ends_on_events;  // kNamed: events that end the stream
+  // The stream ends after a payload whose member `ends_on_field` has one of `ends_on_values`, and after an
+  // event with one of the names `ends_on_events` (kNamed).
+  std::string ends_on_field;
+  std::vector<std::string> ends_on_values;
+  std::vector<std::string> ends_on_events;
 
   Heartbeat heartbeat;
-  std::vector<Message> hello;           // first, whatever the record says
-  std::vector<StatusMessage> standing;  // at the opening of a job that still runs: the first that fits
-  std::vector<StatusMessage> ending;    // the last message of a job that has ended: the first that fits
+  std::vector<Message> hello;           // the first messages of every stream
+  std::vector<StatusMessage> standing;  // a running job's status at the opening; the first match is sent
+  std::vector<StatusMessage> ending;    // the last message of an ended job; the first match is sent
 
   std::chrono::milliseconds retry{3000};
-  std::chrono::milliseconds max_age{0};  // 0: none
+  std::chrono::milliseconds max_age{0};  // 0: no limit
   std::chrono::milliseconds age_notice_before{0};
   std::optional<Message> age_notice;
-  std::chrono::milliseconds send_timeout{30000};  // logs: the ten minutes of a stalled reader
+  std::chrono::milliseconds send_timeout{30000};  // how long a client may accept no byte
   std::uint64_t backlog_bytes = 0;
 
   OnGap on_gap = OnGap::kEvent;
@@ -109,16 +118,16 @@ struct Route {
   Template error_body;    // names: status, error, message
   std::string not_found;  // the sentence of a 404
 
-  // Pages.
+  // Only for pages: lines without a limit in the request, the highest limit, and bytes.
   int page_default = 100;
   int page_max = 500;
   std::uint64_t page_bytes = 8U << 20;
 
-  // `key` with the id in its place.
+  // `key` with `id` in place of "{id}".
   std::string key_for(std::string_view id) const;
 };
 
-// Is there a path that both match?
+// True if some path matches both.
 bool overlap(const PathPattern& a, const PathPattern& b);
 
 struct RouteMatch {
@@ -128,12 +137,11 @@ struct RouteMatch {
 
 class RouteTable {
  public:
-  // Refuses two routes that one path could match both.
-  static Result<RouteTable> make(std::vector<Route> routes);
+  RouteTable() = default;
+  // No two paths may overlap().
+  explicit RouteTable(std::vector<Route> routes) : routes_(std::move(routes)) {}
 
-  // `path` as it stands in the request line, up to "?".  Percent-encoded octets are decoded segment by
-  // segment; an encoded "/", a control byte, an empty or dot segment, or an id outside
-  // [A-Za-z0-9._-]{1,128} matches nothing.
+  // `path` is the request target up to "?", not decoded.
   std::optional<RouteMatch> match(std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 
@@ -141,9 +149,11 @@ class RouteTable {
   std::vector<Route> routes_;
 };
 
-// [A-Za-z0-9._-]{1,128}, but neither "." nor "..": in the path of a status endpoint they would climb.
+// True for [A-Za-z0-9._-]{1,128} except "." and "..", which would leave the path of a status endpoint.
 bool is_job_id(std::string_view text);
 // `pattern` with every "{id}" replaced.
 std::string with_id(std::string_view pattern, std::string_view id);
+// The first placeholder in `text` that is not "{id}", for example "{job_id}".  Empty if there is none.
+std::string unknown_placeholder(std::string_view text);
 
 }  // namespace tailgate

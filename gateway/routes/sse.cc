@@ -7,10 +7,9 @@ namespace tailgate {
 
 namespace {
 
-// Appends `prefix` and a line for each line of `text`.
+// Appends each line of `text` with `prefix` before it.
 void append_lines(std::string& out, std::string_view prefix, std::string_view text) {
-  // Two searches by memchr(), each of which goes on from where it was: find_first_of() looks at byte after
-  // byte.
+  // find() of one character uses memchr(); find_first_of("\r\n") would compare byte by byte.
   std::size_t lf = text.find('\n');
   std::size_t cr = text.find('\r');
   std::size_t begin = 0;

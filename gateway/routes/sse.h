@@ -1,8 +1,7 @@
-// SSE: the bytes of an event stream, as the WHATWG HTML Standard (section 9.2) has them read.
+// SSE: the bytes of an event stream (WHATWG HTML Standard, section 9.2).
 //
-// Pure.  Knows text; knows no event's meaning.  Whatever is in a payload, a name or an id, it
-// can forge neither a field nor an event: CR, LF and CRLF in data begin further data lines, and a
-// name or id that holds one is the caller's error.
+// Pure.  Payloads cannot forge fields or events, because CR, LF and CRLF in data begin another data line.
+// The caller must check names and ids with is_sse_name().
 #pragma once
 
 #include <chrono>
@@ -11,18 +10,18 @@
 
 namespace tailgate {
 
-// May `text` be an event's name or id?  No CR, LF or NUL (CWE-93; a NUL makes browsers drop an id).
+// True if `text` can be an event's name or id: it holds no CR or LF (CWE-93) and no NUL, because browsers
+// ignore an id with a NUL.
 bool is_sse_name(std::string_view text);
 
-// Appends one whole event.  `event` and `id` may be empty, then their lines are not written; `data`
-// gets a line even when empty, because a block without data dispatches nothing.  The id comes last.
-// Precondition: is_sse_name(event) and is_sse_name(id).
+// Appends one event.  An empty `event` or `id` gets no line.  Empty `data` gets a line, because browsers
+// ignore an event without data.  The id comes last.  Precondition: is_sse_name(event) and is_sse_name(id).
 void append_event(std::string& out, std::string_view event, std::string_view data, std::string_view id = {});
 
-// Appends ": <text>" and an empty line; further lines of `text` become comments too.
+// Appends ": <text>", one line for each line of `text`, and an empty line.
 void append_comment(std::string& out, std::string_view text);
 
-// Appends a block that sets the reconnection time.
+// Appends the time after which a browser reconnects.
 void append_retry(std::string& out, std::chrono::milliseconds retry);
 
 }  // namespace tailgate

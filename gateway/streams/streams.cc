@@ -80,7 +80,7 @@ Chunk Streams::heartbeat(const Stream& stream, TimePoint now) {
     route.heartbeat.message.append_to(bytes, stream.values());
     return Chunk(std::move(bytes));
   };
-  if (route.heartbeat.message.names("id")) return encode();
+  if (route.heartbeat.message.mentions("id")) return encode();
   // The routes of an earlier moment may be gone: a reload lets them go with their last stream.
   if (std::exchange(beats_at_, now) != now) beats_.clear();
   for (const auto& [whose, beat] : beats_) {

@@ -45,20 +45,21 @@ bool is_one_of(const nlohmann::json& value, const std::vector<std::string>& text
   return value.is_string() && std::find(texts.begin(), texts.end(), value.get<std::string>()) != texts.end();
 }
 
-void check_raw(const Route& route, std::string_view payload, Framed framed,
+void check_raw(const Route& route, std::string_view payload, FramingResult framed,
                const std::optional<ParsedEvent>& event) {
   const auto json = reference_json(payload);  // where it says nothing, our own reading stands
   const bool is_object = json ? json->is_object() : Members().read(payload);
-  must((framed == Framed::kSkipped) == (route.only_objects && !is_object),
+  must((framed == FramingResult::kSkipped) == (route.only_objects && !is_object),
        "only what is no object is skipped");
-  must(event.has_value() == (framed != Framed::kSkipped), "a message is one event, a skipped one none");
+  must(event.has_value() == (framed != FramingResult::kSkipped),
+       "a message is one event, a skipped one none");
   if (!event) return;
   must(event->name == (route.event.empty() ? "message" : route.event), "the event is the route's");
   must(event->data == with_plain_line_ends(payload), "the payload comes as it was published");
   if (!json) return;
   const bool ends = is_object && json->contains(route.ends_on_field) &&
                     is_one_of((*json)[route.ends_on_field], route.ends_on_values);
-  must((framed == Framed::kLast) == ends, "only a terminal status ends");
+  must((framed == FramingResult::kLastFrame) == ends, "only a terminal status ends");
   if (ends) must(event->last_id == kEndId, "the end says that it is one");
   if (ends || route.id_from.empty()) return;
   const auto& member = is_object && json->contains(route.id_from) ? (*json)[route.id_from] : nlohmann::json();
@@ -72,9 +73,10 @@ void check_raw(const Route& route, std::string_view payload, Framed framed,
   }
 }
 
-void check_named(const Route& route, std::string_view payload, Framed framed,
+void check_named(const Route& route, std::string_view payload, FramingResult framed,
                  const std::optional<ParsedEvent>& event) {
-  must(event.has_value() == (framed != Framed::kSkipped), "a message is one event, a skipped one none");
+  must(event.has_value() == (framed != FramingResult::kSkipped),
+       "a message is one event, a skipped one none");
   if (event) must(is_utf8(event->name) && is_utf8(event->data), "what we write is UTF-8");
   const auto json = reference_json(payload);
   if (!json) {
@@ -90,8 +92,9 @@ void check_named(const Route& route, std::string_view payload, Framed framed,
   must(event.has_value() == (!name.empty() && is_sse_name(name)), "what has no name is skipped");
   if (!event) return;
   must(event->name == name, "the event has its own name");
-  must((framed == Framed::kLast) == is_one_of(name, route.ends_on_events), "its name says whether it ends");
-  must(event->last_id == (framed == Framed::kLast ? kEndId : ""), "the end says that it is one");
+  must((framed == FramingResult::kLastFrame) == is_one_of(name, route.ends_on_events),
+       "its name says whether it ends");
+  must(event->last_id == (framed == FramingResult::kLastFrame ? kEndId : ""), "the end says that it is one");
   if (!json->contains(route.data_from)) {
     must(event->data == "{}", "absent data are {}");
   } else if (const auto& data = (*json)[route.data_from]; data.is_string()) {
@@ -190,8 +193,8 @@ void fuzz_payload(std::string_view input) {
   const Route& route = *kRoutes[pieces.byte() % kRoutes.size()];
   const std::string_view payload = pieces.rest();
   std::string block;
-  const Framed framed = append_message(block, route, payload);
-  must(block.empty() == (framed == Framed::kSkipped), "what is skipped leaves nothing behind");
+  const FramingResult framed = append_message(block, route, payload);
+  must(block.empty() == (framed == FramingResult::kSkipped), "what is skipped leaves nothing behind");
   const auto event = event_in(block);
   if (route.framing == Framing::kNamed) {
     check_named(route, payload, framed, event);

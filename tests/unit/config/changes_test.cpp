@@ -11,7 +11,7 @@ Keys needed(const Overrides& overrides) {
   return keys_that_need_a_restart(*loaded(), *loaded(overrides));
 }
 
-TEST(ConfigChanges, OfWhatIsReadAnewNeedNoRestart) {
+TEST(ConfigChanges, OfOtherKeysNeedNoRestart) {
   EXPECT_EQ(needed({}), Keys());
   EXPECT_EQ(needed({{"limits.streams", "5"},
                     {"drain.deadline_s", "20"},
@@ -24,7 +24,7 @@ TEST(ConfigChanges, OfWhatIsReadAnewNeedNoRestart) {
             Keys());
 }
 
-TEST(ConfigChanges, OfSocketsAndLinksNeedOneAndAreNamed) {
+TEST(ConfigChanges, OfSocketsAndRedisLinksNeedARestart) {
   EXPECT_EQ(needed({{"listen.streams", "unix:/a"}}), Keys{"listen.streams"});
   EXPECT_EQ(needed({{"listen.auth", "unix:/a"}}), Keys{"listen.auth"});
   EXPECT_EQ(needed({{"listen.ops", "127.0.0.1:1"}}), Keys{"listen.ops"});

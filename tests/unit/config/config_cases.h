@@ -1,4 +1,4 @@
-// What the tests of the configuration share: a sound base text, and ways to break it.
+// A valid configuration for the tests of config/, and functions that change it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -115,7 +115,7 @@ inline std::string findings(std::string_view text, const Overrides& overrides = 
   return config ? "" : config.error();
 }
 
-// The base without the line that begins with `line`, the `nth` such.
+// kBase without the `nth` line that begins with `line`.
 inline std::string without(std::string_view line, int nth = 1) {
   std::string text;
   for (const std::string_view each : split(kBase, '\n')) {
@@ -125,13 +125,13 @@ inline std::string without(std::string_view line, int nth = 1) {
   return text;
 }
 
-// `text` with the first `old` replaced.
+// `text` with its first `old` replaced.
 inline std::string with(std::string_view text, std::string_view old, std::string_view replacement) {
   std::string changed(text);
   return changed.replace(changed.find(old), old.size(), replacement);
 }
 
-// The one finding that the base gives with `overrides`, less its place.
+// Expects kBase with `overrides` to have exactly one finding, which begins with `expected` after its origin.
 inline void expect_finding(const Overrides& overrides, const std::string& expected) {
   const std::string found = findings(kBase, overrides);
   EXPECT_NE((found + '\n').find(": " + expected), std::string::npos)
@@ -139,6 +139,7 @@ inline void expect_finding(const Overrides& overrides, const std::string& expect
   EXPECT_EQ(std::count(found.begin(), found.end(), '\n'), 0) << found;
 }
 
+// Expects `text` to have exactly one finding, which holds `expected`.
 inline void expect_finding_in(const std::string& text, const std::string& expected) {
   const std::string found = findings(text);
   EXPECT_NE(found.find(expected), std::string::npos) << "expected: " << expected << "\nfound: " << found;

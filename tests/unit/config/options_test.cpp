@@ -42,7 +42,7 @@ TEST(ShippedConfig, NeedsOnlyTheVariablesThatItNames) {
             "");
 }
 
-TEST(ShippedConfig, WritesAtTheOpeningWhatItsFrontendsWaitFor) {
+TEST(ShippedConfig, WritesTheOpeningMessagesOfBlog) {
   const Map env = {{"REDIS_URL", "redis://h"}, {"JWT_SECRET", kSecret}};
   const auto config = load(read_deploy("blog.toml"), {}, env);
   ASSERT_TRUE(config) << config.error();
@@ -58,8 +58,8 @@ TEST(ShippedConfig, WritesAtTheOpeningWhatItsFrontendsWaitFor) {
             "{\"progress\":0,\"currentStep\":null,\"estimatedTimeRemaining\":null}\n\n");
 }
 
-// The keys that a reference documents: "key = value" or "# key = value" below a table's header, with the
-// users' own names replaced by "*".
+// The keys and values that a reference documents as "key = value" or "# key = value" below a table's header.
+// "*" replaces the names that a user chooses.
 std::map<std::string, std::string> documented(const std::string& text) {
   std::map<std::string, std::string> keys;
   std::string table;
@@ -85,7 +85,7 @@ TEST(Reference, DocumentsEveryKey) {
 }
 
 TEST(Reference, ShowsTheDefaults) {
-  // Keys whose default would say nothing there.
+  // The reference shows another value for these keys, because their default would explain nothing.
   const std::set<std::string_view> shown_in_use = {
       "record.*.user",           "record.*.session",         "record.*.forward",
       "record.*.status",         "record.*.terminal",        "record.*.fields.*.as",
@@ -103,7 +103,7 @@ TEST(Reference, ShowsTheDefaults) {
   }
 }
 
-TEST(Options, AreEachFoundByTheirOwnKey) {
+TEST(Options, AreFoundByTheirKeys) {
   for (const Option& option : options()) {
     std::string key(option.key);
     for (std::size_t star = key.find('*'); star != std::string::npos; star = key.find('*'))

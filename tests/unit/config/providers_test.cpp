@@ -9,7 +9,7 @@
 namespace tailgate {
 namespace {
 
-TEST(ConfigProvider, NeedsExactlyOneSourceOfKeys) {
+TEST(ConfigProvider, RequiresExactlyOneSourceOfKeys) {
   expect_finding_in(
       without("secret = "),
       "tailgate.toml:4: provider.p: needs exactly one of secret, secret_env, secret_file and jwks");
@@ -18,7 +18,7 @@ TEST(ConfigProvider, NeedsExactlyOneSourceOfKeys) {
   EXPECT_NE(findings(text).find("provider.p: needs exactly one of"), std::string::npos);
 }
 
-TEST(ConfigProvider, TakesItsSecretFromAVariableOrAFile) {
+TEST(ConfigProvider, ReadsItsSecretFromAVariableOrAFile) {
   const std::string secret = kSecret;
   EXPECT_EQ(loaded({{"provider.p.secret_env", "S"}}, {{"S", secret}})->provider("p")->secrets,
             std::vector{secret});
@@ -36,14 +36,14 @@ TEST(ConfigProvider, MayHaveTwoSecretsWhileOneIsReplaced) {
   EXPECT_EQ(config->provider("p")->secrets.size(), 2U);
 }
 
-TEST(ConfigProvider, RefusesASecretThatCanBeGuessedAndSaysWhy) {
+TEST(ConfigProvider, RefusesAShortSecretAndExplainsWhy) {
   ASSERT_TRUE(loaded({{"provider.p.secret", std::string(16, 'x')}}));
   expect_finding(
       {{"provider.p.secret", std::string(15, 'x')}},
       "provider.p.secret: a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because");
 }
 
-TEST(ConfigProvider, NeedsAlgorithmsThatFitItsKeys) {
+TEST(ConfigProvider, RequiresAlgorithmsThatFitItsKeys) {
   expect_finding_in(without("algorithms"), "tailgate.toml:4: provider.p.algorithms: is missing");
   expect_finding({{"provider.p.algorithms", "[]"}},
                  "provider.p.algorithms: must name at least one algorithm");
@@ -68,7 +68,7 @@ TEST(ConfigProvider, KnowsEveryAlgorithm) {
                          Algorithm::kES256, Algorithm::kES384, Algorithm::kEdDSA}));
 }
 
-TEST(ConfigProvider, TakesJwksFromFilesLegsAndPlainHttp) {
+TEST(ConfigProvider, ReadsJwksFromFilesUnixSocketsAndPlainHttp) {
   for (const char* source :
        {"file:/keys.json", "unix:/run/jwks.sock:/.well-known/jwks.json", "http://issuer/jwks",
         "http://issuer:8080/jwks", "http://[::1]:80/jwks", "http://[::1]/jwks", "http://issuer"}) {
@@ -84,7 +84,7 @@ TEST(ConfigProvider, TakesJwksFromFilesLegsAndPlainHttp) {
   }
 }
 
-TEST(ConfigProvider, AClerkKeyNamesTheIssuer) {
+TEST(ConfigProvider, ReadsTheIssuerFromAClerkKey) {
   EXPECT_EQ(loaded({{"provider.p.clerk_publishable_key", kClerkKey}})->provider("p")->issuer,
             "https://clerk.example.com");
   EXPECT_EQ(loaded({{"provider.p.clerk_publishable_key_env", "C"}}, {{"C", std::string(kClerkKey) + "\n"}})
@@ -109,7 +109,7 @@ TEST(ConfigProvider, RefusesAMalformedClerkKey) {
                  "provider.p.clerk_publishable_key_env: the environment variable C is not set");
 }
 
-TEST(ConfigProvider, TakesItsIssuerFromOnePlace) {
+TEST(ConfigProvider, RefusesTwoIssuers) {
   std::string text(kBase);
   text.insert(text.find("algorithms"),
               "issuer = \"i\"\nclerk_publishable_key = \"" + std::string(kClerkKey) + "\"\n");

@@ -8,12 +8,12 @@
 namespace tailgate {
 namespace {
 
-TEST(ConfigRecord, NeedsItsKeyWithAnId) {
+TEST(ConfigRecord, RequiresAKeyWithAnId) {
   expect_finding_in(without("key = \"job:{id}\""), "tailgate.toml:7: record.job.key: is missing");
   expect_finding({{"record.job.key", "jobs"}}, "record.job.key: must hold {id}");
 }
 
-TEST(ConfigRecord, NeedsTargetAndPathWhereTheApplicationIsAsked) {
+TEST(ConfigRecord, OfKindHttpRequiresTargetAndPath) {
   expect_finding_in(without("target = "), "record.asked.target: is missing");
   expect_finding({{"record.asked.target", "nowhere"}},
                  "record.asked.target: must be \"unix:/path\" or \"address:port\"");
@@ -22,7 +22,7 @@ TEST(ConfigRecord, NeedsTargetAndPathWhereTheApplicationIsAsked) {
   expect_finding({{"record.asked.path", "/status/{id} HTTP"}}, "record.asked.path: must hold no space");
 }
 
-TEST(ConfigRecord, ForwardsOnlyHeadersThatAreTheCallers) {
+TEST(ConfigRecord, RefusesToForwardHeadersOfTheConnection) {
   for (const char* header :
        {"Host", "connection", "Transfer-Encoding", "content-length", "X-Tailgate-Identity", "a b", "a:b"}) {
     expect_finding({{"record.asked.forward", "['" + std::string(header) + "']"}}, "record.asked.forward: ");
@@ -37,12 +37,12 @@ TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
                  "record.asked.user: has no effect on a record of kind = \"http\"");
 }
 
-TEST(ConfigRecord, OfNoKnownKindIsNotBlamedForItsOtherKeys) {
+TEST(ConfigRecord, OfAnUnknownKindHasOnlyThatError) {
   expect_finding({{"record.asked.kind", "https"}}, "record.asked.kind: must be ");
   expect_finding_in(with(kBase, "kind = ", "knid = "), "did you mean kind?");
 }
 
-TEST(ConfigRecord, IsToldThatNoTlsIsSpokenHere) {
+TEST(ConfigRecord, ExplainsThatATargetCannotSpeakTls) {
   expect_finding(
       {{"record.asked.target", "https://app.example.com"}},
       "record.asked.target: the gateway speaks no TLS; name the unix socket of the nginx leg that does");
@@ -50,12 +50,12 @@ TEST(ConfigRecord, IsToldThatNoTlsIsSpokenHere) {
                  "record.asked.target: must be \"unix:/path\" or \"address:port\", without a scheme");
 }
 
-TEST(ConfigRecord, HasStatusAndTerminalOrNeither) {
+TEST(ConfigRecord, RequiresBothStatusAndTerminalOrNeither) {
   expect_finding_in(without("status = ", 2), "record.asked: status and terminal go together");
   expect_finding_in(without("terminal = ", 2), "record.asked: status and terminal go together");
 }
 
-TEST(ConfigRecord, RefusesAFieldWithATakenName) {
+TEST(ConfigRecord, RefusesAFieldWithAReservedName) {
   for (const char* name :
        {"id", "status", "now", "route", "request_id", "connection_id", "max_age_s", "last_id"}) {
     expect_finding({{"record.job.fields." + std::string(name) + ".from", "x"}},
@@ -63,7 +63,7 @@ TEST(ConfigRecord, RefusesAFieldWithATakenName) {
   }
 }
 
-TEST(ConfigRecord, RefusesBadNames) {
+TEST(ConfigRecord, RefusesInvalidNames) {
   expect_finding({{"record.Job.key", "{id}"}},
                  "record.Job: a name is 1 to 40 lower-case letters, digits and -");
   expect_finding({{"route.a_b.path", "/x"}}, "route.a_b: a name is 1 to 40");

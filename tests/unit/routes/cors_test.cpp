@@ -44,7 +44,7 @@ TEST(Cors, ASuffixMayHaveAPort) {
   EXPECT_FALSE(cors.allows("https://a.example.com"));
 }
 
-TEST(Cors, AnEmptyListAllowsNobody) {
+TEST(Cors, AnEmptyListAllowsNoOrigin) {
   EXPECT_TRUE(rule({}).empty());
   EXPECT_FALSE(rule({}).allows("https://a.example.com"));
   EXPECT_FALSE(rule({"https://*.example.com"}).empty());
@@ -57,7 +57,7 @@ TEST(Cors, AcceptsOriginsOfOtherSchemesAndAddresses) {
   }
 }
 
-TEST(Cors, RefusesWhatIsNoOriginOrTooWide) {
+TEST(Cors, RefusesInvalidOriginsAndThoseThatAreTooWide) {
   for (const char* origin : {"*",
                              "null",
                              "",
@@ -101,7 +101,7 @@ TEST(Cors, ListsTheAllowedHeaders) {
   EXPECT_EQ(rule({}).allowed_headers(), "");
 }
 
-TEST(Cors, RefusesAHeaderThatIsNoName) {
+TEST(Cors, RefusesAnInvalidHeaderName) {
   for (const char* header : {"", "a b", "a,b", "*", "a\r\nb", "a:"})
     EXPECT_FALSE(CorsRule::make({}, {header})) << header;
 }

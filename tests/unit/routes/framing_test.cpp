@@ -5,7 +5,7 @@
 namespace tailgate {
 namespace {
 
-// builder's R1, spools' R5, blog's R6.
+// The routes R1 of builder, R5 of spools and R6 of blog.
 Route builder() {
   Route route;
   route.framing = Framing::kRaw;
@@ -32,109 +32,111 @@ Route blog() {
   return route;
 }
 
-std::string framed(const Route& route, std::string_view payload, Framed expected) {
+std::string framed(const Route& route, std::string_view payload, FramingResult expected) {
   std::string out;
   EXPECT_EQ(append_message(out, route, payload), expected) << payload;
   return out;
 }
 
-TEST(Framing, PassesARawPayloadAsItIs) {
-  EXPECT_EQ(framed(builder(), R"({"type":"build.stage.started","status":"running"})", Framed::kEvent),
+TEST(Framing, PassesARawPayloadUnchanged) {
+  EXPECT_EQ(framed(builder(), R"({"type":"build.stage.started","status":"running"})", FramingResult::kFrame),
             "data: {\"type\":\"build.stage.started\",\"status\":\"running\"}\n\n");
-  EXPECT_EQ(framed(builder(), "no JSON, \xff", Framed::kEvent), "data: no JSON, \xff\n\n");
+  EXPECT_EQ(framed(builder(), "no JSON, \xff", FramingResult::kFrame), "data: no JSON, \xff\n\n");
 }
 
-TEST(Framing, EndsARawStreamOnATerminalStatusAndOnNothingElse) {
-  EXPECT_EQ(framed(builder(), R"({"status":"ready"})", Framed::kLast),
+TEST(Framing, EndsARawStreamOnlyOnATerminalStatus) {
+  EXPECT_EQ(framed(builder(), R"({"status":"ready"})", FramingResult::kLastFrame),
             "data: {\"status\":\"ready\"}\nid: end\n\n");
-  framed(builder(), R"({"status":"\u0072eady"})", Framed::kLast);
-  framed(builder(), R"({"status":"ready now"})", Framed::kEvent);
-  framed(builder(), R"({"status":["ready"]})", Framed::kEvent);
-  framed(builder(), R"({"inner":{"status":"ready"}})", Framed::kEvent);
-  framed(builder(), R"(["status","ready"])", Framed::kEvent);
-  framed(builder(), R"({"status":"ready")", Framed::kEvent);
+  framed(builder(), R"({"status":"\u0072eady"})", FramingResult::kLastFrame);
+  framed(builder(), R"({"status":"ready now"})", FramingResult::kFrame);
+  framed(builder(), R"({"status":["ready"]})", FramingResult::kFrame);
+  framed(builder(), R"({"inner":{"status":"ready"}})", FramingResult::kFrame);
+  framed(builder(), R"(["status","ready"])", FramingResult::kFrame);
+  framed(builder(), R"({"status":"ready")", FramingResult::kFrame);
 }
 
-TEST(Framing, TakesTheIdOfASpoolUpdateFromItsTimestamp) {
+TEST(Framing, ReadsTheIdOfASpoolUpdateFromItsTimestamp) {
   EXPECT_EQ(
-      framed(spools(), R"({"timestamp":"2026-01-27T22:13:37Z"})", Framed::kEvent),
+      framed(spools(), R"({"timestamp":"2026-01-27T22:13:37Z"})", FramingResult::kFrame),
       "event: spool_update\ndata: {\"timestamp\":\"2026-01-27T22:13:37Z\"}\nid: 2026-01-27T22:13:37Z\n\n");
-  EXPECT_EQ(framed(spools(), R"({"timestamp":17.5})", Framed::kEvent),
+  EXPECT_EQ(framed(spools(), R"({"timestamp":17.5})", FramingResult::kFrame),
             "event: spool_update\ndata: {\"timestamp\":17.5}\nid: 17.5\n\n");
 }
 
-TEST(Framing, LeavesOutAnIdThatCouldForgeAField) {
+TEST(Framing, OmitsAnIdThatCouldForgeAField) {
   for (const char* payload :
        {R"({"timestamp":"1\nid: 2"})", R"({"timestamp":"1\r2"})", R"({"timestamp":"1\u00002"})",
         R"({"timestamp":null})", R"({"timestamp":{"a":1}})", R"({})"}) {
-    const std::string out = framed(spools(), payload, Framed::kEvent);
+    const std::string out = framed(spools(), payload, FramingResult::kFrame);
     EXPECT_EQ(out, "event: spool_update\ndata: " + std::string(payload) + "\n\n");
   }
 }
 
-TEST(Framing, SkipsASpoolUpdateThatIsNoObject) {
+TEST(Framing, SkipsASpoolUpdateThatIsNotAnObject) {
   for (const char* payload : {"", "text", "[]", "1", "\"x\"", "{\"a\":1", "{\"a\":1}}"}) {
-    EXPECT_EQ(framed(spools(), payload, Framed::kSkipped), "");
+    EXPECT_EQ(framed(spools(), payload, FramingResult::kSkipped), "");
   }
 }
 
 TEST(Framing, NamesABlogEventByItsEventOrType) {
-  EXPECT_EQ(framed(blog(), R"({"event":"step-change","data":{"progress": 1.50}})", Framed::kEvent),
+  EXPECT_EQ(framed(blog(), R"({"event":"step-change","data":{"progress": 1.50}})", FramingResult::kFrame),
             "event: step-change\ndata: {\"progress\": 1.50}\n\n");
-  EXPECT_EQ(framed(blog(), R"({"type":"progress-update","data":[1,2]})", Framed::kEvent),
+  EXPECT_EQ(framed(blog(), R"({"type":"progress-update","data":[1,2]})", FramingResult::kFrame),
             "event: progress-update\ndata: [1,2]\n\n");
-  EXPECT_EQ(framed(blog(), R"({"event":7,"type":"t","data":1})", Framed::kEvent), "event: t\ndata: 1\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":7,"type":"t","data":1})", FramingResult::kFrame),
+            "event: t\ndata: 1\n\n");
 }
 
-TEST(Framing, UnquotesStringDataAndMakesAbsentDataAnObject) {
-  EXPECT_EQ(framed(blog(), R"({"event":"note","data":"a\nb"})", Framed::kEvent),
+TEST(Framing, UnquotesStringDataAndReplacesAbsentDataByAnObject) {
+  EXPECT_EQ(framed(blog(), R"({"event":"note","data":"a\nb"})", FramingResult::kFrame),
             "event: note\ndata: a\ndata: b\n\n");
-  EXPECT_EQ(framed(blog(), R"({"event":"note"})", Framed::kEvent), "event: note\ndata: {}\n\n");
-  EXPECT_EQ(framed(blog(), R"({"event":"note","data":null})", Framed::kEvent), "event: note\ndata: null\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":"note"})", FramingResult::kFrame), "event: note\ndata: {}\n\n");
+  EXPECT_EQ(framed(blog(), R"({"event":"note","data":null})", FramingResult::kFrame),
+            "event: note\ndata: null\n\n");
 }
 
 TEST(Framing, EndsABlogStreamOnCompleteAndFailed) {
-  EXPECT_EQ(framed(blog(), R"({"event":"complete","data":{"result":1}})", Framed::kLast),
+  EXPECT_EQ(framed(blog(), R"({"event":"complete","data":{"result":1}})", FramingResult::kLastFrame),
             "event: complete\ndata: {\"result\":1}\nid: end\n\n");
-  framed(blog(), R"({"type":"failed","data":{}})", Framed::kLast);
-  framed(blog(), R"({"type":"completed","data":{}})", Framed::kEvent);
+  framed(blog(), R"({"type":"failed","data":{}})", FramingResult::kLastFrame);
+  framed(blog(), R"({"type":"completed","data":{}})", FramingResult::kFrame);
 }
 
 TEST(Framing, SkipsABlogEventWithoutAUsableName) {
   for (const char* payload : {"x", "[]", "{}", R"({"event":""})", R"({"event":"a\nb"})", R"({"event":"a\r"})",
                               R"({"event":"a\u0000"})", R"({"data":1})"}) {
-    framed(blog(), payload, Framed::kSkipped);
+    framed(blog(), payload, FramingResult::kSkipped);
   }
 }
 
-TEST(Framing, MendsBlogDataThatIsNoUtf8) {
-  EXPECT_EQ(framed(blog(), "{\"event\":\"n\",\"data\":{\"a\":\"\xff\"}}", Framed::kEvent),
+TEST(Framing, ReplacesInvalidUtf8InBlogData) {
+  EXPECT_EQ(framed(blog(), "{\"event\":\"n\",\"data\":{\"a\":\"\xff\"}}", FramingResult::kFrame),
             "event: n\ndata: {\"a\":\"\xef\xbf\xbd\"}\n\n");
 }
 
-TEST(Framing, WritesAFieldThatAnEntryLacksAsNull) {
+TEST(Framing, WritesNullForAFieldThatAnEntryLacks) {
   std::string out;
   append_line(out, {"ts", "text"}, {.id = {5, 1}, .fields = {{"text", "a\"b\n"}, {"other", "x"}}});
   EXPECT_EQ(out, R"({"id":"5-1","ts":null,"text":"a\"b\n"})");
 }
 
-TEST(Framing, ReadsTheIdOfAnEnd) {
+TEST(Framing, ParsesTheIdOfALastFrame) {
   EXPECT_EQ(parse_end_id("end"), EntryId{});
   EXPECT_EQ(parse_end_id("end.5-1"), (EntryId{5, 1}));
   for (const char* text : {"", "en", "end.", "end.5", "ended", "end5-1", "5-1"})
     EXPECT_FALSE(parse_end_id(text)) << text;
 }
 
-TEST(Framing, TakesANumberForAnIdAsItIsWritten) {
-  // An id is text: nobody counts with it.
-  EXPECT_NE(framed(spools(), R"({"timestamp":1e400})", Framed::kEvent).find("\nid: 1e400\n"),
+TEST(Framing, PassesANumberAsIdUnchanged) {
+  // Nothing computes with an id, so it need not be a finite number.
+  EXPECT_NE(framed(spools(), R"({"timestamp":1e400})", FramingResult::kFrame).find("\nid: 1e400\n"),
             std::string::npos);
 }
 
-TEST(Framing, LeavesOutAnIdThatABrowserCouldNotComeBackWith) {
+TEST(Framing, OmitsAnIdTooLongForAHeader) {
   const auto payload = [](std::size_t size) { return R"({"timestamp":")" + std::string(size, 'x') + "\"}"; };
-  EXPECT_NE(framed(spools(), payload(1024), Framed::kEvent).find("\nid: x"), std::string::npos);
-  const std::string without_id = framed(spools(), payload(1025), Framed::kEvent);
+  EXPECT_NE(framed(spools(), payload(1024), FramingResult::kFrame).find("\nid: x"), std::string::npos);
+  const std::string without_id = framed(spools(), payload(1025), FramingResult::kFrame);
   EXPECT_EQ(without_id.find("\nid:"), std::string::npos);
   EXPECT_NE(without_id.find(payload(1025)), std::string::npos) << "the event itself passes";
 }

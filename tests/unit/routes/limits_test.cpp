@@ -15,14 +15,14 @@ std::optional<StreamLimits::Ticket> take(StreamLimits& limits, const StreamLimit
   return ticket;
 }
 
-TEST(StreamLimits, HasNoneUnlessConfigured) {
+TEST(StreamLimits, AreUnboundedByDefault) {
   StreamLimits limits;
   std::vector<StreamLimits::Ticket> held;
   for (int i = 0; i < 1000; ++i) held.push_back(*take(limits, {}, "u", "1.2.3.4"));
   EXPECT_EQ(limits.streams(), 1000U);
 }
 
-TEST(StreamLimits, RefusesWhatIsTooManyAndGivesPlacesBack) {
+TEST(StreamLimits, RefuseAStreamAboveABoundUntilAnotherEnds) {
   StreamLimits limits;
   const StreamLimits::Bounds bounds{.streams = 3, .per_user = 2, .per_address = 2};
   auto first = take(limits, bounds, "u", "a");
@@ -37,7 +37,7 @@ TEST(StreamLimits, RefusesWhatIsTooManyAndGivesPlacesBack) {
   EXPECT_EQ(limits.streams(), 2U);
 }
 
-TEST(StreamLimits, CountsNobodyAsNobody) {
+TEST(StreamLimits, DoNotCountEmptyNames) {
   StreamLimits limits;
   const StreamLimits::Bounds bounds{.streams = 0, .per_user = 1, .per_address = 1};
   const auto first = take(limits, bounds, "", "");
@@ -45,7 +45,7 @@ TEST(StreamLimits, CountsNobodyAsNobody) {
   EXPECT_TRUE(first && second);
 }
 
-TEST(ClientAddress, IsTheRightmostHopThatIsNoTrustedProxy) {
+TEST(ClientAddress, IsTheRightmostHopThatIsNotATrustedProxy) {
   const std::vector<std::string> trusted = {"10.0.0.0/8", "::1", "192.168.1.7"};
   EXPECT_EQ(client_address("203.0.113.9", trusted), "203.0.113.9");
   EXPECT_EQ(client_address("1.1.1.1, 203.0.113.9, 10.2.3.4, 192.168.1.7", trusted), "203.0.113.9");
@@ -54,7 +54,7 @@ TEST(ClientAddress, IsTheRightmostHopThatIsNoTrustedProxy) {
   EXPECT_EQ(client_address("9.9.9.9, 10.1.1.1", {}), "10.1.1.1");
 }
 
-TEST(ClientAddress, IsNotTakenFromBehindWhatIsNoAddress) {
+TEST(ClientAddress, IsNotReadPastAHopThatIsNotAnAddress) {
   EXPECT_EQ(client_address("203.0.113.9, junk, 10.2.3.4", {"10.0.0.0/8"}), "10.2.3.4");
   EXPECT_EQ(client_address("", {"10.0.0.0/8"}), "");
   EXPECT_EQ(client_address(std::string_view("203.0.113.9\0.evil", 17), {}), "");

@@ -21,7 +21,7 @@ std::string error_of(const Result<Message>& message) {
   return message ? "" : message.error();
 }
 
-TEST(Values, ALaterSettingReplacesTheEarlierOne) {
+TEST(Values, ReplaceAnEarlierValue) {
   Values values{{"a", "1"}, {"a", "2"}};
   EXPECT_EQ(*values.find("a"), "2");
   values.set("a", "3");
@@ -29,7 +29,7 @@ TEST(Values, ALaterSettingReplacesTheEarlierOne) {
   EXPECT_EQ(values.find("b"), nullptr);
 }
 
-TEST(Template, PutsValuesInTheirPlaces) {
+TEST(Template, InsertsValues) {
   const auto compiled = Template::compile("a ${id} b ${status}${now}$", kKnown);
   ASSERT_TRUE(compiled);
   const Values values{{"id", "\"j\\\"1\""}, {"status", "null"}, {"now", "5"}};
@@ -37,7 +37,7 @@ TEST(Template, PutsValuesInTheirPlaces) {
   EXPECT_EQ(compiled->render_text(values), "a j\"1 b null5$");
 }
 
-TEST(Template, WritesNullForAValueThatIsNotThere) {
+TEST(Template, WritesNullForANameWithoutAValue) {
   EXPECT_EQ(Template::compile("${id}", kKnown)->render_json({}), "null");
   EXPECT_EQ(Template::compile("${id}", kKnown)->render_text({}), "null");
 }
@@ -47,15 +47,15 @@ TEST(Template, MayBeEmptyOrWithoutNames) {
   EXPECT_EQ(Template::compile("$ {id} $}", kKnown)->render_text({}), "$ {id} $}");
 }
 
-TEST(Template, NamesWhatStandsInBracesOnly) {
+TEST(Template, MentionsOnlyNamesInBraces) {
   const auto compiled = Template::compile("id ${now}", kKnown);
   ASSERT_TRUE(compiled);
-  EXPECT_TRUE(compiled->names("now"));
-  EXPECT_FALSE(compiled->names("id"));
-  EXPECT_FALSE(Template::compile("now", kKnown)->names("now"));
+  EXPECT_TRUE(compiled->mentions("now"));
+  EXPECT_FALSE(compiled->mentions("id"));
+  EXPECT_FALSE(Template::compile("now", kKnown)->mentions("now"));
 }
 
-TEST(Template, RefusesAnUnknownNameByName) {
+TEST(Template, RefusesAnUnknownName) {
   EXPECT_NE(Template::compile("${idd}", kKnown).error().find("${idd}"), std::string::npos);
   EXPECT_FALSE(Template::compile("${}", kKnown));
   EXPECT_FALSE(Template::compile("${ id }", kKnown));
@@ -65,7 +65,7 @@ TEST(Template, RefusesAnUnclosedName) {
   EXPECT_FALSE(Template::compile("a ${id", kKnown));
 }
 
-TEST(Template, DoesNotLookForNamesInValues) {
+TEST(Template, DoesNotReplaceNamesInsideValues) {
   EXPECT_EQ(Template::compile("${id}", kKnown)->render_text({{"id", "\"${status}\""}, {"status", "1"}}),
             "${status}");
 }
@@ -97,12 +97,12 @@ TEST(Message, MayHavePlainTextAsData) {
             "event: e\ndata: job j\n\n");
 }
 
-TEST(Message, GivesEachLineOfItsTemplateADataLine) {
+TEST(Message, WritesADataLineForEachLineOfItsTemplate) {
   EXPECT_EQ(written(Message::event("e", "{\n\"id\":${id}\r\n}", kKnown), {{"id", "1"}}),
             "event: e\ndata: {\ndata: \"id\":1\ndata: }\n\n");
 }
 
-TEST(Message, NothingInAValueForgesAFieldOrAnEvent) {
+TEST(Message, NoValueForgesAFieldOrAnEvent) {
   const std::string evil = "\"a\\n\\nevent: forged\\r\\ndata: x\"";
   EXPECT_EQ(written(Message::text_event("e", "${id}", kKnown), {{"id", evil}}),
             "event: e\ndata: a\ndata: \ndata: event: forged\ndata: data: x\n\n");

@@ -44,7 +44,7 @@ std::string member_value(As as, const std::string& json) {
   return *record_from_json(rule, "{\"x\":" + json + "}")->values.find("x");
 }
 
-TEST(RecordRule, AsksForOwnersAndStatusFirstAndForJsonLast) {
+TEST(RecordRule, ListsOwnersAndStatusFirstAndJsonLast) {
   const RecordRule rule = blog_rule();
   EXPECT_EQ(rule.watch_fields, (std::vector<std::string>{"user_id", "session_id", "status", "progress",
                                                          "current_step", "error"}));
@@ -52,7 +52,7 @@ TEST(RecordRule, AsksForOwnersAndStatusFirstAndForJsonLast) {
                                                         "current_step", "error", "result"}));
 }
 
-TEST(RecordRule, AsksForNoFieldTwiceAndForNoneWithoutAName) {
+TEST(RecordRule, ListsNoFieldTwiceAndNoEmptyName) {
   RecordRule rule;
   rule.status = "state";
   rule.fields = {{.name = "a", .from = "state"}, {.name = "b", .from = "x"}, {.name = "c", .from = "x"}};
@@ -76,7 +76,7 @@ TEST(Record, IsReadFromAHash) {
   EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
 }
 
-TEST(Record, HasTheAbsentValuesForWhatAHashLacks) {
+TEST(Record, HasTheAbsentValueForAFieldThatTheHashLacks) {
   const RecordRule rule = blog_rule();
   const auto record = record_from_hash(rule, rule.hash_fields, {"u1", {}, {}, {}, {}, {}, {}});
   ASSERT_TRUE(record);
@@ -89,7 +89,7 @@ TEST(Record, HasTheAbsentValuesForWhatAHashLacks) {
   EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
 }
 
-TEST(Record, IsReadFromTheWatchedFieldsAlone) {
+TEST(Record, IsReadFromTheWatchedFields) {
   const RecordRule rule = blog_rule();
   const auto record = record_from_hash(rule, rule.watch_fields, {"7", {}, "failed", {}, {}, {}});
   ASSERT_TRUE(record);
@@ -98,7 +98,7 @@ TEST(Record, IsReadFromTheWatchedFieldsAlone) {
   EXPECT_EQ(*record->values.find("progress"), "0");
 }
 
-TEST(Record, IsNoneWhereTheHashHasNothingOfIt) {
+TEST(Record, DoesNotExistIfAllFieldsAreAbsent) {
   const RecordRule rule = blog_rule();
   EXPECT_FALSE(record_from_hash(rule, rule.watch_fields, Texts(3)));
   EXPECT_FALSE(record_from_hash(rule, {}, {}));
@@ -111,37 +111,37 @@ TEST(Record, IsTerminalOnlyAtAnExactTerminalStatus) {
     EXPECT_FALSE(rule.is_terminal(status));
 }
 
-TEST(Record, PassesATextThatIsANumberAsThatNumber) {
+TEST(Record, PassesANumberUnchanged) {
   for (const char* text : {"0", "-1", "40", "0.50", "1e5", "12345678901234567890"})
     EXPECT_EQ(hash_value(As::kNumber, text), text);
   EXPECT_EQ(hash_value(As::kNumber, " 5\n"), "5");
 }
 
-TEST(Record, HasTheAbsentValueForATextThatIsNoNumber) {
+TEST(Record, HasTheAbsentValueForATextThatIsNotANumber) {
   for (const char* text : {"", " ", "NaN", "None", "null", "undefined", "Infinity", "+5", ".5", "5.", "05",
                            "0x5", "5 6", "\"5\"", "[5]"}) {
     EXPECT_EQ(hash_value(As::kNumber, text), "\"absent\"") << text;
   }
 }
 
-TEST(Record, PassesATextThatIsJsonAsItIs) {
+TEST(Record, PassesJsonUnchanged) {
   for (const char* text : {"{}", R"({ "a" : 1 })", "[1,2]", "\"x\"", "5", "true"})
     EXPECT_EQ(hash_value(As::kJson, text), text);
 }
 
-TEST(Record, HasTheAbsentValueForATextThatIsNoJson) {
+TEST(Record, HasTheAbsentValueForATextThatIsNotJson) {
   for (const char* text : {"", "{", "{'a': 1}", "None", "plain", "null"}) {
     EXPECT_EQ(hash_value(As::kJson, text), "\"absent\"") << text;
   }
 }
 
-TEST(Record, MakesJsonThatIsValidUtf8) {
+TEST(Record, ReplacesInvalidUtf8) {
   EXPECT_EQ(hash_value(As::kJson, "\"\xFF\""), "\"\xEF\xBF\xBD\"");
   EXPECT_EQ(hash_value(As::kText, "\xFF\n"), "\"\xEF\xBF\xBD\\n\"");
   EXPECT_EQ(member_value(As::kJson, "\"\xFF\""), "\"\xEF\xBF\xBD\"");
 }
 
-TEST(Record, KeepsATextThatIsThereButEmpty) {
+TEST(Record, KeepsAnEmptyText) {
   EXPECT_EQ(hash_value(As::kText, ""), "\"\"");
 }
 
@@ -161,7 +161,7 @@ TEST(Record, IsReadFromAnApplicationsAnswer) {
   EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
 }
 
-TEST(Record, ReadsAMemberOfAnyTypeAsTheRuleSays) {
+TEST(Record, ReadsAMemberOfAnyTypeAsItsField) {
   EXPECT_EQ(member_value(As::kText, "\"\\u0041\""), "\"A\"");
   EXPECT_EQ(member_value(As::kText, "5.0"), "\"5.0\"");
   EXPECT_EQ(member_value(As::kText, "true"), "\"true\"");
@@ -177,7 +177,7 @@ TEST(Record, ReadsAMemberOfAnyTypeAsTheRuleSays) {
   EXPECT_EQ(member_value(As::kJson, "null"), "\"absent\"");
 }
 
-TEST(Record, HasNoStatusWhereTheAnswersIsNoString) {
+TEST(Record, HasNoStatusIfTheMemberIsNotAString) {
   const RecordRule rule = blog_rule();
   for (const char* body : {"{}", R"({"status":null})", R"({"status":1})", R"({"status":["failed"]})"}) {
     const auto record = record_from_json(rule, body);
@@ -187,13 +187,13 @@ TEST(Record, HasNoStatusWhereTheAnswersIsNoString) {
   }
 }
 
-TEST(Record, RefusesAnAnswerThatIsNoJsonObject) {
+TEST(Record, RefusesAnAnswerThatIsNotAJsonObject) {
   for (const char* body : {"", "null", "[]", "\"x\"", "<html>", "{\"status\":"}) {
     EXPECT_FALSE(record_from_json(blog_rule(), body)) << body;
   }
 }
 
-TEST(MaySee, TheOwningUserOrTheOwningSession) {
+TEST(MaySee, IsTrueForTheOwningUserAndTheOwningSession) {
   Record record;
   record.user = "42";
   record.session = "s";
@@ -205,7 +205,7 @@ TEST(MaySee, TheOwningUserOrTheOwningSession) {
   EXPECT_FALSE(may_see(record, "s", "42"));
 }
 
-TEST(MaySee, EmptyMatchesNobody) {
+TEST(MaySee, IsFalseForEmptyNames) {
   Record record;
   EXPECT_FALSE(may_see(record, "", ""));
   EXPECT_FALSE(may_see(record, "u", "s"));
@@ -213,8 +213,8 @@ TEST(MaySee, EmptyMatchesNobody) {
   EXPECT_FALSE(may_see(record, "", ""));
 }
 
-TEST(Record, HasTheAbsentValueForANumberThatNoBrowserReadsAsOne) {
-  // JSON by its grammar; JSON.parse() makes Infinity of the first three.
+TEST(Record, HasTheAbsentValueForANumberThatIsNotFiniteInJavaScript) {
+  // These are valid JSON, but JSON.parse() reads the first three as Infinity.
   for (const std::string& number : {std::string("1e999"), std::string("-1e400"), "1" + std::string(400, '0'),
                                     "0." + std::string(100, '1')}) {
     EXPECT_EQ(hash_value(As::kNumber, number), "\"absent\"") << number;
@@ -222,7 +222,7 @@ TEST(Record, HasTheAbsentValueForANumberThatNoBrowserReadsAsOne) {
     EXPECT_EQ(member_value(As::kNumber, '"' + number + '"'), "\"absent\"") << number;
   }
   EXPECT_EQ(hash_value(As::kText, "1e999"), "\"1e999\"");
-  EXPECT_EQ(hash_value(As::kNumber, "1e-999"), "1e-999") << "which is nought";
+  EXPECT_EQ(hash_value(As::kNumber, "1e-999"), "1e-999") << "reads as 0";
   EXPECT_EQ(hash_value(As::kNumber, "1.7976931348623157e308"), "1.7976931348623157e308");
   EXPECT_EQ(hash_value(As::kNumber, "-9007199254740993"), "-9007199254740993");
 }

@@ -20,13 +20,11 @@ Route route(std::string name, std::string_view path) {
   return made;
 }
 
-Result<RouteTable> table(const std::vector<std::string>& paths) {
-  std::vector<Route> routes;
-  for (const std::string& path : paths) routes.push_back(route("r" + std::to_string(routes.size()), path));
-  return RouteTable::make(std::move(routes));
+bool paths_overlap(std::string_view a, std::string_view b) {
+  return overlap(pattern(a), pattern(b));
 }
 
-TEST(JobId, IsOneSegmentOfPlainCharacters) {
+TEST(JobId, IsOneSegmentOfLettersDigitsAndPunctuation) {
   EXPECT_TRUE(is_job_id("a"));
   EXPECT_TRUE(is_job_id("A-Z_0.9"));
   EXPECT_TRUE(is_job_id("..."));
@@ -37,14 +35,14 @@ TEST(JobId, IsOneSegmentOfPlainCharacters) {
   }
 }
 
-TEST(WithId, ReplacesEveryPlace) {
+TEST(WithId, ReplacesEveryPlaceholder) {
   EXPECT_EQ(with_id("job:{id}:events", "7"), "job:7:events");
   EXPECT_EQ(with_id("{id}{id}", "{id}"), "{id}{id}");
   EXPECT_EQ(with_id("plain", "7"), "plain");
   EXPECT_EQ(with_id("", "7"), "");
 }
 
-TEST(PathPattern, MatchesItsSegmentsAndFindsTheId) {
+TEST(PathPattern, MatchesItsSegmentsAndReturnsTheId) {
   const PathPattern events = pattern("/api/jobs/{id}/events/stream");
   EXPECT_EQ(events.match("/api/jobs/j-1/events/stream"), "j-1");
   for (const char* path :
@@ -69,7 +67,7 @@ TEST(PathPattern, MayHaveNoId) {
   EXPECT_FALSE(spools.match("/api/sse/{id}"));
 }
 
-TEST(PathPattern, AllowsALastSlashOnlyWhereConfigured) {
+TEST(PathPattern, MatchesATrailingSlashOnlyIfConfigured) {
   EXPECT_EQ(pattern("/jobs/{id}/stream", true).match("/jobs/7/stream/"), "7");
   EXPECT_EQ(pattern("/jobs/{id}/stream", true).match("/jobs/7/stream"), "7");
   EXPECT_FALSE(pattern("/jobs/{id}/stream", true).match("/jobs/7/stream//"));
@@ -88,7 +86,7 @@ TEST(PathPattern, DecodesSegmentBySegment) {
   }
 }
 
-TEST(PathPattern, RefusesWhatIsNoPath) {
+TEST(PathPattern, RefusesAnInvalidPath) {
   for (const char* text :
        {"",         "api",          "/",         "//",   "/a//b", "/a/",  "/a/./b", "/a/../b", "/a/{id}/{id}",
         "/a/x{id}", "/a/{id}.json", "/a/{name}", "/a b", "/a?b",  "/a;b", "/a$b",   "/a\"b",   "/a%20b",
@@ -97,33 +95,55 @@ TEST(PathPattern, RefusesWhatIsNoPath) {
   }
 }
 
+TEST(PathPattern, OverlapsAnotherIfSomePathMatchesBoth) {
+  EXPECT_TRUE(paths_overlap("/a/b", "/a/b"));
+  EXPECT_TRUE(paths_overlap("/a/{id}", "/a/{id}"));
+  EXPECT_TRUE(paths_overlap("/a/{id}", "/a/latest"));
+  EXPECT_TRUE(paths_overlap("/a/latest", "/a/{id}"));
+  EXPECT_TRUE(paths_overlap("/{id}/b", "/a/{id}"));
+  EXPECT_FALSE(paths_overlap("/a/{id}", "/a/{id}/b"));
+  EXPECT_FALSE(paths_overlap("/a/{id}", "/b/{id}"));
+  EXPECT_FALSE(paths_overlap("/a/{id}", "/a/not:an@id"));
+}
+
 TEST(RouteTable, FindsTheRouteAndTheId) {
-  const auto routes = table(
-      {"/api/jobs/{id}/stream", "/api/jobs/{id}/logs", "/api/jobs/{id}/logs/stream", "/api/sse/stream"});
-  ASSERT_TRUE(routes);
-  const auto found = routes->match("/api/jobs/42/logs");
+  std::vector<Route> routes;
+  routes.push_back(route("status", "/api/jobs/{id}/stream"));
+  routes.push_back(route("pages", "/api/jobs/{id}/logs"));
+  routes.push_back(route("lines", "/api/jobs/{id}/logs/stream"));
+  routes.push_back(route("spools", "/api/sse/stream"));
+  const RouteTable table(std::move(routes));
+  const auto found = table.match("/api/jobs/42/logs");
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->route->name, "r1");
+  EXPECT_EQ(found->route->name, "pages");
   EXPECT_EQ(found->id, "42");
-  EXPECT_EQ(routes->match("/api/jobs/42/logs/stream")->route->name, "r2");
-  EXPECT_EQ(routes->match("/api/sse/stream")->route->name, "r3");
-  EXPECT_FALSE(routes->match("/api/jobs/42"));
-  EXPECT_FALSE(routes->match("/"));
+  EXPECT_EQ(table.match("/api/jobs/42/logs/stream")->route->name, "lines");
+  EXPECT_EQ(table.match("/api/sse/stream")->route->name, "spools");
+  EXPECT_FALSE(table.match("/api/jobs/42"));
+  EXPECT_FALSE(table.match("/"));
+  EXPECT_FALSE(RouteTable().match("/api/sse/stream"));
 }
 
-TEST(RouteTable, RefusesTwoRoutesThatOnePathMatchesBoth) {
-  EXPECT_FALSE(table({"/a/b", "/a/b"}));
-  EXPECT_FALSE(table({"/a/{id}", "/a/{id}"}));
-  EXPECT_FALSE(table({"/a/{id}", "/a/latest"}));
-  EXPECT_FALSE(table({"/{id}/b", "/a/{id}"}));
-  const auto refused = table({"/x", "/a/{id}", "/a/latest"});
-  EXPECT_NE(refused.error().find("/a/latest"), std::string::npos);
+TEST(Credential, IsParsedWithItsName) {
+  using Kind = Credential::Kind;
+  const auto parsed = [](std::string_view text) {
+    const Credential credential = *Credential::parse(text);
+    return std::pair(credential.kind, credential.name);
+  };
+  EXPECT_EQ(parsed("bearer"), std::pair(Kind::kBearer, std::string()));
+  EXPECT_EQ(parsed("query:Token"), std::pair(Kind::kTokenQuery, std::string("Token")));
+  EXPECT_EQ(parsed("cookie:accessToken"), std::pair(Kind::kTokenCookie, std::string("accessToken")));
+  EXPECT_EQ(parsed("session-header:X-Sid"), std::pair(Kind::kSessionHeader, std::string("x-sid")));
+  EXPECT_EQ(parsed("session-query:sid"), std::pair(Kind::kSessionQuery, std::string("sid")));
+  EXPECT_TRUE(Credential::parse("session-query:sid")->is_session());
+  EXPECT_FALSE(Credential::parse("cookie:sid")->is_session());
+  for (const char* text : {"", "Bearer", "bearer:", "query", "query:", "query:a b", "cookie:a;b", "header:x"})
+    EXPECT_FALSE(Credential::parse(text)) << text;
 }
 
-TEST(RouteTable, AcceptsRoutesThatNoPathMatchesBoth) {
-  EXPECT_TRUE(table({}));
-  EXPECT_TRUE(table({"/a/{id}", "/a/{id}/b", "/b/{id}"}));
-  EXPECT_TRUE(table({"/a/{id}", "/a/not:an@id"}));
+TEST(Placeholder, OtherThanIdIsFound) {
+  EXPECT_EQ(unknown_placeholder("job:{id}:{job_id}:{x}"), "{job_id}");
+  for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_EQ(unknown_placeholder(text), "");
 }
 
 TEST(Route, HasAKeyForEachJob) {

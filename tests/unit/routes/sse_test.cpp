@@ -15,15 +15,15 @@ TEST(Sse, WritesNameDataAndIdInThisOrder) {
   EXPECT_EQ(event("log", "{}", "1-0"), "event: log\ndata: {}\nid: 1-0\n\n");
 }
 
-TEST(Sse, LeavesOutANameAndAnIdThatAreEmpty) {
+TEST(Sse, OmitsAnEmptyNameAndAnEmptyId) {
   EXPECT_EQ(event("", "x"), "data: x\n\n");
 }
 
-TEST(Sse, GivesEmptyDataALineOfItsOwn) {
+TEST(Sse, WritesALineForEmptyData) {
   EXPECT_EQ(event("ping", ""), "event: ping\ndata: \n\n");
 }
 
-TEST(Sse, TurnsEveryKindOfLineBreakIntoAFurtherDataLine) {
+TEST(Sse, WritesADataLineForEachLineOfThePayload) {
   EXPECT_EQ(event("", "a\nb\rc\r\nd"), "data: a\ndata: b\ndata: c\ndata: d\n\n");
   EXPECT_EQ(event("", "a\n\n"), "data: a\ndata: \ndata: \n\n");
   EXPECT_EQ(event("", "\n\r"), "data: \ndata: \ndata: \n\n");
@@ -31,16 +31,16 @@ TEST(Sse, TurnsEveryKindOfLineBreakIntoAFurtherDataLine) {
   EXPECT_EQ(event("", "\ra\r\n\nb\r"), "data: \ndata: a\ndata: \ndata: b\ndata: \n\n");
 }
 
-TEST(Sse, LetsNoPayloadForgeAnEvent) {
+TEST(Sse, NoPayloadForgesAnEvent) {
   EXPECT_EQ(event("", "x\n\nevent: done\ndata: y"), "data: x\ndata: \ndata: event: done\ndata: data: y\n\n");
 }
 
-TEST(Sse, KeepsOtherBytesOfAPayloadAsTheyAre) {
+TEST(Sse, PassesOtherBytesOfAPayloadUnchanged) {
   const std::string_view bytes("\x00\xff\xe2\x80\xa8 ", 6);
   EXPECT_EQ(event("", bytes), "data: " + std::string(bytes) + "\n\n");
 }
 
-TEST(Sse, KnowsWhichTextsAreNames) {
+TEST(Sse, RefusesNamesWithLineEndsOrNul) {
   EXPECT_TRUE(is_sse_name("progress-update"));
   EXPECT_TRUE(is_sse_name(""));
   EXPECT_FALSE(is_sse_name("a\nb"));

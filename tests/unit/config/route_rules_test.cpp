@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/config/config.h"
+#include "tests/unit/config/config_cases.h"
+
+namespace tailgate {
+namespace {
+
+TEST(ConfigRouteRules, RequiresTheIdInBothPathAndKeyOrInNeither) {
+  expect_finding({{"route.pages.key", "logs"}}, "route.pages.key: must hold {id} as the path does");
+  expect_finding({{"route.named.key", "a:{id}"}}, "route.named.key: holds {id}, but the path does not");
+}
+
+TEST(ConfigRouteRules, ForOwnersRequiresARecordWithAnOwner) {
+  expect_finding_in(without("record = \"job\""),
+                    "tailgate.toml:20: route.events.record: is missing: with who = \"owner\"");
+  const std::string found = findings(without("user = "));
+  EXPECT_NE(found.find("route.events.record: [record.job] has neither user nor session"), std::string::npos)
+      << found;
+}
+
+TEST(ConfigRouteRules, ForOwnersRequiresCredentialsAndProviders) {
+  expect_finding_in(without("providers = "), "route.events.providers: is missing");
+  EXPECT_NE(findings(without("credentials = ")).find("route.events.credentials: is missing"),
+            std::string::npos);
+  EXPECT_NE(
+      findings(kBase, {{"route.events.credentials", "[]"}}).find("route.events.credentials: is missing"),
+      std::string::npos);
+  expect_finding({{"route.events.providers", "['q']"}}, "route.events.providers: there is no [provider.q]");
+}
+
+TEST(ConfigRouteRules, RefusesACredentialThatCannotMatchTheRecord) {
+  expect_finding({{"route.events.credentials", "['bearer','session-query:s']"}},
+                 "route.events.credentials: holds a session, but [record.job] has no session");
+  std::string text = without("user = ");
+  EXPECT_NE(findings(text, {{"record.job.session", "s"}}).find("holds a token, but [record.job] has no user"),
+            std::string::npos);
+  EXPECT_NE(
+      findings(kBase, {{"record.job.session", "s"}, {"route.events.credentials", "['session-query:s']"}})
+          .find("route.events.providers: has no effect without a credential that is a token"),
+      std::string::npos);
+}
+
+TEST(ConfigRouteRules, ForAnyoneRefusesKeysThatVerifyACaller) {
+  expect_finding({{"route.named.credentials", "['bearer']"}},
+                 "route.named.credentials: has no effect with who = \"anyone\"");
+  expect_finding({{"route.named.providers", "['p']"}},
+                 "route.named.providers: has no effect with who = \"anyone\"");
+  expect_finding({{"route.named.auth", "gateway"}}, "route.named.auth: has no effect with who = \"anyone\"");
+}
+
+TEST(ConfigRouteRules, ForAnyoneRefusesARecordWithAnOwner) {
+  expect_finding({{"route.pages.record", "job"}},
+                 "route.pages.who: would show to anyone what [record.job] says belongs to somebody");
+}
+
+TEST(ConfigRouteRules, WithApplicationAuthRequiresAnHttpRecord) {
+  EXPECT_NE(findings(kBase, {{"route.events.auth", "application"}})
+                .find("route.events.auth: \"application\" needs a record of kind = \"http\""),
+            std::string::npos);
+  expect_finding({{"route.events.auth", "application"}, {"route.events.record", "asked"}},
+                 "route.events.providers: has no effect with auth = \"application\"");
+  EXPECT_NE(findings(kBase, {{"route.events.record", "asked"}, {"record.asked.forward", "[]"}})
+                .find("[record.asked] forwards no header"),
+            std::string::npos);
+}
+
+TEST(ConfigRouteRules, RefusesAFramingOfAnotherSource) {
+  expect_finding({{"route.lines.framing", "raw"}},
+                 "route.lines.framing: must be \"entry\" with source = \"log\"");
+  expect_finding({{"route.events.framing", "entry"}},
+                 "route.events.framing: \"entry\" needs source = \"log\"");
+  ASSERT_TRUE(loaded({{"route.lines.framing", "entry"}}));
+}
+
+TEST(ConfigRouteRules, RequiresValuesForTheFieldThatEndsAStream) {
+  expect_finding({{"route.named.ends_on.field", "status"}},
+                 "route.named.ends_on.field: needs ends_on.values, or a record");
+  expect_finding({{"route.named.ends_on.values", "['x']"}},
+                 "route.named.ends_on.values: needs ends_on.field");
+  ASSERT_TRUE(loaded({{"route.named.ends_on", "{field='s',values=['x'],events=['e']}"}}));
+  expect_finding({{"route.events.ends_on.events", "['x']"}},
+                 "route.events.ends_on.events: needs framing = \"named\"");
+}
+
+TEST(ConfigRouteRules, RequiresAMaximumAgeLongerThanTheNotice) {
+  expect_finding({{"route.named.age_notice", "{data='{}'}"}},
+                 "route.named.age_notice: needs a max_age_s that is longer than its before_s");
+  EXPECT_NE(findings(kBase,
+                     {{"route.named.max_age_s", "10"}, {"route.named.age_notice", "{before_s=10,data='{}'}"}})
+                .find("route.named.age_notice"),
+            std::string::npos);
+}
+
+TEST(ConfigRouteRules, RefusesAPageDefaultAboveTheMaximum) {
+  expect_finding({{"route.pages.page_default", "501"}}, "route.pages.page_default: must not exceed page_max");
+}
+
+TEST(ConfigRouteRules, OverALogRequiresARecordInRedis) {
+  const std::string rule =
+      "[record.asked] is kept by the application (kind = \"http\"), which only a route with source = "
+      "\"channel\" can ask";
+  expect_finding({{"route.lines.record", "asked"}}, "route.lines.record: " + rule);
+  expect_finding({{"route.pages.record", "asked"}}, "route.pages.record: " + rule);
+  EXPECT_EQ(findings(kBase, {{"route.events.record", "asked"}}), "");
+}
+
+// Each case has one error, from which other rules would follow.
+TEST(ConfigRouteRules, ReportsOneErrorOnlyOnce) {
+  const std::vector<std::pair<Overrides, std::string>> faults = {
+      {{{"route.lines.source", "lgo"}}, "route.lines.source: must be"},
+      {{{"route.pages.source", "page"}}, "route.pages.source: must be"},
+      {{{"route.named.framing", "nmed"}}, "route.named.framing: must be"},
+      {{{"route.events.record", "another"}}, "route.events.record: there is no [record.another]"},
+      {{{"route.events.credentials", "['basic']"}}, "route.events.credentials: \"basic\" is none of"},
+      {{{"route.events.ending", "[{data='${state}'}]"}}, "route.events.ending[0].data: ${state} is no name"},
+      {{{"record.job.terminal", "ready"}}, "record.job.terminal: must be a list of texts"},
+      {{{"provider.p.algorithm", "HS256"}}, "provider.p.algorithm: is no key that is known"},
+      {{{"drain.settle_s", "30"}, {"drain.deadline_s", "-1"}}, "drain.deadline_s: must be"},
+      {{{"route.events.max_age_s", "-1"}, {"route.events.age_notice", "{data='{}'}"}},
+       "route.events.max_age_s: must be"},
+  };
+  for (const auto& [overrides, expected] : faults) expect_finding(overrides, expected);
+  std::string text(kBase);
+  text.replace(text.find("user = \"user_id\""), 16, "user = 5");
+  expect_finding_in(text, "record.job.user: must be a text");
+}
+
+// Five rules that join keys would follow from these two errors.
+TEST(ConfigRouteRules, AreSkippedAfterAnErrorInTheRoute) {
+  const Overrides overrides = {{"route.events.retry_ms", "0"},     {"route.events.record", "nobody"},
+                               {"route.events.credentials", "[]"}, {"route.events.data_from", "d"},
+                               {"route.events.key", "events"},     {"route.events.ending", "[]"}};
+  EXPECT_EQ(
+      findings(kBase, overrides),
+      "--set route.events.retry_ms=0: route.events.retry_ms: must be a number of milliseconds from 1 to "
+      "600000\n--set route.events.record=nobody: route.events.record: there is no [record.nobody]");
+}
+
+TEST(ConfigRouteRules, AreSkippedAfterAnErrorInTheRecordButNotInOtherRoutes) {
+  const Overrides overrides = {{"record.job.terminal", "ready"},
+                               {"route.events.credentials", "[]"},
+                               {"route.named.record_grace_ms", "5"}};
+  EXPECT_EQ(findings(kBase, overrides),
+            "--set record.job.terminal=ready: record.job.terminal: must be a list of texts, not a text\n"
+            "--set route.named.record_grace_ms=5: route.named.record_grace_ms: has no effect without record");
+}
+
+}  // namespace
+}  // namespace tailgate
