@@ -181,7 +181,7 @@ def test_canary_lines_are_kept_and_new_routes_get_one(tmp_path):
 def test_a_share_needs_an_application_to_share_with(tmp_path):
     done = render(tmp_path, "--set", "TG_SHARE=events=10%")
     assert done.returncode == 2
-    assert "without TG_APPLICATION there is no other side" in done.stderr
+    assert "TG_SHARE: needs TG_APPLICATION" in done.stderr
 
 
 @pytest.mark.parametrize(
