@@ -241,10 +241,9 @@ void KeyWakeups::sweep(Time now) {
 void KeyWakeups::sweep_slowly(Time now) {
   for (Key* key : keys_) {
     if (key->phase_ == Key::Phase::kReading || key->phase_ == Key::Phase::kReadingStale) continue;
-    if (key->missed_at_ && now - *key->missed_at_ > kLate) {
-      key->missed_at_.reset();
+    if (mode_ == Mode::kAuto && key->missed_at_ && now - *key->missed_at_ > kLate) {
       if (trusted_ == Announcer::kNotifications) notifications_believed_from_ = now + kDisbelief;
-      if (mode_ == Mode::kAuto) trust(Announcer::kNobody, "an entry was not announced");
+      trust(Announcer::kNobody, "an entry was not announced");
     }
     if (now - key->read_began_ >= kLongestUnread) {
       key->is_swept_ = true;

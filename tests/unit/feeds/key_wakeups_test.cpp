@@ -215,6 +215,12 @@ TEST_F(KeyWakeupsTest, ForgetsAKeyThatIsNotWatchedAnyMore) {
   end_turn();
   EXPECT_EQ(reads_, (Names{"b", "c", "c"}));
   EXPECT_EQ(wakeups_->watched(), 1U);
+  watch("d");
+  wakeups_->unwatch(c);  // it has moved to another place in the list
+  reads_.clear();
+  wakeups_->on_reading_link_up(now_);
+  end_turn();
+  EXPECT_EQ(reads_, Names{"d"});
 }
 
 TEST_F(KeyWakeupsTest, ReadsNothingWhileTheReadingLinkIsDownAndEverythingWhenItIsUp) {
@@ -507,6 +513,7 @@ TEST_F(KeyWakeupsTest, AsksForNothingWhileNoKeyIsWatchedAndEndsTrackingWithTheLa
   did_.clear();
   watch("b");
   EXPECT_EQ(did_, Names{"hear"}) << "at once, whatever is trusted";
+  EXPECT_TRUE(sweep_at_);
 }
 
 TEST_F(KeyWakeupsTest, AsksForNoTrackingBeforeBothLinksAreUp) {
@@ -696,6 +703,21 @@ TEST_F(KeyWakeupsTest, CountsNoUsefulAndNoFailedReadAgainstTheTrackingTable) {
   EXPECT_EQ(did_, Names{});
 }
 
+TEST_F(KeyWakeupsTest, CountsOnlyReadsThatFollowAnInvalidationAgainstTheTrackingTable) {
+  begin();
+  NamedKey& key = watch("a");
+  confirm_tracking();
+  did_.clear();
+  for (int i = 0; i < 10; ++i) {
+    for (int n = 0; n < 90; ++n) {
+      wakeups_->on_notified(key, n % 2 == 0 ? "xadd" : "expire");
+      end_turn();
+    }
+    pass(500ms);
+  }
+  EXPECT_EQ(did_, Names{});
+}
+
 TEST_F(KeyWakeupsTest, TriesTheTrackingTableOfANewServerAtOnce) {
   begin();
   NamedKey& key = watch("a");
@@ -733,6 +755,17 @@ TEST_F(KeyWakeupsTest, ReadsAllKeysOnceForAllInvalidationsOfEverythingWithinTwen
 }
 
 // ---- the fast sweep ---------------------------------------------------------------------------------
+
+TEST_F(KeyWakeupsTest, KeepsItsPaceWhenMoreKeysAreWatched) {
+  begin();
+  watch("a");
+  pass(10ms);
+  watch("b");
+  EXPECT_EQ(next_sweep(), 11ms) << "a new key does not put the sweep off";
+  pass(50ms);
+  watch("c");
+  EXPECT_LT(next_sweep(), 21ms);
+}
 
 TEST_F(KeyWakeupsTest, ChecksKeysEvery21MillisecondsWhileNobodyIsTrusted) {
   begin();
