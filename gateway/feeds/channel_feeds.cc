@@ -8,65 +8,47 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::chrono::seconds kLinger{3};
-constexpr std::chrono::milliseconds kSweep{500};
+// How long a channel without observers stays subscribed, and how often such channels are looked for.
+constexpr std::chrono::seconds kKeptUnobserved{3};
+constexpr std::chrono::milliseconds kUnsubscribeEvery{500};
 
-// Where Redis tells a client of invalidations (CLIENT TRACKING … REDIRECT).  It does so without a
-// subscription (7.0), but hiredis 0.14.1 drops what comes on a channel to which it has not subscribed.
+// The channel of invalidations (CLIENT TRACKING … REDIRECT).  Redis 7.0 sends them without a subscription,
+// but hiredis 0.14.1 drops messages of channels to which it has not subscribed.
 constexpr std::string_view kInvalidations = "__redis__:invalidate";
 
 }  // namespace
 
 struct ChannelFeeds::Feed {
+  Feed(ChannelFeeds& its_feeds, std::string its_channel)
+      : feeds(its_feeds),
+        channel(std::move(its_channel)),
+        observers([this] { feeds.on_unobserved(*this); }) {}
+
+  ChannelFeeds& feeds;
   std::string channel;
-  std::vector<Interest*> interests;
-  TimePoint left_at{};   // by the last observer
-  bool is_left = false;  // stands in left_
+  LeaseList<Observer*> observers;
+  TimePoint unobserved_since{};
+  bool is_listed = false;  // in unobserved_
 };
 
-ChannelFeeds::Interest::Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer)
-    : feeds_(&feeds), observer_(&observer) {
-  std::unique_ptr<Feed>& slot = feeds.feeds_[channel];
-  if (!slot) slot = std::make_unique<Feed>(Feed{.channel = channel, .interests = {}});
-  feed_ = slot.get();
-  index_ = feed_->interests.size();
-  feed_->interests.push_back(this);
+ChannelFeeds::Interest::Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer) {
+  std::unique_ptr<Feed>& feed = feeds.feeds_[channel];
+  if (!feed) feed = std::make_unique<Feed>(feeds, channel);
+  feed_ = feed.get();
+  lease_ = feed_->observers.add(&observer);
   feeds.link_.subscribe(channel);
 }
 
-ChannelFeeds::Interest::Interest(Interest&& other) noexcept {
-  *this = std::move(other);
-}
-
-ChannelFeeds::Interest& ChannelFeeds::Interest::operator=(Interest&& other) noexcept {
-  if (this == &other) return *this;
-  if (feeds_ != nullptr) feeds_->leave(*this);
-  feeds_ = std::exchange(other.feeds_, nullptr);
-  feed_ = other.feed_;
-  observer_ = other.observer_;
-  index_ = other.index_;
-  if (feeds_ != nullptr) feed_->interests[index_] = this;
-  return *this;
-}
-
-ChannelFeeds::Interest::~Interest() {
-  if (feeds_ != nullptr) feeds_->leave(*this);
-}
-
 bool ChannelFeeds::Interest::confirmed() const {
-  return feeds_ != nullptr && feeds_->link_.confirmed(feed_->channel);
+  return lease_.active() && feed_->feeds.link_.confirmed(feed_->channel);
 }
 
 ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub)
     : hub_(hub),
       keyspace_prefix_("__keyspace@" + std::to_string(rule.database) + "__:"),
-      sweep_(loop, [this] { sweep(); }),
+      unsubscribe_timer_(loop, [this] { unsubscribe_unobserved(); }),
       link_(loop, resolver, rule,
-            {.on_up =
-                 [this] {
-                   if (key_events_.on_up) key_events_.on_up();
-                 },
-             .on_down = [this] { on_down(); },
+            {.on_down = [this] { on_down(); },
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
@@ -86,8 +68,8 @@ void ChannelFeeds::unwatch_key(const std::string& key) {
   if (keys_.erase(key) > 0) link_.unsubscribe(keyspace_prefix_ + key);
 }
 
-void ChannelFeeds::hear_invalidations() {
-  if (may_hear_invalidations_) link_.confirm_anew(std::string(kInvalidations));
+void ChannelFeeds::confirm_invalidations() {
+  if (may_hear_invalidations_) link_.confirm_again(std::string(kInvalidations));
 }
 
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
@@ -110,14 +92,14 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
     return;
   }
   if (channel == kInvalidations) {
-    if (key_events_.on_hearing) key_events_.on_hearing();
+    if (key_events_.on_invalidations_confirmed) key_events_.on_invalidations_confirmed();
     return;
   }
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
-  // What came before the confirmation is not part of what follows it.
+  // Receivers get the messages that came before the confirmation before their streams learn of it.
   hub_.flush(channel);
-  for (const Interest* interest : found->second->interests) interest->observer_->on_confirmed();
+  found->second->observers.for_each([](Observer* observer) { observer->on_confirmed(); });
 }
 
 void ChannelFeeds::on_refused(std::string_view channel) {
@@ -128,7 +110,7 @@ void ChannelFeeds::on_refused(std::string_view channel) {
                 {{"of", "tracking"}, {"why", "NOPERM " + std::string(kInvalidations)}});
     return;
   }
-  // One that may not have one notification may have none, and they are what can be done without.
+  // A user who may not subscribe to one notification may subscribe to none, and logs can do without.
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
@@ -144,13 +126,13 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
   hub_.flush(channel);
-  for (const Interest* interest : found->second->interests) interest->observer_->on_refused();
+  found->second->observers.for_each([](Observer* observer) { observer->on_refused(); });
 }
 
 void ChannelFeeds::on_down() {
   hub_.flush();
   for (const auto& [channel, feed] : feeds_) {
-    for (const Interest* interest : feed->interests) interest->observer_->on_unconfirmed();
+    feed->observers.for_each([](Observer* observer) { observer->on_unconfirmed(); });
   }
 }
 
@@ -162,30 +144,24 @@ void ChannelFeeds::write_metrics(MetricsText& out) const {
               link().rests());
 }
 
-void ChannelFeeds::leave(Interest& interest) {
-  Feed& feed = *interest.feed_;
-  interest.feeds_ = nullptr;
-  feed.interests.back()->index_ = interest.index_;
-  feed.interests[interest.index_] = feed.interests.back();
-  feed.interests.pop_back();
-  if (!feed.interests.empty()) return;
-  feed.left_at = Loop::now();
-  if (!std::exchange(feed.is_left, true)) left_.push_back(&feed);
-  if (!sweep_.pending()) sweep_.after(kSweep);
+void ChannelFeeds::on_unobserved(Feed& feed) {
+  feed.unobserved_since = Loop::now();
+  if (!std::exchange(feed.is_listed, true)) unobserved_.push_back(&feed);
+  if (!unsubscribe_timer_.pending()) unsubscribe_timer_.after(kUnsubscribeEvery);
 }
 
-void ChannelFeeds::sweep() {
+void ChannelFeeds::unsubscribe_unobserved() {
   const TimePoint now = Loop::now();
-  std::erase_if(left_, [&](Feed* feed) {
-    feed->is_left = feed->interests.empty() && now - feed->left_at < kLinger;
-    if (feed->is_left) return false;
-    if (feed->interests.empty()) {
+  std::erase_if(unobserved_, [&](Feed* feed) {
+    feed->is_listed = feed->observers.empty() && now - feed->unobserved_since < kKeptUnobserved;
+    if (feed->is_listed) return false;
+    if (feed->observers.empty()) {
       link_.unsubscribe(feed->channel);
       feeds_.erase(feeds_.find(feed->channel));
     }
     return true;
   });
-  if (!left_.empty()) sweep_.after(kSweep);
+  if (!unobserved_.empty()) unsubscribe_timer_.after(kUnsubscribeEvery);
 }
 
 }  // namespace tailgate

@@ -1,8 +1,7 @@
 // ChannelFeeds: one Redis subscription for each channel that somebody watches.
 //
-// Knows the subscriber link and the hub; knows no stream and no job.  A channel that
-// nobody watches any more stays subscribed for a moment, because some clients reopen their stream on
-// every event.
+// Knows the subscriber link and the hub; knows no stream and no job.  A channel without observers stays
+// subscribed for three seconds, because some clients reopen their stream on every event.
 #pragma once
 
 #include <chrono>
@@ -15,6 +14,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "gateway/base/lease.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/feeds/hub.h"
 #include "gateway/redis/read_rest.h"
@@ -26,39 +26,35 @@ class ChannelFeeds {
   struct Feed;
 
  public:
-  // Called from the loop; in none may a observer die or another come or go.
+  // Called from the loop.  Inside these calls no observer may come, leave or die.
   class Observer {
    public:
-    // What is published on the channel from now on reaches the hub's listeners.  Comes again after each
-    // loss of the link.
+    // The hub's receivers get every message that is published on the channel from now on.  Comes again after
+    // each loss of the link.
     virtual void on_confirmed() = 0;
-    // What is published from now on may be missed.
+    // Messages that are published from now on may be missed.
     virtual void on_unconfirmed() = 0;
-    // Redis does not let us listen to this channel.
+    // Redis does not let this user subscribe to the channel.
     virtual void on_refused() = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  // The interest in a channel; ends when it dies.
+  // The observer's interest in a channel; ends when it dies.
   class Interest {
    public:
     Interest() = default;
+    // Both `feeds` and `observer` outlive the interest.
     Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer);
-    Interest(Interest&& other) noexcept;
-    Interest& operator=(Interest&& other) noexcept;
-    ~Interest();
 
-    // Is it confirmed at this moment?  If so, on_confirmed() has not been and will not be called for it.
+    // True if the channel is confirmed now.  Then on_confirmed() has not been and will not be called for
+    // that.
     bool confirmed() const;
 
    private:
-    friend class ChannelFeeds;
-    ChannelFeeds* feeds_ = nullptr;
+    LeaseList<Observer*>::Lease lease_;
     Feed* feed_ = nullptr;
-    Observer* observer_ = nullptr;
-    std::size_t index_ = 0;
   };
 
   ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub);
@@ -66,37 +62,37 @@ class ChannelFeeds {
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // What Redis says of keys shares the link: it is nobody's stream.
+  // Changes of keys, which Redis announces over the same link.
   struct KeyEvents {
-    // The link is up again, with another client_id().
-    std::function<void()> on_up;
     std::function<void(std::string_view key, std::string_view event)> on_notified;
-    // From here on a change of the key is notified; what came before it was not.
+    // Changes of the key are notified from now on.  Earlier ones were not.
     std::function<void(std::string_view key)> on_watched;
-    // A key has changed that a link had read which redirects to client_id(); an empty one: any of them may
-    // have.
+    // A key has changed that was read by a connection which redirects to client_id().  Empty: any of those
+    // keys may have changed.
     std::function<void(std::string_view key)> on_invalidated;
-    // The link lives, and from here on such changes are told.  Comes again after each loss of the link.
-    std::function<void()> on_hearing;
+    // The link lives, and on_invalidated comes from now on.  Comes again after each loss of the link.
+    std::function<void()> on_invalidations_confirmed;
   };
   void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
-  // Keyspace notifications of one key.
+  // Subscribes to the keyspace notifications of one key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
-  // Invalidations (CLIENT TRACKING) of whatever is read by a link that redirects to this one: on_hearing
-  // comes, even if they are heard already.
-  void hear_invalidations();
-  // What Redis calls the link: 0 while it is not up, or when Redis does not say.
+  // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  on_invalidations_confirmed comes even if
+  // Redis has the subscription already.
+  void confirm_invalidations();
+  // See RedisLink::client_id().
   std::int64_t client_id() const { return link_.link().client_id(); }
-  // In how much time half of all lines are to be with their clients.
+  // See ReadRest::set_half_of_lines().
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
-  // An announcement of a key had us ask Redis, which took so long to answer and brought so many lines.
+  // An announced key was read: Redis took so long to answer, with so many lines.
   void note_lines(std::size_t lines, Clock::duration took) {
     rest_.count_lines(lines);
     rest_.note_answer(took);
   }
-  // False once Redis has refused this user a notification's channel: from then on none is asked for.
+  // False once Redis has refused this user the channel of one notification: after that, watch_key() does
+  // nothing.
   bool may_watch_keys() const { return may_watch_keys_; }
+  // The same for confirm_invalidations().
   bool may_hear_invalidations() const { return may_hear_invalidations_; }
 
   bool up() const { return link_.up(); }
@@ -109,8 +105,8 @@ class ChannelFeeds {
   void on_confirmed(std::string_view channel);
   void on_refused(std::string_view channel);
   void on_down();
-  void leave(Interest& interest);
-  void sweep();
+  void on_unobserved(Feed& feed);
+  void unsubscribe_unobserved();
 
   Hub& hub_;
   std::string keyspace_prefix_;
@@ -119,10 +115,10 @@ class ChannelFeeds {
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  std::vector<Feed*> left_;  // those without a observer, and some that have one again
+  std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some have one again
   std::uint64_t messages_ = 0;
   ReadRest rest_;
-  Timer sweep_;
+  Timer unsubscribe_timer_;
   SubscriberLink link_;
 };
 

@@ -1,11 +1,10 @@
-// Hub: hands what one source brings to everyone who listens to it.
+// Hub: hands the events of one source to every receiver that listens to it.
 //
-// Pure.  Knows topics (a channel's or a log's name), routes and bytes; knows no Redis, no
-// socket.  What is published is encoded at once, once for each route that listens, and handed out later
-// as one batch: what one turn brought for one topic, and what came while an earlier batch was still being
-// handed out.  Many receivers are served in slices, topics in turn, so that one does not hold up the rest.
-// Inside on_batch() nobody may subscribe, unsubscribe or die: a stream that must go is condemned there
-// and buried after the turn (core/streams.h).
+// Pure.  Knows topics (the name of a channel or of a log), routes and bytes; knows no Redis and no socket. An
+// event is encoded when it is published, once for each route that listens.  A topic's events of one turn form
+// one batch; while a batch is being handed out, the next one collects.  flush_some() hands out in slices,
+// topic by topic, so that a topic with many receivers does not delay the others. Inside on_batch() no
+// receiver may subscribe, unsubscribe or die: streams/streams.h buries streams after the turn.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/base/lease.h"
 #include "gateway/http/chunk.h"
 #include "gateway/routes/framing.h"
 
@@ -26,16 +26,16 @@ namespace tailgate {
 struct Batch {
   Chunk chunk;
   std::uint32_t events = 0;
-  bool last = false;  // the stream ends behind it
+  bool last = false;  // the stream ends after this batch
 
-  // Of a log: where each entry ends in the chunk's events, in order.
+  // Only for a log: where each entry ends in the chunk's events, in order.
   struct Mark {
     EntryId id;
     std::size_t end = 0;
   };
   std::vector<Mark> marks;
 
-  // How many bytes are of entries up to and including `id`.
+  // How many bytes the entries up to and including `id` take.
   std::size_t offset_after(EntryId id) const;
 };
 
@@ -53,42 +53,29 @@ class Hub {
 
  public:
   struct Events {
-    std::function<void()> on_pending;                    // there is something to hand out from now on
-    std::function<void(const Route& route)> on_skipped;  // a payload was not what the route carries
+    std::function<void()> on_pending;                    // has_pending() has become true
+    std::function<void(const Route& route)> on_skipped;  // the route cannot carry a payload
   };
 
-  // The right to be called; ends when it dies.
-  class Subscription {
-   public:
-    Subscription() = default;
-    Subscription(Subscription&& other) noexcept;
-    Subscription& operator=(Subscription&& other) noexcept;
-    ~Subscription();
-
-   private:
-    friend class Hub;
-    Subscription(Hub* hub, Group* group, Receiver* receiver);
-    Hub* hub_ = nullptr;
-    Group* group_ = nullptr;
-    std::size_t index_ = 0;  // of this in its group's list
-  };
+  // The receiver is called as long as this lives.
+  using Subscription = LeaseList<Receiver*>::Lease;
 
   explicit Hub(Events events);
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // `receiver` gets what is published on topic `name` from now on, in the encoding of `route`.  Both, and the
-  // hub, must outlive the token.
+  // `receiver` gets the events that are published on topic `name` from now on, encoded for `route`.  Both,
+  // and the hub, must outlive the subscription.
   [[nodiscard]] Subscription subscribe(std::string_view name, const Route& route, Receiver& receiver);
 
   void publish(std::string_view name, std::string_view payload);
   void publish(std::string_view name, std::span<const LogEntry> entries);
 
-  // Hands out what is pending, of all topics or of one.
+  // Hands out all pending batches, of all topics or of one.
   void flush();
   void flush(std::string_view name);
-  // The same, but at most so many deliveries.  True: something is left.
+  // Makes at most so many calls of on_batch().  True: more are pending.
   bool flush_some(std::size_t deliveries);
   bool has_pending() const { return !pending_.empty(); }
 
@@ -96,7 +83,7 @@ class Hub {
   Topic* find(std::string_view topic);
   void mark_pending(Topic& topic);
   static bool hand_out(Topic& topic, std::size_t& deliveries);
-  void leave(Subscription& subscription);
+  void forget(const Group& group);
 
   struct TextHash {
     using is_transparent = void;
@@ -105,7 +92,7 @@ class Hub {
 
   Events events_;
   std::unordered_map<std::string, std::unique_ptr<Topic>, TextHash, std::equal_to<>> topics_;
-  std::deque<Topic*> pending_;  // in the order of their turns
+  std::deque<Topic*> pending_;  // the first has the next slice
 };
 
 }  // namespace tailgate

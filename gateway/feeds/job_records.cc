@@ -13,34 +13,34 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchEvery{1000};
-// Looks at about so many jobs are asked for together: two wake-ups for all of them.  More would hold others
-// up …
-constexpr int kTogether = 25;
-// … and fewer wait for each other this long at most.
-constexpr std::chrono::milliseconds kLongestWait{100};
+// Looks of the watched jobs are coalesced into batches of about this size, so that a batch costs two wake-ups
+// of the process.  Larger batches would delay other work.
+constexpr int kBatch = 25;
+// No look is delayed longer than this to join a batch.
+constexpr std::chrono::milliseconds kLongestDelay{100};
 constexpr std::chrono::seconds kGoneAfter{10};
-constexpr std::chrono::seconds kComplainEvery{60};
-constexpr std::size_t kMostComplained = 1000;
+constexpr std::chrono::seconds kLogEvery{60};
+constexpr std::size_t kMostLogged = 1000;
 
-// A rule lives as long as whoever looks by it, so its address is its name here.
+// A rule outlives all looks that use it, so its address can stand for it.
 std::string name_of(const RecordRule& rule, const std::string& id) {
   return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
 }
 
-// Each key once a minute: as long as somebody watches a job, its record is looked at every second.
-bool may_complain_of(const std::string& key) {
+// True once a minute for each key: a watched record is read every second, and each read may fail.
+bool may_log(const std::string& key) {
   static LogValve valve(5, 1);
-  static std::map<std::string, TimePoint> complained;
+  static std::map<std::string, TimePoint> logged;
   const TimePoint now = Loop::now();
-  const auto found = complained.find(key);
-  if (found != complained.end() && now - found->second < kComplainEvery) return false;
+  const auto found = logged.find(key);
+  if (found != logged.end() && now - found->second < kLogEvery) return false;
   if (!valve.open(now)) return false;
-  if (complained.size() >= kMostComplained) complained.clear();
-  complained[key] = now;
+  if (logged.size() >= kMostLogged) logged.clear();
+  logged[key] = now;
   return true;
 }
 
-// What a hash says, in one number: what two looks found alike need not be read again.
+// Equal for two replies with the same fields: then the second one need not be parsed.
 std::size_t reply_hash(const redisReply& reply) {
   std::size_t hash = reply.elements;
   for (std::size_t i = 0; i < reply.elements; ++i) {
@@ -68,68 +68,49 @@ std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::s
 
 }  // namespace
 
-// Dies when it has been answered or when nobody waits for it any more.
 struct JobRecords::PendingLook {
-  PendingLook(JobRecords& its_records, const RecordRule& its_rule, std::string its_id)
-      : records(its_records), rule(its_rule), id(std::move(its_id)) {}
-
-  void leave(Look& look) {
-    waiters[look.index_] = nullptr;
-    dones[look.index_] = nullptr;
-    look.pending_ = nullptr;
-    if (delivering ||
-        std::any_of(waiters.begin(), waiters.end(), [](const Look* other) { return other != nullptr; })) {
-      return;
-    }
-    if (!sent) records.pending_.erase(name_of(rule, id));
-    delete this;
+  bool wanted() const {
+    return std::any_of(waiters.begin(), waiters.end(), [](const auto& done) { return done.wanted(); });
   }
-
   void deliver(Found found, const Record* record) {
-    delivering = true;
-    for (std::size_t i = 0; i < waiters.size(); ++i) {
-      if (waiters[i] == nullptr) continue;
-      waiters[i]->pending_ = nullptr;
-      const Done done = std::move(dones[i]);
-      done(found, record);
-    }
-    delete this;
+    for (auto& done : waiters) done(found, record);
   }
 
-  JobRecords& records;
   const RecordRule& rule;
   std::string id;
-  std::vector<Look*> waiters;
-  std::vector<Done> dones;
-  bool sent = false;
-  bool delivering = false;
+  std::vector<LeasedCall<Found, const Record*>> waiters;
   RedisCall call;
 };
 
 struct JobRecords::Watched final : Wheel::Entry {
   Watched(JobRecords& its_records, const RecordRule& its_rule, std::string its_id, Record its_known)
-      : records(its_records), rule(its_rule), id(std::move(its_id)), known(std::move(its_known)) {}
+      : records(its_records),
+        rule(its_rule),
+        id(std::move(its_id)),
+        known(std::move(its_known)),
+        observers([this] { records.watched_.erase(name_of(rule, id)); }) {}
 
   void on_due(Wheel::Time now) override {
     records.deadlines_.set(*this, records.next_look(now));
-    if (!records.link_.up()) gone_since.reset();  // what nobody looked at is not gone
+    if (!records.link_.up()) gone_since.reset();  // nobody knows whether the record is there
     if (!records.link_.up() || call.under_way()) return;
     call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }
 
-  // Almost every look finds the record as the one before it did.
+  // Most looks find the record unchanged.
   void on_reply(const redisReply* reply) {
     const bool is_hash = reply != nullptr && reply->type == REDIS_REPLY_ARRAY;
     const std::size_t hash = is_hash ? reply_hash(*reply) : 0;
-    if (is_hash && hash == record_seen && !tell_again) return;
+    if (is_hash && hash == last_hash && !must_tell) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
     read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
-      record_seen = record != nullptr ? std::optional(hash) : std::nullopt;
+      last_hash = record != nullptr ? std::optional(hash) : std::nullopt;
       on_looked(found, record, partial);
     });
   }
 
-  // `partial`: big fields were left out, because a running job's are of no use.
+  // `partial`: the reply has only the rule's watch_fields, which leave out large fields that only matter at
+  // the end.
   void on_looked(Found found, const Record* record, bool partial) {
     if (found == Found::kUnavailable) {
       gone_since.reset();
@@ -139,16 +120,16 @@ struct JobRecords::Watched final : Wheel::Entry {
       const auto now = Loop::now();
       if (!gone_since) gone_since = now;
       if (now - *gone_since < kGoneAfter) return;
-      for (const Watch* watch : watches) watch->observer_->on_record_gone();
+      observers.for_each([](Observer* observer) { observer->on_record_gone(); });
       return;
     }
     gone_since.reset();
-    const bool changed = std::exchange(tell_again, false) || record->user != known.user ||
+    const bool changed = std::exchange(must_tell, false) || record->user != known.user ||
                          record->session != known.session || record->status != known.status;
     if (!changed) return;
     if (partial && record->terminal) {
-      tell_again = true;
-      record_seen.reset();  // what the whole says decides, and may be something else by then
+      must_tell = true;
+      last_hash.reset();  // the record may have changed again when the whole of it is read
       call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
         read(rule, id, rule.hash_fields, reply,
              [this](Found again, const Record* whole) { on_looked(again, whole, false); });
@@ -156,55 +137,19 @@ struct JobRecords::Watched final : Wheel::Entry {
       return;
     }
     known = *record;
-    for (const Watch* watch : watches) watch->observer_->on_record(known);
+    observers.for_each([this](Observer* observer) { observer->on_record(known); });
   }
 
   JobRecords& records;
   const RecordRule& rule;
   std::string id;
-  Record known;             // as the watchers have it
-  bool tell_again = false;  // somebody came with another view of the record
+  Record known;            // the observers have been told this
+  bool must_tell = false;  // an observer began with another view of the record
   std::optional<TimePoint> gone_since;
-  std::optional<std::size_t> record_seen;  // the hash of the last look, where `known` says the same
-  std::vector<Watch*> watches;
+  std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found `known`
+  LeaseList<Observer*> observers;
   RedisCall call;
 };
-
-JobRecords::Look::Look(Look&& other) noexcept {
-  *this = std::move(other);
-}
-
-JobRecords::Look& JobRecords::Look::operator=(Look&& other) noexcept {
-  if (this == &other) return *this;
-  if (pending_ != nullptr) pending_->leave(*this);
-  pending_ = std::exchange(other.pending_, nullptr);
-  index_ = other.index_;
-  if (pending_ != nullptr) pending_->waiters[index_] = this;
-  return *this;
-}
-
-JobRecords::Look::~Look() {
-  if (pending_ != nullptr) pending_->leave(*this);
-}
-
-JobRecords::Watch::Watch(Watch&& other) noexcept {
-  *this = std::move(other);
-}
-
-JobRecords::Watch& JobRecords::Watch::operator=(Watch&& other) noexcept {
-  if (this == &other) return *this;
-  if (records_ != nullptr) records_->leave(*this);
-  records_ = std::exchange(other.records_, nullptr);
-  watched_ = other.watched_;
-  observer_ = other.observer_;
-  index_ = other.index_;
-  if (records_ != nullptr) watched_->watches[index_] = this;
-  return *this;
-}
-
-JobRecords::Watch::~Watch() {
-  if (records_ != nullptr) records_->leave(*this);
-}
 
 JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines)
     : link_(link), deadlines_(deadlines), turn_end_(loop, [this] { send_pending(); }) {
@@ -213,31 +158,30 @@ JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines)
 JobRecords::~JobRecords() = default;
 
 JobRecords::Look JobRecords::look(const RecordRule& rule, const std::string& id, Done done) {
-  PendingLook*& pending = pending_[name_of(rule, id)];
+  std::unique_ptr<PendingLook>& pending = pending_[name_of(rule, id)];
   if (pending == nullptr) {
-    pending = new PendingLook(*this, rule, id);
+    pending = std::make_unique<PendingLook>(PendingLook{.rule = rule, .id = id, .waiters = {}, .call = {}});
     turn_end_.ask();
   }
-  Look look;
-  look.pending_ = pending;
-  look.index_ = pending->waiters.size();
-  pending->waiters.push_back(&look);
-  pending->dones.push_back(std::move(done));
-  return look;
+  return pending->waiters.emplace_back(std::move(done)).lease();
 }
 
 void JobRecords::send_pending() {
-  for (const auto& [name, pending] : std::exchange(pending_, {})) {
-    pending->sent = true;
+  for (auto& [name, pending] : std::exchange(pending_, {})) {
+    if (!pending->wanted()) continue;
     if (!link_.up()) {
       pending->deliver(Found::kUnavailable, nullptr);
       continue;
     }
-    pending->call = ask(
-        pending->rule, pending->id, pending->rule.hash_fields, [pending = pending](const redisReply* reply) {
-          read(pending->rule, pending->id, pending->rule.hash_fields, reply,
-               [pending](Found found, const Record* record) { pending->deliver(found, record); });
-        });
+    const auto place = sent_.insert(sent_.end(), std::move(pending));
+    PendingLook& look = **place;
+    look.call = ask(look.rule, look.id, look.rule.hash_fields, [this, place](const redisReply* reply) {
+      const std::unique_ptr<PendingLook> answered = std::move(*place);
+      sent_.erase(place);
+      if (!answered->wanted()) return;
+      read(answered->rule, answered->id, answered->rule.hash_fields, reply,
+           [&](Found found, const Record* record) { answered->deliver(found, record); });
+    });
   }
 }
 
@@ -259,11 +203,11 @@ void JobRecords::read(const RecordRule& rule, const std::string& id, const std::
     done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
   } else if (is_wrong_type(*reply)) {
     const std::string key = with_id(rule.key, id);
-    if (may_complain_of(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
+    if (may_log(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
     done(Found::kWrongType, nullptr);
   } else {
     const std::string key = with_id(rule.key, id);
-    if (may_complain_of(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
+    if (may_log(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
     done(Found::kUnavailable, nullptr);
   }
 }
@@ -273,43 +217,28 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, id, known);
-    // Spread over the second, so that many jobs opened together are not looked at together.
+    // Jittered, so that many jobs that were opened together are not looked at together.
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }
   Watched& watched = *slot->second;
   if (known.user != watched.known.user || known.session != watched.known.session ||
       known.status != watched.known.status) {
-    watched.tell_again = true;
+    watched.must_tell = true;
   }
-  Watch watch;
-  watch.records_ = this;
-  watch.watched_ = &watched;
-  watch.observer_ = &observer;
-  watch.index_ = watched.watches.size();
-  watched.watches.push_back(&watch);
-  return watch;
+  return watched.observers.add(&observer);
 }
 
 TimePoint JobRecords::next_look(TimePoint now) const {
   using Span = Clock::duration;
   const auto jobs = static_cast<int>(std::min<std::size_t>(watched_.size(), 1'000'000));
   const Span grid =
-      std::clamp<Span>(Span(kWatchEvery) * kTogether / std::max(jobs, 1), Wheel::kSlot, kLongestWait);
+      std::clamp<Span>(Span(kWatchEvery) * kBatch / std::max(jobs, 1), Wheel::kSlot, kLongestDelay);
   const Span soonest = now.time_since_epoch() + kWatchEvery;
   return TimePoint((soonest + grid - Span(1)) / grid * grid);
 }
 
 void JobRecords::write_metrics(MetricsText& out) const {
   out.counter("tailgate_record_looks_total", "Looks at records in Redis.", looks_);
-}
-
-void JobRecords::leave(Watch& watch) {
-  Watched& watched = *watch.watched_;
-  watch.records_ = nullptr;
-  watched.watches.back()->index_ = watch.index_;
-  watched.watches[watch.index_] = watched.watches.back();
-  watched.watches.pop_back();
-  if (watched.watches.empty()) watched_.erase(name_of(watched.rule, watched.id));
 }
 
 }  // namespace tailgate

@@ -1,12 +1,13 @@
-// JobRecords: looks at jobs' records in Redis, once for an opening and then about once a second.
+// JobRecords: reads jobs' records from Redis, once for an opening and then about once a second.
 //
-// Knows the command link and how a rule reads a hash; knows no stream.  Looks that are
-// asked for in one turn of the loop for one job are one command, sent at the turn's end: so every look
-// is later than what asked for it.
+// Knows the command link and how a rule reads a hash; knows no stream.  Looks at one job that are asked for
+// in one turn of the loop become one command, which is sent at the end of the turn: so every look is later
+// than the event that caused it.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/base/lease.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/loop/deadlines.h"
 #include "gateway/redis/link.h"
@@ -29,22 +31,10 @@ class JobRecords {
   enum class Found { kRecord, kNothing, kWrongType, kUnavailable };
   using Done = std::function<void(Found, const Record*)>;
 
-  // One look under way.  Destroying it makes sure that its answer is never delivered.
-  class Look {
-   public:
-    Look() = default;
-    Look(Look&& other) noexcept;
-    Look& operator=(Look&& other) noexcept;
-    ~Look();
-    bool under_way() const { return pending_ != nullptr; }
+  // One look under way.  `done` is not called after it has died.
+  using Look = LeasedCall<Found, const Record*>::Lease;
 
-   private:
-    friend class JobRecords;
-    PendingLook* pending_ = nullptr;
-    std::size_t index_ = 0;
-  };
-
-  // Called from the loop, at a change only; in neither may a observer die.
+  // Called from the loop, only when the record has changed.  Inside these calls no watch may begin or end.
   class Observer {
    public:
     virtual void on_record(const Record& record) = 0;
@@ -55,21 +45,8 @@ class JobRecords {
     ~Observer() = default;
   };
 
-  // The interest in a job's record; ends when it dies.
-  class Watch {
-   public:
-    Watch() = default;
-    Watch(Watch&& other) noexcept;
-    Watch& operator=(Watch&& other) noexcept;
-    ~Watch();
-
-   private:
-    friend class JobRecords;
-    JobRecords* records_ = nullptr;
-    Watched* watched_ = nullptr;
-    Observer* observer_ = nullptr;
-    std::size_t index_ = 0;
-  };
+  // An observer's watch of a job's record; ends when it dies.
+  using Watch = LeaseList<Observer*>::Lease;
 
   JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines);
   ~JobRecords();
@@ -79,7 +56,8 @@ class JobRecords {
   // The record of job `id`, read after this call.  `rule` outlives the look.
   [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
 
-  // Tells `observer` whatever changes from `known` on, at most 1.2 s late.
+  // Tells `observer` each change from `known` on, at most 1.2 s late.  `rule` and `observer` outlive the
+  // watch.
   [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
                             Observer& observer);
 
@@ -93,15 +71,15 @@ class JobRecords {
                 ReplyCall call);
   static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
-  void leave(Watch& watch);
-  // When a job that is looked at now is looked at again.
+  // When a job that is looked at now will be looked at again.
   TimePoint next_look(TimePoint now) const;
 
   RedisLink& link_;
   Deadlines& deadlines_;
-  std::unordered_map<std::string, PendingLook*>
-      pending_;  // to be sent at the end of the turn, by rule and id
+  // By rule and id.
+  std::unordered_map<std::string, std::unique_ptr<PendingLook>> pending_;  // sent at the end of the turn
   std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;
+  std::list<std::unique_ptr<PendingLook>> sent_;
   std::uint64_t looks_ = 0;
   TurnEnd turn_end_;
 };

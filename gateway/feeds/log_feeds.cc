@@ -66,14 +66,14 @@ LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, 
       wakeups_(*this, mode_of(wakeups), "xadd"),
       sweep_(loop, [this] { wakeups_.sweep(Loop::now()); }),
       turn_end_(loop, [this] { wakeups_.start_reads(Loop::now()); }) {
-  channels_.set_key_events({.on_up = {},
-                            .on_notified =
-                                [this](std::string_view key, std::string_view command) {
-                                  if (Feed* feed = find(key)) wakeups_.on_notified(*feed, command);
-                                },
-                            .on_watched = [this](std::string_view key) { read_soon(key); },
-                            .on_invalidated = [this](std::string_view key) { on_invalidated(key); },
-                            .on_hearing = [this] { wakeups_.on_invalidations_confirmed(Loop::now()); }});
+  channels_.set_key_events(
+      {.on_notified =
+           [this](std::string_view key, std::string_view command) {
+             if (Feed* feed = find(key)) wakeups_.on_notified(*feed, command);
+           },
+       .on_watched = [this](std::string_view key) { read_soon(key); },
+       .on_invalidated = [this](std::string_view key) { on_invalidated(key); },
+       .on_invalidations_confirmed = [this] { wakeups_.on_invalidations_confirmed(Loop::now()); }});
 }
 
 LogFeeds::~LogFeeds() = default;

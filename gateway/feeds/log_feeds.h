@@ -88,7 +88,7 @@ class LogFeeds : private KeyWakeups::Owner {
   KeyWakeups::Links links() const override;
   void read(KeyWakeups::Key& key) override;
   void check_for_growth(std::span<KeyWakeups::Key* const> keys) override;
-  void hear_invalidations() override { channels_.hear_invalidations(); }
+  void hear_invalidations() override { channels_.confirm_invalidations(); }
   void start_tracking() override;
   void end_tracking() override { tracking_ = reader_.untrack(); }
   void start_reads_after_turn() override { turn_end_.ask(); }

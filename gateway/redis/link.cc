@@ -3,12 +3,9 @@
 #include <hiredis/adapters/libevent.h>
 #include <sys/ioctl.h>
 
-#include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstdlib>
 #include <utility>
-#include <vector>
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
@@ -18,8 +15,8 @@ namespace tailgate {
 namespace {
 
 #if HIREDIS_MAJOR < 1
-// The adapter's own read event is good for one read: hiredis arms it again behind each, which is two calls of
-// the kernel.  From 1.0 on it stays armed.
+// hiredis 0.14.1's libevent adapter arms its read event anew for each read, which costs two system calls.
+// From hiredis 1.0 on the event is persistent, as this function makes it.
 void keep_reading(const redisAsyncContext& context, event_base* base) {
   auto* events = static_cast<redisLibeventEvents*>(context.ev.data);
   event_free(events->rev);
@@ -30,38 +27,6 @@ void keep_reading(const redisAsyncContext& context, event_base* base) {
 
 }  // namespace
 
-// Belongs to hiredis, as a command's private data, until its reply has come or the link is lost.
-struct RedisCall::Pending {
-  ReplyCall call;
-  RedisCall* handle = nullptr;
-};
-
-RedisCall::RedisCall(Pending* pending) : pending_(pending) {
-  if (pending_ != nullptr) pending_->handle = this;
-}
-
-RedisCall::RedisCall(RedisCall&& other) noexcept : pending_(std::exchange(other.pending_, nullptr)) {
-  if (pending_ != nullptr) pending_->handle = this;
-}
-
-RedisCall& RedisCall::operator=(RedisCall&& other) noexcept {
-  if (this == &other) return *this;
-  cancel();
-  pending_ = std::exchange(other.pending_, nullptr);
-  if (pending_ != nullptr) pending_->handle = this;
-  return *this;
-}
-
-RedisCall::~RedisCall() {
-  cancel();
-}
-
-void RedisCall::cancel() {
-  if (pending_ == nullptr) return;
-  pending_->handle = nullptr;
-  pending_->call = nullptr;
-}
-
 RedisLink::RedisLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, std::string name,
                      Events events)
     : loop_(loop),
@@ -69,16 +34,9 @@ RedisLink::RedisLink(const Loop& loop, Resolver& resolver, const RedisRule& rule
       rule_(rule),
       name_(std::move(name)),
       events_(std::move(events)),
-      timer_(loop,
-             [this] {
-               if (state_ == State::kWaiting) {
-                 connect();
-               } else if (state_ != State::kUp) {
-                 doom("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms");
-               }
-             }),
-      liveness_(loop, [this] { tick(); }),
-      funeral_(loop, [this] { bury(); }) {
+      timer_(loop, [this] { on_timer(); }),
+      probe_timer_(loop, [this] { probe(); }),
+      turn_end_(loop, [this] { free_dropped(); }) {
   timer_.after(std::chrono::milliseconds(0));
 }
 
@@ -89,34 +47,68 @@ RedisLink::~RedisLink() {
   redisAsyncFree(context_);
 }
 
+void RedisLink::move_to(State next) {
+  state_ = next;
+  switch (next) {
+    case State::kWaiting:
+      query_.reset();
+      probe_timer_.cancel();
+      if (rest_end_) rest_end_->cancel();
+      timer_.after(backoff_.on_failure(random_unit()));
+      break;
+    case State::kUp:
+      was_up_ = true;
+      timer_.cancel();
+      unanswered_probes_ = 0;
+      probe_timer_.after(rule_.probe_every);
+      break;
+    case State::kDropping:
+      query_.reset();
+      turn_end_.ask();
+      break;
+    case State::kResolving:
+    case State::kConnecting:
+    case State::kGreeting:
+    case State::kLosing:
+      break;
+  }
+}
+
+void RedisLink::on_timer() {
+  if (state_ == State::kWaiting) {
+    connect();
+  } else {
+    drop("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms");
+  }
+}
+
 void RedisLink::connect() {
   timer_.after(rule_.connect_timeout);
   if (!rule_.endpoint.unix_path.empty()) {
     connect_to(rule_.endpoint.unix_path);
     return;
   }
-  // Asked again at every attempt: a failover may have moved the name.
-  state_ = State::kResolving;
+  // Resolved again at every attempt, because a failover may have moved the name.
+  move_to(State::kResolving);
   query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<Resolver::Addresses> addresses) {
     query_.reset();
-    if (state_ != State::kResolving) return;
     if (!addresses) {
-      lost("cannot resolve " + rule_.endpoint.host + ": " + addresses.error());
+      on_lost("cannot resolve " + rule_.endpoint.host + ": " + addresses.error());
     } else {
-      connect_to((*addresses)[turn_ % addresses->size()]);
+      connect_to((*addresses)[address_turn_ % addresses->size()]);
     }
   });
 }
 
 void RedisLink::connect_to(const std::string& address) {
-  state_ = State::kConnecting;
+  move_to(State::kConnecting);
   redisAsyncContext* context = rule_.endpoint.unix_path.empty()
                                    ? redisAsyncConnect(address.c_str(), rule_.endpoint.port)
                                    : redisAsyncConnectUnix(address.c_str());
   if (context == nullptr || context->err != 0) {
     const std::string why = context == nullptr ? "out of memory" : context->errstr;
     if (context != nullptr) redisAsyncFree(context);
-    lost(why);
+    on_lost(why);
     return;
   }
   context_ = context;
@@ -133,18 +125,18 @@ void RedisLink::connect_to(const std::string& address) {
 
 void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
   rest_ = std::move(rest);
-  rested_ = std::make_unique<ShortTimer>(loop_, [this] { read_on(); });
+  rest_end_ = std::make_unique<ShortTimer>(loop_, [this] { read_on(); });
 }
 
-// hiredis wants to hear of what there is to read; it says so again behind each read and each write.
+// hiredis calls this after each read and each write, to have the socket watched for reading.
 void RedisLink::add_read_cb(void* events) noexcept {
   auto* link = static_cast<RedisLink*>(static_cast<redisLibeventEvents*>(events)->context->data);
-  if (link == nullptr || link->rested_->pending()) return;
+  if (link == nullptr || link->rest_end_->pending()) return;
   const auto rest = link->rest_();
-  // What has come already is company enough.
-  if (rest.count() > 0 && !link->more_waiting()) {
+  // Bytes that are there already are read at once: resting would add nothing to them.
+  if (rest.count() > 0 && !link->bytes_waiting()) {
     link->context_->ev.delRead(events);
-    link->rested_->after(rest);
+    link->rest_end_->after(rest);
     ++link->rests_;
   } else {
     link->add_read_(events);
@@ -152,8 +144,8 @@ void RedisLink::add_read_cb(void* events) noexcept {
 }
 
 void RedisLink::read_on() {
-  if (more_waiting()) {
-    redisAsyncHandleRead(context_);  // without asking the kernel first: it would say so in the next turn
+  if (bytes_waiting()) {
+    redisAsyncHandleRead(context_);  // in this turn; the kernel would report the bytes only in the next
   } else {
     add_read_(context_->ev.data);
   }
@@ -167,7 +159,7 @@ void RedisLink::connected_cb(const redisAsyncContext* context, int status) noexc
   if (status == REDIS_OK) {
     link->greet();
   } else {
-    link->lost(context->errstr);
+    link->on_lost(context->errstr);
   }
 }
 
@@ -175,19 +167,19 @@ void RedisLink::disconnected_cb(const redisAsyncContext* context, int /*status*/
   auto* link = static_cast<RedisLink*>(context->data);
   if (link == nullptr) return;
   link->context_ = nullptr;
-  if (link->state_ == State::kDoomed) {
-    link->lost(link->why_doomed_);
+  if (link->state_ == State::kDropping) {
+    link->on_lost(link->why_dropped_);
   } else {
-    link->lost(context->err != 0 ? context->errstr : "connection closed");
+    link->on_lost(context->err != 0 ? context->errstr : "connection closed");
   }
 }
 
 void RedisLink::greet() {
-  state_ = State::kGreeting;
+  move_to(State::kGreeting);
   greeting_.clear();
-  const auto expect_ok = [this](const char* what) {
-    return [this, what](const redisReply* reply) {
-      if (reply != nullptr && reply->type == REDIS_REPLY_ERROR) doom(std::string(what) + ": " + reply->str);
+  const auto expect_ok = [this](const char* verb) {
+    return [this, verb](const redisReply* reply) {
+      if (reply != nullptr && reply->type == REDIS_REPLY_ERROR) drop(std::string(verb) + ": " + reply->str);
     };
   };
   if (!rule_.user.empty()) {
@@ -198,7 +190,7 @@ void RedisLink::greet() {
   if (rule_.database != 0) {
     greeting_.push_back(command({"SELECT", std::to_string(rule_.database)}, expect_ok("SELECT")));
   }
-  // A name in CLIENT LIST helps whoever looks there; a server that forbids it loses nothing.
+  // The name only helps people who read CLIENT LIST: a server may refuse it.
   greeting_.push_back(command({"CLIENT", "SETNAME", "tailgate-" + name_}, [](const redisReply*) {}));
   client_id_ = 0;
   if (wants_client_id_) {
@@ -206,39 +198,29 @@ void RedisLink::greet() {
       if (reply != nullptr && reply->type == REDIS_REPLY_INTEGER) client_id_ = reply->integer;
     }));
   }
-  // A server that is loading, or a replica that has lost its master, says so here.
+  // A server that is loading, or a replica that has lost its master, refuses PING.
   greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
     if (reply == nullptr || state_ != State::kGreeting) return;
-    // One that cannot save (MISCONF) refuses writes, and PING with them; we only read.
-    if (reply->type == REDIS_REPLY_ERROR && !std::string_view(reply->str).starts_with("MISCONF")) {
-      doom(std::string("PING: ") + reply->str);
+    // A server that cannot save (MISCONF) refuses writes and PING, but not reads, and Tailgate only reads.
+    if (reply->type == REDIS_REPLY_ERROR && !text_of(*reply).starts_with("MISCONF")) {
+      drop(std::string("PING: ") + reply->str);
     } else {
-      greeted();
+      on_greeted();
     }
   }));
 }
 
-void RedisLink::greeted() {
-  state_ = State::kUp;
-  was_up_ = true;
-  timer_.cancel();
-  unanswered_probes_ = 0;
-  liveness_.after(rule_.probe_every);
+void RedisLink::on_greeted() {
+  move_to(State::kUp);
   log_info("redis.up", {{"link", name_}});
   reason_logged_ = false;
   if (events_.on_up) events_.on_up();
 }
 
-// The one place where a link, or an attempt at one, ends.
-void RedisLink::lost(const std::string& why) {
+void RedisLink::on_lost(const std::string& why) {
   const bool was_up = std::exchange(was_up_, false);
-  state_ = State::kWaiting;
-  if (!was_up) ++turn_;
-  query_.reset();
-  liveness_.cancel();
-  if (rested_) rested_->cancel();
-  const auto wait = backoff_.on_failure(random_unit());
-  timer_.after(wait);
+  move_to(State::kWaiting);
+  if (!was_up) ++address_turn_;
   // An outage is one line, and one more whenever its reason changes.
   if (was_up || !reason_logged_ || why != why_lost_) {
     log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
@@ -251,66 +233,65 @@ void RedisLink::lost(const std::string& why) {
   }
 }
 
-void RedisLink::doom(std::string why) {
-  if (state_ == State::kDoomed || state_ == State::kWaiting) return;
-  state_ = State::kDoomed;
-  why_doomed_ = std::move(why);
-  funeral_.ask();
+void RedisLink::drop(std::string why) {
+  if (state_ == State::kDropping || state_ == State::kWaiting) return;
+  why_dropped_ = std::move(why);
+  move_to(State::kDropping);
 }
 
-// Outside every hiredis callback: freeing a context inside onConnect is a use after free (0.14.1).
-void RedisLink::bury() {
-  if (state_ != State::kDoomed) return;
-  query_.reset();
-  if (context_ == nullptr) {
-    lost(why_doomed_);
-    return;
-  }
-  redisAsyncContext* context = context_;
-  // Before it is connected hiredis calls nothing back when the context is freed.
-  const bool will_tell = (context->c.flags & REDIS_CONNECTED) != 0;
-  redisAsyncFree(context);
-  if (!will_tell) {
-    context_ = nullptr;
-    lost(why_doomed_);
-  }
+// At the end of a turn, outside every hiredis callback: freeing a context inside onConnect is a use after
+// free (hiredis 0.14.1).
+void RedisLink::free_dropped() {
+  if (state_ != State::kDropping) return;
+  // hiredis runs the disconnect callback, which sets context_ to null, only for a context that was connected.
+  if (context_ != nullptr) redisAsyncFree(context_);
+  if (state_ != State::kDropping) return;
+  context_ = nullptr;
+  on_lost(why_dropped_);
 }
 
-void RedisLink::tick() {
-  if (state_ != State::kUp) return;
-  // Not at the greeting: a link that is lost again over the first thing it is asked must not be made
-  // anew twenty times a second.
+void RedisLink::probe() {
+  if (!up()) return;
+  // Not at the greeting: otherwise a link that is lost over the first command would be made anew twenty times
+  // a second.
   if (unanswered_probes_ == 0) backoff_.on_success();
   if (unanswered_probes_ >= 2) {
-    doom("no answer for " + std::to_string(unanswered_probes_ * rule_.probe_every.count()) + " ms");
+    drop("no answer for " + std::to_string(unanswered_probes_ * rule_.probe_every.count()) + " ms");
     return;
   }
   ++unanswered_probes_;
-  if (probe_) {
-    probe_();
+  if (events_.probe) {
+    events_.probe();
   } else if (!ping_.under_way()) {
     ping_ = command({"PING"}, [](const redisReply*) {});
   }
-  liveness_.after(rule_.probe_every);
+  probe_timer_.after(rule_.probe_every);
 }
 
-// hiredis reads 16 KB a turn.  Where that is full of messages at least a quarter of it is their texts; with
-// less the read has taken all there was, but for a text that is not whole yet and for which nobody waits.
-// While the link rests, what waits is not for the next turn.
+// hiredis reads 16 KB a turn.  A read that filled its buffer with messages has brought at least 4 KB of
+// texts. During a rest nothing is coming in the next turn.
 bool RedisLink::more_coming() {
-  constexpr std::size_t kHardlyAll = 4UL * 1024;
-  if (arena_.take_came() < kHardlyAll) return false;
-  return (rested_ == nullptr || !rested_->pending()) && more_waiting();
+  constexpr std::size_t kTextsOfFullRead = 4UL * 1024;
+  if (arena_.take_came() < kTextsOfFullRead) return false;
+  return (rest_end_ == nullptr || !rest_end_->pending()) && bytes_waiting();
 }
 
-bool RedisLink::more_waiting() const {
+bool RedisLink::bytes_waiting() const {
   int bytes = 0;
   return up() && ioctl(context_->c.fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {
+  // hiredis holds it, as the command's private data, until reply_cb().
+  auto* pending = new LeasedCall<const redisReply*>(std::move(call));
+  RedisCall lease = pending->lease();
+  send(arguments, reply_cb, pending);
+  return lease;
+}
+
+void RedisLink::send(std::span<const std::string_view> arguments, redisCallbackFn* callback, void* privdata) {
   assert(context_ != nullptr &&
-         (state_ == State::kUp || state_ == State::kGreeting || state_ == State::kDoomed));
+         (state_ == State::kUp || state_ == State::kGreeting || state_ == State::kDropping));
   std::vector<const char*> texts;
   std::vector<std::size_t> lengths;
   texts.reserve(arguments.size());
@@ -319,31 +300,42 @@ RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyC
     texts.push_back(argument.data());
     lengths.push_back(argument.size());
   }
-  auto* pending = new RedisCall::Pending{std::move(call), nullptr};
-  RedisCall handle(pending);
-  if (redisAsyncCommandArgv(context_, reply_cb, pending, static_cast<int>(texts.size()), texts.data(),
+  if (redisAsyncCommandArgv(context_, callback, privdata, static_cast<int>(texts.size()), texts.data(),
                             lengths.data()) != REDIS_OK) {
-    std::abort();  // hiredis refuses only on a context that is going down, and then we are not up
+    std::abort();  // hiredis refuses only on a context that it is freeing, and then the link is not up
   }
-  return handle;
+}
+
+// hiredis hands out the null replies of a lost connection before it runs the disconnect callback.  The link
+// must not count as up in between.
+void RedisLink::note_reply(const redisReply* reply) {
+  if (reply != nullptr) {
+    unanswered_probes_ = 0;
+  } else if (state_ == State::kUp || state_ == State::kGreeting) {
+    move_to(State::kLosing);
+  }
 }
 
 void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept {
-  auto* pending = static_cast<RedisCall::Pending*>(privdata);
+  const std::unique_ptr<LeasedCall<const redisReply*>> call(
+      static_cast<LeasedCall<const redisReply*>*>(privdata));
   auto* link = static_cast<RedisLink*>(context->data);
+  if (link == nullptr) return;  // the link is being destroyed
   const auto* answer = static_cast<const redisReply*>(reply);
-  if (link != nullptr && answer == nullptr) link->note_losing();
-  if (link != nullptr && answer != nullptr) {
-    link->note_life();
-    if (link->state_ == State::kUp && is_unavailable(*answer)) {
-      link->doom(answer->str);
-      answer = nullptr;
-    }
+  link->note_reply(answer);
+  if (answer != nullptr && link->up() && is_unavailable(*answer)) {
+    link->drop(answer->str);
+    answer = nullptr;
   }
-  if (pending->handle != nullptr) pending->handle->pending_ = nullptr;
-  const ReplyCall call = std::move(pending->call);
-  delete pending;
-  if (call && link != nullptr) call(answer);
+  (*call)(answer);
+}
+
+void RedisLink::push_cb(redisAsyncContext* context, void* reply, void* /*privdata*/) noexcept {
+  auto* link = static_cast<RedisLink*>(context->data);
+  if (link == nullptr) return;  // the link is being destroyed
+  const auto* answer = static_cast<const redisReply*>(reply);
+  link->note_reply(answer);
+  if (answer != nullptr) link->events_.on_push(*answer);
 }
 
 void write_metrics(MetricsText& out, std::span<const RedisLink* const> links) {
@@ -355,27 +347,6 @@ void write_metrics(MetricsText& out, std::span<const RedisLink* const> links) {
           [](const RedisLink& link) { return std::uint64_t{link.up()}; });
   by_link("tailgate_redis_lost_total", MetricsText::Type::kCounter, "How often the link to Redis was lost.",
           [](const RedisLink& link) { return link.times_lost(); });
-}
-
-std::string_view text_of(const redisReply& reply) {
-  return {reply.str, reply.str == nullptr ? 0 : static_cast<std::size_t>(reply.len)};
-}
-
-std::string_view error_of(const redisReply& reply) {
-  return reply.type == REDIS_REPLY_ERROR ? text_of(reply) : "an answer of another kind";
-}
-
-bool is_unavailable(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_ERROR) return false;
-  const std::string_view text = text_of(reply);
-  constexpr std::array<std::string_view, 7> kWords = {"LOADING",  "MASTERDOWN", "NOAUTH",     "READONLY",
-                                                      "TRYAGAIN", "BUSY",       "CLUSTERDOWN"};
-  return std::any_of(kWords.begin(), kWords.end(),
-                     [&](std::string_view word) { return text.starts_with(word); });
-}
-
-bool is_wrong_type(const redisReply& reply) {
-  return reply.type == REDIS_REPLY_ERROR && text_of(reply).starts_with("WRONGTYPE");
 }
 
 }  // namespace tailgate

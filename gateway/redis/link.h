@@ -1,13 +1,25 @@
 // RedisLink: one connection to Redis that heals itself.
 //
-// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no key
-// and no channel.  Commands are sent only while the link is up; when it goes down each one still
-// unanswered gets a null reply.  Nothing is repeated: what a lost reply means is the caller's to say.
+// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no key and no channel.  Commands can
+// be sent only while the link is up.  When it is lost, each unanswered command gets a null reply; the link
+// repeats none.  The link may not be destroyed inside one of its own callbacks.
+//
+//   state        context_   ends with
+//   kWaiting     none       the timer: the next attempt
+//   kResolving   none       an address, no address, or the connect timeout
+//   kConnecting  ours       hiredis's connect callback, or the connect timeout
+//   kGreeting    ours       the answer to PING, a refusal, a loss, or the connect timeout
+//   kUp          ours       drop() or a loss
+//   kLosing      hiredis's  hiredis's disconnect callback; until then it hands out null replies
+//   kDropping    ours       the end of this turn of the loop, which frees the context
+//
+// Every loss, and every attempt that fails, ends in kWaiting.  move_to() is the only writer of the state.
 #pragma once
 
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -19,42 +31,32 @@
 #include <vector>
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/lease.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
+#include "gateway/redis/reply.h"
 #include "gateway/redis/reply_arena.h"
 #include "gateway/redis/rule.h"
 
 namespace tailgate {
 
-// Called at most once; the reply lives during the call and is null when the link was lost.  The link may not
-// be destroyed in it: its memory is where the reply stands.
+// The reply lives during the call.  It is null when the link was lost.
 using ReplyCall = std::function<void(const redisReply* reply)>;
-
-// One command under way.  Destroying it makes sure that its reply is never delivered.
-class RedisCall {
- public:
-  struct Pending;
-  RedisCall() = default;
-  explicit RedisCall(Pending* pending);
-  RedisCall(RedisCall&& other) noexcept;
-  RedisCall& operator=(RedisCall&& other) noexcept;
-  ~RedisCall();
-
-  bool under_way() const { return pending_ != nullptr; }
-
- private:
-  friend class RedisLink;
-  void cancel();
-  Pending* pending_ = nullptr;
-};
+// One command under way.  Its reply is not delivered after the lease has died.
+using RedisCall = LeasedCall<const redisReply*>::Lease;
 
 class RedisLink {
  public:
-  // Both are called from the loop, never from inside command(); in neither may the link be destroyed.
+  // All are called from the loop, never from inside command() or send().
   struct Events {
-    std::function<void()> on_up;
-    std::function<void()> on_down;
+    std::function<void()> on_up = {};
+    std::function<void()> on_down = {};
+    // Every reply to send(), and every message that Redis pushes.
+    std::function<void(const redisReply& reply)> on_push = {};
+    // Sends something that Redis will answer.  Without it, the link sends PING, which a Pub/Sub connection
+    // may not (hiredis 0.14.1 never runs the callback).
+    std::function<void()> probe = {};
   };
 
   // `name` is for logs and CLIENT LIST.  `rule` outlives the link.
@@ -66,21 +68,22 @@ class RedisLink {
   bool up() const { return state_ == State::kUp; }
   const std::string& name() const { return name_; }
   std::uint64_t times_lost() const { return times_lost_; }
-  // How often it has rested between two reads.
+  // How many rests between two reads there have been.
   std::uint64_t rests() const { return rests_; }
-  // Why it was lost, or could not be had, the last time.
+  // Why the last connection was lost, or the last attempt failed.
   const std::string& why_lost() const { return why_lost_; }
-  // What Redis calls this connection (CLIENT ID); 0 while the link is not up, or when Redis does not say.
+  // Redis's number of this connection (CLIENT ID).  0 while the link is down, and where Redis refuses CLIENT
+  // ID.
   std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
-  // Has so much come since this was asked last that one read was not enough, and is there more to be read in
-  // the next turn?
+  // True if the last read filled its buffer and the kernel still holds unread bytes, which the next turn of
+  // the loop will bring.  Counts from the last call on.
   bool more_coming();
 
-  // `rest` is asked behind each read and each write how long the next read may wait.  Call it at most once,
+  // After each read and each write, `rest` says how long the next read may wait.  Call it at most once,
   // before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
-  // Asks for client_id() in each greeting.  Call it before the link is up.
+  // Makes each greeting ask for client_id().  Call it before the link is up.
   void request_client_id() { wants_client_id_ = true; }
 
   // Precondition: up().
@@ -88,35 +91,36 @@ class RedisLink {
   [[nodiscard]] RedisCall command(std::initializer_list<std::string_view> arguments, ReplyCall call) {
     return command(std::span(arguments.begin(), arguments.size()), std::move(call));
   }
+  // Sends a command whose replies come through on_push (SUBSCRIBE, UNSUBSCRIBE).  Precondition: up().
+  void send(std::initializer_list<std::string_view> arguments) {
+    send(std::span(arguments.begin(), arguments.size()), push_cb, nullptr);
+  }
 
-  // Drops the connection after this turn, for the reason given, and begins anew.
-  void doom(std::string why);
+  // Gives the connection up at the end of this turn of the loop, and starts again.  `why` is for the log.
+  void drop(std::string why);
 
  private:
-  friend class SubscriberLink;
-  enum class State { kWaiting, kResolving, kConnecting, kGreeting, kUp, kLosing, kDoomed };
+  enum class State { kWaiting, kResolving, kConnecting, kGreeting, kUp, kLosing, kDropping };
 
   static void connected_cb(const redisAsyncContext* context, int status) noexcept;
   static void disconnected_cb(const redisAsyncContext* context, int status) noexcept;
   static void reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
+  static void push_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
   static void add_read_cb(void* events) noexcept;
 
+  void move_to(State next);
+  void on_timer();
   void connect();
   void connect_to(const std::string& address);
   void greet();
-  void greeted();
-  void lost(const std::string& why);
-  void bury();
-  void tick();
+  void on_greeted();
+  void on_lost(const std::string& why);
+  void free_dropped();
+  void probe();
   void read_on();
-  bool more_waiting() const;
-  // Something came in: the link is alive.
-  void note_life() { unanswered_probes_ = 0; }
-  // hiredis hands out the null replies of a lost connection before it says that it is lost: nobody may
-  // take this link for up in between.
-  void note_losing() {
-    if (state_ == State::kUp || state_ == State::kGreeting) state_ = State::kLosing;
-  }
+  bool bytes_waiting() const;
+  void note_reply(const redisReply* reply);
+  void send(std::span<const std::string_view> arguments, redisCallbackFn* callback, void* privdata);
 
   const Loop& loop_;
   Resolver& resolver_;
@@ -130,36 +134,26 @@ class RedisLink {
   std::unique_ptr<Resolver::Query> query_;
   std::vector<RedisCall> greeting_;
   RedisCall ping_;
-  // Replaces the PING where a link may carry no command (Pub/Sub).
-  std::function<void()> probe_;
   int unanswered_probes_ = 0;
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
-  std::string why_doomed_;
+  std::string why_dropped_;
   std::string why_lost_;
+  bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  bool reason_logged_ = false;  // the log has the reason already
-  std::size_t turn_ = 0;  // which of the name's addresses is tried: the next after each attempt that failed
-  bool was_up_ = false;   // since the last loss
+  std::size_t address_turn_ = 0;  // which of the host's addresses is tried; a failed attempt takes the next
+  bool was_up_ = false;           // since the last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
-  std::unique_ptr<ShortTimer> rested_;  // only where rest_ is
+  std::unique_ptr<ShortTimer> rest_end_;  // only where rest_ is set
   std::uint64_t rests_ = 0;
-  void (*add_read_)(void* events) = nullptr;  // the adapter's own
-  Timer timer_;                               // the next attempt, or the end of patience with this one
-  Timer liveness_;                            // the next probe
-  TurnEnd funeral_;
+  void (*add_read_)(void* events) = nullptr;  // the libevent adapter's own function
+  Timer timer_;                               // the next attempt, or the connect timeout
+  Timer probe_timer_;
+  TurnEnd turn_end_;
 };
 
-// The metrics of `links`, by their names.
+// Writes the metrics of `links`, labelled with their names.
 void write_metrics(MetricsText& out, std::span<const RedisLink* const> links);
-
-// What a reply says as text; empty for one that holds none.
-std::string_view text_of(const redisReply& reply);
-// Why a reply is of no use, where an array was expected.
-std::string_view error_of(const redisReply& reply);
-// Is the reply an error that says Redis cannot serve now (LOADING, MASTERDOWN, NOAUTH, READONLY, …)?
-bool is_unavailable(const redisReply& reply);
-bool is_wrong_type(const redisReply& reply);
 
 }  // namespace tailgate

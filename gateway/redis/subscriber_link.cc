@@ -1,7 +1,6 @@
 #include "gateway/redis/subscriber_link.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "gateway/loop/random.h"
@@ -10,35 +9,37 @@ namespace tailgate {
 
 namespace {
 
-// How long a channel that Redis refuses is left out: each attempt costs the whole link.
-constexpr std::chrono::seconds kFirstRefusal{30};
-constexpr std::chrono::seconds kLongestRefusal{3600};
+// How long a refused channel is left out.  Each attempt costs the whole connection.
+constexpr std::chrono::seconds kFirstLeftOut{30};
+constexpr std::chrono::seconds kLongestLeftOut{3600};
 
 }  // namespace
 
 SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, Events events)
     : events_(std::move(events)),
-      control_("tailgate:control:" + random_hex(8)),
-      again_(loop, [this] { on_due_again(); }),
+      control_channel_("tailgate:control:" + random_hex(8)),
+      retry_timer_(loop, [this] { retry_refused(); }),
       link_(loop, resolver, rule, "subscriber",
-            {.on_up = [this] { on_link_up(); }, .on_down = [this] { on_link_down(); }}) {
+            {.on_up = [this] { on_link_up(); },
+             .on_down = [this] { on_link_down(); },
+             .on_push = [this](const redisReply& reply) { on_push(reply); },
+             .probe = [this] { send("SUBSCRIBE", control_channel_); }}) {
   link_.request_client_id();
-  link_.probe_ = [this] { send("SUBSCRIBE", control_); };
   if (events_.rest) link_.set_rest(events_.rest);
 }
 
 void SubscriberLink::subscribe(const std::string& channel) {
   Channel& state = channels_[channel];
-  if (!std::exchange(state.wanted, true)) ask(channel, state);
+  if (!std::exchange(state.wanted, true)) send_subscribe(channel, state);
 }
 
-void SubscriberLink::confirm_anew(const std::string& channel) {
+void SubscriberLink::confirm_again(const std::string& channel) {
   Channel& state = channels_[channel];
   state.wanted = true;
-  ask(channel, state);
+  send_subscribe(channel, state);
 }
 
-void SubscriberLink::ask(const std::string& name, Channel& channel) {
+void SubscriberLink::send_subscribe(const std::string& name, Channel& channel) {
   if (!up() || is_left_out(name)) return;
   ++channel.unanswered;
   send("SUBSCRIBE", name);
@@ -66,71 +67,59 @@ bool SubscriberLink::confirmed(const std::string& channel) const {
          !refused_.contains(channel);
 }
 
-void SubscriberLink::send(const char* verb, const std::string& channel) {
-  std::array<const char*, 2> texts{verb, channel.c_str()};
-  const std::array<std::size_t, 2> lengths{std::string_view(verb).size(), channel.size()};
+void SubscriberLink::send(std::string_view verb, const std::string& channel) {
   unanswered_.push_back(channel);
-  redisAsyncCommandArgv(link_.context_, reply_cb, this, 2, texts.data(), lengths.data());
+  link_.send({verb, channel});
 }
 
 void SubscriberLink::on_link_up() {
   unanswered_.clear();
-  send("SUBSCRIBE", control_);
+  send("SUBSCRIBE", control_channel_);
   for (auto& [name, state] : channels_) {
     state.unanswered = 0;
-    ask(name, state);
+    send_subscribe(name, state);
   }
-  if (events_.on_up) events_.on_up();
 }
 
-// hiredis ends the connection over a SUBSCRIBE that is not permitted, and Redis's sentence does not name
-// the channel; but it is the first that had no answer.
+// hiredis (0.14.1 and 1.2) ends the connection over a SUBSCRIBE that Redis does not permit.  Redis's sentence
+// does not name the channel, but it is the first one without an answer.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
-  if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() && unanswered_.front() != control_) {
+  if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&
+      unanswered_.front() != control_channel_) {
     const std::string channel = unanswered_.front();
     Refused& refused =
-        refused_.try_emplace(channel, Refused{.until = {}, .wait = kFirstRefusal}).first->second;
+        refused_.try_emplace(channel, Refused{.until = {}, .wait = kFirstLeftOut}).first->second;
     refused.until = Loop::now() + refused.wait;
-    refused.wait = std::min(refused.wait * 2, kLongestRefusal);
-    if (!again_.pending()) again_.after(kFirstRefusal);
+    refused.wait = std::min(refused.wait * 2, kLongestLeftOut);
+    if (!retry_timer_.pending()) retry_timer_.after(kFirstLeftOut);
     events_.on_refused(channel);
   }
   events_.on_down();
 }
 
-// Rights may have been given since.
-void SubscriberLink::on_due_again() {
+// Redis may have been told to permit the channel since.
+void SubscriberLink::retry_refused() {
   const TimePoint now = Loop::now();
   std::erase_if(refused_, [&](const auto& entry) {
     return entry.second.until <= now && !channels_.contains(entry.first);
   });
-  if (!refused_.empty()) again_.after(kFirstRefusal);
+  if (!refused_.empty()) retry_timer_.after(kFirstLeftOut);
   if (!up()) return;
   for (auto& [name, refused] : refused_) {
     const auto found = channels_.find(name);
     if (refused.until <= now && found != channels_.end() && found->second.unanswered == 0) {
-      ask(name, found->second);
+      send_subscribe(name, found->second);
     }
   }
 }
 
-void SubscriberLink::reply_cb(redisAsyncContext* context, void* reply, void* self) noexcept {
-  if (context->data == nullptr) return;  // the link is being destroyed
-  static_cast<SubscriberLink*>(self)->on_reply(static_cast<const redisReply*>(reply));
-}
-
-void SubscriberLink::on_reply(const redisReply* reply) {
-  if (reply == nullptr) {
-    link_.note_losing();
-    return;
-  }
-  link_.note_life();
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) return;
-  const std::string_view kind = text_of(*reply->element[0]);
-  const std::string_view channel = text_of(*reply->element[1]);
+void SubscriberLink::on_push(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) return;
+  const std::string_view kind = text_of(*reply.element[0]);
+  const std::string_view channel = text_of(*reply.element[1]);
   if (kind == "message") {
-    const redisReply& payload = *reply->element[2];
+    const redisReply& payload = *reply.element[2];
     if (payload.type == REDIS_REPLY_ARRAY) {
       for (std::size_t i = 0; i < payload.elements; ++i) {
         events_.on_message(channel, text_of(*payload.element[i]));
@@ -144,7 +133,7 @@ void SubscriberLink::on_reply(const redisReply* reply) {
   const auto found = channels_.find(std::string(channel));
   if (found == channels_.end()) return;  // the control channel
   Channel& state = found->second;
-  // An answer carries only the name: with several commands of one channel under way, only the last
+  // An answer carries only the channel's name.  With several commands of one channel under way, only the last
   // answer proves anything.
   if (--state.unanswered > 0) return;
   if (state.wanted) {

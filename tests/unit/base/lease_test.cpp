@@ -1,0 +1,183 @@
+#include "gateway/base/lease.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace tailgate {
+namespace {
+
+using Numbers = std::vector<int>;
+using List = LeaseList<int>;
+
+Numbers members_of(const List& list) {
+  Numbers numbers;
+  list.for_each([&](int number) { numbers.push_back(number); });
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+TEST(LeaseList, KeepsAMemberUntilItsLeaseDies) {
+  List list([] {});
+  const List::Lease one = list.add(1);
+  {
+    const List::Lease two = list.add(2);
+    const List::Lease three = list.add(3);
+    EXPECT_EQ(members_of(list), (Numbers{1, 2, 3}));
+  }
+  EXPECT_EQ(members_of(list), Numbers{1});
+}
+
+TEST(LeaseList, MovesALeaseWithItsMember) {
+  List list([] {});
+  List::Lease first = list.add(1);
+  List::Lease second(std::move(first));
+  EXPECT_FALSE(first.active());  // NOLINT(bugprone-use-after-move): it stands for nothing
+  EXPECT_TRUE(second.active());
+  EXPECT_EQ(members_of(list), Numbers{1});
+  List::Lease other = list.add(2);
+  other = std::move(second);
+  EXPECT_EQ(members_of(list), Numbers{1}) << "the lease that was replaced has ended";
+  other = {};
+  EXPECT_TRUE(list.empty());
+}
+
+TEST(LeaseList, SaysWhenTheLastMemberHasLeft) {
+  int calls = 0;
+  List list([&] { ++calls; });
+  {
+    const List::Lease one = list.add(1);
+    { const List::Lease two = list.add(2); }
+    EXPECT_EQ(calls, 0);
+  }
+  EXPECT_EQ(calls, 1);
+  { const List::Lease again = list.add(1); }
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(LeaseList, MayBeDestroyedWhenItsLastMemberHasLeft) {
+  std::optional<List> list;
+  list.emplace([&] { list.reset(); });
+  { const List::Lease lease = list->add(1); }
+  EXPECT_FALSE(list.has_value());
+}
+
+TEST(LeaseList, VisitsEachMemberOfARoundOnceWhicheverLeaveMeanwhile) {
+  std::mt19937 dice(7);
+  for (int round = 0; round < 500; ++round) {
+    List list([] {});
+    std::vector<List::Lease> leases(dice() % 8 + 1);
+    for (std::size_t i = 0; i < leases.size(); ++i) leases[i] = list.add(static_cast<int>(i));
+    std::set<int> left;
+    std::set<int> visited;
+    list.begin_round();
+    while (list.in_round()) {
+      const int* ahead = list.ahead(0);
+      ASSERT_NE(ahead, nullptr);
+      const int expected = *ahead;
+      const int member = list.next();
+      EXPECT_EQ(member, expected);
+      EXPECT_FALSE(left.contains(member));
+      EXPECT_TRUE(visited.insert(member).second) << member << " twice";
+      const std::size_t leaver = dice() % leases.size();
+      leases[leaver] = {};
+      left.insert(static_cast<int>(leaver));
+    }
+    EXPECT_EQ(list.ahead(0), nullptr);
+    for (const int member : members_of(list)) EXPECT_TRUE(visited.contains(member)) << member;
+    EXPECT_EQ(members_of(list).size(), leases.size() - left.size());
+  }
+}
+
+using Call = LeasedCall<int>;
+
+TEST(LeasedCall, CallsOnceWhileItsLeaseLives) {
+  Numbers came;
+  Call call([&](int number) { came.push_back(number); });
+  Call::Lease first = call.lease();
+  const Call::Lease lease(std::move(first));
+  EXPECT_TRUE(lease.under_way());
+  EXPECT_TRUE(call.wanted());
+  call(1);
+  EXPECT_FALSE(lease.under_way());
+  EXPECT_FALSE(call.wanted());
+  call(2);
+  EXPECT_EQ(came, Numbers{1});
+}
+
+TEST(LeasedCall, IsNotUnderWayInsideTheCall) {
+  Call::Lease lease;
+  std::optional<bool> under_way;
+  Call call([&](int) { under_way = lease.under_way(); });
+  lease = call.lease();
+  call(1);
+  EXPECT_EQ(under_way, false);
+}
+
+TEST(LeasedCall, IsNotCalledAfterItsLeaseHasDied) {
+  Numbers came;
+  const auto held = std::make_shared<int>(0);
+  Call call([&came, held](int number) { came.push_back(number); });
+  { const Call::Lease lease = call.lease(); }
+  EXPECT_EQ(held.use_count(), 1) << "what the function held is free";
+  EXPECT_FALSE(call.wanted());
+  call(1);
+  EXPECT_EQ(came, Numbers{});
+}
+
+TEST(LeasedCall, IsNotCalledAfterItsLeaseWasReplaced) {
+  Numbers came;
+  Call first([&](int number) { came.push_back(number); });
+  Call second([&](int number) { came.push_back(-number); });
+  Call::Lease lease = first.lease();
+  lease = second.lease();
+  first(1);
+  second(2);
+  EXPECT_EQ(came, Numbers{-2});
+}
+
+TEST(LeasedCall, EndsTheLeaseWhenItDiesFirst) {
+  std::optional<Call> call(std::in_place, [](int) {});
+  const Call::Lease lease = call->lease();
+  call.reset();
+  EXPECT_FALSE(lease.under_way());
+}
+
+TEST(LeasedCall, MayHoldWhatHoldsItsOwnLease) {
+  struct Owner {
+    Call::Lease lease;
+  };
+  auto owner = std::make_shared<Owner>();
+  const std::weak_ptr<Owner> watched = owner;
+  {
+    Call call([owner](int) {});
+    owner->lease = call.lease();
+    owner.reset();
+    EXPECT_FALSE(watched.expired());
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(LeasedCall, LetsTheFunctionReplaceItsLease) {
+  Numbers came;
+  Call::Lease lease;
+  Call second([&](int number) { came.push_back(-number); });
+  Call first([&](int number) {
+    lease = second.lease();
+    came.push_back(number);
+  });
+  lease = first.lease();
+  first(1);
+  EXPECT_TRUE(lease.under_way());
+  second(2);
+  EXPECT_EQ(came, (Numbers{1, -2}));
+}
+
+}  // namespace
+}  // namespace tailgate
