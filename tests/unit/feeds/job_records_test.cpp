@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tests/support/lagging_proxy.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/redis_server.h"
 
@@ -16,6 +18,8 @@ namespace tailgate {
 namespace {
 
 using Texts = std::vector<std::string>;
+using Found = JobRecords::Found;
+using Proxy = testing::LaggingProxy;
 
 class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer {
  protected:
@@ -30,6 +34,27 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
     worker_.reset(redisConnectUnix(redis_.socket_path().c_str()));
   }
 
+  // What a look at job 1 finds, in order.
+  JobRecords::Done into(Texts& found) {
+    return [&found](Found how, const Record* record) {
+      EXPECT_EQ(record != nullptr, how == Found::kRecord);
+      switch (how) {
+        case Found::kRecord:
+          found.push_back(record->user + ' ' + record->status);
+          break;
+        case Found::kNothing:
+          found.emplace_back("nothing");
+          break;
+        case Found::kWrongType:
+          found.emplace_back("wrong type");
+          break;
+        case Found::kUnavailable:
+          found.emplace_back("unavailable");
+          break;
+      }
+    };
+  }
+
   // At once, between two turns of the loop.
   void write(const char* field, const char* value) const {
     freeReplyObject(redisCommand(worker_.get(), "HSET job:1 %s %s", field, value));
@@ -42,7 +67,8 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
     void operator()(redisContext* context) const { redisFree(context); }
   };
   testing::RedisServer redis_{path("."), ""};
-  RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
+  Proxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
+  RedisRule rule_ = *parse_redis_url("unix:" + proxy_.path(), {});
   RecordRule record_;
   Deadlines deadlines_{loop_};
   RedisLink link_{loop_, resolver_, rule_, "test", {}};
@@ -51,6 +77,140 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
   const Record running_{.user = "alice", .session = {}, .status = "running", .terminal = false, .values = {}};
   Texts told_;
 };
+
+TEST_F(JobRecordsTest, FindsARecordAndNothingAndAKeyOfAnotherType) {
+  write("user_id", "alice");
+  freeReplyObject(redisCommand(worker_.get(), "SET job:3 text"));
+  Texts found;
+  const auto one = records_.look(record_, "1", into(found));
+  ASSERT_TRUE(run_until([&] { return !one.under_way(); }));
+  const auto two = records_.look(record_, "2", into(found));
+  ASSERT_TRUE(run_until([&] { return !two.under_way(); }));
+  const auto three = records_.look(record_, "3", into(found));
+  ASSERT_TRUE(run_until([&] { return !three.under_way(); }));
+  EXPECT_EQ(found, (Texts{"alice ", "nothing", "wrong type"}));
+}
+
+TEST_F(JobRecordsTest, ReadsOnceForAllLooksAtAJobInOneTurn) {
+  write("user_id", "alice");
+  Texts found;
+  std::vector<JobRecords::Look> looks;
+  for (int i = 0; i < 3; ++i) looks.push_back(records_.look(record_, "1", into(found)));
+  looks.push_back(records_.look(record_, "2", into(found)));
+  ASSERT_TRUE(run_until([&] { return found.size() == 4; }));
+  EXPECT_EQ(std::count(found.begin(), found.end(), "alice "), 3);
+  EXPECT_EQ(records_.looks(), 2U);
+  for (const auto& look : looks) EXPECT_FALSE(look.under_way());
+}
+
+// The answer to an earlier look says nothing about changes that came before the later look.
+TEST_F(JobRecordsTest, ReadsAgainForALookThatIsAskedForWhileAnotherIsUnderWay) {
+  write("user_id", "alice");
+  Texts found;
+  proxy_.hold(Proxy::kToClient);
+  const auto early = records_.look(record_, "1", into(found));
+  ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
+  write("user_id", "bob");
+  const auto late = records_.look(record_, "1", into(found));
+  run_for(std::chrono::milliseconds(20));
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(run_until([&] { return found.size() == 2; }));
+  EXPECT_EQ(found, (Texts{"alice ", "bob "}));
+}
+
+TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
+  Texts found;
+  { const auto dropped = records_.look(record_, "1", into(found)); }
+  run_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(records_.looks(), 0U) << "nobody waits for it: it is not sent";
+  proxy_.hold(Proxy::kToClient);
+  {
+    const auto sent = records_.look(record_, "1", into(found));
+    ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
+  }
+  proxy_.release(Proxy::kToClient);
+  run_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(found, Texts{});
+}
+
+TEST_F(JobRecordsTest, LetsALookEndAnotherThatWaitsForTheSameAnswer) {
+  JobRecords::Look second;
+  int calls = 0;
+  const auto first = records_.look(record_, "1", [&](Found, const Record*) {
+    ++calls;
+    second = {};
+  });
+  second = records_.look(record_, "1", [&](Found, const Record*) { ++calls; });
+  ASSERT_TRUE(run_until([&] { return calls > 0; }));
+  run_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(JobRecordsTest, AnswersUnavailableWhenTheLinkIsLostAndWhileItIsDown) {
+  Texts found;
+  proxy_.hold(Proxy::kToClient);
+  const auto one = records_.look(record_, "1", into(found));
+  ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
+  proxy_.refuse();
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return found.size() == 1; }));
+  const auto two = records_.look(record_, "1", into(found));
+  ASSERT_TRUE(run_until([&] { return found.size() == 2; }));
+  EXPECT_EQ(found, (Texts{"unavailable", "unavailable"}));
+  EXPECT_EQ(records_.looks(), 1U);
+}
+
+TEST_F(JobRecordsTest, TellsEachObserverAndNoneWhoseWatchHasEnded) {
+  struct Other final : JobRecords::Observer {
+    void on_record(const Record& record) override { told.push_back(record.status); }
+    void on_record_gone() override {}
+    Texts told;
+  };
+  write("user_id", "alice");
+  write("status", "running");
+  Other other;
+  Other ended;
+  const JobRecords::Watch one = records_.watch(record_, "1", running_, *this);
+  const JobRecords::Watch two = records_.watch(record_, "1", running_, other);
+  { const JobRecords::Watch three = records_.watch(record_, "1", running_, ended); }
+  ASSERT_TRUE(run_until([this] { return records_.looks() == 1; }));
+  write("status", "paused");
+  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
+  EXPECT_EQ(told_, Texts{"alice paused"});
+  EXPECT_EQ(other.told, Texts{"paused"});
+  EXPECT_EQ(ended.told, Texts{});
+}
+
+TEST_F(JobRecordsTest, LooksNoMoreWhenTheLastWatchHasEnded) {
+  { const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this); }
+  run_for(std::chrono::milliseconds(1300));
+  EXPECT_EQ(records_.looks(), 0U);
+}
+
+// Somebody opened a stream with a record that the first observer has been told of already.
+TEST_F(JobRecordsTest, TellsAnObserverWhoBeganWithAnOlderRecord) {
+  write("user_id", "alice");
+  write("status", "paused");
+  const JobRecords::Watch first = records_.watch(record_, "1", running_, *this);
+  ASSERT_TRUE(run_until([this] { return told_ == Texts{"alice paused"}; }));
+  JobRecords::Watch second = records_.watch(record_, "1", running_, *this);
+  ASSERT_TRUE(run_until([this] { return told_.size() == 3; }));
+  EXPECT_EQ(told_, (Texts{"alice paused", "alice paused", "alice paused"}));
+}
+
+TEST_F(JobRecordsTest, TellsAChangeThatCameWhileTheLinkWasDown) {
+  write("user_id", "alice");
+  write("status", "running");
+  const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
+  ASSERT_TRUE(run_until([this] { return records_.looks() == 1; }));
+  proxy_.refuse();
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return !link_.up(); }));
+  write("status", "paused");
+  proxy_.accept();
+  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
+  EXPECT_EQ(told_, Texts{"alice paused"});
+}
 
 TEST_F(JobRecordsTest, TellsAChangeAndNothingWhileThereIsNone) {
   write("user_id", "alice");

@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/support/lagging_proxy.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/redis_server.h"
 
@@ -114,18 +116,32 @@ TEST_F(RedisLinkTest, TellsWhoeverWaitsWhenItIsDroppedBeforeAnythingWasWritten) 
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   bool lost = false;
-  link.doom("for the test");
+  link.drop("for the test");
   EXPECT_FALSE(link.up());
   ASSERT_TRUE(run_until([&] { return link.up(); })) << "it heals";
   const RedisCall call = link.command({"PING"}, [&](const redisReply* reply) { lost = reply == nullptr; });
-  link.doom("again");
+  link.drop("again");
   EXPECT_TRUE(run_until([&] { return lost; }));
   EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
 }
 
+using Proxy = testing::LaggingProxy;
+
 class RealRedisLinkTest : public testing::LoopTest {
  protected:
+  // A link through the proxy that counts how often it came up and was lost.
+  std::unique_ptr<RedisLink> link() {
+    slow_rule_.endpoint.unix_path = proxy_.path();
+    return std::make_unique<RedisLink>(
+        loop_, resolver_, slow_rule_, "test",
+        RedisLink::Events{.on_up = [this] { ++ups_; }, .on_down = [this] { ++downs_; }});
+  }
+
   testing::RedisServer redis_{path("."), ""};
+  Proxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
+  RedisRule slow_rule_;
+  int ups_ = 0;
+  int downs_ = 0;
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
 };
 
@@ -145,6 +161,83 @@ TEST_F(RealRedisLinkTest, TakesACommandFromAReplyThatCameWithTheOneThatDoomedIt)
   EXPECT_TRUE(run_until([&] { return follow_up_lost; }));
   EXPECT_TRUE(unavailable);
   EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+}
+
+TEST_F(RealRedisLinkTest, IsUpOnlyAfterTheGreetingWasAnswered) {
+  proxy_.hold(Proxy::kToClient);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([this] { return proxy_.held(Proxy::kToClient).ends_with("+PONG\r\n"); }));
+  EXPECT_FALSE(link->up());
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  EXPECT_EQ(ups_, 1);
+}
+
+TEST_F(RealRedisLinkTest, AnswersEveryCommandUnderWayWithNullWhenItIsLost) {
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  proxy_.hold(Proxy::kToServer);
+  int nulls = 0;
+  const auto count = [&](const redisReply* reply) {
+    EXPECT_EQ(reply, nullptr);
+    EXPECT_FALSE(link->up()) << "nothing may be sent on it";
+    ++nulls;
+  };
+  const RedisCall first = link->command({"PING"}, count);
+  const RedisCall second = link->command({"PING"}, count);
+  { const RedisCall dropped = link->command({"PING"}, count); }
+  run_for(std::chrono::milliseconds(10));
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  EXPECT_EQ(nulls, 2);
+  EXPECT_FALSE(first.under_way());
+  proxy_.release(Proxy::kToServer);
+  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it heals";
+  EXPECT_EQ(link->times_lost(), 1U);
+}
+
+TEST_F(RealRedisLinkTest, TriesAgainWhileNobodyListens) {
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  proxy_.refuse();
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return link->why_lost() == "Connection refused"; }));
+  EXPECT_EQ(downs_, 1) << "a failed attempt is no second loss";
+  proxy_.accept();
+  EXPECT_TRUE(run_until([&] { return link->up(); }));
+  EXPECT_EQ(ups_, 2);
+}
+
+TEST_F(RealRedisLinkTest, GivesUpAConnectionWhoseGreetingIsNotAnswered) {
+  slow_rule_.connect_timeout = std::chrono::milliseconds(50);
+  proxy_.hold(Proxy::kToClient);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->why_lost() == "no connection within 50 ms"; }));
+  const std::size_t attempts = proxy_.accepted();
+  ASSERT_TRUE(run_until([&] { return proxy_.accepted() > attempts; })) << "another attempt";
+  EXPECT_EQ(downs_, 0) << "it was never up";
+}
+
+TEST_F(RealRedisLinkTest, GivesUpAConnectionThatAnswersNoProbe) {
+  slow_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  run_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(downs_, 0) << "an idle connection that answers stays";
+  proxy_.hold(Proxy::kToClient);
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  EXPECT_EQ(link->why_lost(), "no answer for 100 ms");
+  proxy_.release(Proxy::kToClient);
+  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it heals";
+}
+
+TEST_F(RealRedisLinkTest, StaysUpWhileAnswersAreSlow) {
+  slow_rule_.probe_every = std::chrono::milliseconds(200);
+  proxy_.set_lag(Proxy::kToClient, std::chrono::milliseconds(100));
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  run_for(std::chrono::milliseconds(1000));
+  EXPECT_EQ(downs_, 0);
 }
 
 }  // namespace

@@ -1,0 +1,269 @@
+#include "gateway/feeds/channel_feeds.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/lagging_proxy.h"
+#include "tests/support/loop_fixture.h"
+#include "tests/support/redis_server.h"
+
+namespace tailgate {
+namespace {
+
+using Texts = std::vector<std::string>;
+using Proxy = testing::LaggingProxy;
+
+// Writes down what it is told, as an observer of a channel and as a receiver of the hub.
+struct Ear final : ChannelFeeds::Observer, Receiver {
+  void on_confirmed() override { heard.emplace_back("confirmed"); }
+  void on_unconfirmed() override { heard.emplace_back("unconfirmed"); }
+  void on_refused() override { heard.emplace_back("refused"); }
+  void on_batch(const Batch& batch) override { heard.emplace_back(batch.chunk.events()); }
+  Texts heard;
+};
+
+class ChannelFeedsTest : public testing::LoopTest {
+ protected:
+  ChannelFeedsTest() {
+    route_.name = "raw";
+    route_.framing = Framing::kRaw;
+    EXPECT_TRUE(run_until([this] { return worker_.up(); }));
+  }
+
+  ChannelFeeds& feeds(const std::string& user = {}) {
+    rule_.endpoint.unix_path = proxy_.path();
+    rule_.user = user;
+    if (!user.empty()) rule_.password = "secret";
+    feeds_ = std::make_unique<ChannelFeeds>(loop_, resolver_, rule_, hub_);
+    feeds_->set_key_events(
+        {.on_notified =
+             [this](std::string_view key, std::string_view event) {
+               key_events_.push_back(std::string(key) + ' ' + std::string(event));
+             },
+         .on_watched = [this](std::string_view key) { key_events_.push_back(std::string(key) + " watched"); },
+         .on_invalidated =
+             [this](std::string_view key) { key_events_.push_back(std::string(key) + " invalidated"); },
+         .on_invalidations_confirmed = [this] { key_events_.emplace_back("confirmed"); }});
+    EXPECT_TRUE(run_until([this] { return feeds_->up(); }));
+    return *feeds_;
+  }
+
+  // The integer that Redis answers to a command of somebody else; -1 for any other answer.
+  long long redis(std::initializer_list<std::string_view> words) {
+    long long number = -1;
+    bool answered = false;
+    const RedisCall call = worker_.command(words, [&](const redisReply* reply) {
+      answered = true;
+      if (reply == nullptr) return;
+      const redisReply& last = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
+                                   ? *reply->element[reply->elements - 1]
+                                   : *reply;
+      if (last.type == REDIS_REPLY_INTEGER) number = last.integer;
+    });
+    EXPECT_TRUE(run_until([&] { return answered; }));
+    return number;
+  }
+
+  bool until_no_subscriber(std::string_view channel) {
+    const TimePoint deadline = Loop::now() + std::chrono::seconds(10);
+    while (redis({"PUBSUB", "NUMSUB", channel}) != 0) {
+      if (Loop::now() > deadline) return false;
+      run_for(std::chrono::milliseconds(20));
+    }
+    return true;
+  }
+
+  bool until_heard(const Ear& ear, std::size_t count) {
+    return run_until([&] {
+      hub_.flush();
+      return ear.heard.size() >= count;
+    });
+  }
+
+  testing::RedisServer redis_{path("."),
+                              "notify-keyspace-events KA\n"
+                              "user limited on >secret ~* &ok* &tailgate:control:* +@all\n"};
+  Proxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
+  RedisRule worker_rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
+  RedisRule rule_ = worker_rule_;
+  RedisLink worker_{loop_, resolver_, worker_rule_, "worker", {}};
+  Route route_;
+  Hub hub_{{.on_pending = [] {}, .on_skipped = [](const Route&) {}}};
+  std::unique_ptr<ChannelFeeds> feeds_;
+  Texts key_events_;
+};
+
+TEST_F(ChannelFeedsTest, ConfirmsAChannelBeforeItsFirstMessage) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  const auto subscription = hub_.subscribe("a", route_, ear);
+  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  EXPECT_FALSE(interest.confirmed());
+  ASSERT_TRUE(until_heard(ear, 1));
+  EXPECT_TRUE(interest.confirmed());
+  EXPECT_EQ(redis({"PUBLISH", "a", "x"}), 1);
+  ASSERT_TRUE(until_heard(ear, 2));
+  EXPECT_EQ(ear.heard, (Texts{"confirmed", "data: x\n\n"}));
+}
+
+TEST_F(ChannelFeedsTest, ConfirmsNothingWhileRedisHasNotAnswered) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  proxy_.hold(Proxy::kToClient);
+  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
+  EXPECT_FALSE(interest.confirmed());
+  EXPECT_EQ(ear.heard, Texts{});
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(until_heard(ear, 1));
+  EXPECT_TRUE(interest.confirmed());
+}
+
+TEST_F(ChannelFeedsTest, ConfirmsALaterInterestWithoutACallback) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear first;
+  Ear second;
+  const ChannelFeeds::Interest one(feeds, "a", first);
+  ASSERT_TRUE(until_heard(first, 1));
+  const ChannelFeeds::Interest two(feeds, "a", second);
+  EXPECT_TRUE(two.confirmed());
+  EXPECT_EQ(redis({"PUBSUB", "NUMSUB", "a"}), 1);
+  EXPECT_EQ(second.heard, Texts{});
+}
+
+TEST_F(ChannelFeedsTest, TellsALossAndConfirmsAgainAfterIt) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  ASSERT_TRUE(until_heard(ear, 1));
+  proxy_.refuse();
+  proxy_.cut();
+  ASSERT_TRUE(until_heard(ear, 2));
+  EXPECT_FALSE(interest.confirmed());
+  run_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(ear.heard, (Texts{"confirmed", "unconfirmed"}));
+  proxy_.accept();
+  ASSERT_TRUE(until_heard(ear, 3));
+  EXPECT_EQ(ear.heard, (Texts{"confirmed", "unconfirmed", "confirmed"}));
+}
+
+TEST_F(ChannelFeedsTest, HandsOutWhatCameBeforeTheLossBeforeItTellsIt) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  const auto subscription = hub_.subscribe("a", route_, ear);
+  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  ASSERT_TRUE(until_heard(ear, 1));
+  EXPECT_EQ(redis({"PUBLISH", "a", "x"}), 1);
+  ASSERT_TRUE(run_until([this] { return hub_.has_pending(); }));
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return ear.heard.size() >= 3; }));
+  EXPECT_EQ(ear.heard, (Texts{"confirmed", "data: x\n\n", "unconfirmed"}));
+}
+
+TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForAMoment) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  {
+    const ChannelFeeds::Interest interest(feeds, "a", ear);
+    ASSERT_TRUE(until_heard(ear, 1));
+  }
+  const TimePoint left = Loop::now();
+  EXPECT_EQ(redis({"PUBSUB", "NUMSUB", "a"}), 1);
+  {
+    const ChannelFeeds::Interest again(feeds, "a", ear);
+    EXPECT_TRUE(again.confirmed()) << "a client that reopens its stream at once loses nothing";
+  }
+  EXPECT_TRUE(until_no_subscriber("a"));
+  EXPECT_GE(Loop::now() - left, std::chrono::seconds(3));
+}
+
+TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatCameWhileItsChannelWasBeingLeft) {
+  ChannelFeeds& feeds = this->feeds();
+  Ear ear;
+  {
+    const ChannelFeeds::Interest interest(feeds, "a", ear);
+    ASSERT_TRUE(until_heard(ear, 1));
+  }
+  // The UNSUBSCRIBE goes out, and its answer is held back.
+  proxy_.hold(Proxy::kToClient);
+  ASSERT_TRUE(run_until([this] {
+    return proxy_.held(Proxy::kToClient).find("unsubscribe\r\n$1\r\na\r\n") != std::string::npos;
+  }));
+  const ChannelFeeds::Interest again(feeds, "a", ear);
+  EXPECT_FALSE(again.confirmed());
+  ASSERT_TRUE(proxy_.release_one(Proxy::kToClient));
+  run_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(again.confirmed()) << "the answer was to UNSUBSCRIBE";
+  EXPECT_EQ(ear.heard, Texts{"confirmed"});
+  proxy_.release(Proxy::kToClient);
+  ASSERT_TRUE(until_heard(ear, 2));
+  EXPECT_TRUE(again.confirmed());
+}
+
+TEST_F(ChannelFeedsTest, TellsTheObserversOfARefusedChannelAndNoOthers) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  Ear refused;
+  Ear other;
+  const ChannelFeeds::Interest interest(feeds, "private", refused);
+  const ChannelFeeds::Interest permitted(feeds, "ok", other);
+  ASSERT_TRUE(run_until([&] { return permitted.confirmed(); }));
+  EXPECT_EQ(refused.heard, (Texts{"refused", "unconfirmed"}));
+  EXPECT_EQ(other.heard.back(), "confirmed");
+  EXPECT_FALSE(interest.confirmed());
+}
+
+TEST_F(ChannelFeedsTest, NotifiesChangesOfAWatchedKeyAndOfNoOther) {
+  ChannelFeeds& feeds = this->feeds();
+  feeds.watch_key("k");
+  ASSERT_TRUE(run_until([this] { return !key_events_.empty(); }));
+  redis({"SET", "other", "x"});
+  redis({"SET", "k", "x"});
+  ASSERT_TRUE(run_until([this] { return key_events_.size() == 2; }));
+  feeds.unwatch_key("k");
+  ASSERT_TRUE(until_no_subscriber("__keyspace@0__:k"));
+  redis({"SET", "k", "y"});
+  EXPECT_EQ(key_events_, (Texts{"k watched", "k set"}));
+}
+
+TEST_F(ChannelFeedsTest, AsksForNoNotificationAfterOneWasRefused) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  EXPECT_TRUE(feeds.may_watch_keys());
+  feeds.watch_key("k");
+  ASSERT_TRUE(run_until([&] { return !feeds.may_watch_keys() && feeds.up(); }));
+  feeds.watch_key("l");
+  Ear ear;
+  const ChannelFeeds::Interest interest(feeds, "ok", ear);
+  ASSERT_TRUE(run_until([&] { return interest.confirmed(); }));
+  EXPECT_EQ(feeds.link().times_lost(), 1U) << "a second refusal would have cost the link again";
+  EXPECT_EQ(key_events_, Texts{});
+}
+
+TEST_F(ChannelFeedsTest, DeliversInvalidationsOfKeysThatARedirectedConnectionHasRead) {
+  ChannelFeeds& feeds = this->feeds();
+  feeds.confirm_invalidations();
+  ASSERT_TRUE(run_until([this] { return key_events_.size() == 1; }));
+  redis({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(feeds.client_id())});
+  redis({"GET", "k"});
+  redis({"SET", "k", "x"});
+  ASSERT_TRUE(run_until([this] { return key_events_.size() == 2; }));
+  feeds.confirm_invalidations();
+  ASSERT_TRUE(run_until([this] { return key_events_.size() == 3; }));
+  EXPECT_EQ(key_events_, (Texts{"confirmed", "k invalidated", "confirmed"}));
+}
+
+TEST_F(ChannelFeedsTest, AsksForNoInvalidationsAfterTheyWereRefused) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  feeds.confirm_invalidations();
+  ASSERT_TRUE(run_until([&] { return !feeds.may_hear_invalidations() && feeds.up(); }));
+  feeds.confirm_invalidations();
+  run_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(feeds.link().times_lost(), 1U);
+  EXPECT_EQ(key_events_, Texts{});
+}
+
+}  // namespace
+}  // namespace tailgate
