@@ -1,11 +1,11 @@
 // Reads [provider.*], the issuers of tokens.
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
 #include "gateway/auth/jwks.h"
+#include "gateway/auth/jwt.h"
 #include "gateway/config/parts.h"
 #include "gateway/text/text.h"
 
@@ -16,19 +16,6 @@ namespace {
 // A shorter secret can be guessed offline from one token.  RFC 7518 section 3.2 asks for as many bytes as the
 // hash has (32 for HS256), but shorter secrets are in use.
 constexpr std::size_t kMinSecretBytes = 16;
-
-constexpr std::array<std::pair<std::string_view, Algorithm>, 10> kAlgorithms = {{
-    {"RS256", Algorithm::kRS256},
-    {"RS384", Algorithm::kRS384},
-    {"RS512", Algorithm::kRS512},
-    {"PS256", Algorithm::kPS256},
-    {"ES256", Algorithm::kES256},
-    {"ES384", Algorithm::kES384},
-    {"EdDSA", Algorithm::kEdDSA},
-    {"HS256", Algorithm::kHS256},
-    {"HS384", Algorithm::kHS384},
-    {"HS512", Algorithm::kHS512},
-}};
 
 // A Clerk publishable key is "pk_test_" or "pk_live_" and base64("<host>$").  Returns "https://<host>".
 Result<std::string> issuer_of_clerk_key(std::string_view key) {
@@ -106,9 +93,8 @@ class ProviderReader {
     const auto names = table_.texts("algorithms");
     if (names.empty()) table_.add_error("algorithms", "must name at least one algorithm");
     for (const std::string& name : names) {
-      const auto found = std::find_if(kAlgorithms.begin(), kAlgorithms.end(),
-                                      [&name](const auto& entry) { return entry.first == name; });
-      if (found == kAlgorithms.end()) {
+      const auto algorithm = algorithm_named(name);
+      if (!algorithm) {
         table_.add_error(
             "algorithms",
             '"' + name +
@@ -116,18 +102,14 @@ class ProviderReader {
                 "HS512");
         continue;
       }
-      rule_->algorithms.push_back(found->second);
-      if (!has_error) check_algorithm(name);
-    }
-  }
-
-  void check_algorithm(const std::string& name) {
-    const bool is_shared = name.starts_with("HS");
-    if (is_shared && table_.has("jwks")) {
-      table_.add_error("algorithms",
-                       name + " needs a shared secret; public keys (jwks) must never serve as one");
-    } else if (!is_shared && !table_.has("jwks")) {
-      table_.add_error("algorithms", name + " needs public keys (jwks), not a shared secret");
+      rule_->algorithms.push_back(*algorithm);
+      if (has_error) continue;
+      if (is_symmetric(*algorithm) && table_.has("jwks")) {
+        table_.add_error("algorithms",
+                         name + " needs a shared secret; public keys (jwks) must never serve as one");
+      } else if (!is_symmetric(*algorithm) && !table_.has("jwks")) {
+        table_.add_error("algorithms", name + " needs public keys (jwks), not a shared secret");
+      }
     }
   }
 

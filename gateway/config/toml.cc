@@ -7,7 +7,7 @@
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
-// Its table of spaces calls TOML_UNREACHABLE for letters like U+00E4, although callers ask for them
+// The table of spaces in toml++ calls TOML_UNREACHABLE for letters like U+00E4, although callers ask for them
 // (tomlplusplus issue 190).
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
