@@ -1,7 +1,7 @@
-// StatusEndpoint: asks an application where a job stands, with the caller's own credentials.
+// StatusEndpoint: asks an application for the status of a job, with the caller's own credentials.
 //
-// For records that are not in Redis.  Asked at an opening and after a Redis loss, never
-// polled: applications limit rates.  A 200 says that the caller may see the job.
+// Serves records that are not in Redis.  Streams ask at their opening and after a loss of Redis and never
+// poll, because applications limit rates.  Status 200 means that the caller may see the job.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ class StatusEndpoint {
   enum class Answer { kRecord, kNotFound, kUnauthorized, kTooMany, kUnavailable };
   using Done = std::function<void(Answer, const Record*)>;
 
-  // One question under way.  Destroying it makes sure that its answer is never delivered.
+  // One question under way.  `done` is not called after it has died.
   using Question = std::unique_ptr<HttpFetch>;
 
   StatusEndpoint(const Loop& loop, Resolver& resolver) : loop_(loop), resolver_(resolver) {}

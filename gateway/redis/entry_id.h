@@ -1,6 +1,6 @@
 // EntryId: the id of one entry of a log (a Redis Stream), "<ms>-<seq>".
 //
-// Pure.  A value; its order is the log's order.
+// Pure.  A value.  Comparing two ids gives the order of their entries in the log.
 #pragma once
 
 #include <compare>
@@ -17,12 +17,12 @@ struct EntryId {
 
   friend auto operator<=>(const EntryId&, const EntryId&) = default;
 
-  // Only the complete form: two decimal numbers of 64 bits, without signs or spaces.  Redis would read
-  // an incomplete one as "6-0" here and as "6-18446744073709551615" there.
+  // Reads only the complete form: two decimal numbers of 64 bits, without signs or spaces.  Redis reads an
+  // incomplete "6" as 6-0 at the start of a range and as 6-18446744073709551615 at its end.
   static std::optional<EntryId> parse(std::string_view text);
   std::string text() const;
 
-  // Is it "0-0", which no entry can have: the place before the first one?
+  // True for "0-0", which no entry can have: the place before the first entry.
   bool is_zero() const { return ms == 0 && seq == 0; }
 };
 

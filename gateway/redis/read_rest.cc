@@ -6,21 +6,21 @@ namespace tailgate {
 
 namespace {
 
-// How many messages a rest must bring: with fewer the timer costs what the wake-ups would have.  Company
-// saves lines more, because they are asked for together.
-constexpr double kCompany = 2;
-constexpr double kCompanyOfLines = 1.5;
-// What rests already goes on with so much of that.
-constexpr double kStill = 0.85;
-// Messages wait as long as lines where they are no more than one for so many of those.
-constexpr std::size_t kFewMessages = 8;
-// By what part of itself the median moves towards an answer.
-constexpr int kPartOfAnswer = 64;
+// How many messages must be expected in a rest.  With fewer, the timer costs as much as the wake-ups that it
+// saves. For lines the threshold is lower, because lines that arrive together are also read together.
+constexpr double kMessageThreshold = 2;
+constexpr double kLineThreshold = 1.5;
+// Hysteresis: once resting is on, it stays on until traffic falls below 85 % of the threshold.
+constexpr double kHysteresis = 0.85;
+// The rest for lines applies while there are at least so many lines for each message.
+constexpr std::size_t kLinesPerMessage = 8;
+// The median moves by this part of itself towards each answer.
+constexpr int kMedianSteps = 64;
 
 }  // namespace
 
 void ReadRest::note_answer(Time::duration took) {
-  const Time::duration step = answer_ / kPartOfAnswer + std::chrono::microseconds(1);
+  const Time::duration step = answer_ / kMedianSteps + std::chrono::microseconds(1);
   answer_ = std::max(answer_ + (took > answer_ ? step : -step), Time::duration(0));
 }
 
@@ -32,13 +32,13 @@ std::chrono::microseconds ReadRest::rest_of_lines() const {
 std::chrono::microseconds ReadRest::rest(Time now) {
   const Time::duration span = now - begun_;
   if (span >= kSpan) {
-    const bool mostly_lines = lines_ >= kFewMessages * messages_;
+    const bool mostly_lines = lines_ >= kLinesPerMessage * messages_;
     const auto rest = mostly_lines ? rest_of_lines() : kMessageRest;
-    const double company =
+    const double expected =
         static_cast<double>(messages_ + lines_) * (rest / std::chrono::duration<double>(span));
-    const double enough = mostly_lines ? kCompanyOfLines : kCompany;
-    const double still = rest_.count() > 0 ? kStill : 1;
-    rest_ = company >= enough * still ? rest : std::chrono::microseconds(0);
+    const double threshold = mostly_lines ? kLineThreshold : kMessageThreshold;
+    const double hysteresis = rest_.count() > 0 ? kHysteresis : 1;
+    rest_ = expected >= threshold * hysteresis ? rest : std::chrono::microseconds(0);
     messages_ = lines_ = 0;
     begun_ = now;
   }

@@ -1,7 +1,7 @@
-// ReadRest: how long a busy connection rests between two reads, so that one wake-up brings several messages.
+// ReadRest: how long a busy connection waits between two reads, so that one wake-up reads several messages.
 //
-// Pure.  Waking up, reading and asking costs the same for one message as for three.  While messages
-// are so rare that a rest would bring hardly any company, there is none: what comes is read at once.
+// Pure.  A wake-up, a read and a command cost the same for one message as for three.  While messages are so
+// rare that a wait would rarely join two of them, the wait is zero.
 #pragma once
 
 #include <chrono>
@@ -12,25 +12,25 @@ namespace tailgate {
 class ReadRest {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  // A message's clients wait for it alone.
+  // The rest while messages of channels prevail.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // An announcement only says that there is something to ask for.  Half of all lines wait for half a rest,
-  // and for everything else, which takes as long as three answers of Redis: together this long.
+  // The median delay of a log's line that the rest aims at.  An announcement waits for half a rest on
+  // average; the read that follows takes about as long as three answers of Redis.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
-  // Where answers take longer than that leaves time for, the machine is busy, and rests are what relieves it.
+  // The rest for lines is never shorter: slow answers mean a busy machine, which needs the rests.
   static constexpr std::chrono::microseconds kShortestRest{800};
-  // How often the rate is looked at.
+  // How often the rest is chosen anew.
   static constexpr std::chrono::milliseconds kSpan{50};
 
-  // Instead of kHalfOfLines.
+  // Replaces kHalfOfLines.
   void set_half_of_lines(std::chrono::microseconds half) { half_of_lines_ = half; }
 
   void count_message() { ++messages_; }
-  // Of logs, which were announced and then asked for.
+  // Counts the lines of a log that were read because Redis announced them.
   void count_lines(std::size_t lines) { lines_ += lines; }
-  // Redis took so long to answer.
+  // Redis answered a read after `took`.
   void note_answer(Time::duration took);
-  // What to wait from now on before the next read.
+  // How long to wait before the next read.
   std::chrono::microseconds rest(Time now);
 
  private:
@@ -40,7 +40,7 @@ class ReadRest {
   std::size_t lines_ = 0;
   Time begun_{};
   std::chrono::microseconds half_of_lines_ = kHalfOfLines;
-  Time::duration answer_{0};  // the median of late
+  Time::duration answer_{0};  // estimated median of note_answer()
   std::chrono::microseconds rest_{0};
 };
 

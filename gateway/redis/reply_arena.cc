@@ -8,20 +8,20 @@ namespace tailgate {
 
 namespace {
 
-// Of one size, so that what a large reply gives back fits whatever comes; only a text that is larger has a
+// Blocks have one size, so that the blocks of a large reply fit the next replies.  Only a larger text gets a
 // block of its own.
 constexpr std::size_t kBlock = 16UL * 1024;
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t kBlocksKept = 0;  // whoever keeps a view of a dead reply is found
+constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views of dead replies
 #else
 constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
 #endif
 
-// Far beyond what any command of ours is answered with.  An array is announced before its elements come, and
-// what is no Redis may announce anything.
+// Far more than any of our commands is answered with.  A reply announces the length of an array before its
+// elements, and a server that is no Redis may announce any length.
 constexpr std::size_t kMostElements = 1U << 20;
 
-// The outermost reply, which hiredis gives back without saying whose it is.
+// The outermost reply.  hiredis frees it without naming the arena, so the arena's address stands before it.
 struct Root {
   ReplyArena* arena;
   redisReply reply;
@@ -101,7 +101,7 @@ void* ReplyArena::string_cb(const Task* task, char* text, std::size_t length) no
 
 void* ReplyArena::array_cb(const Task* task, Count elements) noexcept {
   const auto count = static_cast<std::size_t>(elements);
-  if (count > kMostElements) return nullptr;  // "Out of memory" to hiredis, which gives the connection up
+  if (count > kMostElements) return nullptr;  // hiredis reports "Out of memory" and closes the connection
   redisReply* reply = make(*task, count * sizeof(redisReply*));
   reply->elements = count;
   reply->element = reinterpret_cast<redisReply**>(reply + 1);
@@ -117,12 +117,13 @@ void* ReplyArena::integer_cb(const Task* task, long long value) noexcept {
 
 void* ReplyArena::nil_cb(const Task* task) noexcept {
   redisReply* reply = make(*task, 0);
-  reply->type = REDIS_REPLY_NIL;  // the task's type is that of what is not there
+  reply->type = REDIS_REPLY_NIL;  // the task has the type of the missing value
   return reply;
 }
 
 #if HIREDIS_MAJOR >= 1
-// RESP3 only, which nobody asks Redis for; hiredis makes up a pointer where these are missing.
+// Only for RESP3, which Tailgate does not request.  hiredis 1.x uses an invalid pointer where these are
+// missing.
 void* ReplyArena::double_cb(const Task* task, double /*value*/, char* text, std::size_t length) noexcept {
   return string_cb(task, text, length);
 }

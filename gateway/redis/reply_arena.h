@@ -1,9 +1,8 @@
-// ReplyArena: where hiredis puts the replies of one connection.
+// ReplyArena: the memory in which hiredis builds the replies of one connection.
 //
-// By itself hiredis allocates each element of a reply and each text: a thousand times
-// for a page of a hundred lines.  Here a reply is a few steps through blocks of one size.  One reply lives
-// at a time: hiredis 0.14 and 1.x free it behind its callback, before they parse the next.  Outlives the
-// connection.
+// hiredis's own functions allocate each element and each text: a thousand allocations for a page of a hundred
+// lines. The arena takes them from blocks of one size.  Only one reply lives at a time: hiredis 0.14 and 1.x
+// free a reply after its callback, before they parse the next one.  The arena must outlive the connection.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -17,11 +16,11 @@ namespace tailgate {
 
 class ReplyArena {
  public:
-  // From here on the replies of `context` are made here.  Precondition: nothing has been read from it yet.
+  // The replies of `context` come from this arena.  Precondition: nothing has been read from it yet.
   void serve(redisContext& context);
-  // What is kept for the next reply, in bytes.
+  // How many bytes are kept for the next reply.
   std::size_t kept() const;
-  // How many bytes of texts have come since the last call.
+  // How many bytes the texts of all replies since the last call had.
   std::size_t take_came() { return std::exchange(came_, 0); }
 
  private:
@@ -39,8 +38,7 @@ class ReplyArena {
   static void* nil_cb(const Task* task) noexcept;
   static void free_cb(void* root) noexcept;
 
-  // A reply of the task's type, zeroed, and `more` bytes behind it; its place in the array around it is
-  // taken.
+  // Makes a zeroed reply of the task's type with `more` bytes behind it, and puts it into its parent array.
   static redisReply* make(const Task& task, std::size_t more);
   void* take(std::size_t size);
   void reset();
@@ -49,9 +47,9 @@ class ReplyArena {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
   };
-  std::vector<Block> blocks_;  // those before current_ are done with, those behind it empty
+  std::vector<Block> blocks_;  // full before current_, empty after it
   std::size_t current_ = 0;
-  std::size_t used_ = 0;  // bytes of the current one
+  std::size_t used_ = 0;  // bytes of the current block
   std::size_t came_ = 0;
 };
 

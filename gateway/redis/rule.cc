@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint16_t kRedisPort = 6379;
 
-// Said by other clients in the query of a Redis URL, and without meaning here.
+// Parameters that other clients put into the query of a Redis URL.  They are ignored.
 constexpr std::string_view kForeignParameters[] = {
     "ssl_cert_reqs",   "ssl_ca_certs",          "ssl_check_hostname",     "family",
     "protocol",        "socket_timeout",        "socket_connect_timeout", "socket_keepalive",
@@ -57,7 +57,7 @@ Status read_parameters(RedisRule& rule, std::string_view text) {
   return {};
 }
 
-// What stands behind "redis://": an address and perhaps "/<database>".
+// The part after "redis://" and the credentials: an address and perhaps "/<database>".
 Status read_address(RedisRule& rule, std::string_view text) {
   const std::size_t slash = text.find('/');
   Result<Endpoint> endpoint = tcp_endpoint(text.substr(0, slash));

@@ -1,6 +1,6 @@
-// RedisRule: where Redis is, and how long to wait for it.
+// RedisRule: the address of Redis and how long to wait for it.
 //
-// Pure.  Values only, and the URL that stands for them.
+// Pure.  Holds the values and reads them from a URL.
 #pragma once
 
 #include <chrono>
@@ -17,14 +17,15 @@ struct RedisRule {
   std::string user;      // empty: the default user
   std::string password;  // empty: none
   int database = 0;
-  std::string wakeups;  // "auto" | "notifications" | "sweep": how a log's growth is noticed
+  std::string wakeups;  // "auto" | "notifications" | "sweep": how the gateway learns that a log has grown
   std::chrono::milliseconds connect_timeout{2000};
-  std::chrono::milliseconds probe_every{3000};  // liveness of an idle link
+  std::chrono::milliseconds probe_every{3000};  // how often a link asks for a sign of life
   std::chrono::milliseconds wait{3000};         // how long a new request waits for Redis
 };
 
-// "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
-// "unix:/path".  `leg`: the socket of the nginx leg that speaks TLS for us, or empty.
+// Reads "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
+// "unix:/path". `leg` is the socket of the nginx leg that speaks TLS to Redis, or empty.  An error names the
+// rule and never the URL, which holds the password.
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg);
 
 }  // namespace tailgate

@@ -17,7 +17,8 @@ RedisServer::RedisServer(const std::string& folder, const std::string& more)
   std::ofstream(file) << "port 0\nunixsocket " << socket_path_ << "\ndir " << folder << "\nlogfile " << folder
                       << "/redis.log\nsave \"\"\n"
                       << more;
-  // It ends with us, however we end: a pipe that it held open would keep whoever reads our output waiting.
+  // The server dies with the test program, however that ends.  Otherwise it would hold the output pipe open,
+  // and the reader of the output would wait for ever.
   std::array<std::string, 5> words{"setpriv", "--pdeathsig", "KILL", "redis-server", file};
   std::array<char*, words.size() + 1> arguments{};
   for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();

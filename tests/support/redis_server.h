@@ -1,4 +1,4 @@
-// A real redis-server of a test's own, on a unix socket in the test's folder.
+// A real redis-server for one test, on a unix socket in the test's folder.
 #pragma once
 
 #include <sys/types.h>
@@ -9,10 +9,10 @@ namespace tailgate::testing {
 
 class RedisServer {
  public:
-  // Starts it, with what `more` adds to its configuration, in `folder`; it is not ready yet, and a link
-  // that heals itself need not know.
+  // Starts a server in `folder`, with the lines of `more` added to its configuration.  It is not ready yet
+  // when the constructor returns; a RedisLink tries again until it is.
   RedisServer(const std::string& folder, const std::string& more);
-  // Ends it, and waits for that.
+  // Kills the server and waits for its end.
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
