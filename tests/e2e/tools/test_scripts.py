@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -96,6 +97,17 @@ def test_a_documented_key_that_is_none_is_found(tmp_path, gone):
 
 def test_the_joined_example_is_what_the_three_examples_make():
     assert run(SCRIPTS / "join-examples", "--check").returncode == 0
+
+
+def test_each_example_in_the_readme_of_the_tests_stands_in_the_named_file():
+    readme = (ROOT / "tests/README.md").read_text()
+    name, examples = None, 0
+    for path, example in re.findall(r"`([\w/]+\.(?:cpp|py))`|```(?:cpp|python)\n(.*?)```", readme, re.DOTALL):
+        name = path or name
+        if example:
+            assert example in (ROOT / "tests" / name).read_text(), f"{name}:\n{example}"
+            examples += 1
+    assert examples >= 7
 
 
 # ---- bootstrap ------------------------------------------------------------------------------------
