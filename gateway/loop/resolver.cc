@@ -1,153 +1,180 @@
 #include "gateway/loop/resolver.h"
 
-#include <arpa/inet.h>
-#include <event2/util.h>
-#include <netinet/in.h>
+#include <netdb.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
-#include <optional>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace tailgate {
 
-// Frees itself when it delivers.  evdns answers exactly once, cancelled or not, now and then from inside
-// the question: so the answer is always delivered by an event of its own.
-struct Resolver::Query::State {
-  std::function<void(Result<Addresses>)> done;  // empty once the Query is gone
-  Query* query = nullptr;                       // null once the Query is gone
-  Book* book = nullptr;                         // null: none was asked
-  evdns_getaddrinfo_request* request = nullptr;
-  EventHandle soon;
-  std::optional<Result<Addresses>> answer;
-
-  void deliver() {
-    if (query != nullptr) query->state_ = nullptr;
-    if (book != nullptr) --book->pending;
-    auto call = std::move(done);
-    auto what = std::move(*answer);
-    delete this;
-    if (call) call(std::move(what));
-  }
-};
-
 namespace {
 
-constexpr std::chrono::seconds kBookLingers{60};
-
-std::string numeric(const sockaddr* address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* in = address->sa_family == AF_INET
-                       ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr)
-                       : static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
-  (void)inet_ntop(address->sa_family, in, text.data(), text.size());
-  return text.data();
-}
-
-bool is_numeric(const std::string& host) {
-  std::array<unsigned char, sizeof(in6_addr)> out{};
-  return inet_pton(AF_INET, host.c_str(), out.data()) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), out.data()) == 1;
-}
-
-void soon_cb(evutil_socket_t /*fd*/, short /*what*/, void* state) noexcept {
-  static_cast<Resolver::Query::State*>(state)->deliver();
-}
-
-void answered_cb(int error, evutil_addrinfo* found, void* arg) noexcept {
-  auto* state = static_cast<Resolver::Query::State*>(arg);
-  state->request = nullptr;
-  if (error != 0 || found == nullptr) {
-    state->answer = Error{error != 0 ? evutil_gai_strerror(error) : "no address"};
-  } else {
-    Resolver::Addresses addresses;
-    for (const evutil_addrinfo* each = found; each != nullptr; each = each->ai_next) {
-      std::string address = numeric(each->ai_addr);
-      if (std::find(addresses.begin(), addresses.end(), address) == addresses.end())
-        addresses.push_back(std::move(address));
-    }
-    state->answer = std::move(addresses);
+Result<Resolver::Addresses> ask(const std::string& host, int flags) {
+  addrinfo hints{};
+  hints.ai_flags = flags;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  const int error = getaddrinfo(host.c_str(), nullptr, &hints, &list);
+  if (error != 0) return Error{error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error)};
+  const std::unique_ptr<addrinfo, Freed<freeaddrinfo>> found(list);
+  Resolver::Addresses addresses;
+  for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    (void)getnameinfo(each->ai_addr, each->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+    if (std::find(addresses.begin(), addresses.end(), text.data()) == addresses.end())
+      addresses.emplace_back(text.data());
   }
-  if (found != nullptr) evutil_freeaddrinfo(found);
-  event_active(state->soon.get(), EV_TIMEOUT, 0);
+  return addresses;
 }
 
 }  // namespace
 
-bool Resolver::Look::operator==(const Look& other) const {
-  return inode == other.inode && size == other.size && changed.tv_sec == other.changed.tv_sec &&
-         changed.tv_nsec == other.changed.tv_nsec;
-}
-
-Resolver::Look Resolver::look_at(const std::string& path) {
-  struct stat about {};
-  if (stat(path.c_str(), &about) != 0) return {};
-  return {.inode = about.st_ino, .size = about.st_size, .changed = about.st_mtim};
-}
-
-Resolver::Resolver(const Loop& loop, Files files) : loop_(loop), files_(std::move(files)) {
-  read_files();
-}
-
-Resolver::~Resolver() = default;
-
-// evdns can forget neither hosts nor, with questions under way, servers: so a changed file makes a new one.
-void Resolver::read_files() {
-  const Look resolv_conf = look_at(files_.resolv_conf);
-  const Look hosts = look_at(files_.hosts);
-  if (book_ != nullptr && resolv_conf == resolv_conf_ && hosts == hosts_) return;
-  resolv_conf_ = resolv_conf;
-  hosts_ = hosts;
-  if (book_ != nullptr) {
-    book_->retired = Loop::now();
-    retired_.push_back(std::move(book_));
+// Each helper thread holds a reference, so this outlives the Resolver where a lookup does.
+struct Resolver::Shared {
+  explicit Shared(Lookup look_up) : lookup(std::move(look_up)) {
+    if (answers_fd < 0) std::abort();
   }
-  book_ = std::make_unique<Book>();
-  book_->dns.reset(evdns_base_new(loop_.base(), 0));
-  if (!book_->dns) std::abort();  // out of memory
-  // Without a name server in it (or without the file) evdns asks 127.0.0.1.
-  (void)evdns_base_resolv_conf_parse(book_->dns.get(), DNS_OPTIONS_ALL & ~DNS_OPTION_HOSTSFILE,
-                                     files_.resolv_conf.c_str());
-  (void)evdns_base_load_hosts(book_->dns.get(), files_.hosts.c_str());
+  ~Shared() { close(answers_fd); }
+
+  const Lookup lookup;
+  const int answers_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);  // readable while there are answers
+
+  std::mutex mutex;  // guards the members below
+  std::deque<std::string> queue;
+  std::set<std::string> running;
+  std::vector<std::pair<std::string, Result<Addresses>>> answers;
+  int threads = 0;
+
+  static void add(const std::shared_ptr<Shared>& shared, const std::string& host);
+  void work();
+};
+
+void Resolver::Shared::add(const std::shared_ptr<Shared>& shared, const std::string& host) {
+  const std::lock_guard lock(shared->mutex);
+  auto& queue = shared->queue;
+  if (!shared->running.contains(host) && std::find(queue.begin(), queue.end(), host) == queue.end())
+    queue.push_back(host);
+  if (queue.empty() || shared->threads == kMostThreads) return;
+  // The thread inherits a mask that blocks all signals: the loop's thread handles them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread([shared] { shared->work(); }).detach();
+    ++shared->threads;
+  } catch (const std::system_error&) {
+    // The system allows no more threads.  The query fails at its deadline; the next query tries again.
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Resolver::bury_books() {
-  std::erase_if(retired_, [now = Loop::now()](const std::unique_ptr<Book>& book) {
-    return book->pending == 0 && now - book->retired >= kBookLingers;
-  });
+void Resolver::Shared::work() {
+  std::unique_lock lock(mutex);
+  while (!queue.empty()) {
+    const std::string host = std::move(queue.front());
+    queue.pop_front();
+    running.insert(host);
+    lock.unlock();
+    Result<Addresses> answer = lookup(host);
+    lock.lock();
+    running.erase(host);
+    answers.emplace_back(host, std::move(answer));
+    (void)eventfd_write(answers_fd, 1);
+  }
+  --threads;
+}
+
+Resolver::Query::Query(Resolver& resolver, const std::string& host, Done done)
+    : resolver_(resolver),
+      host_(host),
+      done_(std::move(done)),
+      place_(resolver.waiting_.insert(resolver.waiting_.end(), this)),
+      deadline_(resolver.loop_, [this] {
+        resolver_.answer(*this,
+                         Error{"no answer within " + std::to_string(resolver_.patience_.count()) + " ms"});
+      }) {
 }
 
 Resolver::Query::~Query() {
-  if (state_ == nullptr) return;
-  state_->query = nullptr;
-  state_->done = nullptr;
-  if (state_->request != nullptr) evdns_getaddrinfo_cancel(state_->request);
+  if (done_) (answer_ ? resolver_.answered_ : resolver_.waiting_).erase(place_);
 }
 
-std::unique_ptr<Resolver::Query> Resolver::lookup(const std::string& host,
-                                                  std::function<void(Result<Addresses>)> done) {
-  auto* state = new Query::State;
-  std::unique_ptr<Query> query(new Query(state));
-  state->done = std::move(done);
-  state->query = query.get();
-  state->soon.reset(event_new(loop_.base(), -1, 0, soon_cb, state));
-  if (is_numeric(host)) {
-    state->answer = Addresses{host};
-    event_active(state->soon.get(), EV_TIMEOUT, 0);
-    return query;
+Resolver::Resolver(const Loop& loop, Lookup lookup, std::chrono::milliseconds patience)
+    : loop_(loop),
+      patience_(patience),
+      shared_(std::make_shared<Shared>(std::move(lookup))),
+      answers_event_(event_new(loop.base(), shared_->answers_fd, EV_READ | EV_PERSIST, answers_cb, this)),
+      delivery_(loop, [this] { deliver(); }) {
+  if (!answers_event_ || event_add(answers_event_.get(), nullptr) != 0) std::abort();
+}
+
+Resolver::~Resolver() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->queue.clear();
+}
+
+std::unique_ptr<Resolver::Query> Resolver::lookup(const std::string& host, Done done) {
+  std::unique_ptr<Query> query(new Query(*this, host, std::move(done)));
+  if (auto numeric = ask(host, AI_NUMERICHOST)) {
+    answer(*query, std::move(numeric));
+  } else {
+    query->deadline_.after(patience_);
+    Shared::add(shared_, host);
   }
-  read_files();
-  bury_books();
-  state->book = book_.get();
-  ++book_->pending;
-  evutil_addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_protocol = IPPROTO_TCP;
-  state->request = evdns_getaddrinfo(book_->dns.get(), host.c_str(), nullptr, &hints, answered_cb, state);
   return query;
+}
+
+Result<Resolver::Addresses> Resolver::ask_system(const std::string& host) {
+  return ask(host, 0);
+}
+
+void Resolver::answer(Query& query, Result<Addresses> answer) {
+  query.deadline_.cancel();
+  query.answer_ = std::move(answer);
+  answered_.splice(answered_.end(), waiting_, query.place_);
+  delivery_.ask();
+}
+
+void Resolver::answers_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
+  static_cast<Resolver*>(self)->take_answers();
+}
+
+void Resolver::take_answers() {
+  eventfd_t ignored = 0;
+  (void)eventfd_read(shared_->answers_fd, &ignored);
+  std::unique_lock lock(shared_->mutex);
+  const auto answers = std::exchange(shared_->answers, {});
+  lock.unlock();
+  for (const auto& [host, found] : answers) {
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+      Query& query = **next++;
+      if (query.host_ == host) answer(query, found);
+    }
+  }
+}
+
+void Resolver::deliver() {
+  while (!answered_.empty()) {
+    Query& query = *answered_.front();
+    answered_.pop_front();
+    const Done done = std::exchange(query.done_, nullptr);
+    done(std::move(*query.answer_));  // may destroy the query
+  }
 }
 
 }  // namespace tailgate

@@ -1,14 +1,17 @@
-// Resolver: host names to addresses without blocking the loop.
+// Resolver: looks up host names without blocking the loop.
 //
-// evdns with the system's resolv.conf and hosts file, which are read again when they
-// have changed; a numeric address is its own answer.
+// Calls getaddrinfo, so nsswitch.conf, /etc/hosts and resolv.conf count as they stand at each lookup.  A
+// lookup runs in a helper thread.  There is none while nothing is being looked up, and at most kMostThreads,
+// so that a name whose server does not answer delays no other name.  All else here runs in the loop's thread.
+// Must outlive its queries.  The destructor never waits: a thread that still hangs in getaddrinfo ends by
+// itself, its answer is dropped, and the process may exit before that.
 #pragma once
 
-#include <sys/stat.h>
-
-#include <cstddef>
+#include <chrono>
 #include <functional>
+#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,61 +23,61 @@ namespace tailgate {
 
 class Resolver {
  public:
-  struct Files {
-    std::string resolv_conf = "/etc/resolv.conf";
-    std::string hosts = "/etc/hosts";
+  static constexpr int kMostThreads = 4;
+
+  // Numeric, each once, at least one, in getaddrinfo's order (RFC 6724): the first is to be tried first.
+  using Addresses = std::vector<std::string>;
+  using Lookup = std::function<Result<Addresses>(const std::string& host)>;  // may block
+  using Done = std::function<void(Result<Addresses>)>;
+
+  // One question.  Destroying it withdraws it: `done` is not called any more.
+  class Query {
+   public:
+    ~Query();
+    Query(const Query&) = delete;
+    Query& operator=(const Query&) = delete;
+
+   private:
+    friend class Resolver;
+    Query(Resolver& resolver, const std::string& host, Done done);
+
+    Resolver& resolver_;
+    const std::string host_;
+    Done done_;  // empty once it has been called
+    std::optional<Result<Addresses>> answer_;
+    std::list<Query*>::iterator place_;  // in answered_ if there is an answer, else in waiting_
+    Timer deadline_;
   };
-  explicit Resolver(const Loop& loop) : Resolver(loop, Files()) {}
-  Resolver(const Loop& loop, Files files);
+
+  // A query fails after `patience`, even if its lookup hangs.  The default is longer than glibc waits for one
+  // name server before it asks the next (5 s).
+  explicit Resolver(const Loop& loop, Lookup lookup = ask_system,
+                    std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // One question under way; destroying it makes sure that its answer is never delivered.
-  class Query {
-   public:
-    struct State;
-    ~Query();
-
-   private:
-    friend class Resolver;
-    explicit Query(State* state) : state_(state) {}
-    State* state_;
-  };
-
-  // Numeric, at least one, the one to be tried first in front.
-  using Addresses = std::vector<std::string>;
-
-  // Calls `done` from the loop, never from inside lookup().
-  [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host,
-                                              std::function<void(Result<Addresses>)> done);
+  // Calls `done` once from the loop, never from inside lookup(), also for a numeric address.  Queries for a
+  // name that is being looked up share its answer.
+  [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host, Done done);
 
  private:
-  // What tells that a file is another one than before.
-  struct Look {
-    ino_t inode = 0;
-    off_t size = -1;  // -1: there is none
-    timespec changed{};
-    bool operator==(const Look& other) const;
-  };
-  // evdns as it was configured by the files of one moment.
-  struct Book {
-    DnsHandle dns;
-    std::size_t pending = 0;  // questions that it has not answered yet
-    TimePoint retired{};
-  };
+  struct Shared;  // with the helper threads
 
-  static Look look_at(const std::string& path);
-  void read_files();
-  void bury_books();
+  static Result<Addresses> ask_system(const std::string& host);
+  static void answers_cb(evutil_socket_t fd, short what, void* self) noexcept;
+
+  void answer(Query& query, Result<Addresses> answer);
+  void take_answers();
+  void deliver();
 
   const Loop& loop_;
-  const Files files_;
-  Look resolv_conf_;
-  Look hosts_;
-  std::unique_ptr<Book> book_;
-  // Those before it: evdns goes on for a while after its last answer, so they die a minute later.
-  std::vector<std::unique_ptr<Book>> retired_;
+  const std::chrono::milliseconds patience_;
+  std::list<Query*> waiting_;
+  std::list<Query*> answered_;  // `done` is yet to be called
+  std::shared_ptr<Shared> shared_;
+  EventHandle answers_event_;
+  TurnEnd delivery_;
 };
 
 }  // namespace tailgate

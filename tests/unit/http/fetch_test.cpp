@@ -50,13 +50,13 @@ TEST_F(HttpFetchTest, AsksAndDelivers) {
       "GET /a?b=c HTTP/1.0\r\nHost: issuer.example\r\nConnection: close\r\nAccept: application/json\r\n\r\n");
 }
 
-TEST_F(HttpFetchTest, NeedsNoEndOfTheConnectionWhereALengthIsGiven) {
+TEST_F(HttpFetchTest, EndsAfterContentLengthAlthoughTheConnectionStaysOpen) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno");
   server.closes = false;
   EXPECT_EQ(fetch(question()), "401 no");
 }
 
-TEST_F(HttpFetchTest, TakesLargeBodiesUpToTheBound) {
+TEST_F(HttpFetchTest, AcceptsABodyOfTheMaximumSizeAndNotAByteMore) {
   const std::string body(3'000'000, 'x');
   RawServer server(loop_, path("server.sock"), "HTTP/1.0 200 OK\r\n\r\n" + body);
   HttpQuestion asked = question();
@@ -66,14 +66,14 @@ TEST_F(HttpFetchTest, TakesLargeBodiesUpToTheBound) {
   EXPECT_EQ(fetch(asked).substr(0, 60), "error: the answer is larger than 2999999 bytes");
 }
 
-TEST_F(HttpFetchTest, TakesATruncatedAnswerForAnError) {
+TEST_F(HttpFetchTest, FailsIfTheAnswerIsCutOff) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbody");
   EXPECT_EQ(fetch(question()), "error: the answer is cut off");
   server.answer = "";
   EXPECT_EQ(fetch(question()), "error: the connection was closed without an answer");
 }
 
-TEST_F(HttpFetchTest, WaitsNoLongerThanItMay) {
+TEST_F(HttpFetchTest, FailsAfterItsTimeLimit) {
   RawServer server(loop_, path("server.sock"), "");
   server.silent = true;
   HttpQuestion asked = question();
@@ -81,7 +81,7 @@ TEST_F(HttpFetchTest, WaitsNoLongerThanItMay) {
   EXPECT_EQ(fetch(asked), "error: no answer within 30 ms");
 }
 
-TEST_F(HttpFetchTest, SaysThatNobodyIsThere) {
+TEST_F(HttpFetchTest, SaysWhyItCouldNotConnect) {
   EXPECT_EQ(fetch(question()), "error: No such file or directory");
   { RawServer gone(loop_, path("server.sock"), ""); }
   EXPECT_EQ(fetch(question()), "error: Connection refused");
@@ -93,7 +93,7 @@ TEST_F(HttpFetchTest, SaysThatNobodyIsThere) {
   EXPECT_EQ(fetch(too_long).substr(0, 6), "error:");
 }
 
-TEST_F(HttpFetchTest, SendsNothingThatWouldInjectALine) {
+TEST_F(HttpFetchTest, SendsNothingIfAValueWouldAddALine) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.0 200 OK\r\n\r\n");
   EXPECT_EQ(fetch(question("/a\r\nX: y")).substr(0, 6), "error:");
   HttpQuestion asked = question();
@@ -102,7 +102,7 @@ TEST_F(HttpFetchTest, SendsNothingThatWouldInjectALine) {
   EXPECT_TRUE(server.requests.empty());
 }
 
-TEST_F(HttpFetchTest, DeliversNothingOnceItIsGone) {
+TEST_F(HttpFetchTest, NeverCallsBackAfterItsDestruction) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.0 200 OK\r\n\r\nbody");
   server.silent = true;
   bool delivered = false;
@@ -115,7 +115,7 @@ TEST_F(HttpFetchTest, DeliversNothingOnceItIsGone) {
   EXPECT_FALSE(delivered);
 }
 
-TEST_F(HttpFetchTest, MayDieInItsOwnDelivery) {
+TEST_F(HttpFetchTest, MayDieInsideItsCallback) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.0 200 OK\r\n\r\nbody");
   std::unique_ptr<HttpFetch> one;
   int delivered = 0;
@@ -138,12 +138,11 @@ TEST_F(HttpFetchTest, MayDieInItsOwnDelivery) {
   EXPECT_TRUE(run_until([&] { return delivered == 4; }));
 }
 
-// A broadcast address cannot be connected to: the kernel says so at once.
+// connect() to a broadcast address fails at once.
 class HttpFetchNameTest : public testing::LoopTest {
  protected:
-  std::string fetch(std::string_view hosts) {
-    write_file("hosts", hosts);
-    Resolver resolver(loop_, {.resolv_conf = "/etc/resolv.conf", .hosts = path("hosts")});
+  std::string fetch(const Resolver::Addresses& addresses) {
+    Resolver resolver(loop_, [addresses](const std::string& /*host*/) { return addresses; });
     HttpQuestion asked;
     asked.to = {.unix_path = {}, .host = "app.test", .port = 1};
     asked.path = "/";
@@ -158,12 +157,16 @@ class HttpFetchNameTest : public testing::LoopTest {
   }
 };
 
-TEST_F(HttpFetchNameTest, TriesTheNextAddressWhereOneCannotEvenBeTried) {
-  EXPECT_EQ(fetch("255.255.255.255 app.test\n127.0.0.1 app.test\n"), "Connection refused");
+TEST_F(HttpFetchNameTest, TriesTheNextAddressIfConnectingFailsAtOnce) {
+  EXPECT_EQ(fetch({"255.255.255.255", "127.0.0.1"}), "Connection refused");
 }
 
-TEST_F(HttpFetchNameTest, MayDieInTheDeliveryOfAFailureAtOnce) {
-  EXPECT_NE(fetch("127.0.0.1 app.test\n255.255.255.255 app.test\n"), "an answer");
+TEST_F(HttpFetchNameTest, FailsWithTheErrorOfItsLastAddress) {
+  EXPECT_EQ(fetch({"127.0.0.2", "127.0.0.3"}), "Connection refused");
+}
+
+TEST_F(HttpFetchNameTest, MayDieInsideItsCallbackIfConnectingFailsAtOnce) {
+  EXPECT_NE(fetch({"127.0.0.1", "255.255.255.255"}), "an answer");
 }
 
 }  // namespace
