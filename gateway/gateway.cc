@@ -294,12 +294,12 @@ void Gateway::end_what_is_left() {
 
 // An ended stream's last bytes may still wait in a buffer: leaving at once would lose the clean end.
 void Gateway::stop_when_flushed() {
-  const bool something_left = streams_.count() > 0 || streams_server_.still_leaving() > 0;
+  const bool something_left = streams_.count() > 0 || streams_server_.still_flushing() > 0;
   if (something_left && Loop::now() < drain_by_ + last_bytes_ / 2) {
     flushed_.after(kFlushPoll);
     return;
   }
-  log_info("stopped", {{"streams_cut", streams_.count()}, {"ends_cut", streams_server_.still_leaving()}});
+  log_info("stopped", {{"streams_cut", streams_.count()}, {"ends_cut", streams_server_.still_flushing()}});
   loop_.stop();
 }
 

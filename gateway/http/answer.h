@@ -1,7 +1,7 @@
-// HttpAnswer: what an HTTP server says to a GET of ours, and the text of that GET.
+// HttpAnswer: a server's answer to a GET that the gateway sends, and the text of that GET.
 //
-// Pure.  Bytes in, an answer out; knows no socket.  We ask in HTTP/1.0, so an answer has no
-// chunks: it ends with its Content-Length or with the connection, and one that ends early is an error.
+// Pure.  Knows no socket: bytes go in, an answer comes out.  The GET is in HTTP/1.0, so an answer has no
+// chunks.  It ends after Content-Length bytes or with the connection.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,7 @@ namespace tailgate {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
-// The request's bytes.  Refuses a path, host, name or value that would put another line or another word
-// into them.
+// The bytes of a request.  An error if the path, the host, a name or a value would add a line or a word.
 Result<std::string> http_get(std::string_view path, std::string_view authority, const HttpHeaders& headers);
 
 struct HttpAnswer {
@@ -27,7 +26,7 @@ struct HttpAnswer {
   HttpHeaders headers;  // names in lower case
   std::string body;
 
-  // The first one called `name` (lower case), or null.
+  // The value of the first header called `name` (lower case), or null.
   const std::string* header(std::string_view name) const;
 };
 
@@ -36,14 +35,14 @@ class HttpAnswerReader {
   explicit HttpAnswerReader(std::size_t max_body_bytes) : max_body_bytes_(max_body_bytes) {}
 
   enum class State { kMore, kDone, kBroken };
-  // The next bytes of the connection.
+  // Takes the next bytes of the connection.
   State feed(std::string_view bytes);
-  // The connection has ended.
+  // Takes the end of the connection.  An answer that is not complete is broken.
   State end();
 
   // Precondition: kDone.
   HttpAnswer take() { return std::move(answer_); }
-  // What is wrong.  Precondition: kBroken.
+  // Precondition: kBroken.
   const std::string& error() const { return error_; }
 
  private:

@@ -1,7 +1,7 @@
-// Chunk: encoded events as one chunk of an HTTP response (RFC 9112, section 7.1), made once and shared until
-// the last output buffer has let go of it.
+// Chunk: encoded events as one chunk of an HTTP response (RFC 9112, section 7.1).
 //
-// Pure.  The head's room is left in front of the events, so that nothing is copied.
+// Pure.  The bytes are immutable and shared: every output buffer that still has to send them holds a
+// reference.
 #pragma once
 
 #include <cstddef>
@@ -13,27 +13,29 @@ namespace tailgate {
 
 class Chunk {
  public:
-  // What events are appended to: room for the head.
+  // Prepares `out`, to which events are then appended.  It begins with room for the chunk's head, so that the
+  // events are not copied once more.
   static void begin(std::string& out) { out.assign(kRoom, ' '); }
-  // How many bytes of events there are in what begin() began.
+  // The bytes of events that were appended since begin().
   static std::size_t length(const std::string& out) { return out.size() - kRoom; }
 
   Chunk() = default;
-  // Precondition: `begun` has gone through begin(), and has events.
+  // Precondition: `begun` has gone through begin(), and events were appended.
   explicit Chunk(std::string begun);
 
-  // The events alone, for a client that gets no chunks.
+  // The events without head and tail, for a response that is not chunked.
   std::string_view events() const {
     return std::string_view(*bytes_).substr(kRoom, bytes_->size() - kRoom - kTail.size());
   }
   // Head, events, tail.
-  std::string_view whole() const { return std::string_view(*bytes_).substr(begin_); }
+  std::string_view framed() const { return std::string_view(*bytes_).substr(begin_); }
+  // The bytes of events.
   std::size_t size() const { return bytes_->size() - kRoom - kTail.size(); }
-  // What keeps all of it alive.
-  const std::shared_ptr<const std::string>& owner() const { return bytes_; }
+  // Keeps both views valid.
+  const std::shared_ptr<const std::string>& storage() const { return bytes_; }
 
   static constexpr std::string_view kTail = "\r\n";
-  // Writes the head of a chunk of `size` bytes so that it ends before `end`; where it begins.
+  // Writes the head of a chunk of `size` bytes so that it ends before `end`.  Returns where it begins.
   static char* write_head(char* end, std::size_t size);
   static constexpr std::size_t kRoom = 18;  // sixteen digits and a line end
 

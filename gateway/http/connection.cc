@@ -15,7 +15,8 @@ namespace tailgate {
 
 namespace {
 
-// What a client may send ahead of its answers; above a head, so that a head never waits for it.
+// Of bytes that a client sends ahead of its answers.  More than a head, which would otherwise never be
+// complete.
 constexpr std::size_t kMostUnread = 64UL * 1024;
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
 constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
@@ -24,7 +25,8 @@ timeval as_timeval(std::chrono::milliseconds time) {
   return {time.count() / 1000, time.count() % 1000 * 1000};
 }
 
-// evhttp parses every address and says 400 to what it cannot read.  Of the usual form it reads all.
+// evhttp answers 400 by itself to an address that it cannot parse.  It can parse every address of the usual
+// form.
 bool can_be_parsed(std::string_view target) {
   if (target.starts_with('/') && !target.starts_with("//")) return true;
   const std::string text(target);
@@ -33,7 +35,7 @@ bool can_be_parsed(std::string_view target) {
   return uri != nullptr;
 }
 
-bool has_line_behind(evbuffer* input, std::size_t offset) {
+bool has_line_after(evbuffer* input, std::size_t offset) {
   evbuffer_ptr from{};
   return evbuffer_ptr_set(input, &from, offset, EVBUFFER_PTR_SET) == 0 &&
          evbuffer_search(input, "\n", 1, &from).pos >= 0;
@@ -47,9 +49,9 @@ HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_conn
       times_(times),
       connection_(connection),
       buffer_(buffer),
-      watch_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
+      input_callback_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
   evhttp_connection_set_closecb(connection_, closed_cb, this);
-  // libevent writes 16 KB at a time unless told otherwise, which a burst outruns while the client reads.
+  // libevent's own limit is 16 KB, and a burst adds more than that in a turn.
   bufferevent_set_max_single_write(buffer_, kMostWritten);
   bufferevent_setwatermark(buffer_, EV_READ, 0, kMostUnread);
   const timeval idle = as_timeval(times_.idle);
@@ -59,28 +61,28 @@ HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_conn
 }
 
 HttpConnection::~HttpConnection() {
-  stop_watching();
+  stop_checking();
 }
 
-void HttpConnection::stop_watching() {
-  if (watch_ == nullptr) return;
-  evbuffer_remove_cb_entry(bufferevent_get_input(buffer_), watch_);
-  watch_ = nullptr;
+void HttpConnection::stop_checking() {
+  if (input_callback_ == nullptr) return;
+  evbuffer_remove_cb_entry(bufferevent_get_input(buffer_), input_callback_);
+  input_callback_ = nullptr;
 }
 
 void HttpConnection::closed_cb(evhttp_connection* /*connection*/, void* self) noexcept {
   auto* connection = static_cast<HttpConnection*>(self);
-  if (connection->user_ != nullptr) connection->user_->on_connection_closed();
+  if (connection->observer_ != nullptr) connection->observer_->on_connection_closed();
   connection->owner_.on_closed(*connection);
 }
 
-// Comes from inside the read, before evhttp's own callback.
+// Called from inside the read, before evhttp's read callback.
 void HttpConnection::input_cb(evbuffer* /*input*/, const evbuffer_cb_info* info, void* self) noexcept {
-  if (info->n_added > 0) static_cast<HttpConnection*>(self)->look();
+  if (info->n_added > 0) static_cast<HttpConnection*>(self)->check_input();
 }
 
-void HttpConnection::look() {
-  if (state_ != State::kAwaited) return;
+void HttpConnection::check_input() {
+  if (state_ != State::kReadingHead) return;
   evbuffer* input = bufferevent_get_input(buffer_);
   const std::size_t length = evbuffer_get_length(input);
   if (length == 0) return;
@@ -88,69 +90,68 @@ void HttpConnection::look() {
     has_deadline_ = true;
     owner_.deadlines().set(*this, Loop::now() + times_.request);
   }
-  const bool judged_before =
-      looked_at_ > 0 && length <= kMostHeadBytes && !has_line_behind(input, looked_at_);
-  looked_at_ = length;
-  if (judged_before) return hold_back();
+  const bool is_checked =
+      checked_bytes_ > 0 && length <= kMostHeadBytes && !has_line_after(input, checked_bytes_);
+  checked_bytes_ = length;
+  if (is_checked) return hide_input();
 
   std::string bytes(std::min(length, kMostHeadBytes + 2), '\0');
   (void)evbuffer_copyout(input, bytes.data(), bytes.size());
   const HeadCheck check = check_head(bytes);
   switch (check.state) {
     case HeadCheck::State::kMore:
-      return hold_back();
+      return hide_input();
     case HeadCheck::State::kRefused:
       return refuse(check.status, check.sentence);
     case HeadCheck::State::kGood:
       if (!can_be_parsed(check.target)) return refuse(400, "The address cannot be read");
-      return admit();
+      return reveal_input();
   }
 }
 
-// Keeps evhttp from seeing the input.
-void HttpConnection::hold_back() {
-  if (held_back_ != nullptr) return;
+void HttpConnection::hide_input() {
+  if (hidden_read_cb_ != nullptr) return;
   bufferevent_data_cb write = nullptr;
   bufferevent_event_cb event = nullptr;
   void* arg = nullptr;
-  bufferevent_getcb(buffer_, &held_back_, &write, &event, &arg);
+  bufferevent_getcb(buffer_, &hidden_read_cb_, &write, &event, &arg);
   bufferevent_setcb(buffer_, nullptr, write, event, arg);
 }
 
-// evhttp may see it: in the very read that brought the last byte, or when it looks by itself at what
-// came with the request before.
-void HttpConnection::admit() {
-  state_ = State::kAdmitted;
-  if (held_back_ == nullptr) return;
+// evhttp reads it from the read that brought the last byte, or from its own check for input that came with
+// the request before.
+void HttpConnection::reveal_input() {
+  state_ = State::kHeadAccepted;
+  if (hidden_read_cb_ == nullptr) return;
   bufferevent_data_cb read = nullptr;
   bufferevent_data_cb write = nullptr;
   bufferevent_event_cb event = nullptr;
   void* arg = nullptr;
   bufferevent_getcb(buffer_, &read, &write, &event, &arg);
-  bufferevent_setcb(buffer_, held_back_, write, event, arg);
-  held_back_ = nullptr;
+  bufferevent_setcb(buffer_, hidden_read_cb_, write, event, arg);
+  hidden_read_cb_ = nullptr;
 }
 
 void HttpConnection::refuse(int status, std::string_view sentence) {
   state_ = State::kRefused;
-  hold_back();
+  hide_input();
   owner_.on_refused(status, sentence);
   const int fd = bufferevent_getfd(buffer_);
   if (evbuffer_get_length(bufferevent_get_output(buffer_)) == 0) {
     const std::string answer = refusal_answer(status, sentence);
     (void)send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
-  // Closed with bytes unread, the connection would be reset and the answer lost with it.
+  // close() with bytes unread would reset the connection, and the client might lose the refusal.
   (void)shutdown(fd, SHUT_WR);
   has_deadline_ = true;
-  owner_.deadlines().set(*this, Loop::now() + times_.farewell);
+  owner_.deadlines().set(*this, Loop::now() + times_.refusal_linger);
 }
 
 void HttpConnection::on_request(evhttp_request* request) {
-  state_ = State::kBusy;
+  state_ = State::kAnswering;
   has_deadline_ = false;
   Wheel::clear(*this);
-  // While it is answered only writing may time out: a client that reads slowly has nothing to say.
+  // No read timeout: the client waits for the response and sends nothing.
   const timeval stalled = as_timeval(times_.answer_stalled);
   bufferevent_set_timeouts(buffer_, nullptr, &stalled);
   evhttp_request_set_on_complete_cb(request, done_cb, this);
@@ -158,28 +159,29 @@ void HttpConnection::on_request(evhttp_request* request) {
 
 void HttpConnection::done_cb(evhttp_request* /*request*/, void* self) noexcept {
   auto* connection = static_cast<HttpConnection*>(self);
-  connection->state_ = State::kAwaited;
-  connection->leaving_ = false;
-  connection->looked_at_ = 0;
+  connection->state_ = State::kReadingHead;
+  connection->flushing_ = false;
+  connection->checked_bytes_ = 0;
   const timeval idle = as_timeval(connection->times_.idle);
   bufferevent_set_timeouts(connection->buffer_, &idle, &idle);
   if (evbuffer_get_length(bufferevent_get_input(connection->buffer_)) > 0) {
-    connection->owner_.look_later(*connection);
+    connection->owner_.check_input_later(*connection);
   }
 }
 
 void HttpConnection::become_stream(std::chrono::milliseconds stalled) {
-  stop_watching();
-  // Unanswered heartbeats keep the kernel's keepalive from ever probing (tcp(7)); without this a client
-  // whose network is gone is noticed after a quarter of an hour.  Fails on a unix socket, which needs none.
+  stop_checking();
+  // Heartbeats without an acknowledgement keep the kernel from sending keepalive probes (tcp(7)), and then a
+  // client whose network is gone is noticed after 15 minutes.  Fails on a unix socket, where it is not
+  // needed.
   const auto ms =
       static_cast<unsigned>(std::min<std::chrono::milliseconds::rep>(stalled.count(), 86'400'000));
   (void)setsockopt(bufferevent_getfd(buffer_), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
 void HttpConnection::on_due(TimePoint /*now*/) {
-  const bool said_nothing = evbuffer_get_length(bufferevent_get_input(buffer_)) == 0;
-  if (state_ == State::kRefused || (state_ == State::kAwaited && said_nothing)) return close();
+  const bool sent_nothing = evbuffer_get_length(bufferevent_get_input(buffer_)) == 0;
+  if (state_ == State::kRefused || (state_ == State::kReadingHead && sent_nothing)) return close();
   refuse(408, "The request took too long");
 }
 

@@ -13,7 +13,7 @@ namespace tailgate {
 
 namespace {
 
-// An unsigned, because evhttp has a value outside its enumeration for methods that it does not know.
+// `type` is unsigned because evhttp uses a value outside its enumeration for methods that it does not know.
 std::string_view method_name(unsigned type) {
   switch (type) {
     case EVHTTP_REQ_GET:
@@ -72,20 +72,21 @@ const char* reason_phrase(int status) {
 
 void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   evkeyvalq* out = evhttp_request_get_output_headers(request);
-  // evhttp refuses a name or value with CR or LF; such a header is better missing than split.
+  // evhttp refuses a name or value with CR or LF.  A header that is missing does less harm than one that is
+  // split.
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
-template <typename Owner>
-void release_cb(const void* /*data*/, size_t /*length*/, void* owner) noexcept {
-  delete static_cast<Owner*>(owner);
+template <typename Storage>
+void delete_cb(const void* /*data*/, size_t /*length*/, void* storage) noexcept {
+  delete static_cast<Storage*>(storage);
 }
 
-// `owner` keeps the bytes, and is freed with them.
-template <typename Owner>
-void add_owned(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Owner> owner) {
-  if (evbuffer_add_reference(buffer, bytes.data(), bytes.size(), release_cb<Owner>, owner.get()) == 0) {
-    (void)owner.release();
+// Adds `bytes` without a copy.  `storage` keeps them alive, and is deleted when they have been sent.
+template <typename Storage>
+void add_reference(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Storage> storage) {
+  if (evbuffer_add_reference(buffer, bytes.data(), bytes.size(), delete_cb<Storage>, storage.get()) == 0) {
+    (void)storage.release();
   }
 }
 
@@ -93,13 +94,13 @@ void add_owned(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Owner> 
 
 Exchange::Exchange(evhttp_request* request, HttpConnection& connection)
     : request_(request), connection_(&connection) {
-  connection_->set_user(this);
+  connection_->set_observer(this);
 }
 
 Exchange::~Exchange() {
   if (request_ == nullptr) return;
   if (connection_ == nullptr) {
-    evhttp_request_free(request_);  // the client left first: the request is ours (evhttp, http.c)
+    evhttp_request_free(request_);  // on_connection_closed() left it to us
     return;
   }
   cut();
@@ -112,7 +113,7 @@ std::string_view Exchange::method() const {
 std::string_view Exchange::target() const {
   const char* uri = evhttp_request_get_uri(request_);
   std::string_view target = uri == nullptr ? std::string_view() : std::string_view(uri);
-  // The absolute form, which every server must take (RFC 9112, section 3.2.2): what is behind the host.
+  // The absolute form, which every server must accept (RFC 9112, section 3.2.2).
   if (target.starts_with("http://") || target.starts_with("https://")) {
     target.remove_prefix(std::min(target.size(), target.find_first_of("/?", target.find("://") + 3)));
     if (target.empty()) return "/";
@@ -130,40 +131,32 @@ bufferevent* Exchange::buffer() const {
   return connection_->buffer();
 }
 
-// Puts our callbacks in front of evhttp's.  evhttp would end the process on a pipelined byte that its
-// own read callback sees in this state (libevent 2.1.12, evhttp_read_cb).
-void Exchange::hook() {
-  bufferevent_data_cb inner_read = nullptr;
-  bufferevent_data_cb inner_write = nullptr;
-  bufferevent_event_cb inner_event = nullptr;
-  void* arg = nullptr;
-  bufferevent_getcb(buffer(), &inner_read, &inner_write, &inner_event, &arg);
-  if (inner_event != event_cb) {
-    inner_write_cb_ = inner_write;
-    inner_event_cb_ = inner_event;
-    inner_arg_ = arg;
-  }
+// Installs our callbacks in place of evhttp's.  evhttp's read callback ends the process if it sees a byte
+// while a request is being answered (libevent 2.1.12, evhttp_read_cb).
+void Exchange::install_callbacks() {
+  if (evhttp_event_cb_ == nullptr)
+    bufferevent_getcb(buffer(), nullptr, &evhttp_write_cb_, &evhttp_event_cb_, &evhttp_arg_);
   bufferevent_setcb(buffer(), read_cb, begun_ ? drained_cb : nullptr, event_cb, this);
 }
 
 void Exchange::watch(Observer& observer) {
   observer_ = &observer;
   if (connection_ == nullptr) return;
-  hook();
+  install_callbacks();
   bufferevent_enable(buffer(), EV_READ);
 }
 
 void Exchange::on_connection_closed() {
   connection_ = nullptr;
-  // evhttp lets go of a request that was still being answered; it is ours to free now.  (When the whole
-  // server is freed it does not, and then frees the request itself.)
+  // evhttp detaches a request that was being answered and leaves it to us (2.1.12, evhttp_connection_free).
+  // When the whole server is freed it does not, and frees the request itself.
   if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
   if (observer_ != nullptr) observer_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
 
 void Exchange::read_cb(bufferevent* buffer, void* self) noexcept {
-  // On a stream nothing a client could still say matters.  Before it, a pipelined request stays where it
-  // is until this one is answered; the connection bounds how much that can be.
+  // A stream ignores its client's bytes.  Before it begins they are a pipelined request and stay in the
+  // buffer, whose size HttpConnection bounds.
   if (!static_cast<Exchange*>(self)->begun_) return;
   evbuffer* input = bufferevent_get_input(buffer);
   evbuffer_drain(input, evbuffer_get_length(input));
@@ -177,15 +170,15 @@ void Exchange::drained_cb(bufferevent* /*buffer*/, void* self) noexcept {
 void Exchange::event_cb(bufferevent* buffer, short what, void* self) noexcept {
   auto* exchange = static_cast<Exchange*>(self);
   exchange->stalled_ = (what & BEV_EVENT_TIMEOUT) != 0;
-  exchange->inner_event_cb_(buffer, what, exchange->inner_arg_);
+  exchange->evhttp_event_cb_(buffer, what, exchange->evhttp_arg_);
 }
 
-// Hands the request back to evhttp, which from now on is alone with it.
-void Exchange::let_go() {
-  connection_->set_user(nullptr);
-  if (inner_event_cb_ != nullptr) {
-    bufferevent_setcb(buffer(), nullptr, inner_write_cb_, inner_event_cb_, inner_arg_);
-    inner_event_cb_ = nullptr;
+// Gives the request and the callbacks back to evhttp.
+void Exchange::release_request() {
+  connection_->set_observer(nullptr);
+  if (evhttp_event_cb_ != nullptr) {
+    bufferevent_setcb(buffer(), nullptr, evhttp_write_cb_, evhttp_event_cb_, evhttp_arg_);
+    evhttp_event_cb_ = nullptr;
   }
   observer_ = nullptr;
   request_ = nullptr;
@@ -201,14 +194,14 @@ void Exchange::answer(int status, const HttpHeaders& headers, std::string body) 
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length",
                       std::to_string(body.size()).c_str());
   }
-  connection_->set_leaving();
+  connection_->set_flushing();
   const bool bodiless = status == 204 || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
-  let_go();
+  release_request();
   const BufferHandle content(evbuffer_new());
   if (!bodiless && !body.empty()) {
-    auto owner = std::make_unique<std::string>(std::move(body));
-    const std::string_view bytes(*owner);
-    add_owned(content.get(), bytes, std::move(owner));
+    auto storage = std::make_unique<std::string>(std::move(body));
+    const std::string_view bytes(*storage);
+    add_reference(content.get(), bytes, std::move(storage));
   }
   evhttp_send_reply(request, status, reason_phrase(status), content.get());
 }
@@ -216,7 +209,8 @@ void Exchange::answer(int status, const HttpHeaders& headers, std::string body) 
 void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
   assert(!begun_);
   if (connection_ == nullptr) return;
-  // HTTP/1.0 with keep-alive would get a Content-Length of 0 (libevent 2.1.12, evhttp_make_header_response).
+  // With keep-alive, evhttp would send Content-Length: 0 to an HTTP/1.0 client (2.1.12,
+  // evhttp_make_header_response).
   evkeyvalq* in = evhttp_request_get_input_headers(request_);
   evkeyvalq* out = evhttp_request_get_output_headers(request_);
   evhttp_remove_header(in, "Connection");
@@ -228,66 +222,67 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   fd_ = bufferevent_getfd(buffer());
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
-  // Nothing of evhttp's looks at these any more, and each open stream would keep them (libevent 2.1.12).
+  // evhttp does not use these any more (2.1.12).  Without this each open stream would keep them.
   evbuffer_free(std::exchange(request_->input_buffer, nullptr));
   evbuffer_free(std::exchange(request_->output_buffer, nullptr));
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));
 
-  // Only writing may time out: a silent client is what a stream has.
+  // No read timeout: the client of a stream sends nothing.
   const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
   connection_->become_stream(send_timeout);
-  hook();
+  install_callbacks();
 }
 
 void Exchange::write(const Chunk& chunk, std::size_t offset) {
   assert(begun_ && offset <= chunk.size());
   if (connection_ == nullptr || offset == chunk.size()) return;
   if (!chunked_) {
-    put(chunk.events().substr(offset), chunk.owner());
+    send(chunk.events().substr(offset), chunk.storage());
   } else if (offset == 0) {
-    put(chunk.whole(), chunk.owner());
-  } else {  // a part of it is a chunk of its own
+    send(chunk.framed(), chunk.storage());
+  } else {
     std::array<char, Chunk::kRoom> room{};
     char* end = room.data() + room.size();
     const char* head = Chunk::write_head(end, chunk.size() - offset);
-    put({head, static_cast<std::size_t>(end - head)}, nullptr);
-    put(chunk.events().substr(offset), chunk.owner());
-    put(Chunk::kTail, nullptr);
+    send({head, static_cast<std::size_t>(end - head)}, nullptr);
+    send(chunk.events().substr(offset), chunk.storage());
+    send(Chunk::kTail, nullptr);
   }
 }
 
-// Straight to the kernel while nothing is ahead of us in the output buffer; what it does not take is kept
-// there.  Without an owner bytes are copied.
-void Exchange::put(std::string_view bytes, const std::shared_ptr<const std::string>& owner) {
+// Sends to the kernel if nothing waits in the output buffer, and adds there what the kernel does not take.
+// Without a storage, `bytes` are copied.
+void Exchange::send(std::string_view bytes, const std::shared_ptr<const std::string>& storage) {
   if (backlog() == 0) {
     const ssize_t taken = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    // An error other than a full buffer is the read side's to report.
+    // If it failed because the client is gone, reading reports it.
     if (taken > 0) bytes.remove_prefix(static_cast<std::size_t>(taken));
-    is_clear_ = bytes.empty();
-    if (is_clear_) return;
+    is_output_empty_ = bytes.empty();
+    if (is_output_empty_) return;
   }
   evbuffer* output = bufferevent_get_output(buffer());
-  // Below a kilobyte a copy costs less than the two allocations of a reference.
-  constexpr std::size_t kWorthSharing = 1024;
-  if (owner == nullptr || bytes.size() < kWorthSharing) {
+  // A copy of fewer bytes costs less than the two allocations of a reference.
+  constexpr std::size_t kLeastShared = 1024;
+  if (storage == nullptr || bytes.size() < kLeastShared) {
     evbuffer_add(output, bytes.data(), bytes.size());
     return;
   }
-  add_owned(output, bytes, std::make_unique<std::shared_ptr<const std::string>>(owner));
+  add_reference(output, bytes, std::make_unique<std::shared_ptr<const std::string>>(storage));
 }
 
 std::size_t Exchange::backlog() const {
-  return is_clear_ || connection_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(buffer()));
+  return is_output_empty_ || connection_ == nullptr ? 0
+                                                    : evbuffer_get_length(bufferevent_get_output(buffer()));
 }
 
 void Exchange::end() {
   assert(begun_);
   if (connection_ == nullptr) return;
   evhttp_request* request = request_;
-  connection_->set_leaving();
-  let_go();
-  // begin() cleared the headers; this one makes evhttp close the connection behind the last byte.
+  connection_->set_flushing();
+  release_request();
+  // begin() cleared the headers.  This one makes evhttp close the connection after the last byte.
   evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
   evhttp_send_reply_end(request);
 }
@@ -295,7 +290,7 @@ void Exchange::end() {
 void Exchange::cut() {
   if (connection_ == nullptr) return;
   HttpConnection* connection = connection_;
-  let_go();
+  release_request();
   connection->close();  // frees the request with it
 }
 

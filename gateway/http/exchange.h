@@ -1,9 +1,10 @@
-// Exchange: one HTTP request and what we say to it; owns the evhttp_request.
+// Exchange: one HTTP request and its response.
 //
-// Knows evhttp and bytes; knows no route and no event.  Two ways to use one:
-//   answer()                          a whole response, once, and then the Exchange may die;
-//   begin(), write()…, end() | cut()  a stream that stays open.
-// A Exchange that dies without either answers nothing and closes the connection.
+// Knows evhttp and bytes; knows neither routes nor events.  Owns the evhttp_request.  There are two ways to
+// use it:
+//   answer()                          a complete response;
+//   begin(), write()…, end() | cut()  a stream.
+// After answer(), end() or cut() the Exchange may die.  If it dies before, the connection is closed.
 #pragma once
 
 #include <chrono>
@@ -22,75 +23,77 @@ struct evhttp_request;
 
 namespace tailgate {
 
-class Exchange final : private HttpConnection::User {
+class Exchange final : private HttpConnection::Observer {
  public:
   enum class Gone { kClientLeft, kStalled };
 
-  // Who is told of the client.  Called from the loop; inside neither may the Exchange be destroyed.
+  // Called from the loop.  The Exchange must not be destroyed inside a call.
   class Observer {
    public:
     virtual ~Observer() = default;
-    // It has left, or has accepted no byte for the send timeout.  At most once; nothing can be written then.
+    // The client has left, or has taken no byte for the send timeout.  Called at most once.  From then on
+    // write(), answer() and end() do nothing.
     virtual void on_gone(Gone gone) = 0;
-    // Everything written has left for the kernel, after some had to wait.
+    // The backlog has become empty.
     virtual void on_drained() {}
   };
 
-  // Takes over `request`, which came on `connection`, from inside evhttp's request callback.
+  // `request` came on `connection`.  Called inside evhttp's request callback.
   Exchange(evhttp_request* request, HttpConnection& connection);
   ~Exchange() override;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // The request.  The views live until begin() or answer().
-  std::string_view method() const;  // empty: none that is known here
+  // The request.  The views are valid until begin() or answer().
+  std::string_view method() const;  // empty: unknown to evhttp
   std::string_view target() const;  // path and query as sent
   std::optional<std::string_view> header(const char* name) const;
 
-  // From here on a client that leaves is noticed, also while its request is still being looked up.
+  // Reports from now on when the client leaves, also before the response has begun.
   void watch(Observer& observer);
 
-  // The whole response.  `body` is not sent to a HEAD, its length is.
+  // Sends a complete response.  For HEAD, the length of `body` is sent and `body` is not.
   void answer(int status, const HttpHeaders& headers, std::string body);
 
-  // Starts a stream: status 200.  A client that then accepts no byte for `send_timeout` is gone.
+  // Starts a stream with status 200.  A client that then takes no byte for `send_timeout` is gone.
   void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout);
-  // Sends the chunk's events from `offset` on: at once as far as the kernel takes them, the rest as it
-  // drains. Precondition: begun, not ended.  Does nothing once the client is gone.
+  // Sends the chunk's events from byte `offset` on.  What the kernel does not take now joins the backlog.
+  // Precondition: begin(), and neither end() nor cut().
   void write(const Chunk& chunk, std::size_t offset = 0);
-  // How much waits in our own memory.
+  // The bytes that the kernel has not taken yet.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
 
-  // Ends a stream cleanly: what is written still leaves, then the connection closes.
+  // Ends a stream: the backlog and the last chunk are still sent, then the connection closes.
   void end();
-  // Closes at once, without the clean end.
+  // Closes the connection at once, without the last chunk.
   void cut();
 
  private:
-  void put(std::string_view bytes, const std::shared_ptr<const std::string>& owner);
+  void send(std::string_view bytes, const std::shared_ptr<const std::string>& storage);
   void on_connection_closed() override;
   static void read_cb(bufferevent* buffer, void* self) noexcept;
   static void drained_cb(bufferevent* buffer, void* self) noexcept;
   static void event_cb(bufferevent* buffer, short what, void* self) noexcept;
 
   bufferevent* buffer() const;
-  void hook();
-  void let_go();
+  void install_callbacks();
+  void release_request();
 
-  evhttp_request* request_;     // null once evhttp has it back
+  evhttp_request* request_;     // null once evhttp owns it again
   HttpConnection* connection_;  // null once the client is gone
-  // Of a stream, here because libevent keeps them three objects away, each a cache miss in a fan-out.
+  // Of a stream.  Copied here because in libevent they are three cache misses away, for each client of a
+  // batch.
   int fd_ = -1;
-  bool is_clear_ = false;  // known: nothing waits in the output buffer
+  bool is_output_empty_ = false;  // false: unknown
   bool begun_ = false;
   bool chunked_ = false;
   bool stalled_ = false;
   Observer* observer_ = nullptr;
-  // evhttp's own callbacks, called from ours.
-  bufferevent_data_cb inner_write_cb_ = nullptr;
-  bufferevent_event_cb inner_event_cb_ = nullptr;
-  void* inner_arg_ = nullptr;
+  // evhttp's callbacks, in place of which ours are installed.
+  bufferevent_data_cb evhttp_write_cb_ = nullptr;
+  bufferevent_event_cb evhttp_event_cb_ = nullptr;
+  void* evhttp_arg_ = nullptr;
 };
 
 }  // namespace tailgate

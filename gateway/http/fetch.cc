@@ -93,7 +93,7 @@ void HttpFetch::start() {
 }
 
 void HttpFetch::try_next_address() {
-  // One that swallows all leaves the others their share of the time.
+  // An address that never answers leaves the others their share of the time.
   const auto share = question_.within / static_cast<long>(addresses_.size());
   std::string trouble;
   do {
@@ -117,7 +117,7 @@ std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   if (address.size == 0) {
     return "the address of the socket is none, or too long";
   }
-  // Deferred, so that a connection that fails at once is told from the loop, and only there.
+  // Deferred, so that a connection that fails at once is reported from the loop.
   buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
   bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
@@ -164,7 +164,7 @@ void HttpFetch::read() {
   }
 }
 
-// The last thing that happens here: `this` may be gone after it.
+// `this` may be destroyed inside.
 void HttpFetch::deliver(Result<HttpAnswer> result) {
   buffer_.reset();
   query_.reset();

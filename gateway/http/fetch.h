@@ -1,8 +1,8 @@
-// HttpFetch: one GET over plain HTTP, to a unix socket or a host, without blocking the loop.
+// HttpFetch: one GET over plain HTTP, to a unix socket or a host.
 //
-// Knows sockets and the resolver; what the bytes say is http_answer.h's.  TLS is the
-// business of an nginx leg on a unix socket.  Follows no redirect.  Destroying it ends it: the connection is
-// closed and nothing is delivered any more.
+// Knows sockets and the resolver; leaves the bytes to HttpAnswerReader.  Has no TLS: for https, nginx listens
+// on a unix socket and speaks TLS to the server.  Follows no redirect.  Destroying it closes the connection
+// and withdraws the callback.
 #pragma once
 
 #include <chrono>
@@ -24,8 +24,8 @@ struct HttpQuestion {
   Endpoint to;
   std::string path;                        // and query
   std::string authority = "localhost";     // the Host header
-  HttpHeaders headers{};                   // beside Host and Connection
-  std::size_t max_body_bytes = 1U << 20;   // an answer that is larger is an error
+  HttpHeaders headers{};                   // in addition to Host and Connection
+  std::size_t max_body_bytes = 1U << 20;   // a larger answer is an error
   std::chrono::milliseconds within{3000};  // from the start to the last byte
 };
 
@@ -33,8 +33,8 @@ class HttpFetch {
  public:
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  // `done` is called once, from the loop, never from in here; whatever the status.  Inside it the HttpFetch
-  // may be destroyed.
+  // Calls `done` once from the loop, never from inside the constructor.  An answer of any status is a value.
+  // `done` may destroy the HttpFetch.
   HttpFetch(const Loop& loop, Resolver& resolver, HttpQuestion question, Done done);
   ~HttpFetch();
   HttpFetch(const HttpFetch&) = delete;
@@ -47,7 +47,7 @@ class HttpFetch {
 
   void start();
   void try_next_address();
-  // Why it failed at once; empty: it is under way.
+  // Returns why connecting failed at once; empty if it is under way.
   std::string connect_to(const Endpoint& endpoint);
   void read();
   void deliver(Result<HttpAnswer> result);
@@ -58,9 +58,9 @@ class HttpFetch {
   Done done_;
   HttpAnswerReader reader_;
   bool started_ = false;
-  EventHandle timer_;  // the start, then the end of patience
+  EventHandle timer_;  // starts the fetch, then is its deadline
   std::unique_ptr<Resolver::Query> query_;
-  Resolver::Addresses addresses_;  // those of a host that have not been tried, the next one last
+  Resolver::Addresses addresses_;  // not tried yet, the next one last; empty once connected
   BuffereventHandle buffer_;
 };
 

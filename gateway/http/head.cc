@@ -13,9 +13,9 @@ namespace {
 
 using State = HeadCheck::State;
 
-// Methods that evhttp reads a body of; of any other's it would take the body for the next request.
+// Methods whose body evhttp reads.  It would take the body of any other for the next request.
 constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-// evhttp takes no request line that is shorter.
+// evhttp accepts no shorter request line.
 constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
 
 bool is_token_char(char c) {
@@ -66,7 +66,7 @@ class HeadChecker {
 
   std::optional<HeadCheck> field(std::string_view line) {
     const std::size_t colon = line.find(':');
-    // A folded line begins with white space, which is no token either.
+    // A folded line begins with white space, so its name is not a token.
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
       return refused(400, "A header line is not a name, a colon and a value");
     if (++fields_ > kMostHeadFields) return refused(431, "The header has too many lines");
@@ -145,7 +145,7 @@ HeadCheck check_head(std::string_view bytes) {
       return first ? refused(414, "The request line is too long") : refused(431, "The header is too large");
     }
     if (feed == std::string_view::npos) {
-      // What cannot become a request, such as a TLS greeting, need not be waited for.
+      // Refuses at once what cannot become a request, such as a TLS greeting.
       if (first && !bytes.empty() && !is_token_char(bytes.front()))
         return refused(400, "The request line is not a method, an address and a version");
       return {};
@@ -154,7 +154,8 @@ HeadCheck check_head(std::string_view bytes) {
     at = feed + 1;
     if (!line.ends_with('\r')) return refused(400, "A line of the head does not end in CR LF");
     line.remove_suffix(1);
-    // Other control characters pass nginx too, and are harmless in a value (RFC 9110, section 5.5).
+    // nginx lets other control characters through too, and in a value they do no harm (RFC 9110, section
+    // 5.5).
     if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
       return refused(400, "The head has a stray CR or a NUL");
     if (!first && line.empty()) return checker.end();
@@ -163,7 +164,7 @@ HeadCheck check_head(std::string_view bytes) {
 }
 
 std::string refusal_answer(int status, std::string_view sentence) {
-  // The sentences are ours: nothing in them needs escaping.
+  // No sentence holds a character that JSON would escape.
   std::string body = "{\"detail\":\"";
   body += sentence;
   body += "\"}";

@@ -1,9 +1,9 @@
-// HttpHead: whether the head of a request may be handed to the HTTP parser.
+// HttpHead: whether the head of a request may go to evhttp's parser.
 //
-// Pure.  Stricter than the parser behind it, so that no two readers of the same bytes (a proxy,
-// evhttp, we) can disagree on where a request ends (RFC 9112, section 11.2): each line ends in CR LF, no
-// folding, no white space before a colon, one length at most and no transfer coding.  What it lets pass
-// evhttp takes, so that every refusal is in our words.
+// Pure.  Stricter than evhttp, so that a proxy, evhttp and this check agree on where a request ends (RFC
+// 9112, section 11.2): each line ends in CR LF, no folded lines, no white space before a colon, at most one
+// Content-Length, no Transfer-Encoding.  evhttp accepts every head that passes, so every refusal has our
+// words.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace tailgate {
 
-// Above what nginx lets through (four lines of 8 KB), the request line once more in X-Tailgate-Uri, and
-// what nginx adds: too large a head is nginx's 431, never a failed sub-request.
+// More than nginx lets through (four lines of 8 KB), plus the request line again in X-Tailgate-Uri, plus what
+// nginx adds.  So nginx answers 431 to a larger head, and no sub-request of nginx fails because of its size.
 constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;
@@ -21,15 +21,15 @@ constexpr std::size_t kMostBodyBytes = 1024;
 struct HeadCheck {
   enum class State { kMore, kGood, kRefused };
   State state = State::kMore;
-  std::string_view target;  // of a good one: a part of what was judged
-  int status = 0;           // of a refused one
+  std::string_view target;  // if good; a part of the bytes that were checked
+  int status = 0;           // if refused, and the sentence too
   std::string_view sentence;
 };
 
-// Judges what has come so far of a request, from its first byte on; what follows the head is not looked at.
+// Checks a request as far as it has come, from its first byte.  Ignores all after the head.
 HeadCheck check_head(std::string_view bytes);
 
-// The whole answer that goes with a refusal, after which the connection ends.
+// The complete answer for a refusal.  The connection ends after it.
 std::string refusal_answer(int status, std::string_view sentence);
 
 }  // namespace tailgate

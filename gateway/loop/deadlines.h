@@ -1,4 +1,6 @@
-// Deadlines: the wheel of everything that has one, turned by a timer while it holds anything.
+// Deadlines: a Wheel that the loop turns.
+//
+// Runs a timer only while the wheel holds an entry.  Must outlive its entries.
 #pragma once
 
 #include "gateway/loop/loop.h"

@@ -12,7 +12,7 @@ namespace tailgate {
 
 namespace {
 
-// libevent gives no object only when memory is out, and then there is nothing better to do.
+// libevent returns null only when memory is out.
 template <typename T>
 T* must(T* object) {
   if (object == nullptr) std::abort();
@@ -60,7 +60,7 @@ bool Timer::pending() const {
 
 ShortTimer::ShortTimer(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
-        // In the turn in which it came due it may have been cancelled.
+        // It may have been cancelled earlier in the turn in which it expired.
         if (std::exchange(pending_, false)) inner();
       }),
       fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
@@ -73,8 +73,8 @@ ShortTimer::~ShortTimer() {
   close(fd_);
 }
 
-// Each expiry is an edge of its own, and setting it forgets one that nobody has seen (timerfd_create(2)): how
-// often it has fired need never be read.
+// The descriptor is never read: the event is edge-triggered, each expiry is a new edge, and setting the timer
+// clears an expiry that has not been read (timerfd_create(2)).
 void ShortTimer::set(std::chrono::microseconds delay) const {
   const itimerspec when{{}, {delay.count() / 1'000'000, delay.count() % 1'000'000 * 1000}};
   timerfd_settime(fd_, 0, &when, nullptr);
@@ -89,8 +89,8 @@ void ShortTimer::cancel() {
   if (std::exchange(pending_, false)) set(std::chrono::microseconds(0));
 }
 
-// An event made active goes to the tail of the queue that the loop is working through, behind whatever
-// this turn's poll has found.  (Priorities would do the opposite: under load a lower one never runs.)
+// event_active() puts the event at the tail of the queue that the loop is working through, behind all that
+// this turn's poll found.  A lower priority would not do: under load it never runs.
 TurnEnd::TurnEnd(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
         asked_ = false;

@@ -1,7 +1,7 @@
-// Loop: the one event loop, its timers, its signals, and the end of each turn.
+// Loop: the event loop, its timers, its signals, and the end of each turn.
 //
-// Knows libevent; knows nothing of HTTP or Redis.  One thread.  Everything below
-// must die before the Loop it was made with.
+// Knows libevent; knows nothing of HTTP or Redis.  All calls come from the thread that runs the loop.  Each
+// object below must die before the Loop that it was made with.
 #pragma once
 
 #include <chrono>
@@ -20,11 +20,10 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Runs until stop(), or until nothing is left that could happen.
+  // Returns after stop(), or when no event is left to wait for.
   void run();
   void stop();
 
-  // What the callers' timers compare against; read once where several things must agree.
   static TimePoint now() { return Clock::now(); }
   event_base* base() const { return base_.get(); }
 
@@ -32,7 +31,7 @@ class Loop {
   EventBaseHandle base_;
 };
 
-// Calls once, `delay` after the last after().  May be re-armed from within its own call.
+// Calls once, `delay` after the last after().  Inside the call, after() may be called again.
 class Timer {
  public:
   Timer(const Loop& loop, std::function<void()> call);
@@ -48,8 +47,8 @@ class Timer {
   EventHandle event_;
 };
 
-// A Timer for moments: libevent keeps the others by the kernel's coarse clock, which goes in steps of 4 ms on
-// most machines.  Costs a descriptor.
+// A Timer with the kernel's fine clock (timerfd).  libevent's timers use the coarse clock, whose step is 4 ms
+// on most machines.  Takes a descriptor.
 class ShortTimer {
  public:
   ShortTimer(const Loop& loop, std::function<void()> call);
@@ -71,15 +70,15 @@ class ShortTimer {
   bool pending_ = false;
 };
 
-// Calls once after the callbacks that are already due in this turn of the loop, where nobody iterates
-// over anything: the place for what must not happen inside somebody's callback.
+// Calls once, after the callbacks that are due in this turn of the loop.  Nobody iterates then, so it is the
+// place to destroy objects that may be in use inside a callback.
 class TurnEnd {
  public:
   TurnEnd(const Loop& loop, std::function<void()> call);
   TurnEnd(const TurnEnd&) = delete;
   TurnEnd& operator=(const TurnEnd&) = delete;
 
-  // Asking again before the call changes nothing.
+  // Further calls before the end of the turn change nothing.
   void ask();
 
  private:
@@ -88,7 +87,7 @@ class TurnEnd {
   bool asked_ = false;
 };
 
-// Calls at each arrival of a signal, in the loop.
+// Calls from the loop each time the signal arrives.
 class SignalWatch {
  public:
   SignalWatch(const Loop& loop, int number, std::function<void()> call);

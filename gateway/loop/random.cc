@@ -18,8 +18,8 @@ std::uint32_t seed() {
 
 }  // namespace
 
-// A drain asks once a stream, in one turn: the system's generator would be a call into the kernel each time
-// (glibc 2.36).
+// Not the system's generator, which is a system call each time (glibc 2.36): a drain needs one number for
+// each stream, all in one turn.
 double random_unit() {
   static std::mt19937 generator(seed());
   return static_cast<double>(generator()) / 4294967296.0;

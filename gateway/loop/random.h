@@ -1,6 +1,6 @@
-// Random numbers: for jitter and for names, never for keys.
+// Random numbers for jitter and for names.  Not for keys.
 //
-// Names come from the system's generator, jitter from one that it has seeded.
+// Names come from the system's generator.  Jitter comes from a generator that the system's has seeded.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@ namespace tailgate {
 
 double random_unit();  // in [0, 1)
 
-// `whole`, shortened by a random part of up to `share` of it.
+// Jitter: `whole` less a random part of it, at most `share` (0 to 1).
 std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double share);
 
 std::string random_hex(int bytes);

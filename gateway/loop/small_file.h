@@ -1,6 +1,6 @@
-// A small file, whole.
+// read_small_file: the text of a file that an operator has put on the local disk, such as a key.
 //
-// For what an operator puts on the local disk: keys.
+// Blocks the loop for as long as the disk takes.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@
 
 namespace tailgate {
 
-// Refuses what is larger, and what is no regular file: a FIFO would block the loop.
+// An error for a file that is larger, and for one that is not a regular file: reading a FIFO could block for
+// ever.
 Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
 
 }  // namespace tailgate

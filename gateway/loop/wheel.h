@@ -1,9 +1,8 @@
-// Wheel: deadlines of many things with one timer.
+// Wheel: the deadlines of many entries, in a hashed timing wheel.
 //
-// Pure.  A hashed timing wheel: setting and clearing a deadline costs a few pointers, advancing
-// costs the slots passed.  Deadlines are late by at most one slot, never early.  Inside expire()'s call
-// any entry may be set or cleared, also the one that is due; none may be destroyed while linked
-// (its destructor unlinks it).
+// Pure.  Setting or clearing a deadline changes a few pointers; expire() visits the slots that have passed. A
+// deadline is never early and at most one slot late.  Inside on_due() any entry may be set, cleared or
+// destroyed, also the one that is due.
 #pragma once
 
 #include <array>
@@ -17,7 +16,6 @@ class Wheel {
   using Time = std::chrono::steady_clock::time_point;
   static constexpr std::chrono::milliseconds kSlot{20};
 
-  // Base of what has a deadline.
   class Entry {
    public:
     Entry() = default;
@@ -52,12 +50,12 @@ class Wheel {
   // Replaces the entry's deadline.
   void set(Entry& entry, Time due);
   static void clear(Entry& entry) { entry.unlink(); }
-  // Calls on_due() of everything whose time has come.
+  // Calls on_due() of each entry whose deadline has passed, after taking it off the wheel.
   void expire(Time now);
   bool empty() const { return linked_ == 0; }
 
  private:
-  // A list's anchor, linked to itself and counted nowhere.
+  // The anchor of a circular list; not an entry of the wheel.
   struct Head final : Entry {
     ~Head() override { next_ = prev_ = nullptr; }
     void on_due(Time /*now*/) override {}
@@ -68,7 +66,7 @@ class Wheel {
   void link(Entry& head, Entry& entry);
 
   Time start_;
-  std::size_t passed_ = 0;  // slots fully behind us, since start_
+  std::size_t passed_ = 0;  // slots since start_ that have been visited
   std::size_t linked_ = 0;
   std::array<Head, kSlots> heads_;
 };

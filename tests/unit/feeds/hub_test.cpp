@@ -68,7 +68,7 @@ TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
   const auto b = hub_.subscribe("c", route, second);
   hub_.publish("c", "x");
   hub_.flush();
-  EXPECT_EQ(first.batches[0].chunk.owner().get(), second.batches[0].chunk.owner().get());
+  EXPECT_EQ(first.batches[0].chunk.storage().get(), second.batches[0].chunk.storage().get());
 }
 
 TEST_F(HubTest, HandsAnEventOnlyToThoseWhoListenedWhenItWasPublished) {

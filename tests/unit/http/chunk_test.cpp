@@ -13,13 +13,13 @@ Chunk chunk_of(std::string_view events) {
   return Chunk(std::move(begun));
 }
 
-TEST(Chunk, HasItsLengthInHexadecimalBeforeItAndALineEndBehind) {
-  EXPECT_EQ(chunk_of("x").whole(), "1\r\nx\r\n");
-  EXPECT_EQ(chunk_of(std::string(300, 'y')).whole(), "12c\r\n" + std::string(300, 'y') + "\r\n");
-  EXPECT_EQ(chunk_of(std::string(0x10000, 'z')).whole().substr(0, 8), "10000\r\nz");
+TEST(Chunk, HasItsLengthInHexadecimalBeforeTheEventsAndALineEndAfterThem) {
+  EXPECT_EQ(chunk_of("x").framed(), "1\r\nx\r\n");
+  EXPECT_EQ(chunk_of(std::string(300, 'y')).framed(), "12c\r\n" + std::string(300, 'y') + "\r\n");
+  EXPECT_EQ(chunk_of(std::string(0x10000, 'z')).framed().substr(0, 8), "10000\r\nz");
 }
 
-TEST(Chunk, GivesTheEventsAloneToWhoGetsNoChunks) {
+TEST(Chunk, GivesTheEventsAloneForAResponseWithoutChunks) {
   const Chunk chunk = chunk_of("data: 1\n\n");
   EXPECT_EQ(chunk.events(), "data: 1\n\n");
   EXPECT_EQ(chunk.size(), 9U);

@@ -1,0 +1,135 @@
+#include "gateway/http/socket.h"
+
+#include <arpa/inet.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace tailgate {
+
+namespace {
+
+constexpr int kBacklog = 4096;
+
+Error failed(const std::string& what) {
+  return Error{what + ": " + std::strerror(errno)};
+}
+
+bool is_listened_on(const sockaddr_un& address) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool answered =
+      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+  close(fd);
+  return answered;
+}
+
+}  // namespace
+
+Socket::Socket(Socket&& other) noexcept {
+  *this = std::move(other);
+}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(path_, other.path_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
+  return *this;
+}
+
+Socket::~Socket() {
+  if (fd_ < 0) return;
+  close(fd_);
+  struct stat there {};
+  if (!path_.empty() && lstat(path_.c_str(), &there) == 0 && there.st_dev == device_ &&
+      there.st_ino == inode_) {
+    unlink(path_.c_str());
+  }
+}
+
+void Socket::own_file(std::string path) {
+  struct stat there {};
+  if (lstat(path.c_str(), &there) != 0) return;
+  path_ = std::move(path);
+  device_ = there.st_dev;
+  inode_ = there.st_ino;
+}
+
+Result<Socket> listen_unix(const UnixSocketRule& rule) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (rule.path.size() >= sizeof address.sun_path) {
+    return Error{rule.path + ": a unix socket's path has at most " +
+                 std::to_string(sizeof address.sun_path - 1) + " bytes"};
+  }
+  std::memcpy(address.sun_path, rule.path.c_str(), rule.path.size() + 1);
+
+  struct stat there {};
+  if (lstat(rule.path.c_str(), &there) == 0) {
+    if (!S_ISSOCK(there.st_mode)) return Error{rule.path + ": is there already and is not a socket"};
+    if (is_listened_on(address)) return Error{rule.path + ": another process listens there"};
+    if (unlink(rule.path.c_str()) != 0) return failed(rule.path + ": cannot remove the old socket");
+  }
+
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(rule.path + ": socket");
+  // Made without any permission, so that nobody can connect before its mode is set.
+  const mode_t old_mask = umask(0777);
+  const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  umask(old_mask);
+  if (bound != 0) {
+    Error error = failed(rule.path + ": cannot bind");
+    close(fd);
+    return error;
+  }
+  Socket result(fd);
+  result.own_file(rule.path);
+  if (!rule.group.empty()) {
+    const group* entry = getgrnam(rule.group.c_str());
+    if (entry == nullptr) return Error{rule.path + ": there is no group " + rule.group};
+    if (chown(rule.path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
+      return failed(rule.path + ": cannot give it to group " + rule.group);
+    }
+  }
+  if (chmod(rule.path.c_str(), rule.mode) != 0) return failed(rule.path + ": cannot set its mode");
+  if (listen(fd, kBacklog) != 0) return failed(rule.path + ": cannot listen");
+  return result;
+}
+
+Result<Socket> listen_tcp(const std::string& host, std::uint16_t port) {
+  const std::string where = host + " port " + std::to_string(port);
+  sockaddr_storage address{};
+  socklen_t length = 0;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
+  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    length = sizeof *v4;
+  } else if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    length = sizeof *v6;
+  } else {
+    return Error{where + ": is not a numeric address"};
+  }
+  const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(where + ": socket");
+  Socket result(fd);
+  const int on = 1;
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0)
+    return failed(where + ": cannot bind");
+  if (listen(fd, kBacklog) != 0) return failed(where + ": cannot listen");
+  return result;
+}
+
+}  // namespace tailgate

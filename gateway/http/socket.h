@@ -1,0 +1,46 @@
+// Socket: a listening socket, on a path or on a TCP port.
+//
+// Knows the file system and its modes; knows no HTTP.  Blocking calls, for the start of the process.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "gateway/base/result.h"
+
+namespace tailgate {
+
+// Owns the descriptor, and the file of a unix socket if own_file() was called.
+class Socket {
+ public:
+  Socket() = default;
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(Socket&& other) noexcept;
+  Socket& operator=(Socket&& other) noexcept;
+  ~Socket();
+
+  // The file at `path` was made by binding this socket.  The destructor removes it, unless another file has
+  // taken its place.
+  void own_file(std::string path);
+  int fd() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+  std::string path_;
+  std::uint64_t device_ = 0;
+  std::uint64_t inode_ = 0;
+};
+
+struct UnixSocketRule {
+  std::string path;
+  std::uint32_t mode = 0660;
+  std::string group;  // empty: unchanged
+};
+
+// Replaces a socket file on which no process listens.  An error if a process does, or if the file is not a
+// socket.
+Result<Socket> listen_unix(const UnixSocketRule& rule);
+// `host` is a numeric address.
+Result<Socket> listen_tcp(const std::string& host, std::uint16_t port);
+
+}  // namespace tailgate
