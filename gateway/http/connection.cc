@@ -15,7 +15,7 @@ namespace tailgate {
 
 namespace {
 
-// Of bytes that a client sends ahead of its answers.  More than a head, which would otherwise never be
+// The bytes that a client may send ahead of its answers.  More than a head, which would otherwise never be
 // complete.
 constexpr std::size_t kMostUnread = 64UL * 1024;
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
@@ -118,8 +118,7 @@ void HttpConnection::hide_input() {
   bufferevent_setcb(buffer_, nullptr, write, event, arg);
 }
 
-// evhttp reads it from the read that brought the last byte, or from its own check for input that came with
-// the request before.
+// evhttp then reads the input, either from inside this read or in its own check for pipelined input.
 void HttpConnection::reveal_input() {
   state_ = State::kHeadAccepted;
   if (hidden_read_cb_ == nullptr) return;
