@@ -45,7 +45,9 @@ class KeyWakeupsTest : public testing::Test, protected KeyWakeups::Owner {
 
   void end_turn() {
     if (std::exchange(turn_end_asked_, false)) wakeups_->start_reads(now_);
-    while (!reading_.empty() && answers_) end_read(*reading_.front(), ReadResult::kUnchanged);
+    if (!answers_) return;
+    while (!reading_.empty()) end_read(*reading_.front(), ReadResult::kUnchanged);
+    for (; unanswered_checks_ > 0; --unanswered_checks_) wakeups_->on_check_ended();
   }
 
   Announcer end_read(NamedKey& key, ReadResult result, bool more = false) {
@@ -120,7 +122,7 @@ class KeyWakeupsTest : public testing::Test, protected KeyWakeups::Owner {
     Names names;
     for (KeyWakeups::Key* key : keys) names.push_back(static_cast<NamedKey*>(key)->name);
     checked_.push_back(names);
-    if (answers_) wakeups_->on_check_ended();
+    ++unanswered_checks_;
   }
   void hear_invalidations() override { did_.emplace_back("hear"); }
   void start_tracking() override { did_.emplace_back("track"); }
@@ -140,6 +142,7 @@ class KeyWakeupsTest : public testing::Test, protected KeyWakeups::Owner {
   std::vector<NamedKey*> reading_;
   Names reads_;
   std::vector<Names> checked_;
+  int unanswered_checks_ = 0;
   Names did_;
   Names trusts_;
   Names refusals_;
