@@ -30,33 +30,15 @@ KeyWakeups::ReadResult result_of(const LogRead& read) {
 
 // Every key that this class gives to KeyWakeups is a Feed.
 struct LogFeeds::Feed : KeyWakeups::Key {
-  Feed(std::string name, const LogCursor& at) : key(std::move(name)), cursor(at) {}
+  Feed(LogFeeds& feeds, std::string name, const LogCursor& at)
+      : key(std::move(name)), cursor(at), observers([this, &feeds] { feeds.on_unfollowed(*this); }) {}
 
   const std::string key;
   LogCursor cursor;
   ReadPace pace;
-  std::vector<Follow*> follows;
+  LeaseList<Observer*> observers;
   LogReader::Read reading;
 };
-
-LogFeeds::Follow::Follow(Follow&& other) noexcept {
-  *this = std::move(other);
-}
-
-LogFeeds::Follow& LogFeeds::Follow::operator=(Follow&& other) noexcept {
-  if (this == &other) return *this;
-  if (feeds_ != nullptr) feeds_->leave(*this);
-  feeds_ = std::exchange(other.feeds_, nullptr);
-  feed_ = other.feed_;
-  observer_ = other.observer_;
-  index_ = other.index_;
-  if (feeds_ != nullptr) feed_->follows[index_] = this;
-  return *this;
-}
-
-LogFeeds::Follow::~Follow() {
-  if (feeds_ != nullptr) feeds_->leave(*this);
-}
 
 LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub,
                    const std::string& wakeups)
@@ -89,28 +71,16 @@ std::optional<EntryId> LogFeeds::position(std::string_view key) const {
 }
 
 LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, Observer& observer) {
-  std::unique_ptr<Feed>& slot = feeds_[key];
-  if (!slot) {
-    slot = std::make_unique<Feed>(key, at);
+  std::unique_ptr<Feed>& feed = feeds_[key];
+  if (!feed) {
+    feed = std::make_unique<Feed>(*this, key, at);
     if (wakeups_.wants_notifications()) channels_.watch_key(key);
-    wakeups_.watch(*slot, Loop::now());
+    wakeups_.watch(*feed, Loop::now());
   }
-  Follow follow;
-  follow.feeds_ = this;
-  follow.feed_ = slot.get();
-  follow.observer_ = &observer;
-  follow.index_ = slot->follows.size();
-  slot->follows.push_back(&follow);
-  return follow;
+  return feed->observers.add(&observer);
 }
 
-void LogFeeds::leave(Follow& follow) {
-  Feed& feed = *follow.feed_;
-  follow.feeds_ = nullptr;
-  feed.follows.back()->index_ = follow.index_;
-  feed.follows[follow.index_] = feed.follows.back();
-  feed.follows.pop_back();
-  if (!feed.follows.empty()) return;
+void LogFeeds::on_unfollowed(Feed& feed) {
   if (wakeups_.wants_notifications()) channels_.unwatch_key(feed.key);
   wakeups_.unwatch(feed);
   feeds_.erase(feeds_.find(feed.key));
@@ -154,11 +124,11 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
   const TimePoint now = Loop::now();
   const auto announcer = wakeups_.on_read_ended(feed, result_of(read), read.more, now);
   if (read.outcome == LogRead::Outcome::kWrongType) {
-    for (const Follow* follow : feed.follows) follow->observer_->on_wrong_type();
+    feed.observers.for_each([](Observer* observer) { observer->on_wrong_type(); });
   }
   if (read.gap) {
     hub_.flush(topic(feed.key));
-    for (const Follow* follow : feed.follows) follow->observer_->on_gap(*read.gap, feed.cursor);
+    feed.observers.for_each([&](Observer* observer) { observer->on_gap(*read.gap, feed.cursor); });
   }
   if (read.entries.empty()) return;
   if (announcer != KeyWakeups::Announcer::kNobody) {

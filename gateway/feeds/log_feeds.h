@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gateway/base/lease.h"
 #include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/hub.h"
 #include "gateway/feeds/key_wakeups.h"
@@ -37,22 +38,8 @@ class LogFeeds : private KeyWakeups::Owner {
     ~Observer() = default;
   };
 
-  // Lease: keeps the live reader of one log; the reader ends with its last lease.
-  class Follow {
-   public:
-    Follow() = default;
-    Follow(Follow&& other) noexcept;
-    Follow& operator=(Follow&& other) noexcept;
-    ~Follow();
-    bool active() const { return feeds_ != nullptr; }
-
-   private:
-    friend class LogFeeds;
-    LogFeeds* feeds_ = nullptr;
-    Feed* feed_ = nullptr;
-    Observer* observer_ = nullptr;
-    std::size_t index_ = 0;  // in the feed's list
-  };
+  // Lease: an observer's interest in a log.  The live reader of a log ends with its last lease.
+  using Follow = LeaseList<Observer*>::Lease;
 
   // `wakeups` is redis.wakeups.
   LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
@@ -100,7 +87,7 @@ class LogFeeds : private KeyWakeups::Owner {
   void on_invalidated(std::string_view key);
   void on_read(Feed& feed, const LogRead& read);
   void on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown);
-  void leave(Follow& follow);
+  void on_unfollowed(Feed& feed);
 
   LogReader& reader_;
   ChannelFeeds& channels_;

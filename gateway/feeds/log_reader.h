@@ -93,7 +93,6 @@ class LogReader {
   [[nodiscard]] RedisCall untrack();
 
   bool up() const { return link_.up(); }
-  const RedisLink& link() const { return link_; }
 
  private:
   void start(Job& job);

@@ -283,6 +283,21 @@ TEST_F(LogReaderQueueTest, TakesQueuedReadsInTheOrderInWhichTheyCame) {
   EXPECT_NE(held.find(key_of(18)), std::string::npos);
 }
 
+TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
+  Client first;
+  Client again;
+  proxy_.hold(Proxy::kToServer);
+  first.reading = reader_.read("first", first.cursor, first.pace, Turn::kQueued,
+                               [&](const LogRead&) { start(again, Turn::kQueued, "<again>"); });
+  for (int i = 0; i < 15; ++i) start(clients_.emplace_back(), Turn::kQueued);
+  start(clients_.emplace_back(), Turn::kQueued, "<waiting>");
+  ASSERT_TRUE(run_until([this] { return commands_held("XRANGE") == 16; }));
+  ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
+  ASSERT_TRUE(run_until([&] { return !first.reading.under_way() && commands_held("XRANGE") == 16; }));
+  EXPECT_EQ(commands_held("<waiting>"), 1U);
+  EXPECT_EQ(commands_held("<again>"), 0U);
+}
+
 TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceWhateverIsQueued) {
   fill(20);
   Client live;
