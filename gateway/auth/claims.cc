@@ -22,10 +22,6 @@ bool is_absent(const JsonValue* claim) {
   return claim == nullptr || claim->kind == Kind::kNull || claim->raw == "\"\"";
 }
 
-bool contains(const std::vector<std::string>& texts, const std::string& text) {
-  return std::find(texts.begin(), texts.end(), text) != texts.end();
-}
-
 bool is_one_of(const JsonValue* claim, const std::vector<std::string>& texts) {
   return claim != nullptr && claim->is_string() && contains(texts, claim->text());
 }

@@ -4,13 +4,13 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "gateway/text/digest.h"
+#include "gateway/text/hex.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -88,25 +88,6 @@ std::optional<Payload> read_payload(std::string_view text) {
                  .expiry = *expires};
 }
 
-std::optional<std::string> from_hex(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    unsigned byte = 0;
-    const auto [stop, failed] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
-    if (failed != std::errc() || stop != text.data() + i + 2) return std::nullopt;
-    out += static_cast<char>(byte);
-  }
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string url(text);
-  while (url.ends_with('=') && url.size() > 43) url.pop_back();
-  std::replace(url.begin(), url.end(), '+', '-');
-  std::replace(url.begin(), url.end(), '/', '_');
-  return base64url_decode(url);
-}
-
 }  // namespace
 
 IdentitySeal::IdentitySeal(std::vector<std::string> keys) : keys_(std::move(keys)) {
@@ -177,7 +158,7 @@ Result<std::vector<std::string>> parse_identity_keys(std::string_view text) {
     ++number;
     const std::string_view line = trim(raw);
     if (line.empty() || line.starts_with('#')) continue;
-    const auto key = line.size() == 2 * kKeyBytes ? from_hex(line) : from_base64(line);
+    const auto key = line.size() == 2 * kKeyBytes ? hex_decode(line) : base64_decode(line);
     if (!key || key->size() != kKeyBytes) {
       return Error{"line " + std::to_string(number) + " is not a key of 32 bytes in hexadecimal or base64"};
     }
@@ -189,17 +170,13 @@ Result<std::vector<std::string>> parse_identity_keys(std::string_view text) {
 }
 
 Result<std::string> make_identity_keys() {
-  std::array<unsigned char, kKeyBytes> key{};
-  if (RAND_bytes(key.data(), static_cast<int>(key.size())) != 1)
+  std::string key(kKeyBytes, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), static_cast<int>(key.size())) != 1) {
     return Error{"the system gives no random bytes"};
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : key) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
   }
+  std::string text = hex_encode(key) + '\n';
   OPENSSL_cleanse(key.data(), key.size());
-  return text + '\n';
+  return text;
 }
 
 }  // namespace tailgate

@@ -1,6 +1,5 @@
 #include "gateway/auth/jwt.h"
 
-#include <array>
 #include <cstdlib>
 #include <utility>
 
@@ -11,19 +10,6 @@
 namespace tailgate {
 
 namespace {
-
-constexpr std::array<std::pair<Algorithm, std::string_view>, 10> kNames = {{
-    {Algorithm::kRS256, "RS256"},
-    {Algorithm::kRS384, "RS384"},
-    {Algorithm::kRS512, "RS512"},
-    {Algorithm::kPS256, "PS256"},
-    {Algorithm::kES256, "ES256"},
-    {Algorithm::kES384, "ES384"},
-    {Algorithm::kEdDSA, "EdDSA"},
-    {Algorithm::kHS256, "HS256"},
-    {Algorithm::kHS384, "HS384"},
-    {Algorithm::kHS512, "HS512"},
-}};
 
 Hash hash_of(Algorithm algorithm) {
   switch (algorithm) {
@@ -78,24 +64,6 @@ std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
   jwt.signed_text = token.substr(0, parts[0].size() + 1 + parts[1].size());
   jwt.signature = std::move(*signature);
   return jwt;
-}
-
-std::optional<Algorithm> algorithm_named(std::string_view name) {
-  for (const auto& [algorithm, known] : kNames) {
-    if (known == name) return algorithm;
-  }
-  return std::nullopt;
-}
-
-std::string_view name_of(Algorithm algorithm) {
-  for (const auto& [known, name] : kNames) {
-    if (known == algorithm) return name;
-  }
-  std::abort();
-}
-
-bool is_symmetric(Algorithm algorithm) {
-  return algorithm == Algorithm::kHS256 || algorithm == Algorithm::kHS384 || algorithm == Algorithm::kHS512;
 }
 
 bool secret_verifies(std::string_view secret, Algorithm algorithm, std::string_view text,

@@ -31,12 +31,6 @@ struct Jwt {
 // twice; `alg` one that we know, in its exact spelling; no `crit`.
 std::variant<Jwt, Refusal> parse_jwt(std::string_view token);
 
-// By its name in RFC 7518 section 3.1 or RFC 8037 section 3.1, in its exact spelling.
-std::optional<Algorithm> algorithm_named(std::string_view name);
-std::string_view name_of(Algorithm algorithm);
-
-// HS256, HS384, HS512: with a shared secret.
-bool is_symmetric(Algorithm algorithm);
 // Is `signature` the HMAC of `text`?  Never with an empty secret.  Precondition: is_symmetric(algorithm).
 bool secret_verifies(std::string_view secret, Algorithm algorithm, std::string_view text,
                      std::string_view signature);

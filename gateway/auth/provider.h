@@ -5,26 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace tailgate {
+#include "gateway/auth/algorithm.h"
 
-enum class Algorithm : std::uint8_t {
-  kRS256,
-  kRS384,
-  kRS512,
-  kPS256,
-  kES256,
-  kES384,
-  kEdDSA,
-  kHS256,
-  kHS384,
-  kHS512
-};
+namespace tailgate {
 
 // [provider.<name>] of the configuration.  Either `secrets` (HS*) or `jwks` (the others), never both:
 // a public key must not be usable as a shared secret (RFC 8725 section 3.1).

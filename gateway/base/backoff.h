@@ -1,7 +1,7 @@
 // Backoff: how long to wait before the next attempt.
 //
-// Pure.  Doubles from `first` to `longest`; each wait is shortened by a random part of up to a
-// half, so that those who lost the same server do not come back in one moment.
+// Pure.  The wait doubles from `first` to `longest`.  Each wait is shortened by up to half at random, so that
+// clients which lost the same server do not return all at once.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ class Backoff {
       : first_(first), longest_(longest), next_(first) {}
 
   void on_success() { next_ = first_; }
-  // `random` is in [0, 1).
+  // The wait before the next attempt.  `random` is in [0, 1).
   std::chrono::milliseconds on_failure(double random) {
     const auto wait = next_;
     next_ = std::min(next_ * 2, longest_);

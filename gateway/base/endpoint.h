@@ -1,6 +1,6 @@
-// Endpoint: where to listen or to connect.
+// Endpoint: an address to listen on or to connect to, and its spelling in the configuration.
 //
-// Pure.  A value, and the texts that stand for it.
+// Pure.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,8 @@
-// Log: one JSON object a line, to standard error.
+// Log: one JSON object per line, written to standard error.
 //
-// Event names are stable and dotted ("redis.lost"); fields are short texts and numbers,
-// never a token, a payload or a session id.  Standard error is the one thing here that is global,
-// because it is global.  What a stranger can trigger goes through a LogValve.  While nobody reads the
-// pipe that it may be, lines are left out and counted (log.lost): a log is no reason to stop serving.
+// Event names are stable and dotted ("redis.lost"); fields are short texts and numbers, never a token, a
+// payload or a session id.  Lines that a stranger can trigger must pass a LogValve.  If standard error is a
+// full pipe, lines are dropped and counted (log.lost), because a log is no reason to stop serving.
 #pragma once
 
 #include <chrono>
@@ -19,6 +18,7 @@ enum class LogLevel { kInfo, kWarning, kError };
 
 class LogField {
  public:
+  // Of a longer text, the first 512 bytes and "..." are logged.
   LogField(std::string_view name, std::string_view text);
   LogField(std::string_view name, const char* text) : LogField(name, std::string_view(text)) {}
   LogField(std::string_view name, const std::string& text) : LogField(name, std::string_view(text)) {}
@@ -48,19 +48,20 @@ inline void log_error(std::string_view event, std::initializer_list<LogField> fi
   log_line(LogLevel::kError, event, fields);
 }
 
-// Lets through a burst of lines, then so many a second; the rest is only counted.
+// A token bucket that limits how often a line is logged, and counts the lines that are held back.
 class LogValve {
  public:
-  LogValve(unsigned burst, unsigned per_second) : burst_(burst), per_second_(per_second), room_(burst) {}
+  LogValve(unsigned burst, unsigned per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
 
+  // True if a line may be logged now.
   bool open(std::chrono::steady_clock::time_point now);
-  // How many were held back since the last call.
+  // The number of lines held back since the last call.
   std::uint64_t take_held_back();
 
  private:
   double burst_;
   double per_second_;
-  double room_;
+  double tokens_;
   std::chrono::steady_clock::time_point last_{};
   std::uint64_t held_back_ = 0;
 };

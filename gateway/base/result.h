@@ -1,7 +1,6 @@
-// Result: a value, or the sentence that says why there is none.
+// Result: a value, or a sentence that says why there is none.
 //
-// Pure.  For failures that are expected: bad input, bad configuration.  What is impossible
-// dies; nothing here throws.
+// Pure.  For expected failures, such as bad input or a bad configuration.
 #pragma once
 
 #include <cassert>
@@ -12,9 +11,9 @@
 
 namespace tailgate {
 
-// A sentence for a person: what is wrong with which thing.  No trailing full stop, no newline.
+// A sentence for a person that names the thing and its fault, without a full stop and without a newline.
 struct Error {
-  std::string what;
+  std::string message;
 };
 
 template <typename T>
@@ -27,23 +26,23 @@ class [[nodiscard]] Result {
 
   explicit operator bool() const { return state_.index() == 0; }
 
-  // Precondition of the first four: there is a value.
+  // Precondition of the next three: there is a value.
   T& operator*() { return std::get<0>(state_); }
   const T& operator*() const { return std::get<0>(state_); }
   T* operator->() { return &std::get<0>(state_); }
   const T* operator->() const { return &std::get<0>(state_); }
-  // Precondition: there is none.
-  const std::string& error() const { return std::get<1>(state_).what; }
+  // Precondition: there is no value.
+  const std::string& error() const { return std::get<1>(state_).message; }
 
  private:
   std::variant<T, Error> state_;
 };
 
-// The same for what succeeds without a value.
+// The result of an action that yields no value.
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(Error error) : error_(std::move(error.what)) {}  // NOLINT(google-explicit-constructor)
+  Status(Error error) : error_(std::move(error.message)) {}  // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return !error_.has_value(); }
   const std::string& error() const {

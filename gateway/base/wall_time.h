@@ -1,7 +1,7 @@
-// WallTime: the time of day, in which tokens and identities live and die.
+// WallTime: the time of day, in which the expiry of tokens and identities is given.
 //
-// Pure.  Nobody here reads a clock: `now` comes from the caller.  Milliseconds, because a
-// NumericDate may have a fraction, and because nanoseconds overflow in the year 2262, which a token may name.
+// Pure.  Reads no clock.  Milliseconds, because a NumericDate may have a fraction, and because nanoseconds
+// overflow in the year 2262, which a token may name.
 #pragma once
 
 #include <chrono>

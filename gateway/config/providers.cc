@@ -1,11 +1,10 @@
 // Reads [provider.*], the issuers of tokens.
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
+#include "gateway/auth/algorithm.h"
 #include "gateway/auth/jwks.h"
-#include "gateway/auth/jwt.h"
 #include "gateway/config/parts.h"
 #include "gateway/text/text.h"
 
@@ -22,11 +21,7 @@ Result<std::string> issuer_of_clerk_key(std::string_view key) {
   if (!key.starts_with("pk_test_") && !key.starts_with("pk_live_")) {
     return Error{"a Clerk publishable key begins with pk_test_ or pk_live_"};
   }
-  std::string code(key.substr(8));
-  while (code.ends_with('=')) code.pop_back();
-  std::replace(code.begin(), code.end(), '+', '-');
-  std::replace(code.begin(), code.end(), '/', '_');
-  const auto text = base64url_decode(code);
+  const auto text = base64_decode(key.substr(8));
   const bool is_host = text && text->size() > 1 && text->find('.') != std::string::npos &&
                        text->find('$') == text->size() - 1 &&
                        text->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") == text->size() - 1;

@@ -10,10 +10,6 @@ namespace tailgate {
 
 namespace {
 
-bool contains(const std::vector<std::string>& texts, std::string_view text) {
-  return std::find(texts.begin(), texts.end(), text) != texts.end();
-}
-
 // Reads one route in three steps: each key by itself, the rules that join keys, and the keys that depend on
 // the record.  A step is skipped once the route or its record has a finding, because it would often only
 // repeat that finding in other words.

@@ -76,7 +76,7 @@ class UnavailableStream final : public Stream {
   void start() {
     begin(Hello::kNone);
     std::string bytes;
-    append_event(bytes, "unavailable", "{\"reason\":" + json_quote(word_of(reason_)) + "}");
+    append_event(bytes, "unavailable", json_object({{"reason", json_quote(word_of(reason_))}}));
     send(std::move(bytes), 1);
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }

@@ -198,8 +198,9 @@ void LogStream::send_gap(const LogGap& gap) {
   ++streams().metrics().of(route().name).gaps;
   std::string bytes;
   append_event(bytes, "gap",
-               "{\"requested\":\"" + gap.requested.text() + "\",\"first_available\":" +
-                   (gap.first_available ? '"' + gap.first_available->text() + '"' : "null") + '}');
+               json_object({{"requested", json_quote(gap.requested.text())},
+                            {"first_available",
+                             gap.first_available ? json_quote(gap.first_available->text()) : "null"}}));
   send(std::move(bytes), 1);
 }
 

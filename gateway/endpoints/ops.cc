@@ -63,10 +63,11 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
 }
 
 std::string Ops::health(bool ready) const {
-  return std::string(R"({"status":)") +
-         (readiness_.draining ? R"("draining")" : (ready ? R"("ready")" : R"("starting")")) + R"(,"redis":)" +
-         (redis_is_up() ? R"("up")" : R"("down")") + R"(,"keys":)" +
-         (keys_.had_all() ? R"("had")" : R"("missing")") + R"(,"pid":)" + std::to_string(getpid()) + '}';
+  const char* const status = readiness_.draining ? "draining" : ready ? "ready" : "starting";
+  return json_object({{"status", json_quote(status)},
+                      {"redis", json_quote(redis_is_up() ? "up" : "down")},
+                      {"keys", json_quote(keys_.had_all() ? "had" : "missing")},
+                      {"pid", std::to_string(getpid())}});
 }
 
 }  // namespace tailgate

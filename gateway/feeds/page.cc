@@ -3,6 +3,8 @@
 #include <charconv>
 #include <limits>
 
+#include "gateway/text/json.h"
+
 namespace tailgate {
 
 Result<PageQuery> parse_page_query(const Query& query, const Route& route) {
@@ -51,21 +53,18 @@ bool Page::add(const LogEntry& entry) {
 }
 
 std::string Page::json() const {
-  std::string out;
-  out.reserve(lines_.size() + begins_.size() + 80);
-  out += "{\"lines\":[";
+  std::string lines = "[";
+  lines.reserve(lines_.size() + begins_.size() + 2);
   std::size_t end = lines_.size();
   for (auto begin = begins_.rbegin(); begin != begins_.rend(); ++begin) {
-    if (begin != begins_.rbegin()) out += ',';
-    out.append(lines_, *begin, end - *begin);
+    if (begin != begins_.rbegin()) lines += ',';
+    lines.append(lines_, *begin, end - *begin);
     end = *begin;
   }
-  out += "],\"has_more\":";
-  out += has_more_ ? "true" : "false";
-  out += ",\"oldest_id\":";
-  out += oldest_ ? '"' + oldest_->text() + '"' : "null";
-  out += '}';
-  return out;
+  lines += ']';
+  return json_object({{"lines", lines},
+                      {"has_more", has_more_ ? "true" : "false"},
+                      {"oldest_id", oldest_ ? json_quote(oldest_->text()) : "null"}});
 }
 
 }  // namespace tailgate

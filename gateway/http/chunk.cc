@@ -2,13 +2,15 @@
 
 #include <utility>
 
+#include "gateway/text/hex.h"
+
 namespace tailgate {
 
 char* Chunk::write_head(char* end, std::size_t size) {
   *--end = '\n';
   *--end = '\r';
   do {
-    *--end = "0123456789abcdef"[size & 15];
+    *--end = hex_digit(size);
     size >>= 4;
   } while (size > 0);
   return end;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -17,15 +18,6 @@ using State = HeadCheck::State;
 constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 // evhttp accepts no shorter request line.
 constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
-
-bool is_token_char(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
-}
 
 bool has_control_character(std::string_view line) {
   return std::any_of(line.begin(), line.end(), [](char c) {
@@ -164,10 +156,7 @@ HeadCheck check_head(std::string_view bytes) {
 }
 
 std::string refusal_answer(int status, std::string_view sentence) {
-  // No sentence holds a character that JSON would escape.
-  std::string body = "{\"detail\":\"";
-  body += sentence;
-  body += "\"}";
+  const std::string body = json_object({{"detail", json_quote(sentence)}});
   std::string answer = "HTTP/1.1 " + std::to_string(status) + ' ';
   answer += phrase_of(status);
   answer += "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ";

@@ -4,7 +4,8 @@
 
 #include <cstdint>
 #include <random>
-#include <vector>
+
+#include "gateway/text/hex.h"
 
 namespace tailgate {
 
@@ -30,14 +31,9 @@ std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double shar
 }
 
 std::string random_hex(int bytes) {
-  std::vector<unsigned char> raw(static_cast<std::size_t>(bytes));
+  std::string raw(static_cast<std::size_t>(bytes), '\0');
   evutil_secure_rng_get_bytes(raw.data(), raw.size());
-  std::string out;
-  for (const unsigned char byte : raw) {
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
+  return hex_encode(raw);
 }
 
 std::string random_uuid() {

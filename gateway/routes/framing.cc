@@ -14,10 +14,6 @@ namespace {
 // EventSource that is refused never reconnects.
 constexpr std::size_t kMaxIdBytes = 1024;
 
-bool contains(const std::vector<std::string>& list, std::string_view text) {
-  return std::find(list.begin(), list.end(), text) != list.end();
-}
-
 // One object for all payloads, so that parsing them allocates no memory in the steady state.
 Members& shared_members() {
   static Members members;

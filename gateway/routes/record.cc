@@ -1,6 +1,5 @@
 #include "gateway/routes/record.h"
 
-#include <algorithm>
 #include <cstddef>
 
 #include "gateway/text/json.h"
@@ -15,7 +14,7 @@ using As = RecordField::As;
 constexpr std::size_t kMaxNumberBytes = 64;
 
 void add_once(std::vector<std::string>& names, const std::string& name) {
-  if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  if (!name.empty() && !contains(names, name)) names.push_back(name);
 }
 
 // `text` as JSON, read as `field.as`.
@@ -50,7 +49,7 @@ void set_status(Record& record, const RecordRule& rule, std::string status) {
 }  // namespace
 
 bool RecordRule::is_terminal(std::string_view status_text) const {
-  return std::find(terminal.begin(), terminal.end(), status_text) != terminal.end();
+  return contains(terminal, status_text);
 }
 
 void RecordRule::list_fields() {

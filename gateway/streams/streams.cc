@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
 #include "gateway/text/digest.h"
+#include "gateway/text/hex.h"
 
 namespace tailgate {
 
@@ -22,13 +23,7 @@ std::string subject_hash(const Request& request) {
   if (request.user.empty() && request.session.empty()) return "";
   static const std::string salt = random_hex(16);
   const Digest digest = sha256(salt + '\n' + request.user + '\n' + request.session);
-  std::string hex;
-  for (int i = 0; i < 6; ++i) {
-    const auto byte = digest[static_cast<std::size_t>(i)];
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  return hex;
+  return hex_encode({reinterpret_cast<const char*>(digest.data()), 6});
 }
 
 }  // namespace

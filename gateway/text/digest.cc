@@ -37,7 +37,7 @@ Digest sha256(std::string_view text) {
 std::string hmac(Hash hash, std::string_view key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
   unsigned size = 0;
-  // A null key means "the last one" to OpenSSL, so an empty one still needs an address.
+  // OpenSSL takes a null pointer for "the key of the last call", so an empty key needs an address.
   const void* secret = key.empty() ? "" : key.data();
   if (HMAC(md_of(hash), secret, static_cast<int>(key.size()), bytes(text), text.size(), out.data(), &size) ==
       nullptr) {

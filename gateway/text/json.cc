@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "gateway/text/hex.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -18,17 +19,12 @@ namespace {
 using Kind = JsonValue::Kind;
 
 constexpr std::size_t kMaxDepth = 256;
-constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-bool is_hex(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// What a byte means inside a string.
+// The role of a byte inside a string.
 enum StringByte : std::uint8_t { kPlain, kBeyondAscii, kQuote, kEscape, kControl };
 
 constexpr std::array<std::uint8_t, 256> string_bytes() {
@@ -42,12 +38,13 @@ constexpr std::array<std::uint8_t, 256> string_bytes() {
 
 constexpr auto kStringBytes = string_bytes();
 
-// Walks once over a text.  Each take_x() moves past an x, or answers false where none stands.
+// Walks once over a text.  Each take_x() moves past an x, or returns false if the text has none there.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : next_(text.data()), end_(text.data() + text.size()) {}
 
-  // The whole text is one value.  With `members`, those of an outermost object are appended to it.
+  // True if the whole text is one value.  If it is an object, its members are appended to `members`, unless
+  // that is null.
   bool scan(JsonValue& outermost, std::vector<Members::Member>* members);
   bool scan_number() { return take_number() && next_ == end_; }
 
@@ -78,12 +75,12 @@ class Scanner {
   bool take_escape();
   bool take_scalar(Kind& kind);
   bool take_name(std::vector<Members::Member>* members);
-  JsonValue* wanted(JsonValue& outermost, std::vector<Members::Member>* members) const;
+  JsonValue* value_to_fill(JsonValue& outermost, std::vector<Members::Member>* members) const;
 
   const char* next_;
   const char* end_;
   std::size_t depth_ = 0;
-  std::bitset<kMaxDepth> in_object_;  // by depth: is it an object, not an array?
+  std::bitset<kMaxDepth> in_object_;  // by depth: true for an object, false for an array
 };
 
 bool Scanner::take_number() {
@@ -102,7 +99,7 @@ bool Scanner::take_escape() {
   const char c = *next_++;
   if (c != 'u') return std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos;
   for (int i = 0; i < 4; ++i, ++next_) {
-    if (at_end() || !is_hex(*next_)) return false;
+    if (at_end() || hex_value(*next_) < 0) return false;
   }
   return true;
 }
@@ -148,7 +145,7 @@ bool Scanner::take_scalar(Kind& kind) {
   }
 }
 
-// A member's name and the colon.
+// A member's name, the colon and the space around it.
 bool Scanner::take_name(std::vector<Members::Member>* members) {
   const char* begin = next_;
   bool plain = false;
@@ -162,9 +159,9 @@ bool Scanner::take_name(std::vector<Members::Member>* members) {
   return true;
 }
 
-// The outermost value and, if it is an object, its members are what the caller wants to know; deeper
-// ones are only validated.
-JsonValue* Scanner::wanted(JsonValue& outermost, std::vector<Members::Member>* members) const {
+// The caller wants the outermost value and, if it is an object, its members.  Deeper values are only
+// validated: null.
+JsonValue* Scanner::value_to_fill(JsonValue& outermost, std::vector<Members::Member>* members) const {
   if (depth_ == 0) return &outermost;
   if (depth_ == 1 && members != nullptr && !members->empty()) return &members->back().value;
   return nullptr;
@@ -182,7 +179,7 @@ bool Scanner::scan(JsonValue& outermost, std::vector<Members::Member>* members) 
     } else if (!take_scalar(kind)) {
       return false;
     }
-    if (JsonValue* value = wanted(outermost, members)) *value = {.kind = kind, .raw = since(begin)};
+    if (JsonValue* value = value_to_fill(outermost, members)) *value = {.kind = kind, .raw = since(begin)};
     if (kind == Kind::kObject || kind == Kind::kArray) {
       if (depth_ == kMaxDepth) return false;
       in_object_[depth_++] = kind == Kind::kObject;
@@ -193,7 +190,7 @@ bool Scanner::scan(JsonValue& outermost, std::vector<Members::Member>* members) 
         continue;
       }
     }
-    // Behind a value: a comma leads to the next one, brackets end those around it.
+    // Behind a value: a comma leads to the next one, brackets close the values around it.
     while (true) {
       if (depth_ == 0) {
         skip_space();
@@ -207,7 +204,7 @@ bool Scanner::scan(JsonValue& outermost, std::vector<Members::Member>* members) 
       }
       if (!take(in_object_[depth_ - 1] ? '}' : ']')) return false;
       --depth_;
-      if (JsonValue* value = wanted(outermost, members)) value->raw = since(value->raw.data());
+      if (JsonValue* value = value_to_fill(outermost, members)) value->raw = since(value->raw.data());
     }
   }
 }
@@ -238,19 +235,18 @@ bool is_low_surrogate(std::uint32_t code) {
   return code >= 0xDC00 && code < 0xE000;
 }
 
-// The number of the four hexadecimal digits at the front.  Precondition: they are there.
+// The number of the four hexadecimal digits at the front.  Precondition: `text` begins with four.
 std::uint32_t four_hex(std::string_view text) {
   std::uint32_t code = 0;
   for (const char c : text.substr(0, 4)) {
-    code = code * 16 + static_cast<std::uint32_t>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+    code = code * 16 + static_cast<std::uint32_t>(hex_value(c));
   }
   return code;
 }
 
-// The length of what `text` begins with that needs no escape in a JSON string.
+// How many bytes at the front of `text` need no escape in a JSON string.
 std::size_t unescaped_prefix(std::string_view text) {
-  // Eight bytes at a time: is one of them below `least`, or is it `byte`?  (Anderson, Bit Twiddling Hacks,
-  // "Determine if a word has a byte less than n".)
+  // Eight bytes at a time (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n").
   constexpr std::uint64_t kOnes = 0x0101010101010101U;
   const auto has_less = [](std::uint64_t eight, unsigned char least) {
     return ((eight - kOnes * least) & ~eight & kOnes * 0x80) != 0;
@@ -261,10 +257,10 @@ std::size_t unescaped_prefix(std::string_view text) {
     std::memcpy(&eight, text.data() + i, sizeof eight);
     if (has_less(eight, 0x20) || has(eight, '"') || has(eight, '\\') || has(eight, 0x7F)) break;
   }
-  const auto needs_none = [](unsigned char byte) {
+  const auto is_plain = [](unsigned char byte) {
     return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7F;
   };
-  while (i < text.size() && needs_none(static_cast<unsigned char>(text[i]))) ++i;
+  while (i < text.size() && is_plain(static_cast<unsigned char>(text[i]))) ++i;
   return i;
 }
 
@@ -301,11 +297,26 @@ void append_json_quoted(std::string& out, std::string_view text) {
       out += "\\t";
     } else {
       out += "\\u00";
-      out += kHexDigits[byte >> 4];
-      out += kHexDigits[byte & 0x0F];
+      out += hex_digit(byte >> 4);
+      out += hex_digit(byte);
     }
   }
   out += '"';
+}
+
+std::string json_object(const std::vector<JsonMember>& members) {
+  std::size_t size = 2;
+  for (const JsonMember& member : members) size += member.name.size() + member.json.size() + 4;
+  std::string out = "{";
+  out.reserve(size);
+  for (const JsonMember& member : members) {
+    if (out.size() > 1) out += ',';
+    append_json_quoted(out, member.name);
+    out += ':';
+    out += member.json;
+  }
+  out += '}';
+  return out;
 }
 
 std::string json_unquote(std::string_view json) {
@@ -363,7 +374,7 @@ bool is_json_number(std::string_view text) {
 }
 
 bool is_finite_number(std::string_view number) {
-  // Not from_chars, which calls what is too small to tell from zero out of range, too.
+  // Not from_chars: it reports "out of range" for numbers next to zero as well as for those beyond a double.
   return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 
@@ -380,7 +391,7 @@ std::vector<JsonValue> json_elements(std::string_view array) {
   bool in_string = false;
   std::size_t begin = 0;
   for (std::size_t i = 0; i <= inside.size(); ++i) {
-    const char c = i < inside.size() ? inside[i] : ',';  // as if a comma stood behind the last one
+    const char c = i < inside.size() ? inside[i] : ',';  // ends the last element too
     if (in_string) {
       if (c == '\\') {
         ++i;

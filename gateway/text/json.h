@@ -1,10 +1,9 @@
-// Json: JSON texts read and written without building a tree.
+// Json: reading and writing JSON texts without building a tree.
 //
-// Pure.  One pass validates a text and finds the members of its outermost object as slices of
-// it, so a payload can be passed on exactly as it was published.  Nothing recurses, nothing throws.
-// RFC 8259, read as browsers read it: a lone surrogate escape is accepted, as are ill-formed UTF-8
-// bytes inside strings (to_utf8() mends them without touching the structure); numbers have no bound.
-// Arrays and objects nested more than 256 deep are refused.
+// Pure.  One pass validates a text and finds the members of its outermost object as slices of it, so a
+// payload can be passed on exactly as it was published.  Nothing recurses, nothing throws.
+// RFC 8259, read as browsers read it: lone surrogate escapes and ill-formed UTF-8 inside strings are accepted
+// (to_utf8() replaces them), and numbers have no bound.  A text nested more than 256 deep is refused.
 #pragma once
 
 #include <optional>
@@ -14,34 +13,41 @@
 
 namespace tailgate {
 
-// `text` as a JSON string, quotes included: valid UTF-8 (U+FFFD for what was not), control characters
-// escaped, no CR, LF or NUL.
+// `text` as a JSON string with its quotes, in valid UTF-8 (U+FFFD replaces ill-formed parts).  Control
+// characters are escaped, so the string holds no CR, LF or NUL.
 std::string json_quote(std::string_view text);
-// The same, behind what `out` holds.
+// Appends the same to `out`.
 void append_json_quoted(std::string& out, std::string_view text);
 
-// What the JSON string `json` (quotes included) says, as valid UTF-8.  Precondition: is_json(json),
-// and it begins with a quote.
+// The text of a JSON string, as valid UTF-8.  Precondition: is_json(json), and it begins with a quote.
 std::string json_unquote(std::string_view json);
 
+// A member of an object that is being written: its name as text, its value as JSON.
+struct JsonMember {
+  std::string_view name;
+  std::string_view json;
+};
+// "{"name":json,...}" in the given order.
+std::string json_object(const std::vector<JsonMember>& members);
+
 bool is_json(std::string_view text);
-// Is all of `text` one JSON number, without space around it?
+// True if all of `text` is one JSON number, without space around it.
 bool is_json_number(std::string_view text);
-// Does a browser read `number` as a number?  1e999 is JSON, but JSON.parse() makes Infinity of it.
+// True if JSON.parse() reads `number` as a finite number.  1e999 is JSON, but becomes Infinity.
 // Precondition: is_json_number(number).
 bool is_finite_number(std::string_view number);
 
 struct JsonValue {
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };
   Kind kind = Kind::kNull;
-  std::string_view raw;  // as it stands in the text, without space around it
+  std::string_view raw;  // a slice of the text, without space around it
 
   bool is_string() const { return kind == Kind::kString; }
-  // Of a string what it says, of anything else its JSON text as it stands.
+  // The unquoted text of a string; the unchanged JSON text of any other value.
   std::string text() const;
 };
 
-// `text` as one JSON value, or nothing if it is not one.  `raw` points into it.
+// Nothing if `text` is not one JSON value.  `raw` points into `text`.
 std::optional<JsonValue> parse_json(std::string_view text);
 
 // The elements of a JSON array, as slices of it.  Precondition: parse_json() found it to be an array.
@@ -50,21 +56,20 @@ std::vector<JsonValue> json_elements(std::string_view array);
 // The members of a JSON object.
 class Members {
  public:
-  // Forgets what it held and reads `text`; true if that is one JSON object.  Else it holds nothing.
-  // `text` must outlive the slices.  Reading again reuses the memory.
+  // Replaces the members by those of `text`, and returns true, if `text` is one JSON object.  Otherwise there
+  // are none.  `text` must outlive the slices.  Reading again reuses the memory.
   bool read(std::string_view text);
 
-  // The last member called `name` (as JSON.parse has it), or null.  Lives until the next read().
+  // The last member called `name`, as JSON.parse() picks it, or null.  Lives until the next read().
   const JsonValue* find(std::string_view name) const;
 
   struct Member {
     std::string_view raw_name;  // with its quotes
     JsonValue value;
-    bool plain = false;  // the name says just what stands between its quotes
-    // What the name says.
+    bool plain = false;  // the name needs no unquoting: it is the text between its quotes
     std::string name() const;
   };
-  // Does one name stand there twice, however it is spelled?
+  // True if two names are equal after unquoting.
   bool has_duplicates() const;
   // In the order of the text, duplicates included.
   const std::vector<Member>& all() const { return members_; }

@@ -7,19 +7,14 @@
 #include <cstdio>
 #include <cstring>
 
+#include "gateway/text/hex.h"
+
 namespace tailgate {
 
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 constexpr std::array<std::int8_t, 256> base64_values() {
   std::array<std::int8_t, 256> values{};
@@ -32,8 +27,8 @@ constexpr std::array<std::int8_t, 256> base64_values() {
 
 constexpr auto kBase64Values = base64_values();
 
-// What stands at the front of a text that is not ASCII there: `size` bytes that are one character, or
-// (not `valid`) the longest beginning of one.
+// The first `size` bytes of a text.  If `valid`, they are one character; otherwise they are what U+FFFD
+// replaces, a "maximal subpart" in the Unicode Standard, section 3.9.
 struct Sequence {
   std::size_t size = 1;
   bool valid = false;
@@ -67,7 +62,7 @@ Sequence sequence_at_front(std::string_view text) {
   return {.size = size, .valid = true};
 }
 
-// The length of the ASCII that `text` begins with.
+// The number of ASCII bytes that `text` begins with.
 std::size_t ascii_prefix(std::string_view text) {
   std::size_t i = 0;
   for (std::uint64_t eight = 0; i + sizeof eight <= text.size(); i += sizeof eight) {
@@ -86,11 +81,9 @@ std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '%') {
-      if (i + 2 >= text.size()) return std::nullopt;
-      const int high = hex_digit(text[i + 1]);
-      const int low = hex_digit(text[i + 2]);
-      if (high < 0 || low < 0) return std::nullopt;
-      out += static_cast<char>(high * 16 + low);
+      const auto byte = hex_decode(text.substr(i + 1, 2));
+      if (!byte || byte->empty()) return std::nullopt;
+      out += *byte;
       i += 2;
     } else {
       out += c == '+' && plus == Plus::kSpace ? ' ' : c;
@@ -167,9 +160,16 @@ std::optional<std::string> base64url_decode(std::string_view text) {
       out += static_cast<char>(bits >> count & 0xFF);
     }
   }
-  const bool loose = (bits & ((1U << count) - 1)) != 0;
-  if (loose) return std::nullopt;
+  const bool has_loose_bits = (bits & ((1U << count) - 1)) != 0;
+  if (has_loose_bits) return std::nullopt;
   return out;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  std::string url(text.substr(0, text.find_last_not_of('=') + 1));
+  std::replace(url.begin(), url.end(), '+', '-');
+  std::replace(url.begin(), url.end(), '/', '_');
+  return base64url_decode(url);
 }
 
 bool is_utf8(std::string_view text) {
@@ -196,6 +196,23 @@ std::string to_utf8(std::string_view bytes) {
   }
 }
 
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  const auto is_continuation = [text](std::size_t i) { return (text[i] & 0xC0) == 0x80; };
+  std::size_t end = max_bytes;
+  while (end > 0 && max_bytes - end < 3 && is_continuation(end)) --end;
+  return text.substr(0, end);
+}
+
+bool is_token_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+}
+
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
@@ -213,6 +230,10 @@ std::string iso_time(std::chrono::system_clock::time_point time) {
       static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
       static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return {buffer.data(), static_cast<std::size_t>(size)};
+}
+
+bool contains(const std::vector<std::string>& texts, std::string_view text) {
+  return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
 std::string ascii_lower(std::string_view text) {

@@ -1,10 +1,10 @@
-// Text: what bytes from a request line, a header or a token mean, strictly.
+// Text: decoding and checking the texts of request lines, headers and tokens.
 //
-// Pure.  Functions over texts; knows no HTTP message and no JSON.  Where a text is malformed
-// the answer is nothing, never a guess.
+// Pure.  Knows no HTTP message and no JSON.  A malformed text gives nothing, never a guess.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +13,7 @@
 
 namespace tailgate {
 
+// Whether "+" stands for itself or, as in a query, for a space.
 enum class Plus { kLiteral, kSpace };
 
 // "%41" becomes "A".  Nothing if a "%" is not followed by two hexadecimal digits.
@@ -21,13 +22,13 @@ std::optional<std::string> percent_decode(std::string_view text, Plus plus = Plu
 // The parameters of a query, decoded, in their order.
 class Query {
  public:
-  // `text` is what follows the "?".  A bare "k" is k with an empty value; an empty part is skipped.
-  // Nothing if any name or value is malformed: a broken token must not pass for an absent one.
+  // `text` is the part of a URL behind the "?".  A bare "k" is k with an empty value; an empty part is
+  // skipped.  Nothing if any name or value is malformed: a broken token must not pass for an absent one.
   static std::optional<Query> parse(std::string_view text);
 
   // The first value of `name`, or null.
   const std::string* find(std::string_view name) const;
-  // Is there more than one?
+  // True if `name` occurs more than once.
   bool repeats(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return pairs_; }
 
@@ -35,26 +36,35 @@ class Query {
   std::vector<std::pair<std::string, std::string>> pairs_;
 };
 
-// The first cookie called `name` in a Cookie header (RFC 6265 section 5.4), without quotes and
-// percent-decoded; as it stands where the percent signs are not an encoding, as applications read it.
+// The value of the first cookie called `name` in a Cookie header (RFC 6265 section 5.4), without quotes and
+// percent-decoded.  A value that is not percent-encoded correctly is returned unchanged, as applications do.
 std::optional<std::string> cookie_value(std::string_view header, std::string_view name);
 
-// RFC 4648 section 5, without padding.  Decoding refuses padding, any other character, a length that
-// no encoder makes, and set bits beyond the last byte: one value has one spelling.
+// RFC 4648 section 5, without padding.  Decoding refuses padding, characters outside the alphabet, lengths
+// that no encoder produces, and non-zero bits behind the last byte: a value has exactly one spelling.
 std::string base64url_encode(std::string_view bytes);
 std::optional<std::string> base64url_decode(std::string_view text);
+// RFC 4648 section 4 or 5: either alphabet, with or without padding.
+std::optional<std::string> base64_decode(std::string_view text);
 
 bool is_utf8(std::string_view text);
-// `bytes` with each maximal ill-formed part replaced by U+FFFD, as the WHATWG Encoding Standard has
-// browsers do it.  Never touches an ASCII byte, so the structure of a JSON text stays as it was.
+// Replaces each ill-formed part of `bytes` by U+FFFD, as the WHATWG Encoding Standard defines it.  ASCII
+// bytes never change, so a JSON text keeps its structure.
 std::string to_utf8(std::string_view bytes);
+// The beginning of `text`, at most `max_bytes` long, cut between two characters and not inside one.
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes);
 
-// Is there a byte below 0x20, or 0x7F?
+// RFC 9110 section 5.6.2, "token": the name of a header, a cookie or a method.  A token is not empty.
+bool is_token_char(char c);
+bool is_token(std::string_view text);
+
+// True if a byte is below 0x20 or is 0x7F.
 bool has_control(std::string_view text);
 
 // "2026-11-21T10:10:10.123456+00:00".
 std::string iso_time(std::chrono::system_clock::time_point time);
 
+bool contains(const std::vector<std::string>& texts, std::string_view text);
 std::string ascii_lower(std::string_view text);
 // Without spaces, tabs, CR and LF at both ends.
 std::string_view trim(std::string_view text);

@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
+
+#include "gateway/text/text.h"
 
 namespace tailgate {
 namespace {
@@ -52,8 +56,32 @@ TEST(Log, WritesOneJsonObjectALine) {
   const std::string line = pipe.take();
   EXPECT_TRUE(
       line.ends_with("\"level\":\"warning\",\"event\":\"some.event\",\"text\":\"a "
-                     "\\\"b\\\"\\u000a\\u0001\",\"number\":5,\"truth\":true}\n"))
+                     "\\\"b\\\"\\n\\u0001\",\"number\":5,\"truth\":true}\n"))
       << line;
+}
+
+TEST(Log, StaysOneLineOfValidJsonWhateverTheTextHolds) {
+  std::string every;
+  for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
+  const PipeForErrors pipe;
+  log_info("some.event", {{"text", every}, {"name", "J\xC3\xBCrgen"}});
+  const std::string line = pipe.take();
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["text"], to_utf8(every));
+  EXPECT_EQ(json["name"], "J\xC3\xBCrgen");
+  EXPECT_TRUE(std::regex_match(json["time"].get<std::string>(),
+                               std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+}
+
+TEST(Log, CutsALongTextBetweenTwoCharacters) {
+  std::string text(511, 'a');
+  for (int i = 0; i < 1000; ++i) text += "\xC3\xA4";
+  const PipeForErrors pipe;
+  log_info("some.event", {{"text", text}, {"fits", std::string(512, 'b')}});
+  const auto json = nlohmann::json::parse(pipe.take());
+  EXPECT_EQ(json["text"], std::string(511, 'a') + "...");
+  EXPECT_EQ(json["fits"], std::string(512, 'b'));
 }
 
 TEST(Log, WaitsForNobodyWhoDoesNotRead) {

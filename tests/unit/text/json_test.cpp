@@ -235,6 +235,13 @@ TEST(Json, QuotesAsExpected) {
   EXPECT_EQ(json_quote("a\xFFz"), "\"a\xEF\xBF\xBDz\"");
 }
 
+TEST(Json, WritesAnObjectOfNamesAndValues) {
+  EXPECT_EQ(json_object({}), "{}");
+  EXPECT_EQ(json_object({{"a", "1"}}), R"({"a":1})");
+  EXPECT_EQ(json_object({{"a\"", json_quote("b\n")}, {"c", "[null,{}]"}, {"", json_object({})}}),
+            R"({"a\"":"b\n","c":[null,{}],"":{}})");
+}
+
 TEST(Json, QuotesEachByteAtEachPlace) {
   const std::string plain(20, '~');
   for (std::size_t place = 0; place < plain.size(); ++place) {

@@ -105,6 +105,13 @@ TEST(Base64Url, RefusesEverySecondSpelling) {
   }
 }
 
+TEST(Base64, MayUseEitherAlphabetAndMayBePadded) {
+  for (const char* text : {"-_8", "+/8", "-_8=", "+/8==="})
+    EXPECT_EQ(base64_decode(text), "\xFB\xFF") << text;
+  EXPECT_EQ(base64_decode("===="), "");
+  for (const char* text : {"Zh", "Zg=Zg", "Zm 9", "Z"}) EXPECT_FALSE(base64_decode(text)) << text;
+}
+
 TEST(Utf8, IsKnown) {
   for (const std::string_view text :
        {""sv, "abc"sv, "ä"sv, "€"sv, "😀"sv, "\xED\x9F\xBF"sv, "\xF4\x8F\xBF\xBF"sv, "\0"sv}) {
@@ -141,6 +148,26 @@ TEST(Utf8, ReplacesEachMaximalSubpartByOneMark) {
 
 TEST(Utf8, MendingNeverTouchesAscii) {
   EXPECT_EQ(to_utf8("{\"a\":\"\xE2\"}"), "{\"a\":\"" + kMark + "\"}");
+}
+
+TEST(Utf8, IsCutBetweenCharacters) {
+  EXPECT_EQ(utf8_prefix("abc", 3), "abc");
+  EXPECT_EQ(utf8_prefix("abc", 2), "ab");
+  EXPECT_EQ(utf8_prefix("a\xC3\xA4", 3), "a\xC3\xA4");
+  EXPECT_EQ(utf8_prefix("a\xC3\xA4", 2), "a");
+  const std::string_view face = "\xF0\x9F\x98\x80";
+  for (std::size_t size = 0; size < face.size(); ++size) EXPECT_EQ(utf8_prefix(face, size), "") << size;
+  EXPECT_EQ(utf8_prefix(std::string(20, '\x80'), 10).size(), 7U)
+      << "ill-formed text loses at most three bytes";
+}
+
+TEST(Token, IsOneOrMoreOfTheCharactersOfTheRfc) {
+  for (const char* text : {"a", "X-Session-ID", "09AZaz", "!#$%&'*+-.^_`|~"})
+    EXPECT_TRUE(is_token(text)) << text;
+  for (const std::string_view text : {""sv, "a b"sv, "a:"sv, "a\""sv, "(a)"sv, "a/b"sv, "a@"sv, "[a]"sv,
+                                      "{a}"sv, "a=b"sv, "\x7F"sv, "\xC3\xA4"sv, "\0"sv}) {
+    EXPECT_FALSE(is_token(text)) << text;
+  }
 }
 
 TEST(Text, SeesControlBytes) {
