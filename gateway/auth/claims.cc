@@ -16,7 +16,7 @@ namespace {
 using Kind = JsonValue::Kind;
 
 constexpr std::size_t kMaxSubjectBytes = 256;
-constexpr double kFarthest = 253402300799;  // the end of the year 9999, in seconds
+constexpr double kMaxSeconds = 253402300799;  // the end of the year 9999
 
 bool is_absent(const JsonValue* claim) {
   return claim == nullptr || claim->kind == Kind::kNull || claim->raw == "\"\"";
@@ -32,11 +32,11 @@ std::optional<WallTime> date_of(const JsonValue& claim) {
   double seconds = 0;
   const char* end = claim.raw.data() + claim.raw.size();
   if (std::from_chars(claim.raw.data(), end, seconds).ec != std::errc()) return std::nullopt;
-  seconds = std::clamp(seconds, -kFarthest, kFarthest);
+  seconds = std::clamp(seconds, -kMaxSeconds, kMaxSeconds);
   return WallTime(std::chrono::milliseconds(std::llround(seconds * 1000)));
 }
 
-// The dates' own Refusal; `until` is set where there is an end.
+// Checks exp, nbf and iat.  Sets `until` if there is an exp.
 std::optional<Refusal> check_dates(const Members& claims, const ProviderRule& rule, WallTime now,
                                    std::optional<WallTime>& until) {
   if (const JsonValue* claim = claims.find("exp")) {
@@ -57,7 +57,7 @@ std::optional<Refusal> check_dates(const Members& claims, const ProviderRule& ru
   return std::nullopt;
 }
 
-bool is_for(const JsonValue* aud, const std::vector<std::string>& audience) {
+bool has_audience(const JsonValue* aud, const std::vector<std::string>& audience) {
   if (aud == nullptr || aud->kind != Kind::kArray) return is_one_of(aud, audience);
   const auto elements = json_elements(aud->raw);
   return std::all_of(elements.begin(), elements.end(),
@@ -66,7 +66,7 @@ bool is_for(const JsonValue* aud, const std::vector<std::string>& audience) {
                      [&](const JsonValue& one) { return is_one_of(&one, audience); });
 }
 
-// "0", "42", "-7": what every language writes for the integer.  "-0" is none: they write "0" for it.
+// "0", "42" or "-7", as every language writes an integer.  Not "-0", which others write as "0".
 bool is_plain_integer(std::string_view number) {
   if (number == "-0") return false;
   if (number.starts_with('-')) number.remove_prefix(1);
@@ -82,7 +82,8 @@ std::string subject_of(const JsonValue* claim) {
 }  // namespace
 
 bool is_subject(std::string_view subject) {
-  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD: two ill-formed names would be equal
+  constexpr std::string_view kReplacement =
+      "\xEF\xBF\xBD";  // U+FFFD: two different ill-formed names would be equal
   return !subject.empty() && subject.size() <= kMaxSubjectBytes && !has_control(subject) &&
          is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;
 }
@@ -96,7 +97,7 @@ std::variant<Claims, Refusal> check_claims(std::string_view payload, const Provi
   Claims checked;
   if (const auto refusal = check_dates(claims, rule, now, checked.until)) return *refusal;
   if (!rule.issuer.empty() && !is_one_of(claims.find("iss"), {rule.issuer})) return Refusal::kIssuer;
-  if (!rule.audience.empty() && !is_for(claims.find("aud"), rule.audience)) return Refusal::kAudience;
+  if (!rule.audience.empty() && !has_audience(claims.find("aud"), rule.audience)) return Refusal::kAudience;
   if (!rule.authorized_parties.empty() && !is_one_of(claims.find("azp"), rule.authorized_parties)) {
     return Refusal::kParty;
   }

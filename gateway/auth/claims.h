@@ -1,4 +1,4 @@
-// Claims: what a token whose signature is right says, held against its provider's rules.
+// Claims: checks the claims of a token, whose signature is already verified, against its provider's rules.
 //
 // Pure.  Knows JSON and ProviderRule; knows no key.
 #pragma once
@@ -16,19 +16,19 @@ namespace tailgate {
 
 struct Claims {
   std::string subject;            // 1 to 256 bytes of UTF-8 without control characters
-  std::optional<WallTime> until;  // `exp` and the leeway; none: the token has no end
+  std::optional<WallTime> until;  // `exp` plus the leeway; none: the token never expires
 };
 
-// `payload` is a JSON object without duplicate members (parse_jwt() sees to that).
-//  - Every required claim is there; null and "" are as absent.
-//  - exp, nbf and iat, where they are, are JSON numbers, with or without a fraction; a date in a string is
+// Precondition: `payload` is a JSON object without duplicate members, as parse_jwt() checks.
+//  - Every required claim is present; null and "" count as absent.
+//  - exp, nbf and iat, if present, are JSON numbers, with or without a fraction; a date in a string is
 //    refused.  exp + leeway > now, nbf and iat <= now + leeway.
-//  - iss equals the rule's; aud (a text or a list of texts) has one of the rule's; azp is one of the rule's.
-//    A rule that names none does not look.
-//  - The subject is a text, or an integer, which is taken as its digits.
+//  - iss equals the rule's; aud (a string or a list of strings) holds one of the rule's; azp is one of the
+//    rule's.  A claim that the rule does not name is not checked.
+//  - The subject is a string, or an integer, whose digits become the subject.
 std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now);
 
-// May `subject` go into a header, a log, and a comparison with a record's field?
+// True if `subject` may go into a header, a log, and a comparison with a record's field.
 bool is_subject(std::string_view subject);
 
 }  // namespace tailgate

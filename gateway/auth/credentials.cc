@@ -1,7 +1,6 @@
 #include "gateway/auth/credentials.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "gateway/text/text.h"
 
@@ -13,13 +12,13 @@ using Place = Credential::Kind;
 
 constexpr std::size_t kMaxSessionBytes = 256;
 
-// The token behind "Bearer", in any case (RFC 7235 section 2.1); empty for another scheme.
+// The token behind "Bearer" in any case (RFC 7235 section 2.1); empty for another scheme.
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer";
   const std::string_view value = trim(authorization);
   if (value.size() <= kScheme.size() || ascii_lower(value.substr(0, kScheme.size())) != kScheme) return {};
-  const std::string_view rest = value.substr(kScheme.size());
-  return rest.starts_with(' ') || rest.starts_with('\t') ? trim(rest) : std::string_view();
+  const std::string_view token = value.substr(kScheme.size());
+  return token.starts_with(' ') || token.starts_with('\t') ? trim(token) : std::string_view();
 }
 
 }  // namespace
@@ -29,50 +28,46 @@ bool is_session_id(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
-std::vector<Shown> shown_credentials(const std::vector<Credential>& places, const RequestParts& request) {
-  std::vector<Shown> shown;
-  std::optional<Query> query;
-  bool query_was_read = false;
-  const auto parameter = [&](const std::string& name) -> const std::string* {
-    if (!query_was_read) query = Query::parse(request.query);
-    query_was_read = true;
-    return query ? query->find(name) : nullptr;
+std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
+                                                  const RequestParts& request) {
+  using Kind = PresentedCredential::Kind;
+  std::vector<PresentedCredential> found;
+  const std::optional<Query> query = Query::parse(request.query);
+  const auto parameter = [&query](const std::string& name) -> std::string_view {
+    const std::string* value = query ? query->find(name) : nullptr;
+    return value != nullptr ? std::string_view(*value) : std::string_view();
   };
-  const auto show_token = [&](std::string_view token, bool is_explicit) {
-    if (token.empty()) return;
-    shown.push_back({.kind = Shown::Kind::kToken, .is_explicit = is_explicit, .text = std::string(token)});
+  const auto header = [&request](const char* name) { return request.header(name).value_or(""); };
+  const auto add_token = [&found](std::string_view token, bool is_explicit) {
+    if (!token.empty())
+      found.push_back({.kind = Kind::kToken, .is_explicit = is_explicit, .text = std::string(token)});
   };
-  const auto show_session = [&](std::string_view id) {
-    if (!is_session_id(id)) return;
-    shown.push_back({.kind = Shown::Kind::kSession, .is_explicit = true, .text = std::string(id)});
+  const auto add_session = [&found](std::string_view id) {
+    if (is_session_id(id))
+      found.push_back({.kind = Kind::kSession, .is_explicit = true, .text = std::string(id)});
   };
 
   for (const Credential& place : places) {
     switch (place.kind) {
       case Place::kBearer:
-        show_token(bearer_token(request.header("authorization").value_or("")), true);
+        add_token(bearer_token(header("authorization")), true);
         break;
-      case Place::kTokenQuery: {
-        const std::string* token = parameter(place.name);
-        if (!query) {
-          shown.push_back({.kind = Shown::Kind::kToken, .is_explicit = true, .text = {}});
-        } else if (token != nullptr) {
-          show_token(*token, true);
-        }
+      case Place::kTokenQuery:
+        if (!query) found.push_back({.kind = Kind::kToken, .is_explicit = true, .text = {}});
+        add_token(parameter(place.name), true);
         break;
-      }
       case Place::kTokenCookie:
-        show_token(cookie_value(request.header("cookie").value_or(""), place.name).value_or(""), false);
+        add_token(cookie_value(header("cookie"), place.name).value_or(""), false);
         break;
       case Place::kSessionHeader:
-        show_session(request.header(place.name.c_str()).value_or(""));
+        add_session(header(place.name.c_str()));
         break;
       case Place::kSessionQuery:
-        if (const std::string* id = parameter(place.name)) show_session(*id);
+        add_session(parameter(place.name));
         break;
     }
   }
-  return shown;
+  return found;
 }
 
 }  // namespace tailgate

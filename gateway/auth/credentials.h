@@ -1,6 +1,6 @@
-// Credentials: what a request shows of its sender, found in the places that its route names.
+// Credentials: finds the tokens and session ids of a request in the places that its route names.
 //
-// Pure.  Knows headers and queries as texts; believes nothing yet.
+// Pure.  Knows headers and queries as texts.  Nothing is verified here.
 #pragma once
 
 #include <functional>
@@ -15,23 +15,24 @@ namespace tailgate {
 
 // The parts of a request that may hold credentials.
 struct RequestParts {
-  std::string_view query;  // what follows the "?", as it was sent
+  std::string_view query;  // the part of the URL behind the "?", as it was sent
   // A header by its lower-case name.
   std::function<std::optional<std::string_view>(const char* name)> header;
 };
 
-struct Shown {
+struct PresentedCredential {
   enum class Kind { kToken, kSession };
   Kind kind = Kind::kToken;
-  // Shown on purpose, in a header or the query; a cookie comes along by itself.
+  // In a header or the query, where a client puts it on purpose.  Browsers send cookies by themselves.
   bool is_explicit = false;
   std::string text;
 };
 
-// What is shown, in the route's order.  An empty token shows nothing, nor does an Authorization of another
-// scheme or a session id that is none.  A query that cannot be decoded shows an empty token where one is
-// looked for: it may have been there.
-std::vector<Shown> shown_credentials(const std::vector<Credential>& places, const RequestParts& request);
+// The credentials of `request`, in the order of `places`.  Not included: an empty token, an Authorization of
+// another scheme, a session id that is_session_id() refuses.  A query that cannot be decoded counts as an
+// explicit token that is empty if a token may be in the query: the broken part may have been the token.
+std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
+                                                  const RequestParts& request);
 
 // [!-~]{1,256}
 bool is_session_id(std::string_view text);

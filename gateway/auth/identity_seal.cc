@@ -11,6 +11,7 @@
 
 #include "gateway/text/digest.h"
 #include "gateway/text/hex.h"
+#include "gateway/text/netstring.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -22,47 +23,23 @@ constexpr std::size_t kMaxSealedBytes = 4096;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxKeysInFile = 16;
 
-template <typename Number>
-std::optional<Number> number_of(std::string_view digits) {
-  Number number = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, failed] = std::from_chars(digits.data(), end, number);
-  if (failed != std::errc() || stop != end) return std::nullopt;
-  return number;
-}
-
-void put(std::string& out, std::string_view part) {
-  out += std::to_string(part.size());
-  out += ':';
-  out += part;
-}
-
-void put(std::string& out, WallTime time) {
-  put(out, std::to_string(time.time_since_epoch().count()));
-}
-
-// The netstring at the front of `text`, which is moved past it.
-std::optional<std::string> take(std::string_view& text) {
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto size = number_of<std::size_t>(text.substr(0, colon));
-  if (!size || *size > text.size() - colon - 1) return std::nullopt;
-  std::string part(text.substr(colon + 1, *size));
-  text.remove_prefix(colon + 1 + *size);
-  return part;
+std::string text_of(WallTime time) {
+  return std::to_string(time.time_since_epoch().count());
 }
 
 std::optional<WallTime> time_of(std::string_view digits) {
-  const auto ms = number_of<std::int64_t>(digits);
-  if (!ms) return std::nullopt;
-  return WallTime(std::chrono::milliseconds(*ms));
+  std::int64_t ms = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, failed] = std::from_chars(digits.data(), end, ms);
+  if (failed != std::errc() || stop != end) return std::nullopt;
+  return WallTime(std::chrono::milliseconds(ms));
 }
 
 std::string mac_of(std::string_view key, std::string_view route, std::string_view job,
                    std::string_view payload) {
   std::string text;
   for (const std::string_view part : {std::string_view("tailgate-identity-v1"), route, job, payload}) {
-    put(text, part);
+    append_netstring(text, part);
   }
   return hmac(Hash::kSha256, key, text);
 }
@@ -73,17 +50,17 @@ struct Payload {
 };
 
 std::optional<Payload> read_payload(std::string_view text) {
-  auto user = take(text);
-  auto session = take(text);
-  auto provider = take(text);
-  const auto until = take(text);
-  const auto expiry = take(text);
+  const auto user = take_netstring(text);
+  const auto session = take_netstring(text);
+  const auto provider = take_netstring(text);
+  const auto until = take_netstring(text);
+  const auto expiry = take_netstring(text);
   if (!user || !session || !provider || !until || !expiry || !text.empty()) return std::nullopt;
   const auto expires = time_of(*expiry);
   if (!expires) return std::nullopt;
-  return Payload{.identity = {.user = std::move(*user),
-                              .session = std::move(*session),
-                              .provider = std::move(*provider),
+  return Payload{.identity = {.user = std::string(*user),
+                              .session = std::string(*session),
+                              .provider = std::string(*provider),
                               .until = time_of(*until)},
                  .expiry = *expires};
 }
@@ -95,16 +72,16 @@ IdentitySeal::IdentitySeal(std::vector<std::string> keys) : keys_(std::move(keys
 
 IdentitySeal::~IdentitySeal() {
   for (std::string& key : keys_) OPENSSL_cleanse(key.data(), key.size());
-  for (Former& former : former_) OPENSSL_cleanse(former.key.data(), former.key.size());
+  for (RetiredKey& retired : retired_) OPENSSL_cleanse(retired.key.data(), retired.key.size());
 }
 
 void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life) {
-  for (std::string& key : keys_) former_.push_back({.key = std::move(key), .until = now + life});
+  for (std::string& key : keys_) retired_.push_back({.key = std::move(key), .until = now + life});
   keys_ = std::move(keys);
-  std::erase_if(former_, [&](Former& former) {
+  std::erase_if(retired_, [&](RetiredKey& retired) {
     const bool is_needed =
-        now < former.until && std::find(keys_.begin(), keys_.end(), former.key) == keys_.end();
-    if (!is_needed) OPENSSL_cleanse(former.key.data(), former.key.size());
+        now < retired.until && std::find(keys_.begin(), keys_.end(), retired.key) == keys_.end();
+    if (!is_needed) OPENSSL_cleanse(retired.key.data(), retired.key.size());
     return !is_needed;
   });
 }
@@ -112,15 +89,10 @@ void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chr
 std::string IdentitySeal::seal(const Identity& identity, std::string_view route, std::string_view job,
                                WallTime expiry) const {
   std::string payload;
-  put(payload, identity.user);
-  put(payload, identity.session);
-  put(payload, identity.provider);
-  if (identity.until) {
-    put(payload, *identity.until);
-  } else {
-    put(payload, std::string_view());
+  for (const std::string& part : {identity.user, identity.session, identity.provider,
+                                  identity.until ? text_of(*identity.until) : "", text_of(expiry)}) {
+    append_netstring(payload, part);
   }
-  put(payload, expiry);
   std::string sealed(kVersion);
   sealed += '.';
   sealed += base64url_encode(payload);
@@ -137,14 +109,14 @@ IdentitySeal::Opened IdentitySeal::open(std::string_view sealed, std::string_vie
   const auto payload = base64url_decode(parts[1]);
   const auto mac = base64url_decode(parts[2]);
   if (!payload || !mac) return {};
-  const auto made_it = [&](const std::string& key) {
+  const auto is_sealed_with = [&](const std::string& key) {
     return same_secret(mac_of(key, route, job, *payload), *mac);
   };
-  const bool ours = std::any_of(keys_.begin(), keys_.end(), made_it) ||
-                    std::any_of(former_.begin(), former_.end(), [&](const Former& former) {
-                      return now < former.until && made_it(former.key);
-                    });
-  if (!ours) return {};
+  const bool is_genuine = std::any_of(keys_.begin(), keys_.end(), is_sealed_with) ||
+                          std::any_of(retired_.begin(), retired_.end(), [&](const RetiredKey& retired) {
+                            return now < retired.until && is_sealed_with(retired.key);
+                          });
+  if (!is_genuine) return {};
   auto read = read_payload(*payload);
   if (!read) return {};
   return {.outcome = now < read->expiry ? Outcome::kGenuine : Outcome::kExpired,

@@ -1,30 +1,28 @@
 #include "gateway/auth/jwks.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
 #include <utility>
 
-#include "gateway/auth/jwt.h"
 #include "gateway/text/digest.h"
 #include "gateway/text/json.h"
+#include "gateway/text/netstring.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
 
 namespace {
 
-constexpr std::size_t kMaxLeftOut = 8;  // sentences; an issuer's nonsense must not fill our log
+constexpr std::size_t kMaxSkippedSentences = 8;  // an issuer's faults must not fill our log
 constexpr std::size_t kMaxKidBytes = 256;
 
-// The text of member `name`; nothing if it is absent or no string.
+// The text of member `name`; nothing if it is absent or not a string.
 std::optional<std::string> text_of(const Members& jwk, std::string_view name) {
   const JsonValue* value = jwk.find(name);
   if (value == nullptr || !value->is_string()) return std::nullopt;
   return value->text();
 }
 
-// The bytes of a base64url member; empty, which no key accepts, if there are none.
+// The bytes of a base64url member.  Empty if it is absent or malformed; no key accepts empty bytes.
 std::string bytes_of(const Members& jwk, std::string_view name) {
   return base64url_decode(text_of(jwk, name).value_or("")).value_or("");
 }
@@ -49,10 +47,10 @@ Result<PublicKey> public_key_of(const Members& jwk) {
   }
   if (kty == "OKP" && crv == "Ed25519") return PublicKey::ed25519(bytes_of(jwk, "x"));
   if (kty == "oct") return Error{"it is a shared secret"};
-  return Error{"its type or curve is none of ours"};
+  return Error{"its type or curve is not supported"};
 }
 
-// The rules of RFC 7517 section 4 that hold for every type.
+// Checks the members that every type of key may have (RFC 7517 section 4).
 Result<VerificationKey> verification_key_of(const Members& jwk) {
   if (jwk.has_duplicates()) return Error{"it names a member twice"};
   if (jwk.find("d") != nullptr) return Error{"its private half is published with it"};
@@ -80,52 +78,30 @@ Result<VerificationKey> verification_key_of(const Members& jwk) {
 
 std::string fingerprint_of(const std::vector<VerificationKey>& keys) {
   std::string all;
-  const auto add = [&all](std::string_view part) {
-    all += std::to_string(part.size());
-    all += ':';
-    all += part;
-  };
   for (const VerificationKey& key : keys) {
-    add(key.kid ? "kid " + *key.kid : "");
-    add(key.algorithm ? name_of(*key.algorithm) : "");
-    add(key.key.der());
+    append_netstring(all, key.kid ? "kid " + *key.kid : "");
+    append_netstring(all, key.algorithm ? name_of(*key.algorithm) : "");
+    append_netstring(all, key.key.der());
   }
   const Digest digest = sha256(all);
   return {digest.begin(), digest.end()};
 }
 
-// A path and query as they go into a request line.
+// A path and query that may go into a request line.
 bool is_request_path(std::string_view path) {
   return path.starts_with('/') &&
          std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
 
 // "name", "name:port", "1.2.3.4:port" or "[::1]:port".
-bool read_authority(std::string_view authority, JwksPlace& place) {
-  std::string_view host = authority;
-  std::string_view port;
-  if (host.starts_with('[')) {
-    const std::size_t end = host.find(']');
-    if (end == std::string_view::npos) return false;
-    port = host.substr(end + 1);
-    host = host.substr(1, end - 1);
-    if (host.find(':') == std::string_view::npos) return false;
-  } else if (const std::size_t colon = host.find(':'); colon != std::string_view::npos) {
-    port = host.substr(colon);
-    host = host.substr(0, colon);
-  }
-  const auto is_host_byte = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == ':';
-  };
-  if (host.empty() || !std::all_of(host.begin(), host.end(), is_host_byte)) return false;
-  if (!port.empty()) {
-    const char* end = port.data() + port.size();
-    const auto [stop, failed] = std::from_chars(port.data() + 1, end, place.port);
-    if (port.front() != ':' || failed != std::errc() || stop != end || place.port == 0) return false;
-  }
-  place.host = host;
-  place.authority = authority;
+bool read_authority(std::string_view authority, JwksSource& source) {
+  auto server = tcp_endpoint(authority);
+  // A URL holds neither a zone ("%eth0") nor a name in brackets.
+  if (!server || server->host.find('%') != std::string::npos) return false;
+  if (authority.starts_with('[') && server->host.find(':') == std::string::npos) return false;
+  source.server = std::move(*server);
+  if (source.server.port == 0) source.server.port = 80;
+  source.authority = authority;
   return true;
 }
 
@@ -138,15 +114,15 @@ KeySet::KeySet(std::vector<VerificationKey> keys) : keys_(std::move(keys)) {
 
 std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::string>& kid) const {
   std::vector<const VerificationKey*> named;
-  std::vector<const VerificationKey*> nameless;
+  std::vector<const VerificationKey*> without_kid;
   for (const VerificationKey& key : keys_) {
     if (!kid || key.kid == kid) {
       named.push_back(&key);
     } else if (!key.kid) {
-      nameless.push_back(&key);
+      without_kid.push_back(&key);
     }
   }
-  return named.empty() ? nameless : named;
+  return named.empty() ? without_kid : named;
 }
 
 Result<ParsedJwks> parse_jwks(std::string_view text) {
@@ -165,35 +141,38 @@ Result<ParsedJwks> parse_jwks(std::string_view text) {
                                                 : verification_key_of(jwk);
     if (key) {
       parsed.keys.push_back(std::move(*key));
-    } else if (parsed.left_out.size() < kMaxLeftOut) {
-      parsed.left_out.push_back("key " + std::to_string(index) + ": " + key.error());
+    } else if (parsed.skipped.size() < kMaxSkippedSentences) {
+      parsed.skipped.push_back("key " + std::to_string(index) + ": " + key.error());
     }
     ++index;
   }
   return parsed;
 }
 
-Result<JwksPlace> parse_jwks_place(std::string_view text) {
+Result<JwksSource> parse_jwks_source(std::string_view text) {
+  constexpr std::string_view kFile = "file:";
+  constexpr std::string_view kUnix = "unix:";
   constexpr std::string_view kHttp = "http://";
-  JwksPlace place;
-  if (text.starts_with("file:") && text.size() > 5 && !has_control(text)) {
-    place.file = text.substr(5);
-    return place;
+  JwksSource source;
+  if (text.starts_with(kFile) && text.size() > kFile.size() && !has_control(text)) {
+    source.file = text.substr(kFile.size());
+    return source;
   }
-  if (text.starts_with("unix:")) {
-    const std::string_view rest = text.substr(5);
-    const std::size_t colon = rest.find(':');
-    if (colon != std::string_view::npos && rest.starts_with('/') && is_request_path(rest.substr(colon + 1))) {
-      place.unix_path = rest.substr(0, colon);
-      place.path = rest.substr(colon + 1);
-      place.authority = "localhost";
-      return place;
+  if (text.starts_with(kUnix)) {
+    const std::string_view address = text.substr(kUnix.size());
+    const std::size_t colon = address.find(':');
+    if (colon != std::string_view::npos && address.starts_with('/') &&
+        is_request_path(address.substr(colon + 1))) {
+      source.server.unix_path = address.substr(0, colon);
+      source.path = address.substr(colon + 1);
+      source.authority = "localhost";
+      return source;
     }
   } else if (text.starts_with(kHttp)) {
-    const std::string_view rest = text.substr(kHttp.size());
-    const std::size_t slash = std::min(rest.find('/'), rest.size());
-    place.path = slash == rest.size() ? "/" : rest.substr(slash);
-    if (is_request_path(place.path) && read_authority(rest.substr(0, slash), place)) return place;
+    const std::string_view address = text.substr(kHttp.size());
+    const std::size_t slash = std::min(address.find('/'), address.size());
+    source.path = slash == address.size() ? "/" : address.substr(slash);
+    if (is_request_path(source.path) && read_authority(address.substr(0, slash), source)) return source;
   } else if (text.starts_with("https://")) {
     return Error{
         "the gateway speaks no TLS; name the nginx leg that does, as in "

@@ -1,33 +1,32 @@
-// Jwks: an issuer's public keys (RFC 7517), read from the JSON that it publishes.
+// Jwks: parses the public keys that an issuer publishes (RFC 7517), and the address of a JWKS.
 //
-// Pure.  Knows JSON and PublicKey; knows not where the text came from.  A key that we cannot use
-// is left out, and said so, because an issuer may publish others beside ours; shared secrets and private
-// keys are never taken.  A KeySet is immutable and shared.
+// Pure.  Knows JSON and PublicKey; fetches nothing.  A key that cannot be used is skipped with a reason,
+// because an issuer may publish keys for other purposes too.  Shared secrets and private keys are always
+// skipped.  A KeySet is immutable and shared.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "gateway/auth/provider.h"
+#include "gateway/auth/algorithm.h"
 #include "gateway/auth/public_key.h"
+#include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
 
 namespace tailgate {
 
 inline constexpr std::size_t kMaxJwksBytes = 1U << 20;
-// A token that names no key is tried with all that fit, so their number is what a stranger's token may
-// cost: 32 × 20 µs.
+// A token without a kid is tried with every key that fits, so a stranger's token costs up to 32 × 20 µs.
 inline constexpr std::size_t kMaxKeys = 32;
 
-// One key, and what its issuer says it is for.
+// A public key with the kid and the algorithm that its issuer gives it.
 struct VerificationKey {
   std::optional<std::string> kid;
-  std::optional<Algorithm> algorithm;  // the only one; none: any that fits the key
+  std::optional<Algorithm> algorithm;  // the only one allowed; none: any that fits the key
   PublicKey key;
 
   bool fits(Algorithm wanted) const { return (!algorithm || *algorithm == wanted) && key.fits(wanted); }
@@ -40,10 +39,10 @@ class KeySet {
   explicit KeySet(std::vector<VerificationKey> keys);
 
   const std::vector<VerificationKey>& keys() const { return keys_; }
-  // Those that a token which names `kid` may have been signed with: the ones of that name, else those
-  // without any name.  A token that names none: all.
+  // The keys that may have signed a token with this kid: the keys with the same kid; if there is none, the
+  // keys without a kid.  For a token without a kid: all keys.
   std::vector<const VerificationKey*> candidates(const std::optional<std::string>& kid) const;
-  // Equal for equal keys in the same order.
+  // Two sets have the same fingerprint if they hold the same keys in the same order.
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
@@ -53,22 +52,21 @@ class KeySet {
 
 struct ParsedJwks {
   std::vector<VerificationKey> keys;
-  std::vector<std::string> left_out;  // one sentence for each key that is not taken
+  std::vector<std::string> skipped;  // one sentence for each key that cannot be used, at most eight
 };
 
-// Refuses what is not a JWKS of at most kMaxJwksBytes.
+// Fails if `text` is not a JWKS of at most kMaxJwksBytes.
 Result<ParsedJwks> parse_jwks(std::string_view text);
 
-// Where a JWKS is: "file:<path>", "unix:<socket>:<path>" or "http://<host>[:port]<path>".
-struct JwksPlace {
-  std::string file;       // not empty: a file
-  std::string unix_path;  // not empty: HTTP over a unix socket
-  std::string host;       // else HTTP to a host
-  std::uint16_t port = 80;
+// The address of a JWKS.
+struct JwksSource {
+  std::string file;       // a file; if empty, HTTP to `server`
+  Endpoint server;        // has a host and a port, or a unix path
   std::string path;       // of the URL
   std::string authority;  // the Host header
 };
 
-Result<JwksPlace> parse_jwks_place(std::string_view text);
+// "file:<path>", "unix:<socket>:<path>" or "http://<host>[:port]<path>".
+Result<JwksSource> parse_jwks_source(std::string_view text);
 
 }  // namespace tailgate

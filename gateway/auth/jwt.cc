@@ -47,7 +47,7 @@ std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
   const auto algorithm = algorithm_named(alg->text());
   if (!algorithm) return Refusal::kAlgorithm;
   jwt.algorithm = *algorithm;
-  // RFC 7515 section 4.1.11: who does not understand a critical extension refuses, and we understand none.
+  // RFC 7515 section 4.1.11: a critical extension that is not understood is refused, and none is understood.
   if (members.find("crit") != nullptr) return Refusal::kMalformed;
   if (const JsonValue* kid = members.find("kid")) {
     if (!kid->is_string()) return Refusal::kMalformed;
@@ -58,7 +58,7 @@ std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
   if (const JsonValue* issuer = members.find("iss"); issuer != nullptr && issuer->is_string()) {
     jwt.issuer = issuer->text();
   }
-  // After `alg`, so that the token without a signature is told that "none" is none of ours.
+  // After `alg`, so that an unsigned token is refused for its algorithm "none".
   if (signature->empty()) return Refusal::kMalformed;
   jwt.payload = std::move(*payload);
   jwt.signed_text = token.substr(0, parts[0].size() + 1 + parts[1].size());

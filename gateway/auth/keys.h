@@ -1,7 +1,7 @@
-// Keys: the providers with their public keys, as they are now.
+// Keys: the providers of the configuration with their present keys.
 //
-// What the Authenticator asks for keys; one ProviderKeys for each provider that has any.  Over a
-// reload those whose places did not change keep what they have.
+// Owns a ProviderKeys for each provider that has a JWKS, and answers the Authenticator's look-ups.  On a
+// reload, a provider whose JWKS sources have not changed keeps its keys.
 #pragma once
 
 #include <functional>
@@ -16,34 +16,34 @@
 
 namespace tailgate {
 
-class Keys final : public Issuers {
+class Keys final : public ProviderLookup {
  public:
-  // The pointer keeps the providers alive, usually as part of the configuration that they came with.
+  // The pointer keeps the rules alive; they may be a part of a larger configuration.
   using Providers = std::shared_ptr<const ProviderList>;
 
   Keys(const Loop& loop, Resolver& resolver, Providers providers, KeyTiming timing = {});
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
-  Issuer issuer(const std::string& provider) const override;
+  Provider provider(const std::string& name) const override;
 
-  // For a verdict of kUnknownKid or kNoKeys: waits for `provider`'s keys as ProviderKeys::refetch() says.
-  // Null: judge with what is there.  A reload that takes the provider away calls `done` too.
+  // After a verdict of kUnknownKid or kNoKeys: waits for the provider's keys as ProviderKeys::refetch() says.
+  // Null: authenticate with the present keys.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
   void on_reload(Providers providers);
 
-  // Are `provider`'s keys or secrets there?
-  bool had(const std::string& provider) const;
-  bool had_all() const;
+  // True if the provider has secrets, or its public keys have been fetched.
+  bool has_keys(const std::string& name) const;
+  bool has_all_keys() const;
   void write_metrics(MetricsText& out) const;
 
  private:
   const Loop& loop_;
   Resolver& resolver_;
   const KeyTiming timing_;
-  Providers providers_;  // outlives `public_`
-  std::map<std::string, std::unique_ptr<ProviderKeys>> public_;
+  Providers providers_;  // outlives `with_jwks_`
+  std::map<std::string, std::unique_ptr<ProviderKeys>> with_jwks_;
 };
 
 }  // namespace tailgate

@@ -1,6 +1,6 @@
-// ProviderRule: one issuer of tokens, and what it takes for one of them to be believed.
+// ProviderRule: one issuer of tokens, and the rules that its tokens must meet.
 //
-// Pure.  Values only, made by config.cc; the rules are applied in claims.h and judge.h.
+// Pure.  Values only, read from the configuration; token_check.h and claims.h apply them.
 #pragma once
 
 #include <algorithm>
@@ -18,18 +18,17 @@ namespace tailgate {
 // a public key must not be usable as a shared secret (RFC 8725 section 3.1).
 struct ProviderRule {
   std::string name;
-  std::vector<Algorithm> algorithms;
-  std::vector<std::string> secrets;  // raw bytes; several while one is being replaced
-  std::vector<std::string>
-      jwks;            // each "file:<path>", "unix:<socket>:<path>" or "http://<host>[:port]<path>"
-  std::string issuer;  // `iss` must equal it; empty: not looked at
-  std::vector<std::string> audience;  // one of these must be in `aud`; empty: `aud` is not looked at
-  std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: any
-  std::vector<std::string> required;            // claims that must be there
-  std::string subject = "sub";                  // claim that names the user: string or number
-  std::chrono::seconds leeway{5};
-  bool end_at_expiry = false;         // at_expiry = "end": the stream ends when its token does
-  std::chrono::seconds refresh{300};  // how often the JWKS is asked for again
+  std::vector<Algorithm> algorithms;            // that are accepted
+  std::vector<std::string> secrets;             // raw bytes; several while one replaces another
+  std::vector<std::string> jwks;                // sources, as parse_jwks_source() reads them
+  std::string issuer;                           // `iss` must equal it; empty: not checked
+  std::vector<std::string> audience;            // `aud` must hold one of these; empty: not checked
+  std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: not checked
+  std::vector<std::string> required;            // claims that a token must have
+  std::string subject = "sub";                  // the claim that names the user: a string or an integer
+  std::chrono::seconds leeway{5};               // how far the issuer's clock may differ from ours
+  bool end_at_expiry = false;                   // at_expiry = "end": a stream ends when its token expires
+  std::chrono::seconds refresh{300};            // the interval between two fetches of a JWKS
 };
 
 using ProviderList = std::vector<std::unique_ptr<ProviderRule>>;

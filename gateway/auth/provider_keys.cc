@@ -12,7 +12,7 @@ namespace tailgate {
 
 namespace {
 
-// So that the gateways of a fleet do not ask in one moment.
+// Shortens the interval at random, so that a fleet of gateways does not fetch all at once.
 constexpr double kJitter = 0.1;
 
 std::string joined(const std::vector<std::string>& sentences) {
@@ -22,6 +22,13 @@ std::string joined(const std::vector<std::string>& sentences) {
     text += sentence;
   }
   return text;
+}
+
+Result<ParsedJwks> parse_usable_jwks(const Result<std::string>& text) {
+  if (!text) return Error{text.error()};
+  auto parsed = parse_jwks(*text);
+  if (!parsed || !parsed->keys.empty()) return parsed;
+  return Error{"it holds no usable key" + (parsed->skipped.empty() ? "" : ": " + joined(parsed->skipped))};
 }
 
 }  // namespace
@@ -35,124 +42,113 @@ ProviderKeys::ProviderKeys(const Loop& loop, Resolver& resolver, const ProviderR
       backoff_(timing.first_retry, timing.last_retry),
       timer_(loop, [this] { begin_round(); }) {
   for (const std::string& text : rule.jwks) {
-    auto where = parse_jwks_place(text);
-    if (!where) std::abort();  // config_providers.cc has checked it
-    places_.push_back({.text = text, .where = *where, .fetch = {}, .keys = {}, .trouble = {}});
+    auto address = parse_jwks_source(text);
+    if (!address) std::abort();  // config/providers.cc has checked it
+    sources_.push_back({.text = text, .address = *address, .fetch = {}, .keys = {}, .error = {}});
   }
   timer_.after(std::chrono::milliseconds(0));
 }
 
 KeyWait ProviderKeys::refetch(std::function<void()> done) {
+  const bool is_first_round = is_running_ && keys_ == nullptr;
   const TimePoint now = Loop::now();
-  if (!under_way_ || keys_ != nullptr) {
-    const bool may = now >= next_refetch_;
-    if (!may && !under_way_) return nullptr;
-    if (may) {
-      next_refetch_ = now + timing_.refetch_every;
-      // The round under way may have been answered before the new key was published.
-      again_ = under_way_;
-    }
-    if (!under_way_) {
-      under_way_ = true;
-      timer_.after(std::chrono::milliseconds(0));
-    }
+  if (!is_first_round && now >= next_refetch_) {
+    next_refetch_ = now + timing_.refetch_every;
+    // The issuer may have answered the running round before it published the new key.
+    is_repeated_ = is_running_;
+    if (!is_running_) timer_.after(std::chrono::milliseconds(0));
+    is_running_ = true;
   }
+  if (!is_running_) return nullptr;
   auto wait = std::make_shared<const std::function<void()>>(std::move(done));
   waiting_.push_back(wait);
   return wait;
 }
 
-void ProviderKeys::wake() {
+void ProviderKeys::notify_waiters() {
   const auto waiting = std::exchange(waiting_, {});
-  for (const auto& one : waiting) {
-    if (const KeyWait wait = one.lock()) (*wait)();
+  for (const auto& weak : waiting) {
+    if (const KeyWait wait = weak.lock()) (*wait)();
   }
 }
 
 void ProviderKeys::begin_round() {
-  under_way_ = true;
-  unsettled_ = places_.size();
-  for (Place& place : places_) ask(place);
+  is_running_ = true;
+  fetches_left_ = sources_.size();
+  for (Source& source : sources_) fetch(source);
 }
 
-void ProviderKeys::ask(Place& place) {
-  if (!place.where.file.empty()) {
-    settle(place, read_small_file(place.where.file, kMaxJwksBytes));
+void ProviderKeys::fetch(Source& source) {
+  const JwksSource& address = source.address;
+  if (!address.file.empty()) {
+    on_fetched(source, read_small_file(address.file, kMaxJwksBytes));
     return;
   }
-  const JwksPlace& where = place.where;
-  place.fetch = std::make_unique<HttpFetch>(
-      loop_, resolver_,
-      HttpQuestion{.to = {.unix_path = where.unix_path, .host = where.host, .port = where.port},
-                   .path = where.path,
-                   .authority = where.authority,
-                   .headers = {{"Accept", "application/json"}},
-                   .max_body_bytes = kMaxJwksBytes,
-                   .within = timing_.fetch},
-      [this, &place](Result<HttpAnswer> answer) {
-        place.fetch.reset();
-        if (!answer) {
-          settle(place, Error{answer.error()});
-        } else if (answer->status != 200) {
-          settle(place, Error{"it answers with status " + std::to_string(answer->status)});
-        } else {
-          settle(place, std::move(answer->body));
-        }
-      });
-}
-
-void ProviderKeys::settle(Place& place, const Result<std::string>& text) {
-  auto parsed = text ? parse_jwks(*text) : Result<ParsedJwks>(Error{text.error()});
-  std::string trouble = parsed ? "" : parsed.error();
-  if (parsed && parsed->keys.empty()) {
-    trouble = "it holds no key that we can use";
-    if (!parsed->left_out.empty()) trouble += ": " + joined(parsed->left_out);
-  }
-  if (!trouble.empty() && trouble != place.trouble) {
-    log_warning("keys.failed", {{"provider", rule_->name},
-                                {"from", place.text},
-                                {"why", trouble},
-                                {"has_old_keys", !place.keys.empty()}});
-  }
-  const bool recovered = trouble.empty() && !place.trouble.empty();
-  place.trouble = std::move(trouble);
-  if (place.trouble.empty()) {
-    const auto before = keys_;
-    const std::string left_out = joined(parsed->left_out);
-    take(place, std::move(*parsed));
-    if (recovered || before == nullptr || before->fingerprint() != keys_->fingerprint()) {
-      log_info("keys.refreshed", {{"provider", rule_->name},
-                                  {"from", place.text},
-                                  {"keys", place.keys.size()},
-                                  {"left_out", left_out}});
+  auto on_answer = [this, &source](Result<HttpAnswer> answer) {
+    source.fetch.reset();
+    if (!answer) {
+      on_fetched(source, Error{answer.error()});
+    } else if (answer->status != 200) {
+      on_fetched(source, Error{"it answers with status " + std::to_string(answer->status)});
+    } else {
+      on_fetched(source, std::move(answer->body));
     }
+  };
+  source.fetch = std::make_unique<HttpFetch>(loop_, resolver_,
+                                             HttpQuestion{.to = address.server,
+                                                          .path = address.path,
+                                                          .authority = address.authority,
+                                                          .headers = {{"Accept", "application/json"}},
+                                                          .max_body_bytes = kMaxJwksBytes,
+                                                          .within = timing_.fetch},
+                                             std::move(on_answer));
+}
+
+void ProviderKeys::on_fetched(Source& source, const Result<std::string>& text) {
+  auto parsed = parse_usable_jwks(text);
+  if (parsed) {
+    accept(source, std::move(*parsed));
+  } else if (source.error != parsed.error()) {
+    log_warning("keys.failed", {{"provider", rule_->name},
+                                {"from", source.text},
+                                {"why", parsed.error()},
+                                {"has_old_keys", !source.keys.empty()}});
+    source.error = parsed.error();
   }
-  if (--unsettled_ == 0) finish_round();
+  if (--fetches_left_ == 0) end_round();
 }
 
-void ProviderKeys::take(Place& place, ParsedJwks parsed) {
-  place.keys = std::move(parsed.keys);
+void ProviderKeys::accept(Source& source, ParsedJwks parsed) {
+  const auto before = keys_;
+  source.keys = std::move(parsed.keys);
   std::vector<VerificationKey> all;
-  for (const Place& one : places_) all.insert(all.end(), one.keys.begin(), one.keys.end());
+  for (const Source& each : sources_) all.insert(all.end(), each.keys.begin(), each.keys.end());
   keys_ = std::make_shared<const KeySet>(std::move(all));
+  const bool has_recovered = !std::exchange(source.error, {}).empty();
+  if (has_recovered || before == nullptr || before->fingerprint() != keys_->fingerprint()) {
+    log_info("keys.refreshed", {{"provider", rule_->name},
+                                {"from", source.text},
+                                {"keys", source.keys.size()},
+                                {"left_out", joined(parsed.skipped)}});
+  }
 }
 
-void ProviderKeys::finish_round() {
-  if (std::exchange(again_, false)) {
+void ProviderKeys::end_round() {
+  if (std::exchange(is_repeated_, false)) {
     timer_.after(std::chrono::milliseconds(0));
     return;
   }
-  under_way_ = false;
-  const bool in_trouble =
-      std::any_of(places_.begin(), places_.end(), [](const Place& place) { return !place.trouble.empty(); });
-  const std::chrono::milliseconds usual = shortened(rule_->refresh, kJitter);
-  if (in_trouble) {
-    timer_.after(std::min(usual, backoff_.on_failure(random_unit())));
+  is_running_ = false;
+  const bool has_failed = std::any_of(sources_.begin(), sources_.end(),
+                                      [](const Source& source) { return !source.error.empty(); });
+  const std::chrono::milliseconds refresh = shortened(rule_->refresh, kJitter);
+  if (has_failed) {
+    timer_.after(std::min(refresh, backoff_.on_failure(random_unit())));
   } else {
     backoff_.on_success();
-    timer_.after(usual);
+    timer_.after(refresh);
   }
-  wake();
+  notify_waiters();
 }
 
 }  // namespace tailgate

@@ -1,11 +1,12 @@
-// ProviderKeys: one provider's public keys, fetched, kept and refreshed.
+// ProviderKeys: fetches one provider's public keys, keeps them and refreshes them.
 //
-// Knows where a JWKS comes from (a file, a leg, a host) and when to ask again; what is in it
-// is jwks.h's.  Keys once had stay while their place is in trouble: an issuer that is down signs nothing new,
-// and what it signed before is still right.
+// Knows where a JWKS comes from (a file, a unix socket, a host) and when to fetch it again; jwks.h knows its
+// contents.  A *round* fetches every source of the provider once.  A source that fails keeps the keys that it
+// gave before: an issuer that is down signs nothing new, and its earlier signatures stay right.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,65 +21,64 @@
 
 namespace tailgate {
 
-// How patient we are with issuers.
 struct KeyTiming {
   std::chrono::milliseconds fetch{3000};           // for one answer, to its last byte
-  std::chrono::milliseconds refetch_every{30000};  // at most, for a kid that nobody knows
-  std::chrono::milliseconds first_retry{1000};     // after trouble; doubles up to `last_retry`
+  std::chrono::milliseconds refetch_every{30000};  // the shortest time between two refetches
+  std::chrono::milliseconds first_retry{1000};     // after a failed round; doubles up to `last_retry`
   std::chrono::milliseconds last_retry{60000};
 };
 
-// The interest in keys that are being fetched; ends when it dies.
+// A lease: while it lives, its function is called when the keys have been fetched.
 using KeyWait = std::shared_ptr<const std::function<void()>>;
 
 class ProviderKeys {
  public:
-  // `rule` outlives the keys, or is replaced by use().  Begins to fetch at once.
+  // Begins the first round at once.  `rule` outlives the keys or is replaced by replace_rule().
   ProviderKeys(const Loop& loop, Resolver& resolver, const ProviderRule& rule, const KeyTiming& timing);
   ProviderKeys(const ProviderKeys&) = delete;
   ProviderKeys& operator=(const ProviderKeys&) = delete;
 
-  // Precondition: the same places as before.
-  void use(const ProviderRule& rule) { rule_ = &rule; }
+  // Precondition: the new rule has the same JWKS sources.
+  void replace_rule(const ProviderRule& rule) { rule_ = &rule; }
   const ProviderRule& rule() const { return *rule_; }
-  // Null until they have been had once.
+  // Null until a source has given keys for the first time.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
 
-  // Fetches the keys anew, unless that was done within `refetch_every`, and joins a fetch that is under way.
-  // `done` is called from the loop when all places have answered or failed.  Null: nothing is under way, and
-  // nothing new is to be expected now.
+  // For a token whose key is missing: begins a round, unless the last refetch was less than `refetch_every`
+  // ago, or joins the round that is running.  `done` is called from the loop after the round, whether it
+  // succeeded or not.  Null: no round is running, and none may begin yet.
   [[nodiscard]] KeyWait refetch(std::function<void()> done);
-  // Calls everybody who waits, whatever has come.
-  void wake();
+  // Calls every `done` that still waits.
+  void notify_waiters();
 
  private:
-  struct Place {
+  struct Source {
     std::string text;  // as configured
-    JwksPlace where;
+    JwksSource address;
     std::unique_ptr<HttpFetch> fetch;
-    std::vector<VerificationKey> keys;
-    std::string trouble;  // empty: none
+    std::vector<VerificationKey> keys;  // the last good ones
+    std::string error;                  // of the last fetch; empty: it succeeded
   };
 
   void begin_round();
-  void ask(Place& place);
-  void settle(Place& place, const Result<std::string>& text);
-  void take(Place& place, ParsedJwks parsed);
-  void finish_round();
+  void fetch(Source& source);
+  void on_fetched(Source& source, const Result<std::string>& text);
+  void accept(Source& source, ParsedJwks parsed);
+  void end_round();
 
   const Loop& loop_;
   Resolver& resolver_;
   const ProviderRule* rule_;
   const KeyTiming timing_;
-  std::vector<Place> places_;
-  std::shared_ptr<const KeySet> keys_;
+  std::vector<Source> sources_;
+  std::shared_ptr<const KeySet> keys_;  // of all sources
   std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
-  bool under_way_ = true;  // a round has begun, or is about to
-  bool again_ = false;     // another one follows it, for a kid that may be newer than its answers
-  std::size_t unsettled_ = 0;
+  bool is_running_ = true;        // a round is running or about to begin
+  bool is_repeated_ = false;      // another round follows at once
+  std::size_t fetches_left_ = 0;  // in this round
   TimePoint next_refetch_{};
   Backoff backoff_;
-  Timer timer_;  // the next round
+  Timer timer_;  // begins the next round
 };
 
 }  // namespace tailgate

@@ -29,29 +29,29 @@ struct Free {
     kFree(object);
   }
 };
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
+using BigNumber = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
 using EcSignature = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
 
-// What a stranger's bytes made OpenSSL complain of must not pile up in its thread-local queue.
-struct ErrorsCleared {
-  ErrorsCleared() = default;
-  ErrorsCleared(const ErrorsCleared&) = delete;
-  ErrorsCleared& operator=(const ErrorsCleared&) = delete;
-  ~ErrorsCleared() { ERR_clear_error(); }
+// Clears OpenSSL's thread-local error queue, which a stranger's tokens would otherwise fill.
+struct ErrorQueueGuard {
+  ErrorQueueGuard() = default;
+  ErrorQueueGuard(const ErrorQueueGuard&) = delete;
+  ErrorQueueGuard& operator=(const ErrorQueueGuard&) = delete;
+  ~ErrorQueueGuard() { ERR_clear_error(); }
 };
 
 const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-Number number(std::string_view big_endian) {
-  return Number(BN_bin2bn(bytes(big_endian), static_cast<int>(big_endian.size()), nullptr));
+BigNumber big_number(std::string_view big_endian) {
+  return BigNumber(BN_bin2bn(bytes(big_endian), static_cast<int>(big_endian.size()), nullptr));
 }
 
-// OSSL_PARAM wants whole numbers in the machine's own byte order.
-std::string native(const BIGNUM* value) {
+// A number as OSSL_PARAM takes it: in the machine's byte order.
+std::string native_bytes(const BIGNUM* value) {
   std::string out(static_cast<std::size_t>(BN_num_bytes(value)), '\0');
   BN_bn2nativepad(value, reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size()));
   return out;
@@ -81,16 +81,16 @@ const EVP_MD* md_of(Algorithm algorithm) {
     case Algorithm::kRS512:
       return EVP_sha512();
     default:
-      return nullptr;  // Ed25519 hashes by itself
+      return nullptr;  // Ed25519 includes its own hash
   }
 }
 
-// The DER that OpenSSL wants, from r and s side by side; empty where they are not that.
+// The DER signature that OpenSSL takes, made from r and s side by side.  Empty if they are malformed.
 std::string der_signature(std::string_view signature, std::size_t field) {
   if (signature.size() != 2 * field) return {};
-  Number r = number(signature.substr(0, field));
-  Number s = number(signature.substr(field));
-  // Zero is what "psychic signatures" (CVE-2022-21449) are made of.
+  BigNumber r = big_number(signature.substr(0, field));
+  BigNumber s = big_number(signature.substr(field));
+  // A "psychic signature" (CVE-2022-21449) is made of zeros.
   if (!r || !s || BN_is_zero(r.get()) || BN_is_zero(s.get())) return {};
   const EcSignature pair(ECDSA_SIG_new());
   if (!pair || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return {};
@@ -110,11 +110,11 @@ PublicKey::PublicKey(Family family, EVP_PKEY* key) : family_(family), key_(key, 
 }
 
 Result<PublicKey> PublicKey::rsa(std::string_view modulus, std::string_view exponent) {
-  const ErrorsCleared cleared;
+  const ErrorQueueGuard guard;
   if (modulus.size() > kMaxRsaBits / 8 + 1 || exponent.size() > 9)
     return Error{"its RSA numbers are too long"};
-  const Number n = number(modulus);
-  const Number e = number(exponent);
+  const BigNumber n = big_number(modulus);
+  const BigNumber e = big_number(exponent);
   if (!n || !e) return Error{"its RSA numbers are malformed"};
   const int bits = BN_num_bits(n.get());
   if (bits < kMinRsaBits || bits > kMaxRsaBits) {
@@ -123,8 +123,8 @@ Result<PublicKey> PublicKey::rsa(std::string_view modulus, std::string_view expo
   if (!BN_is_odd(e.get()) || BN_is_one(e.get()) || BN_num_bits(e.get()) > 64) {
     return Error{"its RSA exponent is unusable"};
   }
-  std::string n_bytes = native(n.get());
-  std::string e_bytes = native(e.get());
+  std::string n_bytes = native_bytes(n.get());
+  std::string e_bytes = native_bytes(e.get());
   std::array<OSSL_PARAM, 3> params = {
       OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, reinterpret_cast<unsigned char*>(n_bytes.data()),
                               n_bytes.size()),
@@ -138,7 +138,7 @@ Result<PublicKey> PublicKey::rsa(std::string_view modulus, std::string_view expo
 }
 
 Result<PublicKey> PublicKey::ec(Family curve, std::string_view x, std::string_view y) {
-  const ErrorsCleared cleared;
+  const ErrorQueueGuard guard;
   if (x.size() != field_bytes(curve) || y.size() != field_bytes(curve)) {
     return Error{"its coordinates do not have the size of its curve's field"};
   }
@@ -155,7 +155,7 @@ Result<PublicKey> PublicKey::ec(Family curve, std::string_view x, std::string_vi
 }
 
 Result<PublicKey> PublicKey::ed25519(std::string_view x) {
-  const ErrorsCleared cleared;
+  const ErrorQueueGuard guard;
   EVP_PKEY* key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes(x), x.size());
   if (key == nullptr) return Error{"its Ed25519 key does not have 32 bytes"};
   return PublicKey(Family::kEd25519, key);
@@ -181,7 +181,7 @@ bool PublicKey::fits(Algorithm algorithm) const {
 
 bool PublicKey::verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const {
   if (!fits(algorithm)) return false;
-  const ErrorsCleared cleared;
+  const ErrorQueueGuard guard;
   std::string der;
   if (family_ == Family::kP256 || family_ == Family::kP384) {
     der = der_signature(signature, field_bytes(family_));

@@ -1,7 +1,7 @@
-// PublicKey: the half of a signing key that verifies, and what it can verify.
+// PublicKey: verifies signatures of one key pair.
 //
-// Pure.  Knows OpenSSL's EVP and raw numbers; knows no JSON and no token.  A key works only with
-// the algorithms of its own family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
+// Pure.  Knows OpenSSL's EVP and raw numbers; knows no JSON and no token.  A key works only with the
+// algorithms of its own family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
 #pragma once
 
 #include <openssl/evp.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/auth/provider.h"
+#include "gateway/auth/algorithm.h"
 #include "gateway/base/result.h"
 
 namespace tailgate {
@@ -19,18 +19,18 @@ class PublicKey {
  public:
   enum class Family { kRsa, kP256, kP384, kEd25519 };
 
-  // Big-endian numbers.  Refused: a modulus below 2048 or above 8192 bits, an exponent that is even, 1, or
-  // longer than 64 bits (the first two sign nothing, the last is there to burn our time).
+  // Big-endian numbers.  Fails for a modulus below 2048 or above 8192 bits, and for an exponent that is even
+  // or 1 (not RSA) or longer than 64 bits (it would only waste our time).
   static Result<PublicKey> rsa(std::string_view modulus, std::string_view exponent);
-  // Coordinates of exactly the field's size (RFC 7518 section 6.2.1.2); a point off the curve is refused.
-  // `curve` is kP256 or kP384.
+  // Coordinates of exactly the field's size (RFC 7518 section 6.2.1.2).  Fails for a point off the curve.
+  // Precondition: `curve` is kP256 or kP384.
   static Result<PublicKey> ec(Family curve, std::string_view x, std::string_view y);
   static Result<PublicKey> ed25519(std::string_view x);
 
   Family family() const { return family_; }
   bool fits(Algorithm algorithm) const;
-  // Did the key's other half sign `text`?  False too where the key does not fit.  ES256 and ES384
-  // signatures are r and s, each exactly of the field's size (RFC 7518 section 3.4).
+  // True if the private half signed `text`; always false if the key does not fit the algorithm.  ES256 and
+  // ES384 signatures are r and s, each exactly of the field's size (RFC 7518 section 3.4).
   bool verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const;
   // DER (SubjectPublicKeyInfo): equal for equal keys.
   std::string der() const;

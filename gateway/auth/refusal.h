@@ -1,7 +1,7 @@
-// Refusal: why somebody's proof of who he is was not believed.
+// Refusal: the reasons why a token or a request without one is refused.
 //
-// Pure.  One word each for headers, logs and metrics, one sentence each for people.  None says
-// anything about the token but what is wrong with it.
+// Pure.  Each reason has a word for headers, logs and metrics, and a sentence for people.  A sentence reveals
+// nothing of the token but its fault.
 #pragma once
 
 #include <array>
@@ -12,20 +12,21 @@
 
 namespace tailgate {
 
-// In the order of the checks: of several providers the one that came furthest says what is wrong.
+// In the order of the checks.  If several providers refuse a token, the highest reason is reported, because
+// that provider's checks came furthest.
 enum class Refusal : std::uint8_t {
   kMissing,    // no credential at all
-  kMalformed,  // not a compact JWS of at most kMaxTokenBytes, or one with critical extensions
-  kAlgorithm,  // not one that the provider allows, or not one that fits the key
-  kKid,        // names a key that the provider does not have
+  kMalformed,  // no compact JWS of at most kMaxTokenBytes, or it has critical extensions
+  kAlgorithm,  // the provider does not allow the algorithm, or it does not fit the key
+  kKid,        // the token names a key that the provider does not have
   kSignature,
-  kClaims,  // a required claim is missing, or one has the wrong type
+  kClaims,  // a required claim is missing, or a claim has the wrong type
   kExpired,
   kEarly,  // `nbf` or `iat` lies ahead
   kIssuer,
   kAudience,
   kParty,    // `azp`
-  kSubject,  // none, empty, too long, or not printable
+  kSubject,  // missing, empty, too long or not printable
 };
 
 inline constexpr std::array kRefusals = {
@@ -34,15 +35,15 @@ inline constexpr std::array kRefusals = {
     Refusal::kIssuer,    Refusal::kAudience,  Refusal::kParty,     Refusal::kSubject,
 };
 
-// "expired": never changes, so that dashboards keep working.
+// "expired".  The words never change, so that dashboards keep working.
 std::string_view word_of(Refusal refusal);
 std::optional<Refusal> refusal_named(std::string_view word);
 
 // "The token has expired", without a full stop.
 std::string_view sentence_of(Refusal refusal);
 
-// The WWW-Authenticate header of the 401 (RFC 6750 section 3): an error is named only where a token was
-// shown.
+// The WWW-Authenticate header of the 401 (RFC 6750 section 3).  It names an error only if the request had a
+// token.
 std::string challenge_for(Refusal refusal);
 
 }  // namespace tailgate

@@ -5,39 +5,40 @@
 
 namespace tailgate {
 
-TokenCache::TokenCache(Bounds bounds) : bounds_(bounds), good_(bounds.good), bad_(bounds.bad) {
+TokenCache::TokenCache(Bounds bounds)
+    : bounds_(bounds), accepted_(bounds.accepted), refused_(bounds.refused) {
 }
 
-const CachedToken* TokenCache::find(const Digest& key, WallTime now) {
-  const CachedToken* good = good_.find(key, now);
-  return good != nullptr ? good : bad_.find(key, now);
+const TokenCheck* TokenCache::find(const Digest& key, WallTime now) {
+  const TokenCheck* accepted = accepted_.find(key, now);
+  return accepted != nullptr ? accepted : refused_.find(key, now);
 }
 
-void TokenCache::keep(const Digest& key, CachedToken verdict, WallTime now) {
-  if (verdict.refusal) {
-    bad_.put(key, {.verdict = std::move(verdict), .until = now + bounds_.bad_life});
+void TokenCache::insert(const Digest& key, TokenCheck check, WallTime now) {
+  if (check.outcome == TokenOutcome::kRefused) {
+    refused_.insert(key, {.check = std::move(check), .until = now + bounds_.refused_life});
     return;
   }
-  const WallTime until = std::min(now + bounds_.good_life, verdict.until.value_or(WallTime::max()));
-  good_.put(key, {.verdict = std::move(verdict), .until = until});
+  const WallTime until = std::min(now + bounds_.accepted_life, check.until.value_or(WallTime::max()));
+  accepted_.insert(key, {.check = std::move(check), .until = until});
 }
 
-const CachedToken* TokenCache::Shelf::find(const Digest& key, WallTime now) {
-  auto found = young_.find(key);
-  if (found == young_.end()) {
-    auto node = old_.extract(key);
+const TokenCheck* TokenCache::BoundedMap::find(const Digest& key, WallTime now) {
+  auto found = recent_.find(key);
+  if (found == recent_.end()) {
+    auto node = older_.extract(key);
     if (node.empty()) return nullptr;
-    put(key, std::move(node.mapped()));
-    found = young_.find(key);
+    insert(key, std::move(node.mapped()));
+    found = recent_.find(key);
   }
-  if (now < found->second.until) return &found->second.verdict;
-  young_.erase(found);
+  if (now < found->second.until) return &found->second.check;
+  recent_.erase(found);
   return nullptr;
 }
 
-void TokenCache::Shelf::put(const Digest& key, Kept kept) {
-  if (young_.size() >= std::max<std::size_t>(bound_ / 2, 1)) old_ = std::exchange(young_, {});
-  young_.insert_or_assign(key, std::move(kept));
+void TokenCache::BoundedMap::insert(const Digest& key, Entry entry) {
+  if (recent_.size() >= std::max<std::size_t>(bound_ / 2, 1)) older_ = std::exchange(recent_, {});
+  recent_.insert_or_assign(key, std::move(entry));
 }
 
 }  // namespace tailgate

@@ -1,81 +1,74 @@
-// TokenCache: what tokens have been found to be worth, so that none is verified twice in a storm.
+// TokenCache: remembers the outcome of token checks, so that a storm of reconnects verifies each token once.
 //
-// Pure.  Keyed by a hash, so no token is kept.  Bounded by number, two generations each: when the
-// young one is full it becomes the old one, whose remainder is forgotten; a hit makes young again.  What
-// is not believed has a small shelf of its own, so that garbage drives nothing good out.
+// Pure.  Its keys are hashes, so it holds no token.  Bounded in number.  Refused tokens have a bound of their
+// own, so that a stranger's garbage evicts no accepted token.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstring>
-#include <optional>
-#include <string>
 #include <unordered_map>
 
-#include "gateway/auth/refusal.h"
+#include "gateway/auth/token_check.h"
 #include "gateway/base/wall_time.h"
 #include "gateway/text/digest.h"
 
 namespace tailgate {
 
-// What one token is worth.
-struct CachedToken {
-  std::optional<Refusal> refusal;  // none: it is believed
-  std::string user{};
-  std::string provider{};
-  std::optional<WallTime> until{};  // the token's end, leeway included
-};
-
 class TokenCache {
  public:
-  // 600 bytes for each good one at the most, a fifth of that as a rule.
+  // An accepted token takes about 120 bytes, and 600 at most.
   struct Bounds {
-    std::size_t good = 20000;
-    std::size_t bad = 2000;
-    std::chrono::milliseconds good_life = std::chrono::minutes(5);
-    std::chrono::milliseconds bad_life = std::chrono::seconds(10);
+    std::size_t accepted = 20000;
+    std::size_t refused = 2000;
+    std::chrono::milliseconds accepted_life = std::chrono::minutes(5);
+    std::chrono::milliseconds refused_life = std::chrono::seconds(10);
   };
 
   explicit TokenCache(Bounds bounds);
   TokenCache() : TokenCache(Bounds()) {}
 
-  // Null if there is none, or if its time is over.  Lives until the next call.
-  const CachedToken* find(const Digest& key, WallTime now);
-  // Kept for its kind's life, but a good one never past the token's own end.
-  void keep(const Digest& key, CachedToken verdict, WallTime now);
-  std::size_t size() const { return good_.size() + bad_.size(); }
+  // Null if there is none, or if it has expired.  Valid until the next call.
+  const TokenCheck* find(const Digest& key, WallTime now);
+  // Precondition: `check` is kAccepted or kRefused.  It expires after its kind's life, and an accepted one
+  // with its token if that is earlier.
+  void insert(const Digest& key, TokenCheck check, WallTime now);
+  std::size_t size() const { return accepted_.size() + refused_.size(); }
 
  private:
-  struct Kept {
-    CachedToken verdict;
+  struct Entry {
+    TokenCheck check;
     WallTime until;
   };
-  // A digest is as good a hash as any part of it.
-  struct FirstBytes {
+  // Any part of a digest is a good hash.
+  struct DigestHash {
     std::size_t operator()(const Digest& digest) const {
       std::size_t hash = 0;
       std::memcpy(&hash, digest.data(), sizeof hash);
       return hash;
     }
   };
-  using Generation = std::unordered_map<Digest, Kept, FirstBytes>;
 
-  class Shelf {
+  // At most `bound` entries; evicts about the least recently used.  Entries go into `recent_`.  When that
+  // holds half of the bound, it becomes `older_`, whose former entries are dropped.  A hit moves an entry
+  // back.
+  class BoundedMap {
    public:
-    explicit Shelf(std::size_t bound) : bound_(bound) {}
-    const CachedToken* find(const Digest& key, WallTime now);
-    void put(const Digest& key, Kept kept);
-    std::size_t size() const { return young_.size() + old_.size(); }
+    explicit BoundedMap(std::size_t bound) : bound_(bound) {}
+    const TokenCheck* find(const Digest& key, WallTime now);
+    void insert(const Digest& key, Entry entry);
+    std::size_t size() const { return recent_.size() + older_.size(); }
 
    private:
-    std::size_t bound_;  // of both generations together
-    Generation young_;
-    Generation old_;
+    using Map = std::unordered_map<Digest, Entry, DigestHash>;
+    std::size_t bound_;
+    Map recent_;
+    Map older_;
   };
 
   Bounds bounds_;
-  Shelf good_;
-  Shelf bad_;
+  BoundedMap accepted_;
+  BoundedMap refused_;
 };
 
 }  // namespace tailgate

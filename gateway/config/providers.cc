@@ -69,7 +69,7 @@ class ProviderReader {
     }
     rule_->jwks = table_.texts("jwks");
     for (const std::string& source : rule_->jwks) {
-      if (const auto place = parse_jwks_place(source); !place) table_.add_error("jwks", place.error());
+      if (const auto place = parse_jwks_source(source); !place) table_.add_error("jwks", place.error());
     }
   }
 

@@ -25,7 +25,7 @@ bool Ops::redis_is_up() const {
 }
 
 void Ops::note_readiness() {
-  if (readiness_.ready_once || !redis_is_up() || !keys_.had_all()) return;
+  if (readiness_.ready_once || !redis_is_up() || !keys_.has_all_keys()) return;
   readiness_.ready_once = true;
   log_info("ready");
 }
@@ -66,7 +66,7 @@ std::string Ops::health(bool ready) const {
   const char* const status = readiness_.draining ? "draining" : ready ? "ready" : "starting";
   return json_object({{"status", json_quote(status)},
                       {"redis", json_quote(redis_is_up() ? "up" : "down")},
-                      {"keys", json_quote(keys_.had_all() ? "had" : "missing")},
+                      {"keys", json_quote(keys_.has_all_keys() ? "had" : "missing")},
                       {"pid", std::to_string(getpid())}});
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/routes/record.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "gateway/text/json.h"

@@ -32,25 +32,25 @@ std::string whole_file(const std::string& path) {
 }
 
 // The providers of a configuration with the keys of their files.
-class FileIssuers final : public Issuers {
+class FileProviders final : public ProviderLookup {
  public:
-  explicit FileIssuers(const Config& config) : config_(config) {
+  explicit FileProviders(const Config& config) : config_(config) {
     for (const auto& provider : config.providers) {
       std::vector<VerificationKey> keys;
       for (const std::string& source : provider->jwks) {
-        const auto place = parse_jwks_place(source);
-        if (!place || place->file.empty()) die(source + " is no file");
-        auto parsed = parse_jwks(whole_file(place->file));
-        if (!parsed) die(place->file + ": " + parsed.error());
+        const auto address = parse_jwks_source(source);
+        if (!address || address->file.empty()) die(source + " is no file");
+        auto parsed = parse_jwks(whole_file(address->file));
+        if (!parsed) die(address->file + ": " + parsed.error());
         std::move(parsed->keys.begin(), parsed->keys.end(), std::back_inserter(keys));
       }
       if (!provider->jwks.empty()) keys_[provider->name] = std::make_shared<const KeySet>(std::move(keys));
     }
   }
 
-  Issuer issuer(const std::string& provider) const override {
-    const auto keys = keys_.find(provider);
-    return {.rule = config_.provider(provider), .keys = keys == keys_.end() ? nullptr : keys->second};
+  Provider provider(const std::string& name) const override {
+    const auto keys = keys_.find(name);
+    return {.rule = config_.provider(name), .keys = keys == keys_.end() ? nullptr : keys->second};
   }
 
  private:
@@ -91,8 +91,8 @@ int run(int argc, char** argv) {
                               .read_file = [](const std::string& path) { return Result(whole_file(path)); }};
   const auto config = load_config(whole_file(config_file), config_file, {}, sources);
   if (!config) die(config.error());
-  const FileIssuers issuers(**config);
-  Authenticator judge(issuers);
+  const FileProviders providers(**config);
+  Authenticator judge(providers);
   const WallTime now{std::chrono::milliseconds(now_ms)};
   for (std::string line; std::getline(std::cin, line);) {
     const std::string first = judged(judge, **config, line, now);

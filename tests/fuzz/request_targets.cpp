@@ -185,10 +185,10 @@ void fuzz_credentials(std::string_view input) {
                      }};
   const std::vector<Credential> places = shipped_route("job").credentials;
   bool was_explicit_empty = false;
-  const auto shown = shown_credentials(places, parts);
-  must(shown.size() <= places.size(), "a place shows one credential");
-  for (const Shown& one : shown) {
-    if (one.kind == Shown::Kind::kSession) {
+  const auto found = find_credentials(places, parts);
+  must(found.size() <= places.size(), "a place shows one credential");
+  for (const PresentedCredential& one : found) {
+    if (one.kind == PresentedCredential::Kind::kSession) {
       must(is_session_id(one.text) && one.is_explicit, "a session id is one");
       must(!has_control(one.text) && one.text.find(' ') == std::string::npos, "a session id is one word");
     } else if (one.text.empty()) {

@@ -11,6 +11,7 @@
 
 #include "gateway/auth/authenticator.h"
 #include "gateway/auth/claims.h"
+#include "gateway/auth/jwt.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
@@ -30,14 +31,14 @@ constexpr std::array kPublic = {Algorithm::kRS256, Algorithm::kRS384, Algorithm:
 constexpr std::array kShared = {Algorithm::kHS256, Algorithm::kHS384, Algorithm::kHS512};
 
 // One provider with public keys, one with a secret; routes ask for either.
-class Parties final : public Issuers {
+class Parties final : public ProviderLookup {
  public:
   Parties() {
     public_.name = "public";
     public_.algorithms.assign(kPublic.begin(), kPublic.end());
     public_.jwks = {"file:keys"};
     auto parsed = parse_jwks(whole_file("tests/fuzz/keys/jwks.json"));
-    must(static_cast<bool>(parsed) && parsed->left_out.empty(), "the fixed keys are good");
+    must(static_cast<bool>(parsed) && parsed->skipped.empty(), "the fixed keys are good");
     keys_ = std::make_shared<const KeySet>(std::move(parsed->keys));
     shared_.name = "shared";
     shared_.algorithms.assign(kShared.begin(), kShared.end());
@@ -50,8 +51,8 @@ class Parties final : public Issuers {
     }
   }
 
-  Issuer issuer(const std::string& provider) const override {
-    if (provider == "public") return {.rule = &public_, .keys = keys_};
+  Provider provider(const std::string& name) const override {
+    if (name == "public") return {.rule = &public_, .keys = keys_};
     return {.rule = &shared_, .keys = nullptr};
   }
   bool has_signed(std::string_view text) const { return genuine_.contains(std::string(text)); }
@@ -71,10 +72,10 @@ const Parties& parties() {
 }
 
 // One provider with a secret and any rules.
-class Party final : public Issuers {
+class Party final : public ProviderLookup {
  public:
   explicit Party(ProviderRule rule) : rule_(std::move(rule)) {}
-  Issuer issuer(const std::string& /*provider*/) const override { return {.rule = &rule_, .keys = nullptr}; }
+  Provider provider(const std::string& /*name*/) const override { return {.rule = &rule_, .keys = nullptr}; }
   const ProviderRule& rule() const { return rule_; }
 
  private:
@@ -104,8 +105,8 @@ Route bearer_route(std::vector<std::string> providers) {
 }
 
 // A fresh judge each time: what one input was found to be must not speak for the next.
-Verdict authenticate(const Issuers& issuers, const Route& route, std::string_view token) {
-  Authenticator authenticator(issuers, {.good = 2, .bad = 2});
+Verdict authenticate(const ProviderLookup& providers, const Route& route, std::string_view token) {
+  Authenticator authenticator(providers, {.accepted = 2, .refused = 2});
   const std::string header = "Bearer " + std::string(token);
   const RequestParts request{.query = {}, .header = [&header](const char* name) {
                                return std::string_view(name) == "authorization"
@@ -299,25 +300,27 @@ void fuzz_claims(std::string_view input) {
 }
 
 void fuzz_jwks(std::string_view input) {
-  if (const auto place = parse_jwks_place(input)) {
-    const bool is_file = !place->file.empty();
-    must(is_file || (place->path.starts_with('/') && place->path.find(' ') == std::string::npos &&
-                     !has_control(place->path) && !has_control(place->authority)),
+  if (const auto source = parse_jwks_source(input)) {
+    const bool is_file = !source->file.empty();
+    must(is_file || (source->path.starts_with('/') && source->path.find(' ') == std::string::npos &&
+                     !has_control(source->path) && !has_control(source->authority)),
          "an address goes into a request as it is");
-    must(!has_control(place->file) && place->port != 0, "a place is one");
+    must(!has_control(source->file) &&
+             (is_file || !source->server.unix_path.empty() || source->server.port != 0),
+         "a source is one");
   }
   const auto parsed = parse_jwks(input);
   if (!parsed) {
     must(!has_control(parsed.error()), "a refusal is one line");
     return;
   }
-  must(parsed->keys.size() <= kMaxKeys && parsed->left_out.size() <= 8, "what one takes is bounded");
-  for (const std::string& sentence : parsed->left_out) {
+  must(parsed->keys.size() <= kMaxKeys && parsed->skipped.size() <= 8, "what one takes is bounded");
+  for (const std::string& sentence : parsed->skipped) {
     must(!has_control(sentence) && sentence.size() < 200, "a key's fault is told in one line");
   }
   const auto json = reference_json(without_differences(input));
   must(json && json->is_object() && (*json)["keys"].is_array(), "it is a JWKS to others, too");
-  must(parsed->keys.size() + parsed->left_out.size() <= (*json)["keys"].size(), "no key comes from nothing");
+  must(parsed->keys.size() + parsed->skipped.size() <= (*json)["keys"].size(), "no key comes from nothing");
   for (const VerificationKey& key : parsed->keys) {
     must(!key.kid || key.kid->size() <= 256, "a kid is bounded");
     for (const Algorithm algorithm : kShared) must(!key.fits(algorithm), "a public key is no secret");

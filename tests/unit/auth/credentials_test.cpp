@@ -19,22 +19,25 @@ const std::vector<Credential> kBlog = {
     {.kind = Place::kSessionQuery, .name = "sessionid"},
 };
 
-std::vector<Shown> shown(const std::map<std::string, std::string>& headers, std::string_view query = {},
-                         const std::vector<Credential>& places = kBlog) {
-  return shown_credentials(places, {.query = query, .header = [&headers](const char* name) {
-                                      const auto found = headers.find(name);
-                                      return found == headers.end()
-                                                 ? std::optional<std::string_view>()
-                                                 : std::optional<std::string_view>(found->second);
-                                    }});
+std::vector<PresentedCredential> found(const std::map<std::string, std::string>& headers,
+                                       std::string_view query = {},
+                                       const std::vector<Credential>& places = kBlog) {
+  return find_credentials(places, {.query = query, .header = [&headers](const char* name) {
+                                     const auto header = headers.find(name);
+                                     return header == headers.end()
+                                                ? std::optional<std::string_view>()
+                                                : std::optional<std::string_view>(header->second);
+                                   }});
 }
 
 // "token! a", "token b" (a cookie's), "session c"
-std::string summary(const std::vector<Shown>& all) {
+std::string summary(const std::vector<PresentedCredential>& all) {
   std::string text;
-  for (const Shown& one : all) {
+  for (const PresentedCredential& one : all) {
     if (!text.empty()) text += ", ";
-    text += one.kind == Shown::Kind::kSession ? "session " : one.is_explicit ? "token! " : "token ";
+    text += one.kind == PresentedCredential::Kind::kSession ? "session "
+            : one.is_explicit                               ? "token! "
+                                                            : "token ";
     text += one.text;
   }
   return text;
@@ -42,60 +45,60 @@ std::string summary(const std::vector<Shown>& all) {
 
 TEST(Credentials, AreFoundInTheRoutesOrder) {
   EXPECT_EQ(
-      summary(shown({{"x-session-id", "s1"}, {"cookie", "accessToken=c"}, {"authorization", "Bearer h"}},
+      summary(found({{"x-session-id", "s1"}, {"cookie", "accessToken=c"}, {"authorization", "Bearer h"}},
                     "sessionid=s3&sessionId=s2&token=q")),
       "token! h, token! q, token c, session s1, session s2, session s3");
-  EXPECT_EQ(summary(shown({})), "");
+  EXPECT_EQ(summary(found({})), "");
 }
 
-TEST(Credentials, AreNotLookedForWhereTheRouteNamesNone) {
+TEST(Credentials, AreFoundOnlyInThePlacesOfTheRoute) {
   const std::vector<Credential> bearer_only = {kBlog[0]};
-  EXPECT_EQ(summary(shown({{"x-session-id", "s1"}, {"cookie", "accessToken=c"}}, "token=q&sessionId=s2",
+  EXPECT_EQ(summary(found({{"x-session-id", "s1"}, {"cookie", "accessToken=c"}}, "token=q&sessionId=s2",
                           bearer_only)),
             "");
 }
 
-TEST(Credentials, KnowBearerInAnyCase) {
-  EXPECT_EQ(summary(shown({{"authorization", "bearer h"}})), "token! h");
-  EXPECT_EQ(summary(shown({{"authorization", "BEARER   h  "}})), "token! h");
-  EXPECT_EQ(summary(shown({{"authorization", "Bearer\th"}})), "token! h");
+TEST(Credentials, IncludeABearerTokenInAnyCase) {
+  EXPECT_EQ(summary(found({{"authorization", "bearer h"}})), "token! h");
+  EXPECT_EQ(summary(found({{"authorization", "BEARER   h  "}})), "token! h");
+  EXPECT_EQ(summary(found({{"authorization", "Bearer\th"}})), "token! h");
 }
 
-TEST(Credentials, OfAnotherSchemeAreNone) {
+TEST(Credentials, OfAnotherSchemeAreNotFound) {
   for (const std::string value :
        {"Basic YTpi", "Bearer", "Bearer ", "Bearerh", "h", "", "Bearer: h", "Token h"}) {
-    EXPECT_EQ(summary(shown({{"authorization", value}})), "") << value;
+    EXPECT_EQ(summary(found({{"authorization", value}})), "") << value;
   }
 }
 
 TEST(Credentials, InCookiesMayBeQuotedAndEncoded) {
-  EXPECT_EQ(summary(shown({{"cookie", "theme=dark; accessToken=\"a%2Eb%2Ec\"; x=1"}})), "token a.b.c");
-  EXPECT_EQ(summary(shown({{"cookie", "accesstoken=c; xaccessToken=d"}})), "");
-  EXPECT_EQ(summary(shown({{"cookie", "accessToken="}})), "");
+  EXPECT_EQ(summary(found({{"cookie", "theme=dark; accessToken=\"a%2Eb%2Ec\"; x=1"}})), "token a.b.c");
+  EXPECT_EQ(summary(found({{"cookie", "accesstoken=c; xaccessToken=d"}})), "");
+  EXPECT_EQ(summary(found({{"cookie", "accessToken="}})), "");
 }
 
-TEST(Credentials, ThatAreEmptyShowNothing) {
-  EXPECT_EQ(summary(shown({{"x-session-id", ""}}, "token=&sessionId=")), "");
+TEST(Credentials, ThatAreEmptyAreNotFound) {
+  EXPECT_EQ(summary(found({{"x-session-id", ""}}, "token=&sessionId=")), "");
 }
 
-TEST(Credentials, InAQueryThatCannotBeDecodedMayHaveBeenAToken) {
-  EXPECT_EQ(summary(shown({}, "token=%zz")), "token! ");
-  EXPECT_EQ(summary(shown({}, "x=%4")), "token! ");
+TEST(Credentials, InAQueryThatCannotBeDecodedCountAsAnEmptyToken) {
+  EXPECT_EQ(summary(found({}, "token=%zz")), "token! ");
+  EXPECT_EQ(summary(found({}, "x=%4")), "token! ");
   const std::vector<Credential> sessions_only = {kBlog[4]};
-  EXPECT_EQ(summary(shown({}, "sessionId=%zz", sessions_only)), "");
+  EXPECT_EQ(summary(found({}, "sessionId=%zz", sessions_only)), "");
 }
 
 TEST(Credentials, InAQueryAreDecoded) {
-  EXPECT_EQ(summary(shown({}, "a&token=x%2Ey&token=z")), "token! x.y");
+  EXPECT_EQ(summary(found({}, "a&token=x%2Ey&token=z")), "token! x.y");
 }
 
-TEST(Credentials, TakeNoSessionIdThatIsNotPrintable) {
+TEST(Credentials, IncludeNoSessionIdThatIsNotPrintable) {
   for (const std::string id : {"a b", "a\tb", "a\r\nb", "\x7F", "caf\xC3\xA9"}) {
     EXPECT_FALSE(is_session_id(id)) << id;
-    EXPECT_EQ(summary(shown({{"x-session-id", id}})), "") << id;
+    EXPECT_EQ(summary(found({{"x-session-id", id}})), "") << id;
   }
-  EXPECT_EQ(summary(shown({}, "sessionId=a%00")), "");
-  EXPECT_EQ(summary(shown({}, "sessionId=a+b")), "");
+  EXPECT_EQ(summary(found({}, "sessionId=a%00")), "");
+  EXPECT_EQ(summary(found({}, "sessionId=a+b")), "");
   EXPECT_TRUE(is_session_id("!~"));
   EXPECT_TRUE(is_session_id(std::string(256, 's')));
   EXPECT_FALSE(is_session_id(std::string(257, 's')));

@@ -21,7 +21,7 @@ Outcome outcome(const IdentitySeal& seal, std::string_view sealed, WallTime now 
   return seal.open(sealed, route, job, now).outcome;
 }
 
-TEST(IdentitySeal, GivesBackWhatWasSealed) {
+TEST(IdentitySeal, OpensToTheSealedIdentity) {
   const IdentitySeal seal({kKey});
   for (const Identity& identity :
        {kAnn, Identity{.user = "", .session = "s-1", .provider = "", .until = {}},
@@ -44,7 +44,7 @@ TEST(IdentitySeal, FitsIntoAHeader) {
             std::string::npos);
 }
 
-TEST(IdentitySeal, ExpiresButStaysKnownAsOurs) {
+TEST(IdentitySeal, IsExpiredAndNotForgedAfterItsExpiry) {
   const IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
   EXPECT_EQ(outcome(seal, sealed, kExpiry - std::chrono::milliseconds(1)), Outcome::kGenuine);
@@ -61,15 +61,15 @@ TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
   EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "names do not run together";
 }
 
-TEST(IdentitySeal, RefusesEveryBentByte) {
+TEST(IdentitySeal, RefusesEveryChangedByte) {
   const IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kExpiry);
   for (std::size_t i = 0; i < sealed.size(); ++i) {
     for (const char c : {'A', 'B', '.', '=', ' ', '\0'}) {
-      std::string bent = sealed;
-      if (bent[i] == c) continue;
-      bent[i] = c;
-      EXPECT_EQ(outcome(seal, bent), Outcome::kForged) << i << ' ' << c;
+      std::string changed = sealed;
+      if (changed[i] == c) continue;
+      changed[i] = c;
+      EXPECT_EQ(outcome(seal, changed), Outcome::kForged) << i << ' ' << c;
     }
     EXPECT_EQ(outcome(seal, sealed.substr(0, i)), Outcome::kForged);
   }
@@ -77,7 +77,7 @@ TEST(IdentitySeal, RefusesEveryBentByte) {
   EXPECT_EQ(outcome(seal, ' ' + sealed), Outcome::kForged);
 }
 
-TEST(IdentitySeal, RefusesWhatItNeverMade) {
+TEST(IdentitySeal, RefusesForgedSeals) {
   const IdentitySeal seal({kKey});
   const std::string payload = "3:ann0:5:clerk0:13:1900000000000";
   for (const std::string& forged :
@@ -89,14 +89,14 @@ TEST(IdentitySeal, RefusesWhatItNeverMade) {
   }
 }
 
-TEST(IdentitySeal, ForgesNothingByMovingABorder) {
+TEST(IdentitySeal, KeepsTheBordersOfItsFields) {
   const IdentitySeal seal({kKey});
   const Identity split{.user = "ann0:", .session = "", .provider = "", .until = {}};
   const auto opened = seal.open(seal.seal(split, "r", "j", kExpiry), "r", "j", kNow);
   EXPECT_EQ(opened.identity, split);
 }
 
-TEST(IdentitySeal, OpensWithTheOldKeyAndSealsWithTheNew) {
+TEST(IdentitySeal, OpensWithEveryKeyAndSealsWithTheFirst) {
   const IdentitySeal before({kKey});
   const IdentitySeal during({kOtherKey, kKey});
   const IdentitySeal after({kOtherKey});
@@ -124,7 +124,7 @@ TEST(IdentityKeys, AreReadInHexadecimalAndBase64NewestFirst) {
   EXPECT_EQ((*keys)[3].size(), 32U);
 }
 
-TEST(IdentityKeys, ThatAreNoneAreRefusedByTheirLineAndNotQuoted) {
+TEST(IdentityKeys, ThatAreMalformedAreReportedByLineAndNotQuoted) {
   const auto broken = parse_identity_keys("\nsecret-but-too-short\n");
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error(), "line 2 is not a key of 32 bytes in hexadecimal or base64");
@@ -145,7 +145,7 @@ TEST(IdentityKeys, AreMadeAtRandomAndCanBeRead) {
   EXPECT_EQ(keys->size(), 2U);
 }
 
-TEST(IdentitySeal, OpensWithAKeyThatWasReplacedForAsLongAsItsSealsMayLive) {
+TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   const std::string third(32, 't');
   IdentitySeal seal({kKey});
   const std::string old_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
@@ -156,13 +156,13 @@ TEST(IdentitySeal, OpensWithAKeyThatWasReplacedForAsLongAsItsSealsMayLive) {
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "its time goes on";
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "and is not prolonged";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "its time does not end early";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "nor late";
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }
 
-TEST(IdentitySeal, IsTheSameAfterItsKeysWereReadAgain) {
+TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReadAgain) {
   IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kKey}, kNow, seconds(300));

@@ -16,18 +16,18 @@ ParsedJwks parse(std::string_view text) {
   return parsed ? *parsed : ParsedJwks();
 }
 
-// Why this one key is left out; empty if it is taken.
-std::string left_out(const std::string& jwk) {
+// The reason why this key is skipped; empty if it is used.
+std::string reason_to_skip(const std::string& jwk) {
   const ParsedJwks parsed = parse(jwks_of({jwk}));
-  EXPECT_EQ(parsed.keys.size() + parsed.left_out.size(), 1U);
-  return parsed.left_out.empty() ? "" : parsed.left_out.front();
+  EXPECT_EQ(parsed.keys.size() + parsed.skipped.size(), 1U);
+  return parsed.skipped.empty() ? "" : parsed.skipped.front();
 }
 
 KeySet set_of(std::initializer_list<std::string> jwks) {
   return KeySet(parse(jwks_of(jwks)).keys);
 }
 
-TEST(Jwks, TakesEveryFamilyThatWeVerify) {
+TEST(Jwks, HoldsKeysOfEveryFamily) {
   const ParsedJwks parsed = parse(
       jwks_of({SigningKey::rsa().jwk(R"("kid":"r","use":"sig","alg":"RS256")"), SigningKey::p256().jwk(),
                SigningKey::p384().jwk(), SigningKey::ed25519().jwk(R"("key_ops":["verify"])")}));
@@ -38,30 +38,32 @@ TEST(Jwks, TakesEveryFamilyThatWeVerify) {
   EXPECT_EQ(parsed.keys[1].key.family(), PublicKey::Family::kP256);
   EXPECT_EQ(parsed.keys[2].key.family(), PublicKey::Family::kP384);
   EXPECT_EQ(parsed.keys[3].key.family(), PublicKey::Family::kEd25519);
-  EXPECT_TRUE(parsed.left_out.empty());
+  EXPECT_TRUE(parsed.skipped.empty());
 }
 
-TEST(Jwks, NeverTakesASharedSecret) {
-  EXPECT_EQ(left_out(R"({"kty":"oct","k":"c2VjcmV0","alg":"HS256"})"), "key 0: it is a shared secret");
+TEST(Jwks, SkipsASharedSecret) {
+  EXPECT_EQ(reason_to_skip(R"({"kty":"oct","k":"c2VjcmV0","alg":"HS256"})"), "key 0: it is a shared secret");
 }
 
-TEST(Jwks, NeverTakesAKeyWhosePrivateHalfIsPublished) {
-  EXPECT_EQ(left_out(SigningKey::rsa().jwk(R"("d":"AQAB")")), "key 0: its private half is published with it");
+TEST(Jwks, SkipsAKeyWhosePrivateHalfIsPublished) {
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("d":"AQAB")")),
+            "key 0: its private half is published with it");
 }
 
-TEST(Jwks, LeavesOutKeysThatAreMeantForSomethingElse) {
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("use":"enc")")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("use":1)")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("key_ops":["encrypt","wrapKey"])")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("key_ops":"verify")")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("alg":"RSA-OAEP")")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("alg":"ES256")")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("alg":"HS256")")), "");
-  EXPECT_NE(left_out(SigningKey::p256().jwk(R"("alg":"ES384")")), "");
-  EXPECT_EQ(left_out(SigningKey::rsa().jwk(R"("use":"sig","key_ops":["sign","verify"],"alg":"PS256")")), "");
+TEST(Jwks, SkipsKeysThatAreMeantForAnotherPurpose) {
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("use":"enc")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("use":1)")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":["encrypt","wrapKey"])")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":"verify")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("alg":"RSA-OAEP")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("alg":"ES256")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("alg":"HS256")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::p256().jwk(R"("alg":"ES384")")), "");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("use":"sig","key_ops":["sign","verify"],"alg":"PS256")")),
+            "");
 }
 
-TEST(Jwks, LeavesOutBrokenKeysAndKeepsTheOthers) {
+TEST(Jwks, SkipsBrokenKeysAndKeepsTheOthers) {
   const ParsedJwks parsed = parse(jwks_of({
       "1",
       "{}",
@@ -75,20 +77,20 @@ TEST(Jwks, LeavesOutBrokenKeysAndKeepsTheOthers) {
   }));
   ASSERT_EQ(parsed.keys.size(), 1U);
   EXPECT_EQ(parsed.keys[0].kid, "good");
-  EXPECT_EQ(parsed.left_out.size(), 8U);
+  EXPECT_EQ(parsed.skipped.size(), 8U);
 }
 
-TEST(Jwks, LeavesOutAKeyThatNamesAMemberTwice) {
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("kid":"a","kid":"b")")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("kty":"oct")")), "");
+TEST(Jwks, SkipsAKeyWithDuplicateMembers) {
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kid":"a","kid":"b")")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kty":"oct")")), "");
 }
 
-TEST(Jwks, LeavesOutAKidThatIsNoText) {
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("kid":7)")), "");
-  EXPECT_NE(left_out(SigningKey::rsa().jwk(R"("kid":")" + std::string(257, 'k') + '"')), "");
+TEST(Jwks, SkipsAKeyWhoseKidIsNotAShortString) {
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kid":7)")), "");
+  EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kid":")" + std::string(257, 'k') + '"')), "");
 }
 
-TEST(Jwks, RefusesWhatIsNoJwks) {
+TEST(Jwks, RefusesOtherTexts) {
   for (const std::string_view text :
        {"", "null", "[]", "{}", R"({"keys":{}})", R"({"keys":null})", R"({"keys":[)", "<html>moved</html>"}) {
     EXPECT_FALSE(parse_jwks(text)) << text;
@@ -97,16 +99,16 @@ TEST(Jwks, RefusesWhatIsNoJwks) {
   EXPECT_TRUE(parse(R"({"keys":[]})").keys.empty());
 }
 
-TEST(Jwks, TakesSoManyKeysAndNoMore) {
+TEST(Jwks, HoldsAtMostThirtyTwoKeys) {
   std::string json = R"({"keys":[)";
   for (std::size_t i = 0; i < kMaxKeys + 20; ++i) json += SigningKey::ed25519().jwk() + ',';
   json.back() = ']';
   const ParsedJwks parsed = parse(json + '}');
   EXPECT_EQ(parsed.keys.size(), kMaxKeys);
-  EXPECT_LE(parsed.left_out.size(), 8U) << "what an issuer does wrong must not fill our log";
+  EXPECT_LE(parsed.skipped.size(), 8U) << "an issuer's faults must not fill our log";
 }
 
-TEST(KeySet, OffersTheKeysOfThatNameOnly) {
+TEST(KeySet, OffersTheKeysWithTheKidOfTheToken) {
   const KeySet keys =
       set_of({SigningKey::rsa().jwk(R"("kid":"a")"), SigningKey::other_rsa().jwk(R"("kid":"b")"),
               SigningKey::p256().jwk(R"("kid":"b")")});
@@ -115,10 +117,10 @@ TEST(KeySet, OffersTheKeysOfThatNameOnly) {
   EXPECT_EQ(keys.candidates("c").size(), 0U);
   EXPECT_EQ(keys.candidates("").size(), 0U);
   EXPECT_EQ(keys.candidates("../../dev/null").size(), 0U);
-  EXPECT_EQ(keys.candidates(std::nullopt).size(), 3U) << "a token that names no key may be of any";
+  EXPECT_EQ(keys.candidates(std::nullopt).size(), 3U) << "any key may have signed a token without a kid";
 }
 
-TEST(KeySet, OffersNamelessKeysWhereNoneHasTheName) {
+TEST(KeySet, OffersKeysWithoutAKidIfNoneHasTheKid) {
   const KeySet keys = set_of({SigningKey::rsa().jwk(R"("kid":"a")"), SigningKey::other_rsa().jwk()});
   EXPECT_EQ(keys.candidates("a").size(), 1U);
   ASSERT_EQ(keys.candidates("c").size(), 1U);
@@ -136,36 +138,51 @@ TEST(KeySet, HasTheFingerprintOfItsKeys) {
   EXPECT_NE(set_of({}).fingerprint(), "");
 }
 
-TEST(JwksPlace, IsAFileASocketOrAHost) {
-  EXPECT_EQ(parse_jwks_place("file:/etc/jwks.json")->file, "/etc/jwks.json");
-  const auto leg = parse_jwks_place("unix:/run/jwks.sock:/.well-known/jwks.json");
+TEST(JwksSource, IsAFileASocketOrAHost) {
+  EXPECT_EQ(parse_jwks_source("file:/etc/jwks.json")->file, "/etc/jwks.json");
+  const auto leg = parse_jwks_source("unix:/run/jwks.sock:/.well-known/jwks.json");
   ASSERT_TRUE(leg);
-  EXPECT_EQ(leg->unix_path, "/run/jwks.sock");
+  EXPECT_EQ(leg->server.unix_path, "/run/jwks.sock");
   EXPECT_EQ(leg->path, "/.well-known/jwks.json");
   EXPECT_EQ(leg->authority, "localhost");
-  const auto host = parse_jwks_place("http://issuer.internal:8080/jwks?x=1");
+  const auto host = parse_jwks_source("http://issuer.internal:8080/jwks?x=1");
   ASSERT_TRUE(host);
-  EXPECT_EQ(host->host, "issuer.internal");
-  EXPECT_EQ(host->port, 8080);
+  EXPECT_EQ(host->server.host, "issuer.internal");
+  EXPECT_EQ(host->server.port, 8080);
   EXPECT_EQ(host->authority, "issuer.internal:8080");
   EXPECT_EQ(host->path, "/jwks?x=1");
-  EXPECT_EQ(parse_jwks_place("http://issuer/jwks")->port, 80);
-  EXPECT_EQ(parse_jwks_place("http://issuer")->path, "/");
-  const auto six = parse_jwks_place("http://[::1]:81/");
+  EXPECT_EQ(parse_jwks_source("http://issuer/jwks")->server.port, 80);
+  EXPECT_EQ(parse_jwks_source("http://issuer")->path, "/");
+  const auto six = parse_jwks_source("http://[::1]:81/");
   ASSERT_TRUE(six);
-  EXPECT_EQ(six->host, "::1");
-  EXPECT_EQ(six->port, 81);
+  EXPECT_EQ(six->server.host, "::1");
+  EXPECT_EQ(six->server.port, 81);
 }
 
-TEST(JwksPlace, IsNothingElse) {
-  for (const std::string_view text :
-       {"", "file:", "/etc/jwks.json", "unix:/run/jwks.sock", "unix:relative:/x", "unix:/run/jwks.sock:x",
-        "https://issuer/jwks", "http:///jwks", "http://issuer:0/x", "http://issuer:65536/x",
-        "http://issuer:/x", "http://issuer:8a/x", "http://user@issuer/x", "http://issuer/a b",
-        "http://issuer/a\r\nX: y", "http://[::1/x", "http://[x]/y", "ftp://issuer/x"}) {
-    EXPECT_FALSE(parse_jwks_place(text)) << text;
+TEST(JwksSource, IsNothingElse) {
+  for (const std::string_view text : {"",
+                                      "file:",
+                                      "/etc/jwks.json",
+                                      "unix:/run/jwks.sock",
+                                      "unix:relative:/x",
+                                      "unix:/run/jwks.sock:x",
+                                      "https://issuer/jwks",
+                                      "http:///jwks",
+                                      "http://issuer:0/x",
+                                      "http://issuer:65536/x",
+                                      "http://issuer:/x",
+                                      "http://issuer:8a/x",
+                                      "http://user@issuer/x",
+                                      "http://issuer/a b",
+                                      "http://issuer/a\r\nX: y",
+                                      "http://[::1/x",
+                                      "http://[x]/y",
+                                      "http://[fe80::1%eth0]/x",
+                                      "http://a%20b/x",
+                                      "ftp://issuer/x"}) {
+    EXPECT_FALSE(parse_jwks_source(text)) << text;
   }
-  EXPECT_NE(parse_jwks_place("https://issuer/jwks").error().find("nginx leg"), std::string::npos);
+  EXPECT_NE(parse_jwks_source("https://issuer/jwks").error().find("nginx leg"), std::string::npos);
 }
 
 }  // namespace

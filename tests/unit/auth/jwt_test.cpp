@@ -32,7 +32,7 @@ Jwt jwt_of(std::string_view token) {
   return std::holds_alternative<Jwt>(parsed) ? std::get<Jwt>(parsed) : Jwt();
 }
 
-TEST(Jwt, TakesATokenApart) {
+TEST(Jwt, IsParsedIntoItsParts) {
   const std::string token =
       join_token(R"({"alg":"ES256","kid":"k1"})", R"({"iss":"https://a","sub":"ann"})", "sig");
   const Jwt jwt = jwt_of(token);
@@ -83,7 +83,7 @@ TEST(Jwt, RefusesEveryCriticalExtension) {
   EXPECT_EQ(refusal_of_header(R"({"alg":"HS256","crit":null})"), Refusal::kMalformed);
 }
 
-TEST(Jwt, RefusesMembersThatStandThereTwice) {
+TEST(Jwt, RefusesDuplicateMembers) {
   EXPECT_EQ(refusal_of_header(R"({"alg":"none","alg":"HS256"})"), Refusal::kMalformed);
   EXPECT_EQ(refusal_of_header(R"({"alg":"none","\u0061lg":"HS256"})"), Refusal::kMalformed);
   EXPECT_EQ(refusal_of_payload(R"({"sub":"ann","sub":"bob"})"), Refusal::kMalformed);
@@ -122,7 +122,7 @@ TEST(Jwt, RefusesPartsThatAreNotJsonObjects) {
   EXPECT_EQ(refusal_of_payload(std::string(2000, '[') + std::string(2000, ']')), Refusal::kMalformed);
 }
 
-TEST(Jwt, RefusesAKidThatIsNotAText) {
+TEST(Jwt, RefusesAKidThatIsNotAString) {
   EXPECT_EQ(refusal_of_header(R"({"alg":"RS256","kid":1})"), Refusal::kMalformed);
   EXPECT_EQ(refusal_of_header(R"({"alg":"RS256","kid":null})"), Refusal::kMalformed);
   EXPECT_EQ(refusal_of_header(R"({"alg":"RS256","kid":{"$ne":""}})"), Refusal::kMalformed);
@@ -133,7 +133,7 @@ TEST(Jwt, RefusesAHugeToken) {
   EXPECT_EQ(refusal_of_payload(R"({"sub":")" + claim + R"("})"), Refusal::kMalformed);
 }
 
-TEST(Jwt, IsNoSymmetricSignatureWithoutASecret) {
+TEST(Jwt, IsNotVerifiedWithAnEmptySecret) {
   const Jwt jwt = jwt_of(testing::sign_token("", Algorithm::kHS256, kPayload));
   EXPECT_FALSE(secret_verifies("", jwt.algorithm, jwt.signed_text, jwt.signature));
 }

@@ -23,7 +23,7 @@ std::string bytes(std::string_view encoded) {
   return base64url_decode(encoded).value_or("");
 }
 
-TEST(PublicKey, VerifiesWhatItsOtherHalfSigned) {
+TEST(PublicKey, VerifiesSignaturesOfItsPrivateHalf) {
   const std::pair<const SigningKey*, Algorithm> cases[] = {
       {&SigningKey::rsa(), Algorithm::kRS256},     {&SigningKey::rsa(), Algorithm::kRS384},
       {&SigningKey::rsa(), Algorithm::kRS512},     {&SigningKey::rsa(), Algorithm::kPS256},
@@ -41,9 +41,9 @@ TEST(PublicKey, VerifiesWhatItsOtherHalfSigned) {
     EXPECT_FALSE(key.verifies(algorithm, kText, '\0' + signature));
     EXPECT_FALSE(key.verifies(algorithm, kText, std::string(signature.size(), '\0')));
     for (std::size_t i = 0; i < signature.size(); i += 7) {
-      std::string bent = signature;
-      bent[i] = static_cast<char>(bent[i] ^ 1);
-      EXPECT_FALSE(key.verifies(algorithm, kText, bent)) << i;
+      std::string changed = signature;
+      changed[i] = static_cast<char>(changed[i] ^ 1);
+      EXPECT_FALSE(key.verifies(algorithm, kText, changed)) << i;
     }
   }
 }
@@ -94,14 +94,14 @@ TEST(PublicKey, RefusesPsychicSignatures) {
   EXPECT_FALSE(key.verifies(Algorithm::kES256, kText, order + order));
 }
 
-TEST(PublicKey, TakesEcdsaSignaturesOnlyAsRAndSOfFullSize) {
+TEST(PublicKey, AcceptsEcdsaSignaturesOnlyAsRAndSOfFullSize) {
   const PublicKey key = public_half(SigningKey::p256());
   const std::string good = SigningKey::p256().sign(Algorithm::kES256, kText);
   EXPECT_FALSE(key.verifies(Algorithm::kES256, kText, SigningKey::p256().sign_der(Algorithm::kES256, kText)));
   EXPECT_FALSE(key.verifies(Algorithm::kES256, kText, '\0' + good.substr(0, 32) + '\0' + good.substr(32)));
 }
 
-TEST(PublicKey, TakesPssOnlyWithASaltAsLongAsTheHash) {
+TEST(PublicKey, AcceptsPssOnlyWithASaltAsLongAsTheHash) {
   const PublicKey key = public_half(SigningKey::rsa());
   EXPECT_TRUE(key.verifies(Algorithm::kPS256, kText, SigningKey::rsa().sign_pss(kText, 32)));
   for (const int salt : {0, 20, 64, 222}) {
@@ -115,7 +115,7 @@ TEST(PublicKey, RefusesWeakAndAbsurdRsa) {
   const std::string three = "\x01" + std::string(1, '\0') + "\x01";
   const std::string modulus = "\xC1" + std::string(255, '\x55');
   EXPECT_TRUE(PublicKey::rsa(modulus, three));
-  EXPECT_TRUE(PublicKey::rsa('\0' + modulus, three)) << "a leading zero is a habit, not a size";
+  EXPECT_TRUE(PublicKey::rsa('\0' + modulus, three)) << "a leading zero does not count";
   EXPECT_FALSE(PublicKey::rsa(modulus.substr(0, 128), three));
   EXPECT_FALSE(PublicKey::rsa("\x7F" + modulus.substr(1), three)) << "2047 bits";
   EXPECT_FALSE(PublicKey::rsa(std::string(2048, '\xFF'), three));
@@ -139,7 +139,7 @@ TEST(PublicKey, RefusesPointsThatAreNotOnTheCurve) {
   EXPECT_FALSE(PublicKey::ed25519(""));
 }
 
-TEST(PublicKey, HasTheSameDerAsItsEqual) {
+TEST(PublicKey, HasTheSameDerAsAnEqualKey) {
   EXPECT_EQ(public_half(SigningKey::rsa()).der(), public_half(SigningKey::rsa()).der());
   EXPECT_NE(public_half(SigningKey::rsa()).der(), public_half(SigningKey::other_rsa()).der());
 }

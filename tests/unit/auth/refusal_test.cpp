@@ -19,7 +19,14 @@ TEST(Refusal, HasAWordAndASentenceOfItsOwn) {
   EXPECT_FALSE(refusal_named(""));
 }
 
-TEST(Refusal, ChallengesWithAnErrorOnlyWhereATokenWasShown) {
+TEST(Refusal, HasTheWordOfItsEnumerator) {
+  EXPECT_EQ(word_of(Refusal::kMissing), "missing");
+  EXPECT_EQ(word_of(Refusal::kKid), "kid");
+  EXPECT_EQ(word_of(Refusal::kExpired), "expired");
+  EXPECT_EQ(word_of(Refusal::kSubject), "subject");
+}
+
+TEST(Refusal, NamesAnErrorInTheChallengeOnlyIfTheRequestHadAToken) {
   EXPECT_EQ(challenge_for(Refusal::kMissing), "Bearer realm=\"tailgate\"");
   EXPECT_EQ(
       challenge_for(Refusal::kExpired),

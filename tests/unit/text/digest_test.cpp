@@ -15,7 +15,7 @@ TEST(Digest, IsSha256) {
 }
 
 // RFC 4231, test case 2.
-TEST(Digest, KeyedIsHmac) {
+TEST(Digest, WithAKeyIsHmac) {
   const std::string_view text = "what do ya want for nothing?";
   EXPECT_EQ(hex_encode(hmac(Hash::kSha256, "Jefe", text)),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
@@ -27,7 +27,7 @@ TEST(Digest, KeyedIsHmac) {
             "caeab1a34d4a6b4b636e070a38bce737");
 }
 
-TEST(Digest, KeyedWithNothingIsStillKeyed) {
+TEST(Digest, WithAnEmptyKeyIsStillHmac) {
   EXPECT_EQ(hmac(Hash::kSha256, {}, "text"), hmac(Hash::kSha256, "", "text"));
   EXPECT_NE(hmac(Hash::kSha256, "", "text"), hmac(Hash::kSha256, "k", "text"));
 }

@@ -19,26 +19,26 @@ std::string nested(std::size_t depth) {
   return std::string(depth, '[') + std::string(depth, ']');
 }
 
-// nlohmann-json as the oracle, less where it differs on purpose: it refuses lone surrogate escapes,
-// numbers beyond a double and ill-formed UTF-8, which browsers read.
-enum class Verdict { kAccepts, kRefuses, kDiffersOnPurpose };
+// nlohmann-json is the oracle, except where is_json() differs on purpose: the oracle refuses lone surrogate
+// escapes, numbers beyond a double and ill-formed UTF-8, which browsers read.
+enum class Opinion { kAccepts, kRefuses, kDiffersOnPurpose };
 
-Verdict oracle(const std::string& text) {
+Opinion oracle(const std::string& text) {
   try {
     [[maybe_unused]] const auto parsed = nlohmann::json::parse(to_utf8(text));
-    return Verdict::kAccepts;
+    return Opinion::kAccepts;
   } catch (const nlohmann::json::out_of_range&) {
-    return Verdict::kDiffersOnPurpose;
+    return Opinion::kDiffersOnPurpose;
   } catch (const nlohmann::json::exception& error) {
     const bool surrogate = std::string_view(error.what()).find("surrogate") != std::string_view::npos;
-    return surrogate ? Verdict::kDiffersOnPurpose : Verdict::kRefuses;
+    return surrogate ? Opinion::kDiffersOnPurpose : Opinion::kRefuses;
   }
 }
 
 void expect_agreement(const std::string& text) {
-  const Verdict verdict = oracle(text);
-  if (verdict == Verdict::kDiffersOnPurpose) return;
-  ASSERT_EQ(is_json(text), verdict == Verdict::kAccepts) << text;
+  const Opinion opinion = oracle(text);
+  if (opinion == Opinion::kDiffersOnPurpose) return;
+  ASSERT_EQ(is_json(text), opinion == Opinion::kAccepts) << text;
 }
 
 const std::vector<std::string>& samples() {
@@ -200,7 +200,7 @@ TEST(Json, RefusesNestingBeyond256AndSurvivesAMillion) {
   EXPECT_FALSE(is_json(objects));
 }
 
-TEST(Json, KnowsANumber) {
+TEST(Json, RecognizesANumber) {
   for (const char* text :
        {"0", "-0", "5", "-12", "0.50", "1e5", "1E+5", "1.5e-10", "123456789012345678901234567890"}) {
     EXPECT_TRUE(is_json_number(text)) << text;
@@ -220,7 +220,7 @@ TEST(Json, QuotesEveryByteIntoAValidString) {
   EXPECT_EQ(nlohmann::json::parse(quoted).get<std::string>(), to_utf8(every));
 }
 
-TEST(Json, QuotesBehindWhatIsThere) {
+TEST(Json, AppendsAQuotedString) {
   std::string out = "{";
   append_json_quoted(out, "\n\na\n");
   append_json_quoted(out, "b\xff\"");
@@ -256,7 +256,7 @@ TEST(Json, QuotesEachByteAtEachPlace) {
   }
 }
 
-TEST(Json, UnquotesWhatItQuotes) {
+TEST(Json, UnquotesEveryQuotedText) {
   std::mt19937 random(7);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
   for (int round = 0; round < 2000; ++round) {
     std::string bytes;
@@ -292,7 +292,7 @@ TEST(Json, ParsesAValueOfEveryKind) {
   EXPECT_FALSE(parse_json("x"));
 }
 
-TEST(Members, AreSlicesAsPublished) {
+TEST(Members, AreSlicesOfTheText) {
   Members members;
   const std::string text =
       R"( { "a" : { "x" : [1, 2] } , "b":"t\u0065xt","c":-1.50,"d":null,"e":[ ],"f":true } )";
@@ -316,7 +316,7 @@ TEST(Members, TheLastDuplicateWins) {
   EXPECT_EQ(members.find("status")->text(), "ready");
 }
 
-TEST(Members, AreFoundByWhatTheirNameSays) {
+TEST(Members, AreFoundByTheirUnquotedName) {
   Members members;
   ASSERT_TRUE(members.read("{\"st\\u0061tus\":\"ready\",\"\xFF\":1,\"\":2}"));
   EXPECT_EQ(members.find("status")->text(), "ready");
@@ -373,7 +373,7 @@ TEST(JsonElements, AreNotMisledByBracketsAndQuotesInsideStrings) {
             (std::vector<std::string>{R"("],[")", R"("\\")", R"("\\\"")", R"({"}":"{,"})"}));
 }
 
-TEST(Members, KnowsWhenANameStandsThereTwiceHoweverItIsSpelled) {
+TEST(Members, RecognizesDuplicatesInEverySpelling) {
   Members members;
   ASSERT_TRUE(members.read(R"({"a":1,"b":{"a":2}})"));
   EXPECT_FALSE(members.has_duplicates());

@@ -74,7 +74,7 @@ TEST(Cookie, TheFirstOfANameWins) {
   EXPECT_EQ(cookie_value("t=1; t=2", "t"), "1");
 }
 
-TEST(Cookie, IsNothingWhereThereIsNone) {
+TEST(Cookie, IsFoundByItsExactNameOnly) {
   EXPECT_FALSE(cookie_value("", "t"));
   EXPECT_FALSE(cookie_value("t", "t"));
   EXPECT_FALSE(cookie_value("xt=1; tx=2; T=3", "t"));
@@ -112,7 +112,7 @@ TEST(Base64, MayUseEitherAlphabetAndMayBePadded) {
   for (const char* text : {"Zh", "Zg=Zg", "Zm 9", "Z"}) EXPECT_FALSE(base64_decode(text)) << text;
 }
 
-TEST(Utf8, IsKnown) {
+TEST(Utf8, IsRecognized) {
   for (const std::string_view text :
        {""sv, "abc"sv, "ä"sv, "€"sv, "😀"sv, "\xED\x9F\xBF"sv, "\xF4\x8F\xBF\xBF"sv, "\0"sv}) {
     EXPECT_TRUE(is_utf8(text)) << text;
@@ -126,7 +126,7 @@ TEST(Utf8, IsKnown) {
   }
 }
 
-TEST(Utf8, IsKnownAtEachPlace) {
+TEST(Utf8, IsRecognizedAtEachPlace) {
   const std::string plain(20, '~');
   for (std::size_t place = 0; place < plain.size(); ++place) {
     std::string text = plain;
@@ -146,7 +146,7 @@ TEST(Utf8, ReplacesEachMaximalSubpartByOneMark) {
             "a" + kMark + kMark + kMark + "b" + kMark + "c" + kMark + kMark + "d");
 }
 
-TEST(Utf8, MendingNeverTouchesAscii) {
+TEST(Utf8, KeepsItsAsciiWhenItIsRepaired) {
   EXPECT_EQ(to_utf8("{\"a\":\"\xE2\"}"), "{\"a\":\"" + kMark + "\"}");
 }
 
@@ -170,7 +170,7 @@ TEST(Token, IsOneOrMoreOfTheCharactersOfTheRfc) {
   }
 }
 
-TEST(Text, SeesControlBytes) {
+TEST(Text, RecognizesControlBytes) {
   for (const std::string_view text : {"\0"sv, "a\r"sv, "\n"sv, "\x1F"sv, "\x7F"sv, "\t"sv})
     EXPECT_TRUE(has_control(text));
   for (const std::string_view text : {""sv, "a b~"sv, "ä"sv, "\x80"sv}) EXPECT_FALSE(has_control(text));

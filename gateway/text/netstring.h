@@ -1,0 +1,33 @@
+// Netstring: "<length>:<bytes>".  Texts joined in this form can be taken apart in one way only.
+//
+// Pure.
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tailgate {
+
+inline void append_netstring(std::string& out, std::string_view text) {
+  out += std::to_string(text.size());
+  out += ':';
+  out += text;
+}
+
+// Reads the netstring at the front of `text` and moves `text` past it.  Nothing if there is none.
+inline std::optional<std::string_view> take_netstring(std::string_view& text) {
+  std::size_t size = 0;
+  const char* const end = text.data() + text.size();
+  const auto [colon, error] = std::from_chars(text.data(), end, size);
+  if (error != std::errc() || colon == end || *colon != ':') return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(colon - text.data()) + 1);
+  if (size > text.size()) return std::nullopt;
+  const std::string_view taken = text.substr(0, size);
+  text.remove_prefix(size);
+  return taken;
+}
+
+}  // namespace tailgate
