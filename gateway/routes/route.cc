@@ -45,8 +45,7 @@ Result<Credential> Credential::parse(std::string_view text) {
   if (text == "bearer") return Credential{.kind = Kind::kBearer, .name = {}};
   for (const auto& [prefix, kind] : kPrefixes) {
     const std::string_view name = text.substr(std::min(prefix.size(), text.size()));
-    // The names that HTTP allows for headers and cookies (RFC 9110 section 5.6.2).
-    if (!text.starts_with(prefix) || name.empty() || !consists_of(name, "!#$%&'*+-.^_`|~")) continue;
+    if (!text.starts_with(prefix) || !is_token(name)) continue;
     return Credential{.kind = kind,
                       .name = kind == Kind::kSessionHeader ? ascii_lower(name) : std::string(name)};
   }
