@@ -44,7 +44,7 @@ def upstream_url(name, text):
     try:
         port = url.port or {"http": 80, "https": 443}[url.scheme]
     except (KeyError, ValueError) as error:
-        raise Wrong(f"{name}: must be http://host[:port], https://host[:port] or unix:/path, not \"{text}\"") from error
+        raise Wrong(f'{name}: must be http://host[:port], https://host[:port] or unix:/path, not "{text}"') from error
     if not url.hostname or url.path not in ("", "/") or url.query or url.username:
         raise Wrong(f'{name}: must be scheme://host[:port] without a path, a query or a user, not "{text}"')
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
@@ -57,7 +57,9 @@ def pass_lines(name, url, values, upstream, indent):
     block = ""
     servers = resolvers(values, host)
     if servers:
-        passing = piece("pass-resolved.conf", indent, RESOLVERS=servers, VARIABLE=upstream, ADDRESS=address, SCHEME=scheme)
+        passing = piece(
+            "pass-resolved.conf", indent, RESOLVERS=servers, VARIABLE=upstream, ADDRESS=address, SCHEME=scheme
+        )
     else:
         passing = piece("pass-fixed.conf", indent, UPSTREAM=upstream, SCHEME=scheme)
         block = piece("upstream.conf", UPSTREAM=upstream, ADDRESS=address) + "\n"
@@ -120,7 +122,11 @@ def jwks_legs(toml, values):
                 continue
             made[socket] = url
             passing, block, host = pass_lines(setting, url, values, "tg_jwks_" + variable(name), 8)
-            out += block + piece("leg-jwks.conf", NAME=name, LISTEN="unix:" + socket, PASS=passing, HOST_HEADER=host) + "\n"
+            out += (
+                block
+                + piece("leg-jwks.conf", NAME=name, LISTEN="unix:" + socket, PASS=passing, HOST_HEADER=host)
+                + "\n"
+            )
     return out
 
 
@@ -146,7 +152,9 @@ def redis_leg(toml, values):
     leg = leg if leg.startswith("unix:") else "unix:" + leg
     address = values["TG_REDIS_TLS"]
     if not address:
-        url = os.environ.get("TAILGATE_REDIS_URL") or os.environ.get(redis.get("url_env", ""), "") or redis.get("url", "")
+        url = (
+            os.environ.get("TAILGATE_REDIS_URL") or os.environ.get(redis.get("url_env", ""), "") or redis.get("url", "")
+        )
         parts = urllib.parse.urlsplit(url)
         if parts.scheme != "rediss" or not parts.hostname:
             raise Wrong(f"the gateway reaches Redis through {leg}: set TG_REDIS_TLS=host:port, or a rediss:// URL")

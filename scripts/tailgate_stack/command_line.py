@@ -21,7 +21,9 @@ from tailgate_stack import ROOT, Failed, commands
 
 
 def parser():
-    top = argparse.ArgumentParser(prog="stack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = argparse.ArgumentParser(
+        prog="stack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = top.add_subparsers(dest="verb", required=True)
 
     def verb(name, function, text):
@@ -44,8 +46,12 @@ def parser():
     up.add_argument("--application", default="", metavar="URL", help="gets the requests that match no route")
     up.add_argument("--nginx-set", **many, metavar="NAME=VALUE", help="as nginx/render --set")
     up.add_argument("--no-nginx", action="store_true")
-    up.add_argument("--own-sockets", action="store_true", help="gateways bind their sockets: a restart is stop and start")
-    up.add_argument("--wait", choices=("ready", "alive", "none"), default="ready", help="state of the gateways to wait for")
+    up.add_argument(
+        "--own-sockets", action="store_true", help="gateways bind their sockets: a restart is stop and start"
+    )
+    up.add_argument(
+        "--wait", choices=("ready", "alive", "none"), default="ready", help="state of the gateways to wait for"
+    )
     up.add_argument("--keep-logs-on-failure", action="store_true")
 
     restart = verb("restart", commands.restart, "start again: gateway (default, without a gap), redis, nginx")

@@ -145,7 +145,9 @@ def restart(args):
         if server == "gateway":
             gateway.restart_gateways(stack, args.kill, args.wait)
         elif server not in stack["processes"]:
-            raise Failed(f"this stack did not start its {server} itself" if server == "redis" else "this stack has no nginx")
+            raise Failed(
+                f"this stack did not start its {server} itself" if server == "redis" else "this stack has no nginx"
+            )
         else:
             entry = stack["processes"][server]
             end(entry, signals)

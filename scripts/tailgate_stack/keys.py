@@ -13,13 +13,26 @@ def make_certificates(directory):
     """A CA of this stack's own, and a certificate from it for localhost."""
     directory.mkdir(mode=0o700)
     ca, ca_key = directory / "ca.pem", directory / "ca.key"
-    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "30",
+    ]
     run(
-        make + ["-keyout", ca_key, "-out", ca, "-subj", "/CN=Tailgate private CA"]
+        make
+        + ["-keyout", ca_key, "-out", ca, "-subj", "/CN=Tailgate private CA"]
         + ["-addext", "basicConstraints=critical,CA:TRUE"]
     )
     run(
-        make + ["-keyout", directory / "key.pem", "-out", directory / "cert.pem", "-subj", "/CN=localhost"]
+        make
+        + ["-keyout", directory / "key.pem", "-out", directory / "cert.pem", "-subj", "/CN=localhost"]
         + ["-CA", ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE"]
         + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1", "-addext", "extendedKeyUsage=serverAuth"]
     )

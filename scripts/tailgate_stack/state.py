@@ -10,7 +10,15 @@ from tailgate_stack.processes import proc_stat, tail, wait_until
 
 # Secrets and book-keeping, which `up` does not print.
 HIDDEN = {
-    "processes", "leaving", "providers", "made_dir", "nginx_render", "ports", "wait", "own_sockets", "keeper_socket",
+    "processes",
+    "leaving",
+    "providers",
+    "made_dir",
+    "nginx_render",
+    "ports",
+    "wait",
+    "own_sockets",
+    "keeper_socket",
 }
 
 

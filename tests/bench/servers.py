@@ -56,7 +56,11 @@ class Process:
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(
                 ["taskset", "-c", str(cpu), *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=cwd,
+                start_new_session=True,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", **(env or {})},
             )
 
@@ -102,7 +106,7 @@ class Bench:
         self.redis_port = self.ports[0]
         self.redis_socket = self.dir / "redis.sock"
         (self.dir / "redis.conf").write_text(
-            f"port {self.redis_port}\nbind 127.0.0.1\nunixsocket {self.redis_socket}\nsave \"\"\nappendonly no\n"
+            f'port {self.redis_port}\nbind 127.0.0.1\nunixsocket {self.redis_socket}\nsave ""\nappendonly no\n'
             f"dir {self.dir}\nmaxclients 19000\ntcp-backlog 511\n"
             # A publisher that outruns a subscriber is what a closed loop is about.
             "client-output-buffer-limit pubsub 0 0 0\n"
@@ -239,7 +243,11 @@ class Node(Server):
 
 class FastApi(Server):
     def start(self):
-        listen = ["--uds", self.address[5:]] if self.address.startswith("unix:") else ["--port", self.address.rpartition(":")[2]]
+        listen = (
+            ["--uds", self.address[5:]]
+            if self.address.startswith("unix:")
+            else ["--port", self.address.rpartition(":")[2]]
+        )
         env = {"REDIS_SOCKET": str(self.bench.redis_socket), "JWT_SECRET": SECRET}
         command = ["/usr/bin/python3", "-m", "uvicorn", "fastapi_server:app", "--loop", "uvloop", "--http", "httptools"]
         command += ["--no-access-log", "--log-level", "warning", "--backlog", "4096", *listen]
@@ -257,7 +265,12 @@ class Nchan(Server):
         self.publisher = f"unix:{self.dir}/p"
         for name, listen, cpu in (("subscribed", self.address, SERVER_CPU), ("published", self.publisher, LOAD_CPU)):
             text = (HERE / "peers/nchan.conf.in").read_text()
-            for key, value in (("DIR", self.dir), ("NAME", name), ("LISTEN", listen), ("REDIS_PORT", self.bench.redis_port)):
+            for key, value in (
+                ("DIR", self.dir),
+                ("NAME", name),
+                ("LISTEN", listen),
+                ("REDIS_PORT", self.bench.redis_port),
+            ):
                 text = text.replace(f"@{key}@", str(value))
             conf = self.dir / f"{name}.conf"
             conf.write_text(text)
@@ -265,7 +278,9 @@ class Nchan(Server):
             process = self.run([*command, "-g", "user root; daemon off;"], cpu=cpu)
             process.wait(lambda: accepts(listen), "Nchan does not listen")
         # Their links to Redis are made behind their listening.
-        process.wait(lambda: self.bench.redis_cli("CLIENT", "LIST", "TYPE", "pubsub").count("id=") == 2, "Nchan has no Redis")
+        process.wait(
+            lambda: self.bench.redis_cli("CLIENT", "LIST", "TYPE", "pubsub").count("id=") == 2, "Nchan has no Redis"
+        )
 
     def publish(self):
         return ["--publish", self.publisher, "--verb", "post", "--topic", "/publish/{}"]
@@ -294,7 +309,10 @@ class WholePath:
             settings["TG_STREAMS"] = self.bare.address
         os.environ["TAILGATE_BINARY"] = bench.programs["tailgate"]
         self.stack = Stack.up(
-            self.dir / "stack", config=HERE / "bench.toml", instances=instances, nginx_settings=settings,
+            self.dir / "stack",
+            config=HERE / "bench.toml",
+            instances=instances,
+            nginx_settings=settings,
             redis_url=f"unix://{bench.redis_socket}",
         )
         pids = self.stack.facts["pids"]

@@ -58,7 +58,9 @@ class Audit:
         number = client.connections.index(connection)
         where = f"{client.name} ({client.route}, {client.habit}), connection {number}, asked {connection.asked:.2f}"
         near = sorted({w.kind for w in self.ledger.broken_within(at - 10, at)})
-        self.violations.append(Violation(kind, f"{where}: {text} [at {at:.2f}; broken near: {', '.join(near) or 'nothing'}]"))
+        self.violations.append(
+            Violation(kind, f"{where}: {text} [at {at:.2f}; broken near: {', '.join(near) or 'nothing'}]")
+        )
 
     # ---- logs ---------------------------------------------------------------------------------------
 
@@ -141,7 +143,9 @@ class Audit:
             self.blame("false end", client, connection, "done, though the job had not ended", at)
             return
         for item in self.missing(client.source, position, (NEVER, 0), head):
-            if item.acked < move.sent and not any(low < item.id and (top is None or item.id < top) for low, top in gaps):
+            if item.acked < move.sent and not any(
+                low < item.id and (top is None or item.id < top) for low, top in gaps
+            ):
                 if position == (0, 0) and item.n not in client.source.left:
                     continue
                 if position is None and self.ledger.lost_within(item.sent, at):
@@ -182,7 +186,12 @@ class Audit:
                         self.blame("invented", client, connection, f"message {seen.n} was never published", seen.at)
                         continue
                     if seen.n <= newest:
-                        came = any(s.what == "item" and s.n == seen.n for c in client.connections for s in c.seen if s is not seen)
+                        came = any(
+                            s.what == "item" and s.n == seen.n
+                            for c in client.connections
+                            for s in c.seen
+                            if s is not seen
+                        )
                         kind = "duplicate" if came else "disorder"
                         self.blame(kind, client, connection, f"message {seen.n} after {newest}", seen.at)
                         continue
@@ -206,7 +215,9 @@ class Audit:
                 self.counts["events in resyncs"] += 1
                 continue
             since = f"the record, which said {before}" if from_record else f"message {before}"
-            text = f"message {n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
+            text = (
+                f"message {n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
+            )
             self.blame("uncovered hole", client, connection, text, at)
 
     def channel_tail(self, client, connection, before, resyncs):
@@ -228,7 +239,9 @@ class Audit:
         status, head = connection.status, connection.head
         if status == 200:
             for seen in connection.seen:
-                if seen.what == "unavailable" and not self.ledger.broken_within(connection.asked - self.patience.grace, seen.at):
+                if seen.what == "unavailable" and not self.ledger.broken_within(
+                    connection.asked - self.patience.grace, seen.at
+                ):
                     self.blame("refusal", client, connection, "unavailable, while nothing was broken", seen.at)
             return
         if connection.how == "left":
@@ -269,7 +282,9 @@ class Audit:
             quiet.append((connection.last_byte, connection.end or self.ledger.ended))
         for begin, end in quiet:
             if self.ledger.healthy(begin, end) > self.patience.silence:
-                text = f"not a byte from {begin:.2f} to {end:.2f}, {self.ledger.healthy(begin, end):.1f} s of it healthy"
+                text = (
+                    f"not a byte from {begin:.2f} to {end:.2f}, {self.ledger.healthy(begin, end):.1f} s of it healthy"
+                )
                 self.blame("stuck", client, connection, text, end)
 
     def delays(self, client, connection):
@@ -301,7 +316,11 @@ class Audit:
                 if self.held_back(client.source.items.get(seen.n), seen.at):
                     self.counts["ends by messages that were held back"] += 1
                     continue
-                ends = [f"{move.sent:.2f} to {gone:.2f}" for move, _, gone in client.job.spans() if move.terminal and move.sent <= seen.at]
+                ends = [
+                    f"{move.sent:.2f} to {gone:.2f}"
+                    for move, _, gone in client.job.spans()
+                    if move.terminal and move.sent <= seen.at
+                ]
                 text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {', '.join(ends[-2:])}"
                 self.blame("false end", client, connection, text, seen.at)
             if finals:

@@ -173,7 +173,9 @@ class Ledger:
         return self.jobs.setdefault(name, Job(name, self.relapses))
 
     def broken_within(self, begin, end, cuts=False):
-        return [w for w in self.windows if w.begin <= end and w.end >= begin and (w.cuts if cuts else w.delays or w.cuts)]
+        return [
+            w for w in self.windows if w.begin <= end and w.end >= begin and (w.cuts if cuts else w.delays or w.cuts)
+        ]
 
     def healthy(self, begin, end):
         """How many seconds of [begin, end] nothing was broken."""

@@ -184,7 +184,13 @@ class BlogJob(Worker):
         super().__init__(world, name, rng)
 
     def record(self):
-        return {"user_id": "alice", "status": self.status, "progress": self.n, "result": json.dumps({"n": self.n}), "error": "E"}
+        return {
+            "user_id": "alice",
+            "status": self.status,
+            "progress": self.n,
+            "result": json.dumps({"n": self.n}),
+            "error": "E",
+        }
 
     def message(self, n, padding):
         return {"event": "step-change", "data": {"n": n, "padding": padding}}

@@ -115,7 +115,11 @@ class Front:
         """An Answer.  OSError (also asyncio's IncompleteReadError) where there is none."""
         reader, writer = await self._connect(via, receive_buffer)
         try:
-            lines = [f"GET {target} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+            lines = [
+                f"GET {target} HTTP/1.1",
+                "Host: localhost",
+                *(f"{name}: {value}" for name, value in headers.items()),
+            ]
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except BaseException:
@@ -205,7 +209,9 @@ class Viewer:
             provider = {"bearer": "clerk", "query": "blog"}.get(self.kind.credential)
             user = "alice" if provider else ""
             job = self.job_name if provider else ""
-            headers.update(seals.seal(self.world.stack, self.kind.route, job, user=user, provider=provider or "", life_s=36000))
+            headers.update(
+                seals.seal(self.world.stack, self.kind.route, job, user=user, provider=provider or "", life_s=36000)
+            )
         elif self.kind.credential == "bearer":
             headers["Authorization"] = "Bearer " + self.world.tokens["builder"]
         elif self.kind.credential == "query":

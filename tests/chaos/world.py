@@ -110,7 +110,9 @@ class World:
         jobs = []
         for number in range(6):
             maxlen = (None, None, 60, 25, None, 400)[number]
-            jobs.append(load.BuilderJob(self, f"b{number}", random.Random(rng.random()), maxlen, 3000 if number == 4 else 0))
+            jobs.append(
+                load.BuilderJob(self, f"b{number}", random.Random(rng.random()), maxlen, 3000 if number == 4 else 0)
+            )
         blogs = [load.BlogJob(self, f"p{number}", random.Random(rng.random())) for number in range(3)]
         self.workers = [*jobs, *blogs, load.SpoolsUpdates(self, random.Random(rng.random()))]
         self.writing = [asyncio.create_task(self._guard(worker.run())) for worker in self.workers]
@@ -118,7 +120,9 @@ class World:
         self.closing = [*self.workers, chatter]
         self.writing.append(asyncio.create_task(self._guard(chatter.run())))
         self.tasks += self.writing
-        await asyncio.to_thread(wait_until, lambda: all(w.job.moves for w in self.workers[:-1]), 10, "the first records")
+        await asyncio.to_thread(
+            wait_until, lambda: all(w.job.moves for w in self.workers[:-1]), 10, "the first records"
+        )
 
         def view(route, job, habit, via, **more):
             viewer = viewers.Viewer(self, viewers.KINDS[route], job, habit, via, random.Random(rng.random()), **more)

@@ -25,7 +25,7 @@ STRICTER = {
     "kid": "a kid is text (RFC 7515 section 4.1.4); Debian's 2.6.0-1 does not ask, 2.6.0-1+deb12u1 does",
     "dates": "a date is a JSON number; a string or a boolean is none (RFC 7519 section 2)",
     "fractions": "fractions of a date count; PyJWT cuts them off from exp and nbf",
-    "empty": "a required claim that is \"\" is absent",
+    "empty": 'a required claim that is "" is absent',
     "family": "a key verifies only with its own family and curve (RFC 8725 section 3.1); its alg, use and key_ops hold",
     "weak": "RSA keys below 2048 bits are not taken",
     "party": "azp is one of the configured ones; PyJWT knows no azp",
@@ -243,9 +243,17 @@ def resigned_without_b64(token, header, key, provider):
     claims = strict_json(strict_part(token.split(".")[1]))
     try:
         plain = {name: float(value) if isinstance(value, decimal.Decimal) else value for name, value in claims.items()}
-        options = {**jwt.api_jwt._jwt_global_obj.options, "require": provider.required, "verify_aud": bool(provider.audience)}
+        options = {
+            **jwt.api_jwt._jwt_global_obj.options,
+            "require": provider.required,
+            "verify_aud": bool(provider.audience),
+        }
         jwt.api_jwt._jwt_global_obj._validate_claims(
-            plain, options, audience=provider.audience or None, issuer=provider.issuer or None, leeway=provider.leeway + 1
+            plain,
+            options,
+            audience=provider.audience or None,
+            issuer=provider.issuer or None,
+            leeway=provider.leeway + 1,
         )
     except Exception:
         return False

@@ -71,7 +71,9 @@ def good_draft(rnd, providers):
     if rnd.random() < 0.1:
         draft.separators = rnd.choice([(", ", ": "), (" ,\n", "\t:\r\n")])
     if rnd.random() < 0.1:
-        header[rnd.choice(["jku", "x5u", "x", "jwk", "x5c", "cty"])] = rnd.choice(["https://evil.test", {"kty": "oct"}, []])
+        header[rnd.choice(["jku", "x5u", "x", "jwk", "x5c", "cty"])] = rnd.choice(
+            ["https://evil.test", {"kty": "oct"}, []]
+        )
     if rnd.random() < 0.1:
         claims["more"] = rnd.choice([{"a": [1, 2, {"b": None}]}, "x" * rnd.randrange(3000), [[]], 1.5, True])
     if rnd.random() < 0.1 and algorithm == "ES256":
@@ -129,7 +131,18 @@ def alg_none(draft, rnd):
 @mutation("401-algorithm")
 def alg_misspelt(draft, rnd):
     name = draft.algorithm
-    draft.header["alg"] = rnd.choice([name.lower() if name != name.lower() else name + "x", name + " ", name + "\0", "HS1", "RS1", "ES256K", "PS384", "A128KW"])
+    draft.header["alg"] = rnd.choice(
+        [
+            name.lower() if name != name.lower() else name + "x",
+            name + " ",
+            name + "\0",
+            "HS1",
+            "RS1",
+            "ES256K",
+            "PS384",
+            "A128KW",
+        ]
+    )
 
 
 @mutation("401-malformed")
@@ -146,8 +159,12 @@ def public_key_as_secret(draft, rnd):
         draft.header["alg"] = "RS256"  # the other way round
         return
     public = rnd.choice(draft.provider.keys)
-    pem = public.private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    secret = rnd.choice([pem, pem.strip(), json.dumps(public.jwk()).encode(), next(iter(public.jwk().values())).encode()])
+    pem = public.private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    secret = rnd.choice(
+        [pem, pem.strip(), json.dumps(public.jwk()).encode(), next(iter(public.jwk().values())).encode()]
+    )
     draft.algorithm = rnd.choice(["HS256", "HS384", "HS512"])
     draft.header["alg"] = draft.algorithm
     draft.key = secret
@@ -181,7 +198,19 @@ def key_elsewhere(draft, rnd):
 @mutation(ANY)
 def kid_injection(draft, rnd):
     draft.header["kid"] = rnd.choice(
-        ["../../../dev/null", "/dev/null", "' OR '1'='1", "x\u0000rsa", "", "rsa ", "RSA", "a" * 3000, "\n", "$(id)", "ins_1\r\nX: y"]
+        [
+            "../../../dev/null",
+            "/dev/null",
+            "' OR '1'='1",
+            "x\u0000rsa",
+            "",
+            "rsa ",
+            "RSA",
+            "a" * 3000,
+            "\n",
+            "$(id)",
+            "ins_1\r\nX: y",
+        ]
     )
     if not is_public(draft):
         draft.key = rnd.choice([b"", b"\0", b"null"])  # what a kid of /dev/null would be
@@ -207,7 +236,19 @@ def crit(draft, rnd):
 def psychic_signature(draft, rnd):
     zero, order = b"\0" * 32, ORDER["P-256"].to_bytes(32, "big")
     one = (1).to_bytes(32, "big")
-    forged = rnd.choice([zero + zero, zero + one, one + zero, order + order, zero + order, order + one, b"\0" * 96, b"\0" * 256, b"\xff" * 64])
+    forged = rnd.choice(
+        [
+            zero + zero,
+            zero + one,
+            one + zero,
+            order + order,
+            zero + order,
+            order + one,
+            b"\0" * 96,
+            b"\0" * 256,
+            b"\xff" * 64,
+        ]
+    )
     if is_public(draft):
         draft.header["alg"] = rnd.choice(["ES256", "ES384", draft.algorithm])
     draft.signer = lambda message: forged
@@ -218,7 +259,9 @@ def der_signature(draft, rnd):
     need(draft.algorithm in ("ES256", "ES384"))
     half = 32 if draft.algorithm == "ES256" else 48
     draft.after_signature.append(
-        lambda signature: utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+        lambda signature: utils.encode_dss_signature(
+            int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+        )
     )
 
 
@@ -277,7 +320,11 @@ def changed_after_signing(draft, rnd):
 @mutation(ANY)
 def other_algorithm_of_the_family(draft, rnd):
     """Signed with one, declared as another."""
-    others = [name for name in ("RS256", "RS384", "RS512", "PS256", "HS256", "HS384", "HS512", "ES256", "ES384") if name != draft.algorithm]
+    others = [
+        name
+        for name in ("RS256", "RS384", "RS512", "PS256", "HS256", "HS384", "HS512", "ES256", "ES384")
+        if name != draft.algorithm
+    ]
     same = [name for name in others if name[0] == draft.algorithm[0]] or others
     made = draft.algorithm
     draft.header["alg"] = rnd.choice(same)
@@ -287,7 +334,11 @@ def other_algorithm_of_the_family(draft, rnd):
 @mutation(ANY)
 def algorithm_that_is_not_allowed(draft, rnd):
     """Rightly signed, but with what the provider does not allow."""
-    for provider, algorithms in (("clerk", ["RS384", "RS512", "PS256"]), ("nameless", ["RS512"]), ("blog", ["HS384", "HS512"])):
+    for provider, algorithms in (
+        ("clerk", ["RS384", "RS512", "PS256"]),
+        ("nameless", ["RS512"]),
+        ("blog", ["HS384", "HS512"]),
+    ):
         if draft.provider.name == provider:
             draft.algorithm = rnd.choice(algorithms)
             if provider == "nameless":
@@ -306,7 +357,9 @@ def salt_of_another_length(draft, rnd):
     if key.kid is None:
         del draft.header["kid"]
     size = rnd.choice([0, 20, 31, 33, padding.PSS.MAX_LENGTH])
-    draft.signer = lambda message: key.private.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), size), hashes.SHA256())
+    draft.signer = lambda message: key.private.sign(
+        message, padding.PSS(padding.MGF1(hashes.SHA256()), size), hashes.SHA256()
+    )
 
 
 @mutation(ANY)
@@ -315,7 +368,15 @@ def wrong_key_of_the_set(draft, rnd):
     need(draft.provider.name == "many")
     many = {key.kid: key for key in draft.all_keys["many"]}
     kid, algorithm = rnd.choice(
-        [("weak", "RS256"), ("k1", "ES256"), ("enc", "RS256"), ("ops", "RS384"), ("pinned", "RS256"), ("p384", "ES256"), ("p256", "ES384")]
+        [
+            ("weak", "RS256"),
+            ("k1", "ES256"),
+            ("enc", "RS256"),
+            ("ops", "RS384"),
+            ("pinned", "RS256"),
+            ("p384", "ES256"),
+            ("p256", "ES384"),
+        ]
     )
     key = many[kid]
     draft.algorithm, draft.key = algorithm, key.private
@@ -355,7 +416,9 @@ def huge(draft, rnd):
 @mutation("401-claims")
 def date_of_another_type(draft, rnd):
     name = rnd.choice(["exp", "nbf", "iat"])
-    draft.claims[name] = rnd.choice([str(draft.claims.get(name, NOW)), "soon", True, [NOW], {"at": NOW}, "", None, "1e12"])
+    draft.claims[name] = rnd.choice(
+        [str(draft.claims.get(name, NOW)), "soon", True, [NOW], {"at": NOW}, "", None, "1e12"]
+    )
 
 
 @mutation("401-malformed")
@@ -386,19 +449,25 @@ def missing_claim(draft, rnd):
 def wrong_issuer(draft, rnd):
     need(draft.provider.issuer)
     issuer = draft.provider.issuer
-    draft.claims["iss"] = rnd.choice([issuer + "/", issuer.upper(), issuer[:-1], "https://evil.test", [issuer], {"iss": issuer}, 1, issuer + "\0"])
+    draft.claims["iss"] = rnd.choice(
+        [issuer + "/", issuer.upper(), issuer[:-1], "https://evil.test", [issuer], {"iss": issuer}, 1, issuer + "\0"]
+    )
 
 
 @mutation("401-audience")
 def wrong_audience(draft, rnd):
     need(draft.provider.audience)
-    draft.claims["aud"] = rnd.choice(["API", "ap", "", [], ["x"], {"api": 1}, 5, None, ["api", 5], [["api"]], "api ", True])
+    draft.claims["aud"] = rnd.choice(
+        ["API", "ap", "", [], ["x"], {"api": 1}, 5, None, ["api", 5], [["api"]], "api ", True]
+    )
 
 
 @mutation("401-party")
 def wrong_party(draft, rnd):
     need(draft.provider.parties)
-    draft.claims["azp"] = rnd.choice(["https://evil.test", "https://app.example.com/", ["https://app.example.com"], 1, "null", True])
+    draft.claims["azp"] = rnd.choice(
+        ["https://evil.test", "https://app.example.com/", ["https://app.example.com"], 1, "null", True]
+    )
 
 
 @mutation("401-expired")
@@ -418,7 +487,22 @@ def early(draft, rnd):
 @mutation(ANY)
 def no_subject(draft, rnd):
     draft.claims[draft.provider.subject] = rnd.choice(
-        ["", "a\u0000b", "a\nb", "\x7f", "x" * 257, "ä" * 129, "\ufffd", "a\ud800", True, 1.5, {"id": 1}, ["ann"], None, False]
+        [
+            "",
+            "a\u0000b",
+            "a\nb",
+            "\x7f",
+            "x" * 257,
+            "ä" * 129,
+            "\ufffd",
+            "a\ud800",
+            True,
+            1.5,
+            {"id": 1},
+            ["ann"],
+            None,
+            False,
+        ]
     )
     if "\ud800" in str(draft.claims[draft.provider.subject]):
         draft.claims_raw = json.dumps(draft.claims).encode()
@@ -426,7 +510,9 @@ def no_subject(draft, rnd):
 
 @mutation("401-malformed")
 def no_object(draft, rnd):
-    raw = rnd.choice([b"[]", b'"ann"', b"5", b"null", b"", b"{", b"{}x", b"{'sub':1}", b'{"sub":"ann",}', b"\xff", b"\0"])
+    raw = rnd.choice(
+        [b"[]", b'"ann"', b"5", b"null", b"", b"{", b"{}x", b"{'sub':1}", b'{"sub":"ann",}', b"\xff", b"\0"]
+    )
     if rnd.random() < 0.5:
         draft.claims_raw = raw
     else:
@@ -497,7 +583,17 @@ def other_number_of_parts(draft, rnd):
 @mutation(ANY)
 def other_secret(draft, rnd):
     need(not is_public(draft))
-    draft.key = rnd.choice([draft.key + b"\n", draft.key[:-1], draft.key.upper(), b"", hashlib.sha256(draft.key).digest(), b"secret", draft.key + b"\0" * 40])
+    draft.key = rnd.choice(
+        [
+            draft.key + b"\n",
+            draft.key[:-1],
+            draft.key.upper(),
+            b"",
+            hashlib.sha256(draft.key).digest(),
+            b"secret",
+            draft.key + b"\0" * 40,
+        ]
+    )
 
 
 @mutation(None)

@@ -79,7 +79,11 @@ class Browser:
         page.call("Page.addScriptToEvaluateOnNewDocument", source=SCRIPT)
         failed = page.call("Page.navigate", url=url).get("errorText")
         assert not failed, f"{url}: {failed}"
-        wait_until(lambda: page.run(f"location.href !== 'about:blank' && !!window.openSource && {json.dumps(url)}"), TIMEOUT, f"{url} is shown")
+        wait_until(
+            lambda: page.run(f"location.href !== 'about:blank' && !!window.openSource && {json.dumps(url)}"),
+            TIMEOUT,
+            f"{url} is shown",
+        )
         return page
 
     def forget(self, page):

@@ -325,8 +325,9 @@ class Stream:
         self.close()
 
 
-def send(stack, path, *, method="GET", headers=None, params=None, http="1.1", via="tls", body=None,
-         receive_buffer=None):
+def send(
+    stack, path, *, method="GET", headers=None, params=None, http="1.1", via="tls", body=None, receive_buffer=None
+):
     """Sends a request and returns at once; the Stream's status is None until wait_head().
 
     `headers` is a dict, or a list of pairs where a name comes twice.  `params` are percent-encoded.

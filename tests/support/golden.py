@@ -40,19 +40,22 @@ def compare(name, text):
 # ---- values that differ from run to run -----------------------------------------------------------------------
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-VARIABLE = [(re.compile(pattern, re.MULTILINE), shown) for pattern, shown in (
-    (r"eyJ[\w-]*\.[\w-]*\.?[\w-]*", "<token>"),
-    (r"^(. Host: localhost:)\d+$", r"\1<port>"),
-    (r"^(. Server: nginx/)[\d.]+$", r"\1<version>"),
-    (r"^(. Date: )[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$", r"\1<date>"),
-    (r"^(. X-Request-ID: )[0-9a-f]{32}$", r"\1<32 hexadecimal digits>"),
-    (r"^(. X-Tailgate-Identity: )[\w.+/=-]{60,}$", r"\1<sealed identity>"),
-    (r"^(. Retry-After: )[1-5]$", r"\1<1 to 5>"),
-    (r"^(\| retry: )(?!3000$)([1-9]\d{3}|1[0-4]\d{3}|15000)$", r"\1<1000 to 15000>"),
-    (rf'("connectionId":"){UUID}"', r'\1<uuid>"'),
-    (r"^(\| : ping - )\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$", r"\1<ISO time>"),
-    (r'("pid":)\d+', r"\1<pid>"),
-)]
+VARIABLE = [
+    (re.compile(pattern, re.MULTILINE), shown)
+    for pattern, shown in (
+        (r"eyJ[\w-]*\.[\w-]*\.?[\w-]*", "<token>"),
+        (r"^(. Host: localhost:)\d+$", r"\1<port>"),
+        (r"^(. Server: nginx/)[\d.]+$", r"\1<version>"),
+        (r"^(. Date: )[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$", r"\1<date>"),
+        (r"^(. X-Request-ID: )[0-9a-f]{32}$", r"\1<32 hexadecimal digits>"),
+        (r"^(. X-Tailgate-Identity: )[\w.+/=-]{60,}$", r"\1<sealed identity>"),
+        (r"^(. Retry-After: )[1-5]$", r"\1<1 to 5>"),
+        (r"^(\| retry: )(?!3000$)([1-9]\d{3}|1[0-4]\d{3}|15000)$", r"\1<1000 to 15000>"),
+        (rf'("connectionId":"){UUID}"', r'\1<uuid>"'),
+        (r"^(\| : ping - )\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$", r"\1<ISO time>"),
+        (r'("pid":)\d+', r"\1<pid>"),
+    )
+]
 # Visible substitutes for characters that an editor or git does not show.
 PICTURES = {code: chr(0x2400 + code) for code in range(32) if code != 10} | {127: "␡", 0x2028: "<U+2028>"}
 

@@ -44,9 +44,24 @@ class Stack:
         self._redis = None
 
     @classmethod
-    def up(cls, directory, settings=None, *, config=None, env=None, instances=1, redis_conf=(), application="",
-           nginx_settings=None, nginx=True, wait="ready", redis_url=None, gateway_redis=None, redis_tls=False,
-           own_sockets=False):
+    def up(
+        cls,
+        directory,
+        settings=None,
+        *,
+        config=None,
+        env=None,
+        instances=1,
+        redis_conf=(),
+        application="",
+        nginx_settings=None,
+        nginx=True,
+        wait="ready",
+        redis_url=None,
+        gateway_redis=None,
+        redis_tls=False,
+        own_sockets=False,
+    ):
         """Starts one.  `settings`, `env` and `nginx_settings` are dicts for --set, --env and --nginx-set;
         `config` a file, by default all three examples at once.  In values "{run}" is the sockets' folder.
         `own_sockets`: gateways bind them themselves, as in a container, and so answer until they end; without

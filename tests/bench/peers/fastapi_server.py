@@ -24,7 +24,7 @@ def get_redis():
 
 def user_of(authorization: str = Header("")):
     try:
-        return jwt.decode(authorization[len("Bearer "):], os.environ["JWT_SECRET"], algorithms=["HS256"])["sub"]
+        return jwt.decode(authorization[len("Bearer ") :], os.environ["JWT_SECRET"], algorithms=["HS256"])["sub"]
     except jwt.InvalidTokenError as error:
         raise HTTPException(401, "Unauthorized") from error
 
@@ -84,7 +84,9 @@ async def log(name: str, request: Request, store=Depends(get_redis)):
 @app.get("/api/jobs/{job_id}/events/stream")
 async def events(job_id: str, request: Request, user=Depends(user_of), store=Depends(get_redis)):
     await owned(job_id, user, store)
-    return StreamingResponse(follow(request, store, f"job:{job_id}:events"), media_type="text/event-stream", headers=HEADERS)
+    return StreamingResponse(
+        follow(request, store, f"job:{job_id}:events"), media_type="text/event-stream", headers=HEADERS
+    )
 
 
 @app.get("/api/jobs/{job_id}/logs")

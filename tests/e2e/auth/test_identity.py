@@ -140,7 +140,9 @@ def test_who_may_see_what(stack, job, route, caller):
             assert answer.wait_closed()
             assert (answer.json(), answer.headers["content-type"]) == (body, "application/json")
             challenge = answer.headers.get("www-authenticate", "")
-            assert challenge.startswith("Bearer") == (expected == 401) and ("invalid_token" in challenge) == bool(sentence)
+            assert challenge.startswith("Bearer") == (expected == 401) and ("invalid_token" in challenge) == bool(
+                sentence
+            )
         elif first_blocks is None:
             assert answer.wait_closed() and answer.json() == PAGE
         else:
@@ -176,7 +178,18 @@ def test_a_401_has_the_routes_own_body(stack, job, number, via, http):
         assert set(body) == {"detail"} and body["detail"]
 
 
-BROKEN = ["alg-none", "early", "expired", "issuer", "kid", "malformed", "other-key", "signature", "subject", "truncated"]
+BROKEN = [
+    "alg-none",
+    "early",
+    "expired",
+    "issuer",
+    "kid",
+    "malformed",
+    "other-key",
+    "signature",
+    "subject",
+    "truncated",
+]
 
 
 @pytest.mark.parametrize("broken", [*BROKEN, "hs-confusion", "azp"])
@@ -215,7 +228,15 @@ def test_a_token_of_one_system_opens_nothing_of_the_other(stack, job):
 
 @pytest.mark.parametrize(
     "value",
-    ["Bearer null", "Bearer undefined", "Bearer a.b.c", "Bearer ....", "Bearer " + "a" * 6000, "bearer {}.{}.{}", "Bearer a b c"],
+    [
+        "Bearer null",
+        "Bearer undefined",
+        "Bearer a.b.c",
+        "Bearer ....",
+        "Bearer " + "a" * 6000,
+        "bearer {}.{}.{}",
+        "Bearer a b c",
+    ],
 )
 def test_nonsense_for_a_token_is_401(stack, job, value):
     Builder(stack.redis, job).create()
@@ -241,7 +262,12 @@ def test_the_schemes_case_is_of_no_account(stack, job, scheme):
 def test_a_tokens_signature_has_one_spelling(stack, job):
     Builder(stack.redis, job).create()
     head, payload, signature = stack.token().split(".")
-    for other in (f"{head}.{payload}.{signature}=", f"{head}.{payload}.{signature}==", f"{head}.{payload}.", f" .{payload}.{signature}"):
+    for other in (
+        f"{head}.{payload}.{signature}=",
+        f"{head}.{payload}.{signature}==",
+        f"{head}.{payload}.",
+        f" .{payload}.{signature}",
+    ):
         assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": f"Bearer {other}"}) == 401
 
 
@@ -316,7 +342,9 @@ def test_a_record_that_is_made_while_it_is_looked_for_is_found(stack, job):
 # ---- matching -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fields", [{"user_id": ""}, {}, {"user_id": " "}, {"user_id": "ALICE"}, {"user_id": "alice "}, {"user_id": "alic"}])
+@pytest.mark.parametrize(
+    "fields", [{"user_id": ""}, {}, {"user_id": " "}, {"user_id": "ALICE"}, {"user_id": "alice "}, {"user_id": "alic"}]
+)
 def test_an_owner_is_matched_exactly_and_an_empty_one_by_nobody(stack, job, fields):
     stack.redis.hset(f"job:{job}", mapping={"status": "running", **fields})
     for path, provider in owners_paths(job)[:4]:
@@ -356,7 +384,19 @@ def test_the_longest_subject_passes_nginx(stack, job, letter):
     assert status_of(stack, blog_path(job), headers) == 200
 
 
-@pytest.mark.parametrize("owner, subject", [("42", 42.5), ("042", 42), ("42", -42), ("9007199254740992", 9007199254740993), ("1", True), ("null", None), ("[]", []), ("a", ["a"])])
+@pytest.mark.parametrize(
+    "owner, subject",
+    [
+        ("42", 42.5),
+        ("042", 42),
+        ("42", -42),
+        ("9007199254740992", 9007199254740993),
+        ("1", True),
+        ("null", None),
+        ("[]", []),
+        ("a", ["a"]),
+    ],
+)
 def test_a_subject_that_is_another_number_or_no_text_is_not_he(stack, job, owner, subject):
     blog_job(stack, job, owner)
     headers = stack.bearer("x", "blog", claims={"userId": subject})
@@ -401,7 +441,10 @@ def test_builders_routes_take_a_bearer_header_and_nothing_weaker(stack, job):
     Builder(stack.redis, job).create()
     token = stack.token()
     for path, _ in owners_paths(job)[:4]:
-        assert status_of(stack, path, {"Cookie": f"accessToken={token}; __session={token}", "x-session-id": "alice"}) == 401
+        assert (
+            status_of(stack, path, {"Cookie": f"accessToken={token}; __session={token}", "x-session-id": "alice"})
+            == 401
+        )
         assert status_of(stack, path, params={"token": token, "sessionId": "alice"}) == 401
 
 
@@ -472,7 +515,14 @@ def test_a_cookie_may_be_quoted_percent_encoded_and_among_others(stack, job):
         f"xaccessToken=no; accessToken = {token} ",
     ):
         assert (text, status_of(stack, blog_path(job), {"Cookie": text})) == (text, 200)
-    for text in (f"accesstoken={token}", f"accessTokenX={token}", f"theme=accessToken={token}", "accessToken=", 'accessToken=""', 'accessToken="'):
+    for text in (
+        f"accesstoken={token}",
+        f"accessTokenX={token}",
+        f"theme=accessToken={token}",
+        "accessToken=",
+        'accessToken=""',
+        'accessToken="',
+    ):
         assert (text, status_of(stack, blog_path(job), {"Cookie": text})) == (text, 401)
 
 
@@ -485,7 +535,13 @@ def test_several_cookie_headers_are_one(stack, job):
 def test_a_token_in_the_query_may_stand_anywhere_in_it(stack, job):
     blog_job(stack, job, "alice")
     token = stack.token("blog")
-    for query in (f"?a&b=&token={token}", f"?token={token}&x=%26token%3Dno", f"?&&token={token}&&", f"?toke%6e={token}", f"?a=b?c&token={token}"):
+    for query in (
+        f"?a&b=&token={token}",
+        f"?token={token}&x=%26token%3Dno",
+        f"?&&token={token}&&",
+        f"?toke%6e={token}",
+        f"?a=b?c&token={token}",
+    ):
         assert (query[:12], status_of(stack, blog_path(job) + query)) == (query[:12], 200)
 
 
@@ -510,7 +566,17 @@ def test_at_the_socket_nothing_but_a_sealed_identity_is_believed(stack, job, num
     path, provider = owners_paths(job)[number]
     assert at_the_socket(stack, path) == 401
     assert at_the_socket(stack, path, stack.bearer("alice", provider)) == 401
-    for claim in ("alice", "ok", '{"user":"alice"}', "v1..", "v1.e30.", "v1.YWxpY2U.AAAA", "v2.YWxpY2U.AAAA", "v1." + "A" * 5000 + ".A", "\xff"):
+    for claim in (
+        "alice",
+        "ok",
+        '{"user":"alice"}',
+        "v1..",
+        "v1.e30.",
+        "v1.YWxpY2U.AAAA",
+        "v2.YWxpY2U.AAAA",
+        "v1." + "A" * 5000 + ".A",
+        "\xff",
+    ):
         assert at_the_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
     assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
     assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
@@ -535,7 +601,14 @@ def test_an_identity_of_which_any_part_was_changed_is_401(stack, job):
     assert b"alice" in text
     other = base64.urlsafe_b64encode(text.replace(b"alice", b"alicf")).rstrip(b"=").decode()
     flipped = ("B" if mac[0] == "A" else "A") + mac[1:]
-    for bad in (f"{version}.{other}.{mac}", f"{version}.{payload}.{flipped}", f"{version}.{payload}.{mac[:-2]}", f"{version}.{payload}.{mac}A", f"{version}.{payload}", f"{payload}.{mac}"):
+    for bad in (
+        f"{version}.{other}.{mac}",
+        f"{version}.{payload}.{flipped}",
+        f"{version}.{payload}.{mac[:-2]}",
+        f"{version}.{payload}.{mac}A",
+        f"{version}.{payload}",
+        f"{payload}.{mac}",
+    ):
         assert (bad, at_the_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
 
 
@@ -554,11 +627,18 @@ def test_an_identity_is_good_for_its_route_and_its_job_only(stack, job):
 def test_a_genuine_identity_that_has_expired_is_503_and_not_the_callers_fault(stack, job):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    old = fetch(stack, f"/api/jobs/{job}/stream", headers=seal(stack, "status", job, user="alice", life_s=-1), via="gateway")
+    old = fetch(
+        stack, f"/api/jobs/{job}/stream", headers=seal(stack, "status", job, user="alice", life_s=-1), via="gateway"
+    )
     assert old.status == 503 and int(old.headers["retry-after"]) >= 1 and set(old.json()) == {"detail"}
     blog = fetch(stack, blog_path(job), headers=seal(stack, "job", job, user="alice", life_s=-1), via="gateway")
     assert blog.status == 503 and blog.json()["success"] is False
-    events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=seal(stack, "events", job, user="alice", life_s=-1), via="gateway")
+    events = open_stream(
+        stack,
+        f"/api/jobs/{job}/events/stream",
+        headers=seal(stack, "events", job, user="alice", life_s=-1),
+        via="gateway",
+    )
     assert events.status == 200
     event = events.next_event()
     assert (event.name, event.json()) == ("unavailable", {"reason": "auth"})
@@ -665,7 +745,11 @@ def test_a_stream_that_ends_with_its_token_says_so_and_ends_cleanly(stack_with, 
     assert (events[-1].name, events[-1].data) == ("auth-expired", "{}")
     assert end - 0.1 <= time.time() < end + 3
     assert not stream.raw.rstrip().endswith(b"id: end"), "the job has not ended"
-    wait_until(lambda: stack.logs("stream.closed") and stack.logs("stream.closed")[-1]["why"] == "token_expired", 3, "the log says why")
+    wait_until(
+        lambda: stack.logs("stream.closed") and stack.logs("stream.closed")[-1]["why"] == "token_expired",
+        3,
+        "the log says why",
+    )
     answer = fetch(stack, watched.path, headers=headers)
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
 

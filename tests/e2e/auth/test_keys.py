@@ -35,7 +35,15 @@ class Key:
 
     def token(self, subject="alice", **more):
         now = int(time.time())
-        claims = {"iss": ISSUER, "sub": subject, "iat": now, "nbf": now, "exp": now + 600, "azp": "https://a.test", "jti": secrets.token_hex(8)}
+        claims = {
+            "iss": ISSUER,
+            "sub": subject,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 600,
+            "azp": "https://a.test",
+            "jti": secrets.token_hex(8),
+        }
         return jwt.encode({**claims, **more}, self.private, "RS256", {"kid": self.kid})
 
     def bearer(self, **more):
@@ -73,7 +81,9 @@ def issuer(tmp_path_factory):
 def up(private_stack, issuer, wait="ready", **settings):
     """Without nginx: the issuer speaks plain HTTP, and would stand behind a leg else."""
     place = json.dumps(f"{issuer.url}:{JWKS}")
-    return private_stack({"provider.clerk.jwks": place, "provider.clerk.refresh_s": 3600, **settings}, nginx=False, wait=wait)
+    return private_stack(
+        {"provider.clerk.jwks": place, "provider.clerk.refresh_s": 3600, **settings}, nginx=False, wait=wait
+    )
 
 
 def verdict(stack, headers, path="/api/jobs/j/stream"):
@@ -130,7 +140,11 @@ def test_keys_are_rotated_under_load_and_no_valid_token_is_refused(private_stack
         # As issuers do it: the new key is published, used a refresh later, and the old one goes when its tokens are over.
         for old, new in zip(signers, signers[1:]):
             issuer.publish(old, new)
-            wait_until(lambda new=new: stack.logs("keys.refreshed")[-1]["keys"] == 2 and verdict(stack, new.bearer()) == "ok", 10, "it was seen")
+            wait_until(
+                lambda new=new: stack.logs("keys.refreshed")[-1]["keys"] == 2 and verdict(stack, new.bearer()) == "ok",
+                10,
+                "it was seen",
+            )
             crowd.key = new
             crowd.wait_more(20)
             issuer.publish(new)
@@ -383,7 +397,11 @@ def test_a_reload_names_what_waits_for_a_restart(private_stack, tmp_path):
 
     reload(text.replace("only_objects = true", "only_objects = true\nretry_ms = 7000"))
     assert not stack.logs("config.needs_restart")
-    reload(text.replace('url_env = "REDIS_URL"', 'url_env = "REDIS_URL"\nwakeups = "sweep"\nprobe_every_s = 1').replace("[listen]", '[listen]\nsocket_mode = "0600"'))
+    reload(
+        text.replace('url_env = "REDIS_URL"', 'url_env = "REDIS_URL"\nwakeups = "sweep"\nprobe_every_s = 1').replace(
+            "[listen]", '[listen]\nsocket_mode = "0600"'
+        )
+    )
     line = wait_until(lambda: stack.logs("config.needs_restart"), 5, "it is said")[-1]
     assert (line["level"], line["keys"]) == ("warning", "listen.socket_mode, redis.wakeups, redis.probe_every_s")
     reload(text)

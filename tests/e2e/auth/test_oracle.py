@@ -6,6 +6,7 @@ from pathlib import Path
 
 from support.stack import ROOT
 
+
 def test_the_gateway_and_pyjwt_judge_500_random_tokens_alike():
     binary = Path(os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))
     program = binary.with_name("judge_tokens")

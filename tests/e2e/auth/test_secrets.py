@@ -107,7 +107,7 @@ def ask_all(stack, tokens, job, hasty=False):
     asked = list(everyone(tokens, job))
     for begin in range(0, len(asked), 20):
         answers = []
-        for number, (path, headers) in enumerate(asked[begin:begin + 20]):
+        for number, (path, headers) in enumerate(asked[begin : begin + 20]):
             http, via = (("1.1", "plain"), ("1.1", "tls"), ("2", "tls"))[number % 3]
             answers.append(send(stack, path, headers=headers, http=http, via=via))
         for number, answer in enumerate(answers):
@@ -160,7 +160,10 @@ def ask_badly(stack, token, job):
     raw(stack, line, f" HTTP/1.1\r\n{host}{secret}", pause=0.05)  # and leaves in the middle
     body = f'{{"token":"{token}"}}' * 400
     raw(stack, f"POST /application?token={token} HTTP/1.1\r\n{host}Content-Length: {len(body)}\r\n\r\n{body}")
-    raw(stack, f"POST /api/v1/jobs/{job}/stream?token={token} HTTP/1.1\r\n{host}Content-Length: {len(body)}\r\n\r\n{body}")
+    raw(
+        stack,
+        f"POST /api/v1/jobs/{job}/stream?token={token} HTTP/1.1\r\n{host}Content-Length: {len(body)}\r\n\r\n{body}",
+    )
 
 
 class Garbage:
@@ -239,7 +242,9 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
                 for path in (f"/api/v1/jobs/{job}/stream", f"/api/jobs/{job}/stream", "/api/sse/stream"):
                     # What is no HTTP at all nginx hands on as HTTP/0.9, without a head.
                     with contextlib.suppress(AssertionError, IndexError):
-                        open_stream(stack, f"{path}?token={tokens[0]}", headers={"x-session-id": SESSION}, timeout=3).close()
+                        open_stream(
+                            stack, f"{path}?token={tokens[0]}", headers={"x-session-id": SESSION}, timeout=3
+                        ).close()
     assert_clean(stack, tokens)
 
     os.kill(stack.redis_pid, signal.SIGKILL)
@@ -247,7 +252,10 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
     os.kill(stack.gateway_pid, signal.SIGSTOP)  # stalled: nginx's own patience ends
     try:
         ask_all(stack, tokens[:1], job, hasty=True)
-        answers = [send(stack, f"{path}?token={tokens[0]}&sessionId={SESSION}") for path in (f"/api/v1/jobs/{job}/stream", "/api/sse/stream")]
+        answers = [
+            send(stack, f"{path}?token={tokens[0]}&sessionId={SESSION}")
+            for path in (f"/api/v1/jobs/{job}/stream", "/api/sse/stream")
+        ]
         with contextlib.suppress(AssertionError):
             answers[0].wait_head(timeout=15)
     finally:
@@ -270,7 +278,9 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
 def test_no_failure_of_the_status_endpoint_puts_a_secret_where_it_may_not_be(tmp_path_factory, private_stack, job):
     application = Application(tmp_path_factory.mktemp("application") / "a.sock")
     stack = private_stack(config=DEPLOY / "blog-application.toml", application=application.url)
-    token = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJhbGljZSBvZiB0aGUgYXBwbGljYXRpb24ifQ.c2lnbmF0dXJlIG9mIHRoZSBhcHBsaWNhdGlvbg"
+    token = (
+        "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJhbGljZSBvZiB0aGUgYXBwbGljYXRpb24ifQ.c2lnbmF0dXJlIG9mIHRoZSBhcHBsaWNhdGlvbg"
+    )
     path = f"/api/v1/jobs/{job}/stream"
     ways = [
         (f"?token={token}&sessionId={SESSION}", {}),
@@ -287,12 +297,23 @@ def test_no_failure_of_the_status_endpoint_puts_a_secret_where_it_may_not_be(tmp
             answer.wait_head(timeout=10)
             answer.close()
 
-    for answer in ((200, {"status": "running"}), (401, {}), (403, {}), (404, {}), (429, {}), (500, "oops"), (302, ""), (200, "no JSON")):
+    for answer in (
+        (200, {"status": "running"}),
+        (401, {}),
+        (403, {}),
+        (404, {}),
+        (429, {}),
+        (500, "oops"),
+        (302, ""),
+        (200, "no JSON"),
+    ):
         application.answers[f"/api/v1/jobs/{job}/status"] = answer
         ask()
     application.answers[f"/api/v1/jobs/{job}/status"] = None  # stalls
     ask()
-    assert any(token in headers.get("authorization", "") for _, headers in application.asked), "it was shown where it belongs"
+    assert any(
+        token in headers.get("authorization", "") for _, headers in application.asked
+    ), "it was shown where it belongs"
     address = application.server_address
     application.close()
     ask()  # refused
@@ -390,9 +411,13 @@ def test_its_memory_is_nobodys_to_read_and_leaves_no_core(unprivileged):
     stack, process, own = unprivileged
     same_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
     for file in ("environ", "mem", "maps"):
-        done = subprocess.run([*same_user, "head", "-c", "1", f"/proc/{process.pid}/{file}"], capture_output=True, check=False)
+        done = subprocess.run(
+            [*same_user, "head", "-c", "1", f"/proc/{process.pid}/{file}"], capture_output=True, check=False
+        )
         assert (file, done.returncode != 0, done.stdout) == (file, True, b"")
-    done = subprocess.run([*same_user, "head", "-c", "1", "/proc/self/environ"], env={"A": "B"}, capture_output=True, check=False)
+    done = subprocess.run(
+        [*same_user, "head", "-c", "1", "/proc/self/environ"], env={"A": "B"}, capture_output=True, check=False
+    )
     assert done.stdout == b"A", "what is one's own can be read"
     assert b"nobody-reads" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     before = set(own.iterdir())

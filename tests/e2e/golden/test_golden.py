@@ -79,8 +79,11 @@ def test_r1_event_stream_matches_its_golden_file(stack):
     path = "/api/jobs/r1/events/stream"
     mine = stack.bearer()
     first = book.open("first connect, live events, end by a published message", path, headers=mine)
-    also = book.open("the same for an EventSource that sends a request id", path,
-                     headers={**mine, **EVENT_SOURCE, "X-Request-ID": "mine-1"})
+    also = book.open(
+        "the same for an EventSource that sends a request id",
+        path,
+        headers={**mine, **EVENT_SOURCE, "X-Request-ID": "mine-1"},
+    )
     for payload in PAYLOADS:
         publish(worker, payload)
     finish(worker, '{"type":"build.stage.completed","job_id":"r1","status":"ready"}', status="ready")
@@ -143,8 +146,9 @@ def test_r3_log_stream_matches_its_golden_file(stack):
         book.open("resumed by the header", path, headers={**mine, "Last-Event-ID": entry(1)}),
         book.open("resumed by the query", path, headers=mine, params={"last_event_id": entry(1)}),
         book.open("from the beginning", path, headers=mine, params={"last_event_id": "0-0"}),
-        book.open("the header wins", path, headers={**mine, "Last-Event-ID": entry(1)},
-                  params={"last_event_id": "0-0"}),
+        book.open(
+            "the header wins", path, headers={**mine, "Last-Event-ID": entry(1)}, params={"last_event_id": "0-0"}
+        ),
         book.open("a malformed header is ignored", path, headers={**mine, "Last-Event-ID": "x"}),
     ]
     resumed[2].events_until("log")
@@ -157,11 +161,13 @@ def test_r3_log_stream_matches_its_golden_file(stack):
     for stream in (absent, live, *resumed):
         stream.rest()
     book.fetch("the job is terminal on connect", path, headers=mine)
-    book.fetch("the job is terminal on connect, with entries to resume", path,
-               headers={**mine, "Last-Event-ID": entry(3)})
+    book.fetch(
+        "the job is terminal on connect, with entries to resume", path, headers={**mine, "Last-Event-ID": entry(3)}
+    )
     book.fetch("reconnect with the id of the end", path, headers={**mine, "Last-Event-ID": f"end.{entry(4)}"})
-    book.fetch("reconnect with the id of the end in the query", path, headers=mine,
-               params={"last_event_id": f"end.{entry(4)}"})
+    book.fetch(
+        "reconnect with the id of the end in the query", path, headers=mine, params={"last_event_id": f"end.{entry(4)}"}
+    )
     book.fetch("reconnect with the id of the end without an entry id", path, headers={**mine, **END_ID})
     worker.write_status("running")
     again = book.open(RUNS_AGAIN, path, headers={**mine, "Last-Event-ID": f"end.{entry(4)}"})
@@ -183,13 +189,18 @@ def test_r3_gap_events_match_their_golden_file(stack):
         write_line(worker, number)
     nothing.events_until(lambda event: event.last_id == entry(5))
     stack.redis.xtrim(worker.log_key, maxlen=2, approximate=False)
-    for title, last in (("trimmed", entry(1)), ("the beginning of a trimmed log", "0-0"),
-                        ("the requested id is above the last id of the log", "1800000000000-0"), ("no gap", entry(4))):
+    for title, last in (
+        ("trimmed", entry(1)),
+        ("the beginning of a trimmed log", "0-0"),
+        ("the requested id is above the last id of the log", "1800000000000-0"),
+        ("no gap", entry(4)),
+    ):
         stream = book.open(title, path, headers={**mine, "Last-Event-ID": last})
         stream.events_until(lambda event: event.last_id == entry(5))
         stream.close()
     book.open("requested in the query", path, headers=mine, params={"last_event_id": "5-1"}).events_until(
-        lambda event: event.last_id == entry(5))
+        lambda event: event.last_id == entry(5)
+    )
     nothing.close()
     book.compare()
 
@@ -216,9 +227,22 @@ def test_r4_log_pages_match_their_golden_file(stack):
     book.fetch("HEAD", path, headers=mine, method="HEAD")
     book.fetch("HEAD without a token", path, method="HEAD")
     book.fetch("an unknown parameter", path, headers=mine, params={"limit": 1, "x": "y"})
-    for query in ("limit=0", "limit=501", "limit=x", "limit=", "limit=1&limit=2", "limit=-1", "limit=1.5",
-                  "before_id=x", "before_id=", "before_id=1", "before_id=1-2-3", "before_id=0-0&before_id=0-0",
-                  "limit=%zz", "limit=x&before_id=x"):
+    for query in (
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=",
+        "limit=1&limit=2",
+        "limit=-1",
+        "limit=1.5",
+        "before_id=x",
+        "before_id=",
+        "before_id=1",
+        "before_id=1-2-3",
+        "before_id=0-0&before_id=0-0",
+        "limit=%zz",
+        "limit=x&before_id=x",
+    ):
         book.fetch(f"422: {query}", f"{path}?{query}", headers=mine)
     stack.redis.set("job:r4b:logs", "no log")
     Builder(stack.redis, "r4b").create("running")
@@ -236,8 +260,9 @@ def test_r5_broadcast_stream_matches_its_golden_file(stack):
     streams = [
         book.open("a request without a token", path),
         book.open("a native EventSource from another origin", path, headers={**EVENT_SOURCE, "Origin": ORIGIN}),
-        book.open("an invalid token and a Last-Event-ID are ignored", path,
-                  headers={"Authorization": "Bearer x", **END_ID}),
+        book.open(
+            "an invalid token and a Last-Event-ID are ignored", path, headers={"Authorization": "Bearer x", **END_ID}
+        ),
     ]
     payloads = [
         {"event_type": "TOMAR", "tag_spool": "MK-1335", "timestamp": "2023-11-14T22:13:20+00:00"},
@@ -289,8 +314,13 @@ def test_r6_progress_stream_matches_its_golden_file(stack):
     worker.write(status="running", progress="12.5", current_step="Step", estimated_seconds_remaining="90")
     stream = book.open("first connect to a running job, end by a published message", path, headers=mine)
     stream.events_until("progress-update")
-    finish(worker, '{"type":"failed","data":{ "error":"As published" }}', status="failed", error="Out of credits",
-           error_code="CREDITS")
+    finish(
+        worker,
+        '{"type":"failed","data":{ "error":"As published" }}',
+        status="failed",
+        error="Out of credits",
+        error_code="CREDITS",
+    )
     stream.rest()
     book.fetch("the job has failed", path, headers=mine)
     stack.redis.hdel(worker.key, "error", "error_code")
@@ -350,8 +380,9 @@ def test_401_answers_match_their_golden_file(stack):
     book.fetch("R6: a bad token in the query", blog, params={"token": "x"}, headers={"x-session-id": "s"})
     book.fetch("R6: a bad cookie", blog, headers={"Cookie": "accessToken=x"})
     book.fetch("R6: an expired token", blog, headers=stack.bearer("alice", "blog", broken="expired"))
-    book.fetch("R6: a token with another key's signature", blog,
-               headers=stack.bearer("alice", "blog", broken="other-key"))
+    book.fetch(
+        "R6: a token with another key's signature", blog, headers=stack.bearer("alice", "blog", broken="other-key")
+    )
     book.compare()
 
 
@@ -389,8 +420,11 @@ def test_422_answers_match_their_golden_file(stack):
     for value in ("x", "", "1", "1-2-3", "-1-0", "end.x", "end", "18446744073709551616-0", "1%zz"):
         book.fetch(f"R3: {value}", f"/api/jobs/j/logs/stream?last_event_id={value}", headers=stack.bearer())
     book.fetch("R3: twice", "/api/jobs/j/logs/stream?last_event_id=1-0&last_event_id=1-0", headers=stack.bearer())
-    book.fetch("R3: invalid although the header wins", "/api/jobs/j/logs/stream?last_event_id=x",
-               headers={**stack.bearer(), "Last-Event-ID": "1-0"})
+    book.fetch(
+        "R3: invalid although the header wins",
+        "/api/jobs/j/logs/stream?last_event_id=x",
+        headers={**stack.bearer(), "Last-Event-ID": "1-0"},
+    )
     book.fetch("422 comes before 404", "/api/jobs/none/logs?limit=x", headers=stack.bearer())
     book.compare()
 
@@ -413,8 +447,12 @@ def test_cors_headers_match_their_golden_file(stack):
     for route, path in [*PATHS, ("R5", "/api/sse/stream")]:
         book.fetch(f"{route}: preflight", path.format("c"), method="OPTIONS", headers={**own, **asked})
     path = "/api/jobs/c/stream"
-    book.fetch("preflight: an origin that matches the suffix", path, method="OPTIONS",
-               headers={"Origin": "https://a.b.example.org", **asked})
+    book.fetch(
+        "preflight: an origin that matches the suffix",
+        path,
+        method="OPTIONS",
+        headers={"Origin": "https://a.b.example.org", **asked},
+    )
     book.fetch("preflight: an origin that is not allowed", path, method="OPTIONS", headers={**other, **asked})
     book.fetch("preflight: no origin", path, method="OPTIONS", headers=asked)
     book.fetch("OPTIONS without the preflight headers", path, method="OPTIONS", headers=own)
@@ -459,8 +497,9 @@ def test_answers_of_the_auth_and_streams_listeners_match_their_golden_file(stack
 
     path = "/api/jobs/l/stream"
     book.fetch("a sealed identity", path, headers=sealed(stack, path, mine), via="gateway")
-    book.fetch("a sealed identity for another route", path, via="gateway",
-               headers=sealed(stack, "/api/jobs/l/logs", mine))
+    book.fetch(
+        "a sealed identity for another route", path, via="gateway", headers=sealed(stack, "/api/jobs/l/logs", mine)
+    )
     book.fetch("no identity", path, headers=mine, via="gateway")
     book.fetch("a forged identity", path, headers={"X-Tailgate-Identity": "x"}, via="gateway")
     book.fetch("a forged verdict: 401-expired", path, headers={"X-Tailgate-Verdict": "401-expired"}, via="gateway")

@@ -28,8 +28,14 @@ ENVIRONMENT |= {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIO
 
 def run(*command, env=None):
     """The output and the exit status of a program, with placeholders for absolute paths."""
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, env={**ENVIRONMENT, **(env or {})},
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env={**ENVIRONMENT, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     shown = " ".join(str(word) for word in command).replace(str(default_binary()), "tailgate")
     text = f"$ {shown}\n{done.stdout}{done.stderr}"
     return text.replace(str(ROOT), "<root>") + f"= status {done.returncode}\n"
@@ -131,10 +137,18 @@ def test_log_events_and_their_fields_match_their_golden_file():
 def test_command_line_output_matches_its_golden_file():
     binary = default_binary()
     text = run(binary, "--help")
-    for words in ([], ["--frobnicate"], ["--print"], ["--print", "what"], ["--print", "routes"], ["--check"],
-                  ["--config", "/nonexistent.toml"], ["--config", "deploy/builder.toml", "--check", "--set", "x"],
-                  ["--config", "deploy/builder.toml", "--check", "--set", "no.such=1"],
-                  ["--config", "deploy/builder.toml", "--check", "--set", "redis.wait_s=0"]):
+    for words in (
+        [],
+        ["--frobnicate"],
+        ["--print"],
+        ["--print", "what"],
+        ["--print", "routes"],
+        ["--check"],
+        ["--config", "/nonexistent.toml"],
+        ["--config", "deploy/builder.toml", "--check", "--set", "x"],
+        ["--config", "deploy/builder.toml", "--check", "--set", "no.such=1"],
+        ["--config", "deploy/builder.toml", "--check", "--set", "redis.wait_s=0"],
+    ):
         text += "\n" + run(binary, *words)
     for path in EXAMPLES:
         text += "\n" + run(binary, "--check", "--config", path.relative_to(ROOT))
@@ -150,9 +164,17 @@ def test_print_routes_and_print_cors_match_their_golden_file():
     for path in EXAMPLES:
         for what in ("routes", "cors"):
             text += run(default_binary(), "--print", what, "--config", path.relative_to(ROOT)) + "\n"
-    text += run(default_binary(), "--print", "cors", "--config", "deploy/spools.toml", "--set",
-                'cors.origins=["https://app.example.com", "https://*.example.org"]', "--set",
-                'cors.allowed_headers=["authorization"]')
+    text += run(
+        default_binary(),
+        "--print",
+        "cors",
+        "--config",
+        "deploy/spools.toml",
+        "--set",
+        'cors.origins=["https://app.example.com", "https://*.example.org"]',
+        "--set",
+        'cors.allowed_headers=["authorization"]',
+    )
     golden.compare("print-routes-and-cors", text)
 
 
@@ -161,9 +183,23 @@ def test_print_routes_and_print_cors_match_their_golden_file():
 
 def rendered(out, config, *more, env=None):
     """All files that nginx/render writes, without comments and empty lines."""
-    said = run(ROOT / "nginx/render", "--config", config, "--tailgate", default_binary(), "--out", out,
-               "--visible-dir", "/etc/nginx/tailgate", "--set", "TG_RESOLVER=192.0.2.53",
-               "--gateway-set", 'cors.origins=["https://app.example.com", "https://*.example.org"]', *more, env=env)
+    said = run(
+        ROOT / "nginx/render",
+        "--config",
+        config,
+        "--tailgate",
+        default_binary(),
+        "--out",
+        out,
+        "--visible-dir",
+        "/etc/nginx/tailgate",
+        "--set",
+        "TG_RESOLVER=192.0.2.53",
+        "--gateway-set",
+        'cors.origins=["https://app.example.com", "https://*.example.org"]',
+        *more,
+        env=env,
+    )
     assert said.endswith("= status 0\n"), said
     text = ""
     for path in sorted(out.iterdir()):
@@ -185,10 +221,24 @@ def test_nginx_configuration_of_other_sites_matches_its_golden_file(tmp_path):
     alone = rendered(tmp_path / "alone", DEPLOY / "builder.toml", "--set", "TG_READYZ=")
     golden.compare("nginx-sse-only", alone)
     behind = rendered(
-        tmp_path / "behind", DEPLOY / "builder.toml", "--gateway-set", "redis.tls_leg=/run/tailgate/redis.sock",
-        "--set", "TG_APPLICATION=http://127.0.0.1:8000", "--set", "TG_LISTEN_PLAIN=8080", "--set", "TG_LISTEN_TLS=",
-        "--set", "TG_BEHIND_PROXY=yes", "--set", "TG_SHARE=events=10% status=cookie:tailgate=1",
-        "--set", "TG_STREAMS=unix:/run/a.sock unix:/run/b.sock", "--set", "TG_AUTH=unix:/run/c.sock 127.0.0.1:9",
+        tmp_path / "behind",
+        DEPLOY / "builder.toml",
+        "--gateway-set",
+        "redis.tls_leg=/run/tailgate/redis.sock",
+        "--set",
+        "TG_APPLICATION=http://127.0.0.1:8000",
+        "--set",
+        "TG_LISTEN_PLAIN=8080",
+        "--set",
+        "TG_LISTEN_TLS=",
+        "--set",
+        "TG_BEHIND_PROXY=yes",
+        "--set",
+        "TG_SHARE=events=10% status=cookie:tailgate=1",
+        "--set",
+        "TG_STREAMS=unix:/run/a.sock unix:/run/b.sock",
+        "--set",
+        "TG_AUTH=unix:/run/c.sock 127.0.0.1:9",
         env={"REDIS_URL": "rediss://redis.example.com:6380/0"},
     )
     golden.compare("nginx-behind-a-proxy", behind)

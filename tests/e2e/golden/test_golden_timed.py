@@ -32,8 +32,15 @@ def test_heartbeats_match_their_golden_file(stack_with):
 
 
 def test_ends_by_age_and_by_token_expiry_match_their_golden_file(stack_with):
-    stack = stack_with({**QUIET, "route.job.max_age_s": 1.5, "route.job.age_notice.before_s": 0.5,
-                        "provider.clerk.at_expiry": "end", "provider.clerk.leeway_s": 0})
+    stack = stack_with(
+        {
+            **QUIET,
+            "route.job.max_age_s": 1.5,
+            "route.job.age_notice.before_s": 0.5,
+            "provider.clerk.at_expiry": "end",
+            "provider.clerk.leeway_s": 0,
+        }
+    )
     book = Transcript(stack, "ends-by-time")
     Builder(stack.redis, "j").create("running")
     Blog(stack.redis, "j", user="alice").create("running")
@@ -51,8 +58,15 @@ def test_ends_by_age_and_by_token_expiry_match_their_golden_file(stack_with):
 
 
 def test_ends_by_a_change_of_owner_match_their_golden_file(stack_with):
-    stack = stack_with({**QUIET, "route.job.max_age_s": 1.5, "route.job.age_notice.before_s": 0.5,
-                        "provider.clerk.at_expiry": "end", "provider.clerk.leeway_s": 0})
+    stack = stack_with(
+        {
+            **QUIET,
+            "route.job.max_age_s": 1.5,
+            "route.job.age_notice.before_s": 0.5,
+            "provider.clerk.at_expiry": "end",
+            "provider.clerk.leeway_s": 0,
+        }
+    )
     book = Transcript(stack, "owner-changed")
     worker = Builder(stack.redis, "o").create("running")
     mine = stack.bearer()

@@ -62,8 +62,10 @@ def test_answers_over_a_limit_match_their_golden_file(stack_with, limit):
         held = [book.open("the only stream that the limit allows", STATUS, headers=stack.bearer())]
     else:
         book = Transcript(stack, "limit-of-a-user")
-        held = [book.open("the only stream of the user", STATUS, headers=stack.bearer()),
-                book.open("the only stream of the session", JOB, params={"sessionId": "s"})]
+        held = [
+            book.open("the only stream of the user", STATUS, headers=stack.bearer()),
+            book.open("the only stream of the session", JOB, params={"sessionId": "s"}),
+        ]
     for stream in held:
         stream.next_event()
         if stream is not held[0]:
@@ -81,8 +83,10 @@ def test_answers_over_a_limit_match_their_golden_file(stack_with, limit):
 
 
 def redis_is(stack, up):
-    return all(stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] == up
-               for link in ("subscriber", "records", "logs", "pages"))
+    return all(
+        stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] == up
+        for link in ("subscriber", "records", "logs", "pages")
+    )
 
 
 def test_answers_without_redis_match_their_golden_file(private_stack):
@@ -160,8 +164,7 @@ def test_answers_of_nginx_without_a_gateway_match_their_golden_file(private_stac
         ("R6: from another origin", JOB, {"x-session-id": "s", **origin}),
     ):
         book.fetch(title, path, headers=headers)
-    book.fetch("preflight", STATUS, method="OPTIONS",
-               headers={**origin, "Access-Control-Request-Method": "GET"})
+    book.fetch("preflight", STATUS, method="OPTIONS", headers={**origin, "Access-Control-Request-Method": "GET"})
     book.fetch("POST", STATUS, method="POST", headers=mine)
     book.fetch("not a route", "/nothing")
     book.fetch("/healthz behind nginx", "/healthz")
@@ -193,8 +196,13 @@ def test_answers_during_a_drain_match_their_golden_file(private_stack):
     answers = ask_all(book)
     book.fetch("R5, sent directly to the gateway", SPOOLS, via="gateway")
     book.fetch("not a route: the gateway answers", "/nothing", via="gateway")
-    book.fetch("preflight, sent directly to the gateway", SPOOLS, method="OPTIONS", via="gateway",
-               headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"})
+    book.fetch(
+        "preflight, sent directly to the gateway",
+        SPOOLS,
+        method="OPTIONS",
+        via="gateway",
+        headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"},
+    )
     book.fetch("/auth", "/auth", via="auth", headers={"X-Tailgate-Uri": STATUS, "X-Tailgate-Method": "GET", **mine})
     for stream in [*streams, *answers]:
         stream.wait_closed(15)
@@ -231,8 +239,11 @@ def application(tmp_path):
 
 
 def test_answers_for_each_answer_of_the_application_match_their_golden_file(private_stack, application):
-    stack = private_stack({"route.job.heartbeat.every_s": 3600, "record.job.timeout_s": 1.5, "redis.wait_s": 4},
-                          config=DEPLOY / "blog-application.toml", application=application.url)
+    stack = private_stack(
+        {"route.job.heartbeat.every_s": 3600, "record.job.timeout_s": 1.5, "redis.wait_s": 4},
+        config=DEPLOY / "blog-application.toml",
+        application=application.url,
+    )
     book = Transcript(stack, "application")
     status, path = "/api/v1/jobs/j/status", JOB
     running = {"status": "running", "progress": 35, "currentStep": "Writing", "estimatedTimeRemaining": 12}

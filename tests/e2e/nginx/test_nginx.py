@@ -74,7 +74,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
             size = len(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         seen = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked[self.path] = seen
-        status, body = 418 if self.path == "/teapot" else 200, json.dumps({"method": self.command, "target": self.path, "headers": seen, "size": size}).encode()
+        status, body = (
+            418 if self.path == "/teapot" else 200,
+            json.dumps({"method": self.command, "target": self.path, "headers": seen, "size": size}).encode(),
+        )
         if self.path in self.server.answers:
             known = self.server.answers[self.path]
             status, body = (404, b"{}") if known is None else (200, json.dumps(known).encode())
@@ -115,7 +118,9 @@ class System:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def client(self, http2=False, base=None, **more):
-        return httpx.Client(base_url=base or self.base, verify=self.verify, http2=http2, timeout=10, trust_env=False, **more)
+        return httpx.Client(
+            base_url=base or self.base, verify=self.verify, http2=http2, timeout=10, trust_env=False, **more
+        )
 
     def redis(self, *words):
         command = ["redis-cli", "-s", self.facts["redis_socket"], *map(str, words)]
@@ -288,7 +293,9 @@ def test_without_an_application_what_is_no_route_is_404(tmp_path):
 def test_behind_an_outer_proxy_its_word_about_the_scheme_is_handed_on(tmp_path):
     with running(tmp_path / "s", "--nginx-set", "TG_BEHIND_PROXY=yes", "--wait", "none") as behind:
         with behind.client(base=behind.facts["plain_url"]) as client:
-            seen = client.get("/x", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}).json()["headers"]
+            seen = client.get("/x", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}).json()[
+                "headers"
+            ]
     assert seen["x-forwarded-proto"] == "https"
     assert seen["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
 
@@ -329,7 +336,9 @@ def test_a_stream_comes_at_once_and_the_buffering_header_with_it(system, http2):
 
 @pytest.mark.parametrize("name", ["X-Tailgate-Identity", "X-Tailgate-Verdict", "X-Tailgate-Uri", "X-Tailgate-Method"])
 def test_headers_under_our_names_that_a_client_sends_change_nothing(system, name):
-    value = {"X-Tailgate-Uri": "/api/sse/stream", "X-Tailgate-Method": "OPTIONS", "X-Tailgate-Verdict": "ok"}.get(name, "v1.e30.AAAA")
+    value = {"X-Tailgate-Uri": "/api/sse/stream", "X-Tailgate-Method": "OPTIONS", "X-Tailgate-Verdict": "ok"}.get(
+        name, "v1.e30.AAAA"
+    )
     with system.client() as client:
         answer = client.get("/api/jobs/x/events/stream", headers={name: value})
     assert answer.status_code == 401
@@ -449,7 +458,13 @@ def test_without_a_gateway_allowed_origins_may_still_read_the_answer_and_no_othe
             assert preflight.status_code == 204
             assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()
             assert preflight.headers["Access-Control-Max-Age"] == "86400"
-        for origin in ("https://example.org", "https://evil-example.org", "https://app.example.com.evil", "null", ORIGIN + "/"):
+        for origin in (
+            "https://example.org",
+            "https://evil-example.org",
+            "https://app.example.com.evil",
+            "null",
+            ORIGIN + "/",
+        ):
             answer = client.get("/api/jobs/x/logs", headers={"Origin": origin})
             assert "Access-Control-Allow-Origin" not in answer.headers
             assert "Access-Control-Allow-Credentials" not in answer.headers
@@ -483,7 +498,9 @@ def test_a_gateway_that_stalls_is_unavailable_because_of_its_auth(tmp_path):
         os.kill(stalled.facts["pids"]["gateways"][0], signal.SIGSTOP)
         try:
             with stalled.client() as client:
-                _, text, _ = first_bytes(httpx.Client(base_url=stalled.base, verify=stalled.verify, timeout=30), "/api/jobs/x/events/stream")
+                _, text, _ = first_bytes(
+                    httpx.Client(base_url=stalled.base, verify=stalled.verify, timeout=30), "/api/jobs/x/events/stream"
+                )
                 assert '{"reason":"auth"}' in text
                 assert client.get("/x").status_code == 200
         finally:
@@ -527,7 +544,10 @@ def test_the_access_log_is_json_and_says_route_verdict_and_path(system):
     access = Path(system.facts["access_log"])
 
     def line():
-        return next((entry for entry in map(json.loads, access.read_text().splitlines()) if entry["request_id"] == "logged-1"), None)
+        return next(
+            (entry for entry in map(json.loads, access.read_text().splitlines()) if entry["request_id"] == "logged-1"),
+            None,
+        )
 
     entry = wait_until(line)
     assert entry["path"] == "/api/jobs/logged/stream"
@@ -655,7 +675,9 @@ def test_the_keys_come_through_the_leg_whose_certificate_is_verified(tmp_path, s
 
             def status():
                 # The issuer's keys are those of the other stack, and so is the token.
-                return client.get("/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"}).status_code
+                return client.get(
+                    "/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"}
+                ).status_code
 
             wait_until(lambda: status() == 200)
             assert server.RequestHandlerClass.asked[0] == ("/.well-known/jwks.json", f"localhost:{port}", None)
@@ -715,7 +737,11 @@ def test_a_stack_leaves_nothing_behind_and_can_be_ended_twice(tmp_path):
         assert all(Path(f"/proc/{pid}").exists() for pid in everyone)
         stack.stack("down")
         assert not (tmp_path / "s").exists()
-        alive = [pid for pid in everyone if Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text()]
+        alive = [
+            pid
+            for pid in everyone
+            if Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text()
+        ]
         assert alive == []
 
 

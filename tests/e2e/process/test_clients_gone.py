@@ -199,8 +199,16 @@ class TcpGateway:
     def __init__(self, stack, directory, host, settings):
         self.log = directory / "gateway.log"
         self.port, self.ops_port = free_ports(2)
-        listen = {"streams": f"{host}:{self.port}", "auth": f"unix:{directory}/auth", "ops": f"127.0.0.1:{self.ops_port}"}
-        words = {f"listen.{name}": place for name, place in listen.items()} | {"identity.key_file": directory / "key"} | settings
+        listen = {
+            "streams": f"{host}:{self.port}",
+            "auth": f"unix:{directory}/auth",
+            "ops": f"127.0.0.1:{self.ops_port}",
+        }
+        words = (
+            {f"listen.{name}": place for name, place in listen.items()}
+            | {"identity.key_file": directory / "key"}
+            | settings
+        )
         command = [str(default_binary()), "--config", str(DEPLOY / "spools.toml")]
         for name, value in words.items():
             command += ["--set", f"{name}={value}"]
@@ -283,7 +291,9 @@ def test_a_client_whose_network_is_gone_is_found(cable, tcp_gateway):
 def test_a_client_behind_nginx_whose_network_is_gone_is_found_as_the_kernel_is_set(cable, private_stack):
     run("ip", "netns", "exec", cable.server, "sysctl", "-qw", "net.ipv4.tcp_retries2=3")
     with inside(cable.server):
-        stack = private_stack({"route.spools.heartbeat.every_s": 0.5}, nginx_settings={"TG_LISTEN_PLAIN": "0.0.0.0:8080"})
+        stack = private_stack(
+            {"route.spools.heartbeat.every_s": 0.5}, nginx_settings={"TG_LISTEN_PLAIN": "0.0.0.0:8080"}
+        )
         links = [greeted(cable.dial(8080)) for _ in range(5)]
         near = open_stream(stack, "/api/sse/stream")
         assert served(stack) == 6
@@ -358,7 +368,9 @@ def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
     among = latencies(stack, reader, watched)
     assert served(stack) == 101 and all(stream.ended is None for stream in never)
     ratio = statistics.median(among) / statistics.median(alone)
-    print(f"median {statistics.median(alone) * 1e3:.2f} ms alone, {statistics.median(among) * 1e3:.2f} ms among them: {ratio:.2f}")
+    print(
+        f"median {statistics.median(alone) * 1e3:.2f} ms alone, {statistics.median(among) * 1e3:.2f} ms among them: {ratio:.2f}"
+    )
     assert ratio < 3 or statistics.median(among) < 0.01
 
 
@@ -403,6 +415,8 @@ def test_a_stalled_viewer_behind_nginx_is_ended_by_the_gateways_patience(stack_w
     reader = open_stream(stack, path, headers=stack.bearer())
     watched.log_many(4000, "x" * 1000)
     reader.events_until(lambda event: "3999" in event.data, timeout=30)
-    closed = wait_until(lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "it is closed")
+    closed = wait_until(
+        lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "it is closed"
+    )
     assert closed[0]["route"] == "log-stream"
     assert stalled.wait_closed(timeout=30) is False

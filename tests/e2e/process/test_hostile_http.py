@@ -119,12 +119,26 @@ def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
     assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", got)) == 1
 
 
-@pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "chunked ", "\tchunked", "identity", "gzip, chunked"])
+@pytest.mark.parametrize(
+    "coding", ["chunked", "Chunked", " chunked", "chunked ", "\tchunked", "identity", "gzip, chunked"]
+)
 def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
     hidden = b"GET /api/jobs/hidden/logs HTTP/1.1\r\nHost: x\r\n\r\n"
-    for lengths in (b"", b"Content-Length: 0\r\n", b"Content-Length: %d\r\n" % len(hidden), b"Content-Length: 3\r\nContent-Length: 0\r\n"):
+    for lengths in (
+        b"",
+        b"Content-Length: 0\r\n",
+        b"Content-Length: %d\r\n" % len(hidden),
+        b"Content-Length: 3\r\nContent-Length: 0\r\n",
+    ):
         for method in (b"GET", b"POST", b"HEAD", b"PURGE", b"OPTIONS", b"TRACE"):
-            text = method + b" /nothing HTTP/1.1\r\nHost: x\r\n" + lengths + b"Transfer-Encoding: " + coding.encode() + b"\r\n\r\n"
+            text = (
+                method
+                + b" /nothing HTTP/1.1\r\nHost: x\r\n"
+                + lengths
+                + b"Transfer-Encoding: "
+                + coding.encode()
+                + b"\r\n\r\n"
+            )
             with dial(stack, "gateway") as link:
                 link.sendall(text + hidden + b"0\r\n\r\n" + hidden)
                 link.shutdown(socket.SHUT_WR)
@@ -161,7 +175,9 @@ def test_an_absolute_address_is_as_good_as_its_path(stack, job):
 ODD = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
 
 
-@pytest.mark.parametrize("kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route)
+@pytest.mark.parametrize(
+    "kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route
+)
 @pytest.mark.parametrize("method", ODD, ids=lambda method: method[:10])
 def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kind, method):
     got = raw_answer(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -182,7 +198,9 @@ def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
         (f"/api/jobs/{job}/logs/stream", "GET, OPTIONS"), (f"/api/v1/jobs/{job}/stream/", "GET, OPTIONS"),
         (SPOOLS, "GET, OPTIONS"), (f"/api/jobs/{job}/logs", "GET, HEAD, OPTIONS"), (f"/api/jobs/{job}/logs?limit=5", "GET, HEAD, OPTIONS"),
     ):  # fmt: skip
-        status, _, head = status_and_body(raw_answer(stack, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "plain"))
+        status, _, head = status_and_body(
+            raw_answer(stack, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "plain")
+        )
         assert (path, status) == (path, 405)
         assert re.search(rb"(?im)^allow: (.*?)\r?$", head)[1].decode() == allowed, (path, head)
 
@@ -203,7 +221,13 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
     begun = time.monotonic()
     slow = {}
     for via in ("gateway", "auth"):
-        for text in (b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc"):
+        for text in (
+            b"",
+            b"G",
+            b"GET / HTTP/1.1\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nA: ",
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc",
+        ):
             for _ in range(5):
                 link = dial(stack, via)
                 link.sendall(text)
@@ -376,7 +400,9 @@ def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack,
         with contextlib.suppress(OSError):
             if stack.ops("/healthz")[0] == 200:
                 return "alive"
-        state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] if os.path.exists(f"/proc/{pid}") else "Z"
+        state = (
+            open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] if os.path.exists(f"/proc/{pid}") else "Z"
+        )
         return "dead" if state == "Z" else None
 
     outcome = wait_until(dead_or_alive, 15, "an answer or an end")

@@ -123,7 +123,9 @@ class Reader:
         self.stream, self.done = None, False
 
     def load_page(self):
-        answer = fetch(self.watched.stack, f"/api/jobs/{self.watched.job}/logs?limit=500", headers=self.watched.headers())
+        answer = fetch(
+            self.watched.stack, f"/api/jobs/{self.watched.job}/logs?limit=500", headers=self.watched.headers()
+        )
         if answer.status != 200:
             return
         page = answer.json()

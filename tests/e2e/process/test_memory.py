@@ -22,8 +22,10 @@ def reader(stack, worker, route, path, **more):
 @pytest.fixture
 def crowded(private_stack, job):
     """A budget of 96 MB, and sixty jobs whose one viewer each reads nothing."""
-    stack = private_stack({"limits.memory_mb": BUDGET >> 20, "redis.wakeups": "sweep"},
-                          redis_conf=["client-output-buffer-limit pubsub 0 0 0"])
+    stack = private_stack(
+        {"limits.memory_mb": BUDGET >> 20, "redis.wakeups": "sweep"},
+        redis_conf=["client-output-buffer-limit pubsub 0 0 0"],
+    )
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(60)]
     streams = [reader(stack, worker, "events", "/api/jobs/{}/events/stream") for worker in workers]
     return stack, workers, streams

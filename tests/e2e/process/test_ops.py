@@ -52,7 +52,19 @@ def test_readiness_says_how_redis_and_the_keys_are(stack):
     assert body.items() >= {"status": "ready", "redis": "up", "keys": "had"}.items()
 
 
-@pytest.mark.parametrize("method, path, status", [("POST", "/healthz", 405), ("DELETE", "/readyz", 405), ("POST", "/metrics", 405), ("GET", "/drain", 405), ("GET", "/nothing", 404), ("GET", "/api/sse/stream", 404), ("HEAD", "/healthz", 200), ("GET", "/healthz?x=1", 200)])
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("POST", "/healthz", 405),
+        ("DELETE", "/readyz", 405),
+        ("POST", "/metrics", 405),
+        ("GET", "/drain", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/sse/stream", 404),
+        ("HEAD", "/healthz", 200),
+        ("GET", "/healthz?x=1", 200),
+    ],
+)
 def test_the_listener_for_operators_answers_what_it_has(stack, method, path, status):
     assert stack.ops(path, method)[0] == status
     assert stack.ops("/readyz")[0] == 200, "nothing drains"
@@ -94,7 +106,9 @@ def test_who_was_ready_before_anybody_asked_stays_so_without_redis(private_stack
 
 # ---- metrics ----------------------------------------------------------------------------------------
 
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
+SAMPLE = re.compile(
+    r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)'
+)
 
 
 def test_the_metrics_are_prometheus_text(stack, job):
@@ -121,7 +135,9 @@ def test_the_metrics_are_prometheus_text(stack, job):
             assert match[1].startswith(("tailgate_", "process_"))
             seen.add(line.rpartition(" ")[0])
             assert float(match[3]) >= 0
-    answer = subprocess.run(["curl", "-sI", stack.ops_url + "/metrics"], capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run(
+        ["curl", "-sI", stack.ops_url + "/metrics"], capture_output=True, text=True, check=True
+    ).stdout
     assert "content-type: text/plain; version=0.0.4" in answer.lower()
 
 
@@ -170,10 +186,13 @@ def write_a_line(pipe, watched):
     pipe.xadd(watched.worker.log_key, {"text": "line"}, maxlen=1000)
 
 
-@pytest.mark.parametrize("kind, say", [
-    (routes.Updates, publish_what_nobody_is_shown),
-    (routes.Lines, write_a_line),
-])
+@pytest.mark.parametrize(
+    "kind, say",
+    [
+        (routes.Updates, publish_what_nobody_is_shown),
+        (routes.Lines, write_a_line),
+    ],
+)
 def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job, kind, say):
     stack = private_stack()
 
@@ -298,8 +317,11 @@ def exit_status(command_stack, *signals, between=0.0):
     entry = json.loads((stack.dir / "stack.json").read_text())["processes"]["gateway-0"]
     os.kill(stack.gateway_pid, signal.SIGKILL)
     wait_gone(stack.gateway_pid, 5)
-    child = subprocess.Popen(entry["command"], env=entry["env"], cwd=stack.dir, stderr=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(
+        entry["command"], env=entry["env"], cwd=stack.dir, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
+
         def ready():
             try:
                 return stack.ops("/readyz")[0] == 200
@@ -402,7 +424,12 @@ def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
     preflight = fetch(stack, "/api/sse/stream", method="OPTIONS", headers=asked, via="gateway")
     assert (preflight.status, preflight.headers.get("connection")) == (204, "close")
-    assert fetch(stack, "/auth", via="auth", headers={"X-Tailgate-Uri": "/x", "X-Tailgate-Method": "GET"}).headers["connection"] == "close"
+    assert (
+        fetch(stack, "/auth", via="auth", headers={"X-Tailgate-Uri": "/x", "X-Tailgate-Method": "GET"}).headers[
+            "connection"
+        ]
+        == "close"
+    )
     assert held.ended is None
 
 
@@ -464,7 +491,14 @@ def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_pa
     streams = [live(each) for each in watched]
     pid = stack.gateway_pid
 
-    config.write_text(config_with(stack, tmp_path, ('trailing_slash = true', 'retry_ms = 7000\ntrailing_slash = true'), ('only_objects = true', 'only_objects = true\nretry_ms = 7000')))
+    config.write_text(
+        config_with(
+            stack,
+            tmp_path,
+            ("trailing_slash = true", "retry_ms = 7000\ntrailing_slash = true"),
+            ("only_objects = true", "only_objects = true\nretry_ms = 7000"),
+        )
+    )
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
@@ -512,7 +546,9 @@ def test_a_reload_takes_a_new_secret(private_stack, tmp_path, job):
     secret.chmod(0o600)
     stack = private_stack({"provider.blog.secret_file": str(secret)})
     watched = routes.Progress(stack, job).create()
-    assert open_stream(stack, watched.path, headers=watched.headers()).status == 401, "its own secret signs nothing here"
+    assert (
+        open_stream(stack, watched.path, headers=watched.headers()).status == 401
+    ), "its own secret signs nothing here"
     entry = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]
     secret.write_text(entry["secret"])
     os.kill(stack.gateway_pid, signal.SIGHUP)
@@ -534,7 +570,13 @@ def test_its_version_is_one_line():
 def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
     stack = private_stack({**DRAIN, "limits.streams_per_user": 50})
     session = "sess-5e55105e55105e55"
-    tokens = [stack.token(), stack.token("blog"), stack.token(broken="expired"), stack.token("blog", broken="signature"), stack.token(broken="malformed")]
+    tokens = [
+        stack.token(),
+        stack.token("blog"),
+        stack.token(broken="expired"),
+        stack.token("blog", broken="signature"),
+        stack.token(broken="malformed"),
+    ]
     Builder(stack.redis, job).create()
     Blog(stack.redis, job, "alice", session).create("running")
     blog, status = f"/api/v1/jobs/{job}/stream", f"/api/jobs/{job}/stream"
@@ -545,11 +587,22 @@ def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
             ({}, f"?token={token}"),
             ({"Authorization": f"Bearer {token}"}, f"?token={token}&limit=x&last_event_id={token}"),
         ):
-            for path in (blog, status, f"/api/jobs/{job}/logs", "/api/sse/stream", f"/nothing/{job}", "/api/jobs/a%20b/stream"):
+            for path in (
+                blog,
+                status,
+                f"/api/jobs/{job}/logs",
+                "/api/sse/stream",
+                f"/nothing/{job}",
+                "/api/jobs/a%20b/stream",
+            ):
                 open_stream(stack, path + query, headers=headers, via="plain").close()
             open_stream(stack, status + query, headers=headers, method="POST", http="2").close()
             open_stream(stack, status + query, headers=headers, via="gateway").close()
-    for headers, query in (({"x-session-id": session}, ""), ({}, f"?sessionId={session}"), ({}, f"?sessionid={session}")):
+    for headers, query in (
+        ({"x-session-id": session}, ""),
+        ({}, f"?sessionId={session}"),
+        ({}, f"?sessionid={session}"),
+    ):
         open_stream(stack, blog + query, headers=headers).close()
     open_stream(stack, blog + f"?token={tokens[0]}" + "&x=" * 3000, headers={}).close()
     open_stream(stack, "/" + "x" * 8000 + f"?token={tokens[0]}").close()
@@ -561,14 +614,25 @@ def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
     os.kill(stack.gateway_pid, signal.SIGKILL)
     wait_gone(stack.gateway_pid, 5)
     for path in (blog, status, "/api/sse/stream"):
-        open_stream(stack, f"{path}?token={tokens[0]}&sessionId={session}", headers={"Authorization": f"Bearer {tokens[0]}", "x-session-id": session}).close()
+        open_stream(
+            stack,
+            f"{path}?token={tokens[0]}&sessionId={session}",
+            headers={"Authorization": f"Bearer {tokens[0]}", "x-session-id": session},
+        ).close()
     os.unlink(stack.gateway_socket)
     os.unlink(stack.auth_socket)
     for path in (blog, status, "/api/sse/stream"):
-        open_stream(stack, f"{path}?token={tokens[0]}&sessionId={session}", headers={"Cookie": f"accessToken={tokens[1]}"}).close()
+        open_stream(
+            stack, f"{path}?token={tokens[0]}&sessionId={session}", headers={"Cookie": f"accessToken={tokens[1]}"}
+        ).close()
 
     providers = json.loads((stack.dir / "stack.json").read_text())["providers"]
-    secrets = [session, providers["blog"]["secret"], Path(stack.facts["identity_key_file"]).read_text().strip(), "v1.NT"]
+    secrets = [
+        session,
+        providers["blog"]["secret"],
+        Path(stack.facts["identity_key_file"]).read_text().strip(),
+        "v1.NT",
+    ]
     secrets += [part for token in tokens for part in token.split(".") if len(part) > 40]
     texts = {path.name: path.read_text(errors="replace") for path in Path(stack.facts["log_dir"]).iterdir()}
     assert {"gateway-0.log", "nginx-access.log"} <= set(texts)
@@ -621,4 +685,3 @@ def test_what_strangers_do_fills_no_disk(private_stack, job):
         fetch(stack, f"/api/jobs/{job}-{n}/logs", headers=stack.bearer())
         stack.redis.publish(Spools.CHANNEL, "nonsense")
     assert len(stack.log_text()) - before < 60 * 60
-

@@ -81,6 +81,7 @@ def keeper_says(stack, **asked):
 
 def exit_status(stack, pid, timeout):
     """How a gateway ended, as its parent saw it."""
+
     def status():
         value = keeper_says(stack, do="status", pid=pid)["status"]
         return value is not None and (value,)
@@ -105,7 +106,10 @@ def test_sockets_that_systemd_made_are_served_and_left_alone(private_stack, job,
     else:
         places = facts["ports"][:3]
     # Were it to bind sockets of its own it could not start.
-    env = {**entry["env"], **{f"TAILGATE_LISTEN_{name}": f"unix:/nonexistent/{name}" for name in ("STREAMS", "AUTH", "OPS")}}
+    env = {
+        **entry["env"],
+        **{f"TAILGATE_LISTEN_{name}": f"unix:/nonexistent/{name}" for name in ("STREAMS", "AUTH", "OPS")},
+    }
     command = ["systemd-socket-activate", "--fdname=streams:auth:ops"]
     for place in places:
         command += ["-l", place if family == "unix" else f"127.0.0.1:{place}"]
@@ -116,6 +120,7 @@ def test_sockets_that_systemd_made_are_served_and_left_alone(private_stack, job,
         process = subprocess.Popen(command + entry["command"], env=env, stderr=out)
     streams, auth, ops = places
     try:
+
         def first_answer():
             with contextlib.suppress(OSError):
                 return ask(ops, "/readyz")
@@ -378,8 +383,13 @@ def test_no_request_is_refused_while_the_gateway_is_restarted(private_stack, job
             before = [sum(asker.counts.values()) for asker in askers]
             stack.restart(wait=True)
             pids.add(stack.gateway_pid)
-            wait_until(lambda before=before: all(sum(asker.counts.values()) > count + 20 for asker, count in zip(askers, before)),
-                       20, "all of them go on")
+            wait_until(
+                lambda before=before: all(
+                    sum(asker.counts.values()) > count + 20 for asker, count in zip(askers, before)
+                ),
+                20,
+                "all of them go on",
+            )
     finally:
         for asker in askers:
             asker.stop.set()
@@ -504,7 +514,9 @@ class Crowd:
     async def all(self, done, timeout, what):
         deadline = Deadline(timeout)
         while not all(map(done, self.tabs)):
-            assert not deadline.over(), f"not within {timeout} s: {what}: {sum(not done(tab) for tab in self.tabs)} tabs"
+            assert (
+                not deadline.over()
+            ), f"not within {timeout} s: {what}: {sum(not done(tab) for tab in self.tabs)} tabs"
             await asyncio.sleep(0.1)
 
 
@@ -518,7 +530,9 @@ def many_files():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count, direct", [(5000, True), (500, False)])
-def test_a_restart_under_thousands_of_streams_loses_no_line_and_everybody_is_back(private_stack, many_files, count, direct):
+def test_a_restart_under_thousands_of_streams_loses_no_line_and_everybody_is_back(
+    private_stack, many_files, count, direct
+):
     deadline_s = 12
     stack = private_stack({"drain.settle_s": 1, "drain.deadline_s": deadline_s, "redis.wait_s": 3})
     old = stack.gateway_pid
@@ -578,10 +592,12 @@ def test_a_restart_under_thousands_of_streams_loses_no_line_and_everybody_is_bac
     told = [back[0] for tab in tabs for back in tab.back_after]
     late = [back[1] - back[0] / 1000 for tab in tabs for back in tab.back_after if back[0]]
     exact = sum(tab.numbers == list(range(total)) for tab in viewers)
-    print(f"{count} streams opened in {opened:.1f} s, all back {took:.1f} s after the restart began; "
-          f"retry {min(filter(None, told))} to {max(filter(None, told))} ms, {len(set(told))} of them different; "
-          f"back at most {max(late):.2f} s after it; {exact} of {len(viewers)} log viewers have "
-          f"each of {total} lines once; troubles {collections.Counter(str(t) for tab in tabs for t in tab.troubles)}")
+    print(
+        f"{count} streams opened in {opened:.1f} s, all back {took:.1f} s after the restart began; "
+        f"retry {min(filter(None, told))} to {max(filter(None, told))} ms, {len(set(told))} of them different; "
+        f"back at most {max(late):.2f} s after it; {exact} of {len(viewers)} log viewers have "
+        f"each of {total} lines once; troubles {collections.Counter(str(t) for tab in tabs for t in tab.troubles)}"
+    )
     assert [trouble for tab in tabs for trouble in tab.troubles] == []
     assert {tab.visits for tab in tabs} == {2}, "each came back once"
     assert all(retry is not None and 1000 <= retry <= 15000 for retry in told) and len(set(told)) > count / 5

@@ -22,7 +22,9 @@ def acl_of_readme():
 
 
 def command_of_readme():
-    return re.search(r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "deploy/README.md").read_text(), re.DOTALL)[0]
+    return re.search(
+        r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "deploy/README.md").read_text(), re.DOTALL
+    )[0]
 
 
 def stack_for(private_stack, rules, events="Kt"):
@@ -86,12 +88,15 @@ def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, ev
     assert not stack.logs("log.wakeups_refused") and not stack.logs("redis.lost")
 
 
-@pytest.mark.parametrize("missing, refused, lost", [
-    ([KEYSPACE], ["notifications"], 1),
-    ([INVALIDATIONS, KEYSPACE], ["notifications", "tracking"], 2),
-    (["+client|tracking", KEYSPACE], ["notifications", "tracking"], 1),
-    (["+client|id", INVALIDATIONS], ["tracking"], 0),
-])
+@pytest.mark.parametrize(
+    "missing, refused, lost",
+    [
+        ([KEYSPACE], ["notifications"], 1),
+        ([INVALIDATIONS, KEYSPACE], ["notifications", "tracking"], 2),
+        (["+client|tracking", KEYSPACE], ["notifications", "tracking"], 1),
+        (["+client|id", INVALIDATIONS], ["tracking"], 0),
+    ],
+)
 def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, job, missing, refused, lost):
     stack = stack_for(private_stack, without(acl_of_readme(), *missing), "Kt" if KEYSPACE in missing else '""')
     builder = Builder(stack.redis, job).create()

@@ -26,7 +26,9 @@ def lose_redis(request):
             for client in stack.connections():
                 stack.redis.client_kill_filter(_id=client["id"])
         else:
-            kept = {key: stack.redis.hgetall(key) for key in stack.redis.keys("job*") if stack.redis.type(key) == "hash"}
+            kept = {
+                key: stack.redis.hgetall(key) for key in stack.redis.keys("job*") if stack.redis.type(key) == "hash"
+            }
             stack.restart("redis", kill=True)
             for key, fields in kept.items():
                 stack.redis.hset(key, mapping=fields)
@@ -168,7 +170,9 @@ def is_up(stack, link="subscriber"):
 
 
 @pytest.mark.parametrize("probe_s, found_within", [(0.5, 4), pytest.param(3, 10, marks=pytest.mark.slow)])
-def test_a_network_that_swallows_packets_is_found_out_and_said(private_stack, faulty_network, job, probe_s, found_within):
+def test_a_network_that_swallows_packets_is_found_out_and_said(
+    private_stack, faulty_network, job, probe_s, found_within
+):
     # No connection breaks here: only what is not answered tells.  3 s is the default.
     stack = private_stack({"redis.probe_every_s": probe_s}, gateway_redis=f"unix:{faulty_network.path}", wait="alive")
     faulty_network(stack.facts["redis_socket"])

@@ -71,7 +71,9 @@ def test_the_tail_of_a_million_lines_is_found_at_once_and_followed(large):
     event = stream.next_event()
     assert event.last_id == entry and json.loads(event.data)["text"] == "line live", "and nothing older before it"
     resumed = open_stream(stack, path, headers={**stack.bearer(), "Last-Event-ID": f"{MILLION - 3}-0"})
-    assert [json.loads(event.data)["text"] for event in resumed.take_events(4)] == [f"line {n}" for n in range(MILLION - 2, MILLION + 1)] + ["line live"]
+    assert [json.loads(event.data)["text"] for event in resumed.take_events(4)] == [
+        f"line {n}" for n in range(MILLION - 2, MILLION + 1)
+    ] + ["line live"]
 
 
 def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(large):
@@ -88,14 +90,18 @@ def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(
         highest = max(highest, resident(stack.gateway_pid))
         _, taken = page(stack, job, limit=100)
         assert taken < 2
-    assert seen >= 20_000 and numbers([json.loads(event.data) for event in reader.events[:seen]]) == list(range(1, seen + 1))
+    assert seen >= 20_000 and numbers([json.loads(event.data) for event in reader.events[:seen]]) == list(
+        range(1, seen + 1)
+    )
     assert highest - before < 60, f"{before:.0f} MB, then {highest:.0f} MB"
     assert all(stream.pump().ended is None for stream in slow)
 
 
 def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stack, job):
     large = "x" * 3_000_000
-    stack.redis.hset(f"job:{job}", mapping={"user_id": "alice", "status": "running", "status_message": large, "unread": large})
+    stack.redis.hset(
+        f"job:{job}", mapping={"user_id": "alice", "status": "running", "status_message": large, "unread": large}
+    )
     stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer())
     assert json.loads(stream.next_event(timeout=10).data)["message"] == large
     stack.redis.hset(f"job:{job}x", mapping={"user_id": "alice" + large, "status": large})
@@ -108,7 +114,20 @@ def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stac
     assert progress.events_until("complete", timeout=10)[-1].json() == {"result": {"posts": large}}
 
 
-@pytest.mark.parametrize("number, expected", [("1e999", 0), ("-1e400", 0), ("NaN", 0), ("Infinity", 0), ("0x10", 0), ("", 0), ("35", 35), ("3.5e1", 35.0), ("-0", 0)])
+@pytest.mark.parametrize(
+    "number, expected",
+    [
+        ("1e999", 0),
+        ("-1e400", 0),
+        ("NaN", 0),
+        ("Infinity", 0),
+        ("0x10", 0),
+        ("", 0),
+        ("35", 35),
+        ("3.5e1", 35.0),
+        ("-0", 0),
+    ],
+)
 def test_a_number_in_a_record_is_a_number_that_every_browser_reads(stack, job, number, expected):
     Blog(stack.redis, job, "alice").create("running", progress=number)
     stream = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog"))
@@ -128,7 +147,9 @@ def test_a_record_of_another_type_that_somebody_watches_is_a_line_a_minute(stack
 
     wait_until(lines, 5, "it is said")
     looks = stack.metrics()["tailgate_record_looks_total"]
-    wait_until(lambda: stack.metrics()["tailgate_record_looks_total"] >= looks + 3, 10, "it is looked at again and again")
+    wait_until(
+        lambda: stack.metrics()["tailgate_record_looks_total"] >= looks + 3, 10, "it is looked at again and again"
+    )
     for _ in range(5):
         assert fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 404
     assert len(lines()) == 1

@@ -25,10 +25,19 @@ QUICK = {
     **{f"route.{name}.backlog_bytes": 4_000_000 for name in ("events", "status", "log-stream", "spools", "job")},
 }
 PAGES = "/api/jobs/{}/logs"
-PATHS = ["/api/jobs/{}/events/stream", "/api/jobs/{}/stream", "/api/jobs/{}/logs/stream", PAGES, "/api/sse/stream", "/api/v1/jobs/{}/stream"]
+PATHS = [
+    "/api/jobs/{}/events/stream",
+    "/api/jobs/{}/stream",
+    "/api/jobs/{}/logs/stream",
+    PAGES,
+    "/api/sse/stream",
+    "/api/v1/jobs/{}/stream",
+]
 
 with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
-told_of_gaps = pytest.mark.parametrize("kind", [routes.Events, routes.Status, routes.Updates], ids=lambda kind: kind.route)
+told_of_gaps = pytest.mark.parametrize(
+    "kind", [routes.Events, routes.Status, routes.Updates], ids=lambda kind: kind.route
+)
 
 
 def headers_for(stack, path):
@@ -60,7 +69,6 @@ def assert_refused(answer, status=503, blog=False):
         assert set(body) == {"detail"}
 
 
-
 def kill_redis(stack):
     os.kill(stack.redis_pid, signal.SIGKILL)
     wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is seen")
@@ -73,7 +81,9 @@ def back(stack):
 
 def wait_up(stack):
     links = ("subscriber", "records", "logs", "pages")
-    wait_until(lambda: all(stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] for link in links), 8, "Redis is back")
+    wait_until(
+        lambda: all(stack.metrics()[f'tailgate_redis_up{{link="{link}"}}'] for link in links), 8, "Redis is back"
+    )
 
 
 def wait_lost(stack, link, before):
@@ -176,7 +186,10 @@ def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
     status, body = redis_down.ops("/readyz")
     assert status == 200 and '"redis":"down"' in body
     assert fetch(redis_down, "/readyz").status == 200
-    assert {redis_down.metrics()[f'tailgate_redis_up{{link="{link}"}}'] for link in ("subscriber", "records", "logs", "pages")} == {0}
+    assert {
+        redis_down.metrics()[f'tailgate_redis_up{{link="{link}"}}']
+        for link in ("subscriber", "records", "logs", "pages")
+    } == {0}
 
 
 def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_stack, job):
@@ -225,7 +238,9 @@ def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_s
 
 def test_a_client_that_leaves_while_it_waits_for_redis_leaves_nothing_behind(redis_down, job):
     before = redis_down.metrics()["tailgate_streams"]
-    asked = [send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)]
+    asked = [
+        send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)
+    ]
     wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "they wait")
     for answer in asked:
         answer.close()
@@ -270,7 +285,9 @@ def test_a_replica_without_its_master_is_503_until_it_is_one_itself(frail, job):
 
 
 def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
-    stack = private_stack({**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"])
+    stack = private_stack(
+        {**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"]
+    )
     watched = routes.Lines(stack, job).create()
     pipe = stack.redis.pipeline(transaction=False)
     for number in range(500):
@@ -285,7 +302,9 @@ def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
     watched.say(1)
     assert watched.number_in(stream.events_until("log")[-1]) == 1
     assert not [event for event in stream.events if event.name == "gap"]
-    assert any("LOADING" in line.get("why", "") for line in stack.logs("redis.unreachable")), stack.logs("redis.unreachable")
+    assert any("LOADING" in line.get("why", "") for line in stack.logs("redis.unreachable")), stack.logs(
+        "redis.unreachable"
+    )
 
 
 def test_a_password_that_is_asked_for_later_is_a_loss_and_heals(frail, job):
@@ -556,7 +575,13 @@ def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
 
 
 def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack):
-    stack = private_stack({"limits.streams_per_address": 1, "limits.trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8", "::1"], "route.spools.on_unavailable": "status"})
+    stack = private_stack(
+        {
+            "limits.streams_per_address": 1,
+            "limits.trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8", "::1"],
+            "route.spools.on_unavailable": "status",
+        }
+    )
 
     held = []  # a stream that nobody holds is closed, and its place is free again
 
@@ -589,7 +614,6 @@ def test_of_several_gateways_only_one_makes_a_request_wait_for_redis(private_sta
     os.kill(stack.redis_pid, signal.SIGKILL)
     wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
     assert fetch(stack, f"/api/jobs/{job}/stream", headers=headers, timeout=12).status == 503
-
 
     def refused():
         lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
@@ -667,7 +691,9 @@ def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
 @pytest.fixture(scope="module")
 def keyless(stack_with):
     """Builder's public keys have never been had."""
-    return stack_with({"provider.clerk.jwks": "file:/nonexistent/jwks.json", "provider.clerk.refresh_s": 1}, wait="alive")
+    return stack_with(
+        {"provider.clerk.jwks": "file:/nonexistent/jwks.json", "provider.clerk.refresh_s": 1}, wait="alive"
+    )
 
 
 def test_without_keys_a_token_is_503_and_never_401(keyless, job):

@@ -267,13 +267,16 @@ def test_a_client_that_leaves_while_it_is_asked_leaves_nothing_behind(stack, app
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 0, 6, "the channel is unsubscribed")
 
 
-@pytest.mark.parametrize("on_gap, answer, expected", [
-    ("close", (200, RUNNING), []),
-    ("close", (200, {"status": "succeeded", "result": 1}), ["complete"]),
-    ("event", (200, RUNNING), ["resync"]),
-    ("event", (200, {"status": "failed"}), ["failed"]),
-    ("event", (404, {}), []),
-])
+@pytest.mark.parametrize(
+    "on_gap, answer, expected",
+    [
+        ("close", (200, RUNNING), []),
+        ("close", (200, {"status": "succeeded", "result": 1}), ["complete"]),
+        ("event", (200, RUNNING), ["resync"]),
+        ("event", (200, {"status": "failed"}), ["failed"]),
+        ("event", (404, {}), []),
+    ],
+)
 def test_after_a_loss_of_redis_it_is_asked_again(private_stack, application, job, on_gap, answer, expected):
     stack = private_stack({"route.job.on_gap": on_gap}, config=CONFIG, application=application.url)
     application.answers[status_path(job)] = (200, RUNNING)

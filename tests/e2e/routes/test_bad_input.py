@@ -95,7 +95,9 @@ def test_options_that_is_no_preflight_is_405(stack, job, route):
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "FOO", "PROPFIND"])
 @pytest.mark.parametrize("route", ["status", "job"])
 def test_a_method_that_few_know_is_405_too(stack, job, route, method):
-    got = raw_answer(stack, f"{method} {PATHS[route].format(job)} HTTP/1.1\r\nHost: localhost\r\n\r\n", "plain", head_suffices=True)
+    got = raw_answer(
+        stack, f"{method} {PATHS[route].format(job)} HTTP/1.1\r\nHost: localhost\r\n\r\n", "plain", head_suffices=True
+    )
     head, _, body = got.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 405 "), got
     assert b"allow: get" in head.lower()
@@ -114,7 +116,20 @@ def test_a_get_with_a_body_is_served_and_the_body_dropped(stack, job):
 
 @ways_in
 def test_what_is_no_route_is_404_whatever_else_is_wrong(stack, job, via, http):
-    for path in ("/api/jobs", "/api/jobs/", f"/api/jobs/{job}", f"/api/jobs/{job}/", f"/api/jobs/{job}/stream/", f"/api/jobs/{job}/logs/", "/api/sse/stream/", "/api/sse", "/", f"/api/jobs/{job}/events", f"/api/v1/jobs/{job}/stream//", f"/API/jobs/{job}/stream"):
+    for path in (
+        "/api/jobs",
+        "/api/jobs/",
+        f"/api/jobs/{job}",
+        f"/api/jobs/{job}/",
+        f"/api/jobs/{job}/stream/",
+        f"/api/jobs/{job}/logs/",
+        "/api/sse/stream/",
+        "/api/sse",
+        "/",
+        f"/api/jobs/{job}/events",
+        f"/api/v1/jobs/{job}/stream//",
+        f"/API/jobs/{job}/stream",
+    ):
         for method in ("GET", "DELETE"):
             answer = fetch(stack, path, method=method, via=via, http=http)
             assert (path, answer.status) == (path, 404)
@@ -204,7 +219,9 @@ def test_a_path_that_is_bent_is_no_route(stack, job, via, path):
     target = path.format(job)
     token = stack.bearer()["Authorization"]
     identity = sealed(stack, f"/api/jobs/{job}/stream", stack.bearer())["X-Tailgate-Identity"]
-    head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nX-Tailgate-Identity: {identity}\r\n\r\n"
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nX-Tailgate-Identity: {identity}\r\n\r\n"
+    )
     got = raw_answer(stack, head, via, head_suffices=True)
     assert re.match(rb"HTTP/1\.1 (404|400) ", got), got[:300]
     assert b"<html" not in got.lower(), got
@@ -218,10 +235,14 @@ def test_percent_encoding_of_what_may_stand_plain_changes_nothing(stack, job):
     assert stream.next_event().json()["job_id"] == job
 
 
-@pytest.mark.parametrize("target", ["http://localhost/api/sse/stream", "http://other.example/api/sse/stream", "*", "api/sse/stream", ""])
+@pytest.mark.parametrize(
+    "target", ["http://localhost/api/sse/stream", "http://other.example/api/sse/stream", "*", "api/sse/stream", ""]
+)
 @pytest.mark.parametrize("via", ["plain", "gateway"])
 def test_a_target_that_is_no_path_harms_nobody(stack, target, via):
-    got = raw_answer(stack, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", via, head_suffices=True)
+    got = raw_answer(
+        stack, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", via, head_suffices=True
+    )
     assert got == b"" or re.match(rb"HTTP/1\.1 (200|400|404) ", got), got
     gateway_lives(stack)
 
@@ -247,7 +268,24 @@ def test_a_bad_parameter_of_a_page_is_422_and_named(stack, job, name, value, via
     assert "x-evil" not in answer.headers
 
 
-@pytest.mark.parametrize("value", ["x", "5", "$", "0", "5-", "-5", "5-1%0a", "end", "end.5", "end.5-x", "5-1%0d%0aevent:%20done", "", "5-1&last_event_id=5-1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x",
+        "5",
+        "$",
+        "0",
+        "5-",
+        "-5",
+        "5-1%0a",
+        "end",
+        "end.5",
+        "end.5-x",
+        "5-1%0d%0aevent:%20done",
+        "",
+        "5-1&last_event_id=5-1",
+    ],
+)
 def test_a_bad_last_event_id_is_422_and_named(stack, job, value):
     Builder(stack.redis, job).create()
     answer = fetch(stack, f"{PATHS['log-stream'].format(job)}?last_event_id={value}", headers=stack.bearer())
@@ -369,7 +407,11 @@ def test_a_head_without_end_is_cut_off_at_the_socket(stack, via):
 def test_a_body_larger_than_allowed_is_413_or_cut_at_the_socket(stack, job):
     answer = fetch(stack, PATHS["status"].format(job), method="POST", body=b"x" * 100_000)
     assert answer.status == 413 and answer.json()["detail"]
-    got = raw_answer(stack, b"POST /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000, head_suffices=True)
+    got = raw_answer(
+        stack,
+        b"POST /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000,
+        head_suffices=True,
+    )
     assert got == b"" or got.startswith(b"HTTP/1.1 4")
     gateway_lives(stack)
 
@@ -390,7 +432,9 @@ def test_what_a_client_says_on_its_open_stream_is_not_heard(stack, job):
     stream.next_event()
     other = sealed(stack, path, stack.bearer())["X-Tailgate-Identity"]
     for _ in range(20):
-        stream.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Tailgate-Identity: {other}\r\n\r\n".encode() + b"\x00" * 2000)
+        stream.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Tailgate-Identity: {other}\r\n\r\n".encode() + b"\x00" * 2000
+        )
     payload = worker.publish("snapshot.updated")
     assert stream.next_event().data == payload
     assert stream.raw.count(b"retry:") == 1
@@ -443,7 +487,7 @@ def test_no_name_or_id_from_redis_forges_a_field(stack, job, evil):
 def test_a_record_of_strange_bytes_makes_json_all_the_same(stack, job, kind):
     watched = kind(stack, job).create()
     for field in ("status_message", "progress", "current_step", "estimated_seconds_remaining", "result"):
-        stack.redis.hset(watched.record_key, field, b"\xff\x00\n\r\"\\{}")
+        stack.redis.hset(watched.record_key, field, b'\xff\x00\n\r"\\{}')
     stream = open_stream(stack, watched.path, headers=watched.headers())
     events = stream.events_until(lambda event: event.name in ("message", "progress-update"))
     for event in events:
@@ -462,7 +506,9 @@ ENV = {
 
 def tailgate(*words, env=None, cwd=None):
     command = [str(default_binary()), *map(str, words)]
-    return subprocess.run(command, env={**ENV, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(
+        command, env={**ENV, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=20, check=False
+    )
 
 
 def check(config=ROOT / "deploy/all-three.toml", *more, env=None):
@@ -517,7 +563,9 @@ SPOILED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("old, new, key, words", SPOILED, ids=lambda value: value if isinstance(value, str) and "." in value else "")
+@pytest.mark.parametrize(
+    "old, new, key, words", SPOILED, ids=lambda value: value if isinstance(value, str) and "." in value else ""
+)
 def test_a_fault_in_the_file_is_named_by_line_key_and_rule(tmp_path, old, new, key, words):
     text = (ROOT / "deploy/all-three.toml").read_text()
     assert old in text
@@ -547,7 +595,10 @@ def test_all_faults_are_said_at_once(tmp_path):
     assert numbers == sorted(numbers)
 
 
-@pytest.mark.parametrize("text", ["[route.x", "a = ", "= 1", 'a = "x', "a = 1\na = 2", "\xff\xfe", "[route.x]\npath = '/a'\n[route.x]\n", "\0"])
+@pytest.mark.parametrize(
+    "text",
+    ["[route.x", "a = ", "= 1", 'a = "x', "a = 1\na = 2", "\xff\xfe", "[route.x]\npath = '/a'\n[route.x]\n", "\0"],
+)
 def test_what_is_no_toml_is_said_with_its_line(tmp_path, text):
     config = tmp_path / "site.toml"
     config.write_bytes(("# a comment\n" + text + "\n").encode("latin-1"))
@@ -587,7 +638,24 @@ def test_a_bad_set_is_said_as_it_was_given(setting, words):
     assert all(word in done.stderr for word in ["--set", *words]), done.stderr
 
 
-@pytest.mark.parametrize("url", ["", "localhost", "http://localhost", "redis://", "redis://localhost:0", "redis://localhost:99999", "redis://localhost/x", "redis://:%zz@localhost", "rediss://localhost", "unix:relative", "unix:" + "/x" * 60, "redis://[::1", "redis://a b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "http://localhost",
+        "redis://",
+        "redis://localhost:0",
+        "redis://localhost:99999",
+        "redis://localhost/x",
+        "redis://:%zz@localhost",
+        "rediss://localhost",
+        "unix:relative",
+        "unix:" + "/x" * 60,
+        "redis://[::1",
+        "redis://a b",
+    ],
+)
 def test_a_bad_redis_url_is_said_without_showing_it(url):
     secret = "pa55w0rd"
     shown = url.replace("redis://", f"redis://user:{secret}@") if url.count("@") == 0 and len(url) > 8 else url
@@ -597,7 +665,14 @@ def test_a_bad_redis_url_is_said_without_showing_it(url):
     assert secret not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("missing, key", [("REDIS_URL", "redis.url_env"), ("JWT_SECRET", "provider.blog.secret_env"), ("CLERK_PUBLISHABLE_KEY", "provider.clerk.clerk_publishable_key_env")])
+@pytest.mark.parametrize(
+    "missing, key",
+    [
+        ("REDIS_URL", "redis.url_env"),
+        ("JWT_SECRET", "provider.blog.secret_env"),
+        ("CLERK_PUBLISHABLE_KEY", "provider.clerk.clerk_publishable_key_env"),
+    ],
+)
 def test_a_missing_variable_is_named_with_the_key_that_wants_it(missing, key):
     env = {name: value for name, value in ENV.items() if name != missing}
     command = [str(default_binary()), "--check", "--config", str(ROOT / "deploy/all-three.toml")]
@@ -614,14 +689,19 @@ def test_a_secret_that_is_too_short_is_refused_without_showing_it(secret):
     assert "16 bytes" in done.stderr and (len(secret) == 1 or secret not in done.stderr)
 
 
-@pytest.mark.parametrize("key", ["pk_test_", "pk_live_!!!!", "sk_test_Y2xlcmsuZXhhbXBsZS5jb20k", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20"])
+@pytest.mark.parametrize(
+    "key", ["pk_test_", "pk_live_!!!!", "sk_test_Y2xlcmsuZXhhbXBsZS5jb20k", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20"]
+)
 def test_a_publishable_key_that_is_none_is_said(key):
     done = check(env={"CLERK_PUBLISHABLE_KEY": key})
     assert done.returncode == 2
     assert "provider.clerk.clerk_publishable_key_env" in done.stderr and "publishable key" in done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["--check"], ["--config"], ["--nonsense"], ["--print", "all", "--config", "x"], ["serve"], ["--set", "a=b"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--check"], ["--config"], ["--nonsense"], ["--print", "all", "--config", "x"], ["serve"], ["--set", "a=b"]],
+)
 def test_a_command_line_that_is_wrong_says_how_it_is_used(words):
     done = tailgate(*words)
     assert done.returncode == 2
@@ -630,7 +710,14 @@ def test_a_command_line_that_is_wrong_says_how_it_is_used(words):
 
 def test_a_place_that_cannot_be_bound_is_the_environments_fault(tmp_path):
     (tmp_path / "file").write_text("no socket")
-    base = ["--config", ROOT / "deploy/all-three.toml", "--set", f"identity.key_file={tmp_path}/key", "--set", f"listen.auth=unix:{tmp_path}/auth"]
+    base = [
+        "--config",
+        ROOT / "deploy/all-three.toml",
+        "--set",
+        f"identity.key_file={tmp_path}/key",
+        "--set",
+        f"listen.auth=unix:{tmp_path}/auth",
+    ]
     for place, words in (
         (f"unix:{tmp_path}/file", "is not a socket"),
         (f"unix:{tmp_path}/none/s", "cannot bind"),
@@ -656,7 +743,14 @@ def test_a_key_file_that_others_may_read_or_that_holds_none_is_refused(tmp_path)
 
 
 def test_a_socket_that_another_process_listens_at_is_left_to_it(stack, tmp_path):
-    base = ["--config", ROOT / "deploy/all-three.toml", "--set", f"identity.key_file={tmp_path}/key", "--set", f"listen.auth=unix:{tmp_path}/auth"]
+    base = [
+        "--config",
+        ROOT / "deploy/all-three.toml",
+        "--set",
+        f"identity.key_file={tmp_path}/key",
+        "--set",
+        f"listen.auth=unix:{tmp_path}/auth",
+    ]
     done = tailgate(*base, "--set", f"listen.streams=unix:{stack.gateway_socket}")
     assert done.returncode == 1 and "another process listens there" in done.stderr
     assert fetch(stack, "/nothing", via="gateway").status == 404

@@ -53,7 +53,10 @@ def test_it_begins_with_ok_then_connected_then_where_the_job_stands(stack, job, 
     assert (data["jobId"], data["maxAgeSeconds"]) == (job, 600)
     assert "poll the job status endpoint" in data["hint"] or "poll the status endpoint" in data["hint"]
     assert str(uuid.UUID(data["connectionId"])) == data["connectionId"]
-    assert blocks[3] == 'event: progress-update\ndata: {"progress":40,"currentStep":"Writing...","estimatedTimeRemaining":30}'
+    assert (
+        blocks[3]
+        == 'event: progress-update\ndata: {"progress":40,"currentStep":"Writing...","estimatedTimeRemaining":30}'
+    )
     assert standing.name == "progress-update"
 
 
@@ -83,7 +86,15 @@ def test_where_it_stands_has_numbers_as_numbers_and_a_word_for_what_is_absent(st
     assert tuple(standing.values()) == expected
 
 
-RESULTS = ['{"posts":[1,2,{"title":"T"}],"ok":true}', "[]", '"text"', "5", "null", ' { "a" : 1.50 } ', '{"a":"line\\nline"}']
+RESULTS = [
+    '{"posts":[1,2,{"title":"T"}],"ok":true}',
+    "[]",
+    '"text"',
+    "5",
+    "null",
+    ' { "a" : 1.50 } ',
+    '{"a":"line\\nline"}',
+]
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -118,7 +129,11 @@ def test_a_result_of_megabytes_comes_whole(stack, job):
 @pytest.mark.parametrize(
     "status, fields, expected",
     [
-        ("failed", {"error": "Out of credits", "error_code": "CREDITS"}, {"error": "Out of credits", "errorCode": "CREDITS"}),
+        (
+            "failed",
+            {"error": "Out of credits", "error_code": "CREDITS"},
+            {"error": "Out of credits", "errorCode": "CREDITS"},
+        ),
         ("failed", {}, {"error": "Job failed", "errorCode": None}),
         ("cancelled", {}, {"error": "Cancelled", "errorCode": None}),
         ("cancelled", {"error": "by hand", "error_code": "X"}, {"error": "Cancelled", "errorCode": "X"}),
@@ -152,7 +167,21 @@ def test_a_message_is_named_by_its_event_or_type_and_carries_its_data(stack, job
 
 @pytest.mark.parametrize(
     "data",
-    ['{"b":1,"a":2}', "[1,2]", "7", "1.0", "1e5", "-0", "12345678901234567890123", "0.1000", "true", "null", '{"x":{"y":[{}]}}', "{}", '{"k":"\\u00e9\\ud83d\\ude80"}'],
+    [
+        '{"b":1,"a":2}',
+        "[1,2]",
+        "7",
+        "1.0",
+        "1e5",
+        "-0",
+        "12345678901234567890123",
+        "0.1000",
+        "true",
+        "null",
+        '{"x":{"y":[{}]}}',
+        "{}",
+        '{"k":"\\u00e9\\ud83d\\ude80"}',
+    ],
 )
 def test_data_passes_as_the_json_that_was_published(stack, job, data):
     worker = Blog(stack.redis, job, user="alice").create("running")
@@ -161,7 +190,10 @@ def test_data_passes_as_the_json_that_was_published(stack, job, data):
     assert stream.next_block() == f"event: step-change\ndata: {data}"
 
 
-@pytest.mark.parametrize("text", ["plain", "", "two\nlines", "cr\rlf\r\nend", "x\n\nevent: complete\ndata: {}\n\n", '"quoted"', "{}", "é\u2028"])
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "", "two\nlines", "cr\rlf\r\nend", "x\n\nevent: complete\ndata: {}\n\n", '"quoted"', "{}", "é\u2028"],
+)
 def test_data_that_is_a_string_is_unquoted(stack, job, text):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
@@ -190,9 +222,22 @@ def skipped(stack):
 
 @pytest.mark.parametrize(
     "payload",
-    ["", "hello", '{"event":"complete"', "[]", '["complete"]', "null", "{}", '{"data":1}', '{"event":null,"data":1}',
-     '{"event":5,"data":1}', '{"event":"a\\nb","data":1}', '{"event":"a\\rdata: x","data":1}', '{"event":"a\\u0000b","data":1}',
-     '{"event":"complete\\n","data":1}'],
+    [
+        "",
+        "hello",
+        '{"event":"complete"',
+        "[]",
+        '["complete"]',
+        "null",
+        "{}",
+        '{"data":1}',
+        '{"event":null,"data":1}',
+        '{"event":5,"data":1}',
+        '{"event":"a\\nb","data":1}',
+        '{"event":"a\\rdata: x","data":1}',
+        '{"event":"a\\u0000b","data":1}',
+        '{"event":"complete\\n","data":1}',
+    ],
 )
 def test_what_is_no_message_is_skipped_and_counted(stack, job, payload):
     worker = Blog(stack.redis, job, user="alice").create("running")

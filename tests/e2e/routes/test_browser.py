@@ -112,7 +112,11 @@ def test_an_event_source_outlives_a_restart_of_the_gateway(site, job, kill):
     for source in sources:
         source.wait_events(3)
     stack.restart("gateway", kill=kill)
-    source = wait_until(lambda: next((one for one in sources if one.names.count("connected") == 2), None), COMES_BACK, "one is connected again")
+    source = wait_until(
+        lambda: next((one for one in sources if one.names.count("connected") == 2), None),
+        COMES_BACK,
+        "one is connected again",
+    )
     # Where the job stands comes with the connection: nothing that was missed is missed for long.
     again = source.names.index("connected", 1)
     standing = source.wait_events(again + 2)[again + 1]

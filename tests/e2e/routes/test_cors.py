@@ -43,7 +43,14 @@ STRANGERS = [
     "",
     "https://app.example.com, https://evil.test",
 ]
-PATHS = ["/api/jobs/{}/events/stream", "/api/jobs/{}/stream", "/api/jobs/{}/logs/stream", "/api/jobs/{}/logs", "/api/sse/stream", "/api/v1/jobs/{}/stream"]
+PATHS = [
+    "/api/jobs/{}/events/stream",
+    "/api/jobs/{}/stream",
+    "/api/jobs/{}/logs/stream",
+    "/api/jobs/{}/logs",
+    "/api/sse/stream",
+    "/api/v1/jobs/{}/stream",
+]
 
 
 @pytest.fixture
@@ -150,7 +157,11 @@ def test_a_request_without_origin_gets_no_permission_and_a_vary_all_the_same(sta
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("origin", ALLOWED)
 def test_a_preflight_needs_no_token(stack, job, path, origin):
-    headers = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,last-event-id"}
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,last-event-id",
+    }
     for via, http in (("tls", "1.1"), ("tls", "2")):
         answer = fetch(stack, path.format(job), method="OPTIONS", headers=headers, via=via, http=http)
         assert answer.status == 204 and answer.raw == b""

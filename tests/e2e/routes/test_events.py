@@ -233,7 +233,9 @@ def test_r2_without_a_status_message_says_an_empty_one(stack, job):
     assert stream.next_event().json() == {"job_id": job, "status": "queued", "message": ""}
 
 
-@pytest.mark.parametrize("message", ['say "hi"\\', "two\nlines\r\n", "\0\x01\x1f\x7f", "\u2028 ü \U0001f680", "</script>"])
+@pytest.mark.parametrize(
+    "message", ['say "hi"\\', "two\nlines\r\n", "\0\x01\x1f\x7f", "\u2028 ü \U0001f680", "</script>"]
+)
 def test_r2_quotes_a_status_message_as_json(stack, job, message):
     Builder(stack.redis, job).create("queued", message)
     stream = open_stream(stack, status_path(job), headers=stack.bearer())
@@ -242,7 +244,9 @@ def test_r2_quotes_a_status_message_as_json(stack, job, message):
     assert "\n" not in event.data
 
 
-@pytest.mark.parametrize("raw, text", [(b"a\xffb", "a\ufffdb"), (b"\xed\xa0\x80", None), (b"\xc3", "\ufffd"), (b"\xf4\x90\x80\x80", None)])
+@pytest.mark.parametrize(
+    "raw, text", [(b"a\xffb", "a\ufffdb"), (b"\xed\xa0\x80", None), (b"\xc3", "\ufffd"), (b"\xf4\x90\x80\x80", None)]
+)
 def test_json_that_we_write_is_valid_utf8_whatever_the_record_holds(stack, job, raw, text):
     worker = Builder(stack.redis, job).create("queued")
     stack.redis.hset(worker.key, "status_message", raw)
@@ -314,11 +318,20 @@ def test_a_heartbeat_waits_for_silence(stack_with, job, path_of):
 
 def test_heartbeats_that_are_due_together_name_each_its_own_job(stack_with, job):
     """What names no job is encoded once for all who are due; here the rounds of fifty streams overlap."""
-    stack = stack_with({"route.events.heartbeat.every_s": 0.2, "route.events.heartbeat.data": "${id}",
-                        "route.status.heartbeat.every_s": 0.2, "route.status.heartbeat.comment": "on ${route}"})
+    stack = stack_with(
+        {
+            "route.events.heartbeat.every_s": 0.2,
+            "route.events.heartbeat.data": "${id}",
+            "route.status.heartbeat.every_s": 0.2,
+            "route.status.heartbeat.comment": "on ${route}",
+        }
+    )
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(25)]
-    streams = [(path_of, worker, open_live(stack, worker, path_of))
-               for worker in workers for path_of in (events_path, status_path)]
+    streams = [
+        (path_of, worker, open_live(stack, worker, path_of))
+        for worker in workers
+        for path_of in (events_path, status_path)
+    ]
     for path_of, worker, stream in streams:
         own = f'event: heartbeat\ndata: "{worker.job}"' if path_of is events_path else ": on status"
         assert [stream.next_block(3) for _ in range(3)] == [own] * 3
@@ -362,11 +375,22 @@ PUBLIC = {
     "record.public.key": "public:{id}",
     "record.public.status": "status",
     "record.public.terminal": ["ready"],
-    **{f"route.public-{name}.{key}": value
-       for name, kind, more in [("events", "channel", {"framing": "raw"}), ("lines", "log", {"entry": ["text"]}),
-                                ("pages", "pages", {"entry": ["text"]})]
-       for key, value in {"path": f"/public/{{id}}/{name}", "source": kind, "key": f"public:{{id}}:{name}",
-                          "record": "public", "who": "anyone", **more}.items()},
+    **{
+        f"route.public-{name}.{key}": value
+        for name, kind, more in [
+            ("events", "channel", {"framing": "raw"}),
+            ("lines", "log", {"entry": ["text"]}),
+            ("pages", "pages", {"entry": ["text"]}),
+        ]
+        for key, value in {
+            "path": f"/public/{{id}}/{name}",
+            "source": kind,
+            "key": f"public:{{id}}:{name}",
+            "record": "public",
+            "who": "anyone",
+            **more,
+        }.items()
+    },
     "route.public-events.ending": '[{ event = "over", text = "it is" }]',
     "route.public-lines.ending": '[{ event = "over", text = "it is" }]',
 }

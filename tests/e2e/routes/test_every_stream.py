@@ -91,7 +91,11 @@ def test_the_interval_to_come_back_after_is_the_routes(stack_with, job, kind):
 def test_a_proxy_that_speaks_http_1_0_gets_the_same_bytes_up_to_the_close(stack, job, kind):
     watched = kind(stack, job).create()
     headers = sealed(stack, watched.path, watched.headers())
-    lines = [f"GET {watched.path} HTTP/1.0", "Connection: keep-alive", *(f"{name}: {text}" for name, text in headers.items())]
+    lines = [
+        f"GET {watched.path} HTTP/1.0",
+        "Connection: keep-alive",
+        *(f"{name}: {text}" for name, text in headers.items()),
+    ]
     with stack.socket_to(stack.gateway_socket) as link:
         link.settimeout(5)
         link.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -466,7 +470,9 @@ def test_a_channel_stream_whose_backlog_is_full_is_closed(stack, job, kind):
     slow.next_block()
     text = "x" * 100_000
     for number in range(60):
-        stack.redis.publish(watched.channel, json.dumps({"event": "step-change", "data": {"n": number, "text": text}, "n": number}))
+        stack.redis.publish(
+            watched.channel, json.dumps({"event": "step-change", "data": {"n": number, "text": text}, "n": number})
+        )
         quick.events_until(lambda event: watched.number_in(event) == number)
     assert slow.wait_closed(10) is False, "it is cut: what was not sent cannot be said"
     came = [number for number in numbers_in(watched, slow.events) if number >= 0]
@@ -526,7 +532,9 @@ def test_a_slow_log_client_whose_lines_are_trimmed_meanwhile_is_told_of_the_gap(
         # What was first may be trimmed in its turn before it could be read: a gap again.
         assert after.name == "gap" or gap["first_available"] == after.last_id
     numbers = [watched.number_in(event) for event in events]
-    jumps = [i for i in range(1, len(numbers)) if None not in numbers[i - 1 : i + 1] and numbers[i] != numbers[i - 1] + 1]
+    jumps = [
+        i for i in range(1, len(numbers)) if None not in numbers[i - 1 : i + 1] and numbers[i] != numbers[i - 1] + 1
+    ]
     assert jumps == [], "where lines are missing, a gap says so"
 
 
@@ -557,9 +565,11 @@ def test_a_client_that_accepts_no_byte_for_the_send_timeout_is_closed(stack_with
             stack.redis.publish(watched.channel, payload)
         quick.events_until(lambda event: watched.number_in(event) == 0)
     wait_until(
-        lambda: any(line["why"] in ("stalled", "slow") for line in stack.logs("stream.closed")
-                    if line["route"] == watched.route),
-        8, "the stalled stream is closed",
+        lambda: any(
+            line["why"] in ("stalled", "slow") for line in stack.logs("stream.closed") if line["route"] == watched.route
+        ),
+        8,
+        "the stalled stream is closed",
     )
     assert stalled.wait_closed() is False
     watched.say(9)
@@ -570,7 +580,15 @@ def test_a_client_that_accepts_no_byte_for_the_send_timeout_is_closed(stack_with
 
 
 @with_record
-@pytest.mark.parametrize("make", [lambda: "a", lambda: "A.b_c-9." + uuid.uuid4().hex, lambda: (uuid.uuid4().hex * 4)[:128], lambda: "..." + uuid.uuid4().hex])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: "a",
+        lambda: "A.b_c-9." + uuid.uuid4().hex,
+        lambda: (uuid.uuid4().hex * 4)[:128],
+        lambda: "..." + uuid.uuid4().hex,
+    ],
+)
 def test_an_id_is_any_segment_of_letters_digits_dots_dashes_and_underscores(stack, kind, make):
     watched = kind(stack, make()).create()
     assert open_on(watched).status == 200

@@ -129,7 +129,9 @@ def test_the_raw_page_has_names_ids_and_an_end_of_its_own(stack, job, http, via)
     assert stream.next_block() == "retry: 3000"
     news(stack, job, "frame", 1, no=7)
     news(stack, job, "broke", status="DONE")
-    blocks = [sorted(block.split("\n")) for block in without_beats([stream.next_block(), *stream.blocks_until("broke")])]
+    blocks = [
+        sorted(block.split("\n")) for block in without_beats([stream.next_block(), *stream.blocks_until("broke")])
+    ]
     assert blocks == [
         ['data: {"what":"frame","body":1,"no":7}', "event: news", "id: 7"],
         ['data: {"what":"broke","status":"DONE"}', "event: news", "id: end"],
@@ -193,5 +195,10 @@ def test_announcements_are_a_log_that_anyone_may_read(stack):
 
 
 def test_the_other_teams_paths_are_nothing_here(stack, job):
-    for path in (f"/api/jobs/{job}/stream", "/api/sse/stream", f"/studio/renders/{job}", f"/studio/renders/{job}/follow/"):
+    for path in (
+        f"/api/jobs/{job}/stream",
+        "/api/sse/stream",
+        f"/studio/renders/{job}",
+        f"/studio/renders/{job}/follow/",
+    ):
         assert fetch(stack, path, headers=bearer(stack)).status == 404

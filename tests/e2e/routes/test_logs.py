@@ -114,7 +114,16 @@ def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
 
 
 @pytest.mark.parametrize(
-    "text", ["two\nlines", "cr\rlf\r\n", "\n\nevent: done\ndata: {}\n\n", "\0\x1b[31mred", 'q"\\', "\u2028 ü \U0001f680", " " * 5]
+    "text",
+    [
+        "two\nlines",
+        "cr\rlf\r\n",
+        "\n\nevent: done\ndata: {}\n\n",
+        "\0\x1b[31mred",
+        'q"\\',
+        "\u2028 ü \U0001f680",
+        " " * 5,
+    ],
 )
 def test_any_text_stays_in_its_line(stack, job, text):
     worker = Builder(stack.redis, job).create()
@@ -140,7 +149,9 @@ def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_
     ids = [worker.log(f"{n} " + "x" * (n * 40)) for n in range(100)]
     stream = open_log(stack, worker, resume="0-0")
     assert ids_of(stream.take_events(100)) == ids
-    page = fetch(stack, f"/api/jobs/{job}/logs?limit=100", headers={**stack.bearer(), "Origin": "https://app.example.com"})
+    page = fetch(
+        stack, f"/api/jobs/{job}/logs?limit=100", headers={**stack.bearer(), "Origin": "https://app.example.com"}
+    )
     assert [line["id"] for line in page.json()["lines"]] == ids
     assert fetch(stack, f"/api/jobs/{job}/logs").status == 401
 
@@ -265,7 +276,9 @@ def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_e
         return open_stream(stack, path(job), headers={**stack.bearer(), **headers}, params={"last_event_id": end_id})
 
     assert come_back().status == 204
-    assert [event.name for event in come_back(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + ["done"], "the header wins"
+    assert [event.name for event in come_back(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + [
+        "done"
+    ], "the header wins"
     worker.write_status("building")
     again = come_back()
     line = worker.log("new")
@@ -297,7 +310,23 @@ def test_a_job_that_has_ended_is_resumed_to_its_end(stack, job):
     assert ids_of(events) == ids[10:] and events[-1].name == "done"
 
 
-MALFORMED = ["5", "5-", "-5", "a-b", "1-1-1", "$", "+", "1-18446744073709551616", "18446744073709551616-0", "1--1", "0x1-0", "1.0-0", "1-1,", "+1-1", "１-１"]
+MALFORMED = [
+    "5",
+    "5-",
+    "-5",
+    "a-b",
+    "1-1-1",
+    "$",
+    "+",
+    "1-18446744073709551616",
+    "18446744073709551616-0",
+    "1--1",
+    "0x1-0",
+    "1.0-0",
+    "1-1,",
+    "+1-1",
+    "１-１",
+]
 
 
 @pytest.mark.parametrize("text", MALFORMED)
@@ -466,7 +495,7 @@ def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
     for number in range(3):
         pipe.xadd(worker.log_key, {"text": str(number)}, id=f"{2000 + number}-0")
     pipe.execute()
-    assert stream.next_block() == f'id: {old}\nevent: log\ndata: {stream.events[0].data}'
+    assert stream.next_block() == f"id: {old}\nevent: log\ndata: {stream.events[0].data}"
     assert stream.next_block() == gap_block(old, "2000-0")
     assert ids_of(stream.take_events(4)) == ["2000-0", "2001-0", "2002-0"]
 
@@ -661,13 +690,16 @@ def test_a_log_of_another_type_disturbs_no_other(stack, job):
     assert fetch(stack, path(bad.job), headers=stack.bearer()).status == 500
 
 
-@pytest.mark.parametrize("wakeups, redis_conf", [
-    ("auto", ["notify-keyspace-events Kt"]),
-    ("auto", ["notify-keyspace-events KA"]),
-    ("notifications", ["notify-keyspace-events Kt"]),
-    ("auto", []),
-    ("sweep", []),
-])
+@pytest.mark.parametrize(
+    "wakeups, redis_conf",
+    [
+        ("auto", ["notify-keyspace-events Kt"]),
+        ("auto", ["notify-keyspace-events KA"]),
+        ("notifications", ["notify-keyspace-events Kt"]),
+        ("auto", []),
+        ("sweep", []),
+    ],
+)
 def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups, redis_conf):
     stack = stack_with({"redis.wakeups": wakeups}, redis_conf=redis_conf)
     worker = Builder(stack.redis, job).create()
@@ -784,8 +816,11 @@ def test_what_is_notified_is_not_tracked_besides(stack_with, job):
     wait_until(notified, 10, "a notification came before the sweep")
     wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
     stack.redis.config_set("notify-keyspace-events", "")
-    wait_until(lambda: line_comes_unasked(stack, worker, stream) and how_woken(stack)[-1] == "tracking", 15,
-               "it is tracked once notifications do not come any more")
+    wait_until(
+        lambda: line_comes_unasked(stack, worker, stream) and how_woken(stack)[-1] == "tracking",
+        15,
+        "it is tracked once notifications do not come any more",
+    )
 
 
 @pytest.mark.parametrize("lost", ["subscriber", "logs"])

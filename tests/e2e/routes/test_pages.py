@@ -52,7 +52,20 @@ def test_the_default_limit_is_100_and_the_highest_500(stack, job):
     assert ids_of(page(stack, job, limit=1)) == ids[-1:]
 
 
-@pytest.mark.parametrize("count, limit, more", [(100, 100, False), (101, 100, True), (3, 3, False), (4, 3, True), (500, 500, False), (127, 127, False), (128, 128, False), (129, 128, True), (256, 255, True)])
+@pytest.mark.parametrize(
+    "count, limit, more",
+    [
+        (100, 100, False),
+        (101, 100, True),
+        (3, 3, False),
+        (4, 3, True),
+        (500, 500, False),
+        (127, 127, False),
+        (128, 128, False),
+        (129, 128, True),
+        (256, 255, True),
+    ],
+)
 def test_has_more_is_exact(stack, job, count, limit, more):
     ids = Builder(stack.redis, job).create().log_many(count)
     answer = page(stack, job, limit=limit)
@@ -84,14 +97,18 @@ def test_entries_of_one_millisecond_are_told_apart(stack, job):
     assert ids_of(page(stack, job, limit=2, before_id="6-0")) == ids[5:7]
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "501", "", "ten", "1.5", "1e2", "+5", " 5", "5 ", "0x10", "99999999999999999999", "１"])
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "501", "", "ten", "1.5", "1e2", "+5", " 5", "5 ", "0x10", "99999999999999999999", "１"]
+)
 def test_a_bad_limit_is_422_and_named(stack, job, limit):
     Builder(stack.redis, job).create()
     answer = page(stack, job, limit=limit)
     assert answer.status == 422 and "limit" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("before", ["", "5", "5-", "-5", "a-b", "1-1-1", "+", "-", "(1-1", "$", "1-18446744073709551616", " 1-1", "1-1\n"])
+@pytest.mark.parametrize(
+    "before", ["", "5", "5-", "-5", "a-b", "1-1-1", "+", "-", "(1-1", "$", "1-18446744073709551616", " 1-1", "1-1\n"]
+)
 def test_a_bad_before_id_is_422_and_named(stack, job, before):
     Builder(stack.redis, job).create()
     answer = page(stack, job, before_id=before)

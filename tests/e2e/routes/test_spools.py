@@ -29,11 +29,18 @@ def test_each_payload_is_a_spool_update_with_its_timestamp_as_id(stack, kind, ht
     stream = open_live(stack, http=http, via=via)
     payload = Spools(stack.redis).update(kind, timestamp="2026-01-27T22:17:36.123456+00:00")
     block = stream.next_block()
-    assert sorted(block.split("\n")) == [f"data: {payload}", "event: spool_update", "id: 2026-01-27T22:17:36.123456+00:00"]
+    assert sorted(block.split("\n")) == [
+        f"data: {payload}",
+        "event: spool_update",
+        "id: 2026-01-27T22:17:36.123456+00:00",
+    ]
     assert stream.next_event() == sse.Event("spool_update", payload, "2026-01-27T22:17:36.123456+00:00")
 
 
-@pytest.mark.parametrize("timestamp, expected", [('"1"', "1"), ("1769552256123", "1769552256123"), ("-5", "-5"), ('"a b:c"', "a b:c"), ('"\\u00e9"', "é")])
+@pytest.mark.parametrize(
+    "timestamp, expected",
+    [('"1"', "1"), ("1769552256123", "1769552256123"), ("-5", "-5"), ('"a b:c"', "a b:c"), ('"\\u00e9"', "é")],
+)
 def test_a_timestamp_that_is_a_string_or_a_number_is_the_id(stack, timestamp, expected):
     stream = open_live(stack)
     payload = f'{{"event_type":"TOMAR","timestamp":{timestamp}}}'
@@ -65,7 +72,9 @@ def skipped(stack):
     return stack.metrics()['tailgate_payloads_skipped_total{route="spools"}']
 
 
-@pytest.mark.parametrize("payload", ["", "hello", "[]", '[{"event_type":"TOMAR"}]', '"x"', "5", "null", "{", '{"a":1}x', "{'a':1}"])
+@pytest.mark.parametrize(
+    "payload", ["", "hello", "[]", '[{"event_type":"TOMAR"}]', '"x"', "5", "null", "{", '{"a":1}x', "{'a':1}"]
+)
 def test_a_payload_that_is_no_json_object_is_skipped_and_counted(stack, payload):
     stream = open_live(stack)
     before = skipped(stack)
@@ -108,7 +117,14 @@ def test_all_dashboards_share_one_subscription(stack):
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Authorization": "Bearer nonsense"}, {"Cookie": "accessToken=nonsense"}, {"X-Session-Id": "s"}, {"Last-Event-ID": "2026"}, {"Last-Event-ID": "end"}],
+    [
+        {},
+        {"Authorization": "Bearer nonsense"},
+        {"Cookie": "accessToken=nonsense"},
+        {"X-Session-Id": "s"},
+        {"Last-Event-ID": "2026"},
+        {"Last-Event-ID": "end"},
+    ],
 )
 def test_anyone_may_look_whatever_he_brings(stack, headers):
     stream = open_live(stack, headers=headers)
@@ -157,7 +173,10 @@ def test_streams_opened_together_do_not_beat_together(stack_with):
     streams = [open_stream(stack, PATH, via="gateway") for _ in range(400)]
 
     def stamps(stream):
-        return [datetime.datetime.fromisoformat(text.removeprefix("ping - ").replace("Z", "+00:00")) for text in stream.comments]
+        return [
+            datetime.datetime.fromisoformat(text.removeprefix("ping - ").replace("Z", "+00:00"))
+            for text in stream.comments
+        ]
 
     wait_until(lambda: min(len(stream.pump().comments) for stream in streams) >= 2, 20, "two pings for each")
     intervals = [(second - first).total_seconds() for first, second, *_ in map(stamps, streams)]

@@ -19,9 +19,7 @@ PROGRAMS = ROOT / "build/release/bench"
 
 @pytest.fixture(scope="module")
 def bench():
-    made = Bench(
-        {"tailgate": default_binary(), "load": PROGRAMS / "load", "bare_loop": PROGRAMS / "bare_loop"}, "tiny"
-    )
+    made = Bench({"tailgate": default_binary(), "load": PROGRAMS / "load", "bare_loop": PROGRAMS / "bare_loop"}, "tiny")
     yield made
     made.close()
 

@@ -11,7 +11,6 @@ from support.stack import ROOT, default_binary
 pytestmark = pytest.mark.short_form
 
 
-
 def run(program, binary, *arguments):
     # A process of its own: it has hundreds of connections, and its own event loop.
     done = subprocess.run(

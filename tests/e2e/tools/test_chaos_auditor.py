@@ -30,7 +30,9 @@ def audited(kind, *connections, habit="fast", change=None, **client):
     client = Client("c", "log-stream" if kind == "log" else "events", source, job, habit, **client)
     ledger.clients.append(client)
     for seen, more in connections:
-        client.connections.append(Connection(**{"asked": BEGIN, "head": BEGIN, "status": 200, "last_byte": END, **more}, seen=seen))
+        client.connections.append(
+            Connection(**{"asked": BEGIN, "head": BEGIN, "status": 200, "last_byte": END, **more}, seen=seen)
+        )
     if change:
         change(ledger, source, job)
     return sorted({violation.kind for violation in Audit(ledger).run()})
@@ -143,7 +145,12 @@ def test_lines_come_again_only_after_redis_went_back_and_a_gap_said_so():
         ledger.losses.append(104.2)
         source.items[4].rolled_back = True
 
-    seen = [*arrived([1, 2, 3, 4]), Seen(104.5, "gap", low=(4, 0), high=(2, 0)), *arrived([2, 3], at=104.6), *arrived([5, 6])]
+    seen = [
+        *arrived([1, 2, 3, 4]),
+        Seen(104.5, "gap", low=(4, 0), high=(2, 0)),
+        *arrived([2, 3], at=104.6),
+        *arrived([5, 6]),
+    ]
     assert audited("log", (seen, {}), change=went_back) == []
     assert audited("log", (seen, {})) == ["duplicate"]
     del seen[4]
@@ -185,7 +192,10 @@ def test_done_before_the_last_line_is_named():
 
 
 def test_done_of_a_log_from_its_beginning_needs_what_is_left_of_it():
-    connection = ([Seen(110, "final", id=(6, 0))], {"asked": 109, "head": 109, "end": 110, "how": "clean", "resume": "0-0"})
+    connection = (
+        [Seen(110, "final", id=(6, 0))],
+        {"asked": 109, "head": 109, "end": 110, "how": "clean", "resume": "0-0"},
+    )
     assert audited("log", connection, change=ended(DONE)) == []
 
     def some_left(ledger, source, job):

@@ -9,8 +9,10 @@ from support.stack import ROOT, default_binary
 pytestmark = pytest.mark.short_form
 
 
-
-@pytest.mark.parametrize("scenario", ["deploy", "redis-restart", "ecs", "token-expiry", pytest.param("redis-failover", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "scenario",
+    ["deploy", "redis-restart", "ecs", "token-expiry", pytest.param("redis-failover", marks=pytest.mark.slow)],
+)
 def test_no_tab_dies_no_line_is_lost_and_nobody_spins(scenario):
     done = subprocess.run(
         ["/usr/bin/python3", ROOT / "tests/consumers/run", "--tabs=2", "--calm=1", "--binary", default_binary(), scenario],

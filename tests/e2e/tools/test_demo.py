@@ -12,6 +12,7 @@ import pytest
 
 from support.stack import ROOT
 
+
 class Demo:
     def __init__(self):
         self.process = subprocess.Popen(

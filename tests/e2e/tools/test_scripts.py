@@ -46,11 +46,23 @@ def test_check_ranks_accepts_a_tree_whose_includes_point_downward(tmp_path):
 @pytest.mark.parametrize(
     "files, sentence",
     [
-        ({"http__b_h": "// B.\n", "base__a_h": '// A.\n#include "gateway/http/b.h"\n'}, "rank 0 includes gateway/http/b.h"),
-        ({"http__b_h": '// B.\n#include "gateway/http/c.h"\n', "http__c_h": '// C.\n#include "gateway/http/b.h"\n'}, "a circle"),
+        (
+            {"http__b_h": "// B.\n", "base__a_h": '// A.\n#include "gateway/http/b.h"\n'},
+            "rank 0 includes gateway/http/b.h",
+        ),
+        (
+            {"http__b_h": '// B.\n#include "gateway/http/c.h"\n', "http__c_h": '// C.\n#include "gateway/http/b.h"\n'},
+            "a circle",
+        ),
         ({"feeds__a_h": "#pragma once\n"}, "without the comment"),
-        ({"auth__a_h": "// A.  Pure.\n", "auth__a_cc": "#include <event2/event.h>\n"}, "a pure file includes <event2/event.h>"),
-        ({"auth__a_h": '// A.  Pure.\n#include "gateway/auth/b.h"\n', "auth__b_h": "// B.\n"}, "b.h, which is not pure"),
+        (
+            {"auth__a_h": "// A.  Pure.\n", "auth__a_cc": "#include <event2/event.h>\n"},
+            "a pure file includes <event2/event.h>",
+        ),
+        (
+            {"auth__a_h": '// A.  Pure.\n#include "gateway/auth/b.h"\n', "auth__b_h": "// B.\n"},
+            "b.h, which is not pure",
+        ),
         ({"auth__a_h": "// A.  Pure.\n", "auth__a_cc": "auto now = Clock::now();\n"}, "a pure file reads a clock"),
         ({"feeds__a_cc": '#include "a.h"\n'}, "include by the path from the root"),
         ({"other__a_cc": "\n"}, "its folder has no rank"),
