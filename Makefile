@@ -20,8 +20,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # ---- the compiler ---------------------------------------------------------------------------------
 
-ifeq ($(filter $(VARIANT),release asan clang fuzz),)
-$(error VARIANT is release, asan, clang or fuzz, not "$(VARIANT)")
+ifeq ($(filter $(VARIANT),release asan clang fuzz coverage),)
+$(error VARIANT is release, asan, clang, fuzz or coverage, not "$(VARIANT)")
 endif
 
 ifneq ($(filter $(VARIANT),clang fuzz),)
@@ -37,6 +37,7 @@ endif
 OPTIMIZE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 OPTIMIZE_asan := -O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 OPTIMIZE_clang := -O0 -g1
+OPTIMIZE_coverage := -O0 -g1 --coverage
 OPTIMIZE_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 CXXFLAGS += -std=c++20 -fPIE -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(OPTIMIZE_$(VARIANT))
@@ -172,6 +173,15 @@ fuzz: ## run each fuzz target for S seconds (S=60, TARGETS="json token", KEEP=1 
 	@$(MAKE) -j$(JOBS) VARIANT=fuzz build/fuzz/fuzz
 	@tests/fuzz/run --seconds $(or $(S),60) $(if $(KEEP),--keep) $(TARGETS)
 
+.PHONY: coverage
+coverage: ## line coverage of gateway/ by the unit tests, for each folder (E2E=1: by the end-to-end tests too)
+	@scripts/bootstrap more
+	@$(MAKE) -j$(JOBS) VARIANT=coverage build/coverage/tailgate build/coverage/unit_tests
+	@find build/coverage -name '*.gcda' -delete
+	@build/coverage/unit_tests --gtest_brief=1 > build/coverage/unit_tests.log 2>&1 || { tail -n 40 build/coverage/unit_tests.log; exit 1; }
+	$(if $(E2E),@scripts/run-tests --binary build/coverage/tailgate)
+	@scripts/coverage build/coverage
+
 .PHONY: oracle
 oracle: ## N random tokens, judged by the gateway and by PyJWT (N=10000, SEED=1)
 	@scripts/bootstrap test
@@ -179,7 +189,7 @@ oracle: ## N random tokens, judged by the gateway and by PyJWT (N=10000, SEED=1)
 	@tests/conformance/oracle --tokens $(or $(N),10000) --seed $(or $(SEED),1) --program build/asan/judge_tokens
 
 .PHONY: lint
-lint: ## clang's warnings, formatting, clang-tidy, shellcheck, pyflakes, nginx -t, ranks, documented keys
+lint: ## clang's warnings, formatting, clang-tidy, shellcheck, black, flake8, nginx -t, ranks, documented keys
 	@scripts/bootstrap lint
 	@$(MAKE) build VARIANT=release
 	@$(MAKE) check-clang
@@ -187,9 +197,10 @@ lint: ## clang's warnings, formatting, clang-tidy, shellcheck, pyflakes, nginx -
 	@scripts/lint
 
 .PHONY: format
-format: ## rewrite the C++ sources as clang-format wants them
+format: ## rewrite the C++ sources with clang-format and the Python sources with black
 	@scripts/bootstrap lint
 	clang-format -i $(HEADERS) $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ_MAIN) tests/conformance/judge_tokens.cpp
+	@scripts/lint --format-python
 
 .PHONY: compile_commands.json
 compile_commands.json: ## how each C++ file is compiled, for clangd and editors
