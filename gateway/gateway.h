@@ -12,10 +12,14 @@
 
 #include "gateway/auth/identity_seal.h"
 #include "gateway/auth/keys.h"
+#include "gateway/base/metrics_text.h"
 #include "gateway/base/result.h"
 #include "gateway/config/config.h"
+#include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/auth.h"
+#include "gateway/endpoints/drain_state.h"
 #include "gateway/endpoints/ops.h"
+#include "gateway/endpoints/request_handler.h"
 #include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/job_records.h"
 #include "gateway/feeds/log_feeds.h"
@@ -26,21 +30,13 @@
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
 #include "gateway/redis/link.h"
-#include "gateway/routes/limits.h"
+#include "gateway/startup.h"
+#include "gateway/streams/fan_out.h"
 #include "gateway/streams/memory_budget.h"
 #include "gateway/streams/route_metrics.h"
-#include "gateway/streams/services.h"
 #include "gateway/streams/streams.h"
 
 namespace tailgate {
-
-struct Sockets {
-  Socket streams;
-  Socket auth;
-  Socket ops;
-  // Handed over to us, so that a successor may be accepting on them too.
-  bool inherited = false;
-};
 
 class Gateway {
  public:
@@ -57,63 +53,58 @@ class Gateway {
   void run();
 
  private:
+  RequestHandler::Resources request_resources();
+  Ops::Links links() const;
   void on_terminate();
   void on_reload();
   void write_metrics(MetricsText& out) const;
   void drain();
-  void turn_away();
-  void end_what_is_left();
-  void stop_when_flushed();
+  void end_streams();
+  void end_rest();
+  void stop_once_written();
 
   LoadConfig reload_;
-  std::shared_ptr<const Config> config_;  // as it was at the start: the links were made from it
+  std::shared_ptr<const Config> first_config_;  // the links were made from it
+  std::shared_ptr<const Config> config_;        // for new requests; a reload replaces it
   Loop loop_;
   Resolver resolver_;    // needs: loop_
   Deadlines deadlines_;  // needs: loop_
   RouteMetrics metrics_;
-  StreamLimits limits_;
   IdentitySeal seal_;
-  // Declared before the streams: connections outlive what answers on them.
+  DrainState drain_;
+  // Declared before the streams: connections outlive the exchanges on them.
   HttpServer streams_server_;    // needs: loop_
   HttpServer auth_server_;       // needs: loop_
   HttpServer ops_server_;        // needs: loop_
+  FanOut fan_out_;               // needs: metrics_
   Streams streams_;              // needs: deadlines_, metrics_
   MemoryBudget memory_;          // needs: streams_
-  ChannelFeeds channels_;        // needs: resolver_, the hub of streams_
-  RedisLink looks_;              // needs: resolver_
-  RedisLink logs_;               // needs: resolver_
-  RedisLink pages_;              // needs: resolver_
-  JobRecords records_;           // needs: looks_, deadlines_
-  LogReader log_reader_;         // needs: logs_
-  LogFeeds log_feeds_;           // needs: log_reader_, channels_
+  ChannelFeeds channels_;        // needs: resolver_, the hub of fan_out_
+  RedisLink records_link_;       // needs: resolver_
+  RedisLink logs_link_;          // needs: resolver_
+  RedisLink pages_link_;         // needs: resolver_
+  JobRecords records_;           // needs: records_link_, deadlines_
+  LogReader log_reader_;         // needs: logs_link_
+  LogFeeds log_feeds_;           // needs: log_reader_, channels_, the hub of fan_out_
   StatusEndpoint applications_;  // needs: resolver_
   Keys keys_;                    // needs: resolver_
-  Services services_;            // borrows from all above
-  Readiness readiness_;
-  Auth auth_;  // needs: services_, keys_
-  Ops ops_;    // needs: services_, keys_, readiness_
+  Answers answers_;              // needs: streams_, drain_
+  RequestHandler requests_;      // needs: answers_ and the sources above
+  Auth auth_;                    // needs: seal_, drain_, keys_
+  Ops ops_;                      // needs: the links, keys_, drain_
   SignalWatch on_term_;
   SignalWatch on_int_;
   SignalWatch on_hup_;
-  bool inherited_;
+  bool inherited_;                     // the sockets were handed over to us
   std::uint64_t reloads_ = 0;          // of the configuration
   std::uint64_t reloads_refused_ = 0;  // of the configuration or of the identity keys
   bool terminating_ = false;           // a SIGTERM has come
-  TimePoint drain_by_{};
-  std::chrono::milliseconds last_bytes_{};  // what is kept of the deadline behind it
-  Timer starting_;                          // until it was ready once
+  TimePoint drain_by_{};               // when the last stream has ended
+  std::chrono::milliseconds last_bytes_{};
+  Timer starting_;  // until the gateway was ready once
   Timer settle_;
   Timer deadline_;
-  Timer flushed_;
+  Timer stopping_;
 };
-
-// The identity keys of `file`; makes it, for its owner alone, where there is none.
-Result<std::vector<std::string>> load_identity_keys(const std::string& file);
-// The same, of a file that is there.
-Result<std::vector<std::string>> read_identity_keys(const std::string& file);
-
-// The listening sockets: those that systemd or a predecessor hands over (LISTEN_FDS, named "streams",
-// "auth", "ops"), the others made anew.
-Result<Sockets> open_sockets(const Config& config);
 
 }  // namespace tailgate

@@ -16,6 +16,7 @@
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
 #include "gateway/loop/small_file.h"
+#include "gateway/startup.h"
 
 #ifndef TAILGATE_VERSION
 #define TAILGATE_VERSION "unknown"

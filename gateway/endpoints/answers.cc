@@ -5,14 +5,15 @@
 
 #include "gateway/loop/random.h"
 #include "gateway/routes/sse.h"
+#include "gateway/streams/stream.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {
 
 namespace {
 
-// Long enough that a client which resets its backoff on open does not spin, short enough to come back
-// soon; jittered, so that they do not come back together.
+// How long an `unavailable` stream stays open.  A client that resets its backoff on open must not spin, and
+// clients must not come back together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
 // A flood must not pass the limits by way of the answers that say so.
@@ -59,53 +60,36 @@ std::string retry_after() {
                         static_cast<int>(random_unit() * (kRetryAfterMost - kRetryAfterLeast)));
 }
 
-// Says that there is nothing to be had, and is held open for a while.
-class UnavailableStream final : public Stream {
+}  // namespace
+
+// Sends `event: unavailable` and stays open for a while.
+class Answers::UnavailableStream final : public Stream {
  public:
-  UnavailableStream(Services& services, Request request, Unavailable reason)
-      : Stream(services.streams, std::move(request)),
-        services_(services),
-        has_place_(Stream::request().ticket.taken()),
-        reason_(reason) {
-    if (!has_place_) ++services_.held_without_place;
+  UnavailableStream(Streams& streams, Request request, std::size_t& held_without_place)
+      : Stream(streams, std::move(request)),
+        held_without_place_(held_without_place),
+        has_place_(Stream::request().ticket.taken()) {
+    if (!has_place_) ++held_without_place_;
   }
   ~UnavailableStream() override {
-    if (!has_place_) --services_.held_without_place;
+    if (!has_place_) --held_without_place_;
   }
 
-  void start() {
-    begin(Hello::kNone);
+  void start(Unavailable reason) {
+    begin(FirstMessages::kNone);
     std::string bytes;
-    append_event(bytes, "unavailable", json_object({{"reason", json_quote(word_of(reason_))}}));
+    append_event(bytes, "unavailable", json_object({{"reason", json_quote(word_of(reason))}}));
     send(std::move(bytes), 1);
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }
 
  private:
-  void on_reminder() override { condemn(EndReason::kHeld); }
+  void on_reminder() override { condemn(EndReason::kUnavailable); }
   DrainTurn drain_turn() const override { return DrainTurn::kLast; }
 
-  Services& services_;
+  std::size_t& held_without_place_;
   bool has_place_;
-  Unavailable reason_;
 };
-
-void answer(Services& services, Request request, int status, std::string_view content_type, std::string body,
-            HttpHeaders extra) {
-  ++services.metrics.of(request.route->name).answered[status];
-  HttpHeaders headers = std::move(request.parameters->headers);
-  headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
-  if (!body.empty()) headers.emplace_back("Content-Type", content_type);
-  headers.emplace_back("Cache-Control", "no-store");
-  add_close_if_turning_away(services, headers);
-  request.exchange->answer(status, headers, std::move(body));
-}
-
-}  // namespace
-
-void add_close_if_turning_away(const Services& services, HttpHeaders& headers) {
-  if (services.turning_away || services.handing_over) headers.emplace_back("Connection", "close");
-}
 
 std::string error_body(const Route& route, int status, std::string_view message) {
   return route.error_body.render_json({{"status", std::to_string(status)},
@@ -129,36 +113,60 @@ std::string_view unavailable_message(Unavailable reason) {
   return "";
 }
 
-void refuse(Services& services, Request request, int status, std::string_view message, HttpHeaders extra) {
+void Answers::answer(Request request, int status, std::string_view content_type, std::string body,
+                     HttpHeaders extra) {
+  ++streams_.metrics().of(request.route->name).answered[status];
+  HttpHeaders headers = std::move(request.parameters->headers);
+  headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
+  if (!body.empty()) headers.emplace_back("Content-Type", content_type);
+  headers.emplace_back("Cache-Control", "no-store");
+  drain_.add_close(headers);
+  request.exchange->answer(status, headers, std::move(body));
+}
+
+void Answers::answer_json(Request request, std::string json) {
+  answer(std::move(request), 200, "application/json", std::move(json), {});
+}
+
+void Answers::answer_no_content(Request request) {
+  answer(std::move(request), 204, {}, {}, {});
+}
+
+void Answers::refuse(Request request, int status, std::string_view message, HttpHeaders extra) {
   std::string body = error_body(*request.route, status, message);
-  answer(services, std::move(request), status, "application/json", std::move(body), std::move(extra));
+  answer(std::move(request), status, "application/json", std::move(body), std::move(extra));
 }
 
-void refuse_not_found(Services& services, Request request) {
-  const std::string& message = request.route->not_found;
-  refuse(services, std::move(request), 404, message);
+void Answers::refuse(Request request, Opening::Outcome outcome) {
+  switch (outcome) {
+    case Opening::Outcome::kAllowed:
+    case Opening::Outcome::kNoRecord:
+    case Opening::Outcome::kForeign: {
+      const std::string& message = request.route->not_found;
+      refuse(std::move(request), 404, message);
+      return;
+    }
+    case Opening::Outcome::kUnauthorized:
+      refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
+      return;
+    case Opening::Outcome::kTooMany:
+      answer_unavailable(std::move(request), Unavailable::kLimit);
+      return;
+    case Opening::Outcome::kUnavailable:
+      answer_unavailable(std::move(request), Unavailable::kRedis);
+      return;
+  }
 }
 
-void answer_no_content(Services& services, Request request) {
-  answer(services, std::move(request), 204, {}, {}, {});
-}
-
-void answer_unavailable(Services& services, Request request, Unavailable reason) {
-  const bool may_hold = request.ticket.taken() || services.held_without_place < kMostHeldWithoutPlace;
-  if (!request.unavailable_as_sse || request.route->source == Source::kPages || !may_hold) {
-    const int status = reason == Unavailable::kLimit ? 429 : 503;
-    refuse(services, std::move(request), status, unavailable_message(reason),
-           {{"Retry-After", retry_after()}});
+void Answers::answer_unavailable(Request request, Unavailable reason) {
+  const bool may_hold = request.ticket.taken() || held_without_place_ < kMostHeldWithoutPlace;
+  if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
+    streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_without_place_))
+        .start(reason);
     return;
   }
-  auto stream = std::make_unique<UnavailableStream>(services, std::move(request), reason);
-  UnavailableStream& started = *stream;
-  services.streams.add(std::move(stream));
-  started.start();
-}
-
-void answer_json(Services& services, Request request, std::string json) {
-  answer(services, std::move(request), 200, "application/json", std::move(json), {});
+  const int status = reason == Unavailable::kLimit ? 429 : 503;
+  refuse(std::move(request), status, unavailable_message(reason), {{"Retry-After", retry_after()}});
 }
 
 }  // namespace tailgate

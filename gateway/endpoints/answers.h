@@ -1,38 +1,52 @@
-// Answers: whatever a request gets that is not what it asked for, in its route's own style.
+// Answers: gives a request an answer that is no stream of its route, in the route's own style.
 //
-// Knows the error bodies, the headers that go with a status, and when "unavailable"
-// is said as an event stream: an EventSource that gets one non-200 is dead.
+// Knows the error bodies, the headers of each status, and when `unavailable` is sent as an event stream: an
+// EventSource that gets a status other than 200 gives up for good.  Counts what it answers.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
-#include "gateway/streams/services.h"
-#include "gateway/streams/stream.h"
+#include "gateway/endpoints/drain_state.h"
+#include "gateway/streams/opening.h"
+#include "gateway/streams/request.h"
+#include "gateway/streams/streams.h"
 
 namespace tailgate {
 
 // Why the gateway cannot serve: the reason of `event: unavailable`.
 enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth };
 
-// Answers with `status` and the route's error body around `message`.
-void refuse(Services& services, Request request, int status, std::string_view message,
-            HttpHeaders extra = {});
-void refuse_not_found(Services& services, Request request);
-// 204: an EventSource that gets it does not come back.
-void answer_no_content(Services& services, Request request);
+class Answers {
+ public:
+  Answers(Streams& streams, const DrainState& drain) : streams_(streams), drain_(drain) {}
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
 
-// 503 (429 for a limit) with Retry-After, or, as the route and the client have it, a stream that says so
-// and ends a while later.  Of the requests that have no place among the streams only so many are held.
-void answer_unavailable(Services& services, Request request, Unavailable reason);
+  // A JSON answer with status 200.
+  void answer_json(Request request, std::string json);
+  // 204: an EventSource that gets it does not come back.
+  void answer_no_content(Request request);
+  // `status`, with the route's error body around `message`.
+  void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
+  // The status that belongs to `outcome`.  Precondition: it is not kAllowed.
+  void refuse(Request request, Opening::Outcome outcome);
+  // 503 (429 for a limit) with Retry-After; or an event stream that says so and ends some seconds later,
+  // where route and client ask for it.  At most 1,000 requests without a place among the streams are held so.
+  void answer_unavailable(Request request, Unavailable reason);
 
-// A JSON answer with status 200.
-void answer_json(Services& services, Request request, std::string json);
+ private:
+  class UnavailableStream;
+  void answer(Request request, int status, std::string_view content_type, std::string body,
+              HttpHeaders extra);
 
-// A kept-alive connection to a process that is going would bring the next request here as well.
-void add_close_if_turning_away(const Services& services, HttpHeaders& headers);
+  Streams& streams_;
+  const DrainState& drain_;
+  std::size_t held_without_place_ = 0;
+};
 
-// The sentence that goes with a 503 of ours, also for nginx to say in our place.
+// The sentence of a 503; nginx uses it too, while the gateway is down.
 std::string_view unavailable_message(Unavailable reason);
 // The error body of `route` around a status and a message.
 std::string error_body(const Route& route, int status, std::string_view message);

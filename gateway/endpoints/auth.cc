@@ -4,8 +4,7 @@
 #include <utility>
 
 #include "gateway/auth/refusal.h"
-#include "gateway/endpoints/answers.h"
-#include "gateway/endpoints/intake.h"
+#include "gateway/endpoints/target.h"
 
 namespace tailgate {
 
@@ -15,14 +14,18 @@ WallTime wall_time() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-Target asked_for(const Exchange& exchange) {
+// The target of the request that nginx asks about.
+Target target_of(const Exchange& exchange) {
   return split_target(exchange.header("X-Tailgate-Uri").value_or(""));
 }
 
 }  // namespace
 
-Auth::Auth(const Loop& loop, Services& services, Keys& keys)
-    : services_(services),
+Auth::Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const IdentitySeal& seal,
+           const DrainState& drain, Keys& keys)
+    : config_(config),
+      seal_(seal),
+      drain_(drain),
       keys_(keys),
       authenticator_(std::make_unique<Authenticator>(keys)),
       clean_up_(loop, [this] { waiting_.remove_if([](const Waiting& waiting) { return waiting.over; }); }) {
@@ -38,11 +41,12 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
     return;
   }
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
-  const Target target = asked_for(*exchange);
-  const auto match = services_.config->routes.match(target.path);
-  // No route and other methods are the stream endpoint's to answer: 404 and 405 come before 401.
-  const bool asks = method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
-  if (!match || !asks) {
+  const Target target = target_of(*exchange);
+  const auto match = config_->routes.match(target.path);
+  // The stream listener answers unknown routes and other methods: 404 and 405 come before 401.
+  const bool needs_verdict =
+      method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
+  if (!match || !needs_verdict) {
     answer(*exchange, 204, "open", {});
     return;
   }
@@ -67,9 +71,9 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
 void Auth::on_keys(Waiting& waiting) {
   if (std::exchange(waiting.over, true)) return;
   clean_up_.ask();
-  const Target target = asked_for(*waiting.exchange);
+  const Target target = target_of(*waiting.exchange);
   // A reload may have taken the route away meanwhile.
-  if (const auto match = services_.config->routes.match(target.path)) {
+  if (const auto match = config_->routes.match(target.path)) {
     answer(*waiting.exchange, *match,
            authenticate(*waiting.exchange, *match, target.query, Authenticator::UnknownKid::kRefuse));
   } else {
@@ -90,8 +94,8 @@ void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& ve
   switch (verdict.kind) {
     case Verdict::Kind::kOk:
       answer(exchange, 204, "ok",
-             {{"X-Tailgate-Identity", services_.seal.seal(verdict.identity, match.route->name, match.id,
-                                                          wall_time() + services_.config->identity_life)}});
+             {{"X-Tailgate-Identity", seal_.seal(verdict.identity, match.route->name, match.id,
+                                                 wall_time() + config_->identity_life)}});
       return;
     case Verdict::Kind::kOpen:
       answer(exchange, 204, "open", {});
@@ -109,7 +113,7 @@ void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& ve
 void Auth::answer(Exchange& exchange, int status, const std::string& verdict, HttpHeaders headers) {
   ++verdicts_[verdict];
   headers.emplace_back("X-Tailgate-Verdict", verdict);
-  add_close_if_turning_away(services_, headers);
+  drain_.add_close(headers);
   exchange.answer(status, headers, "");
 }
 

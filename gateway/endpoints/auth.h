@@ -1,8 +1,7 @@
-// Auth: what nginx asks before it lets a request through (auth_request).
+// Auth: answers nginx's auth_request with the caller's sealed identity, or with a refusal.
 //
-// On a listener of its own, so that nobody but nginx can ask who somebody is, and so
-// that what the stream listener believes was made by this process.  Every answer carries
-// X-Tailgate-Verdict.
+// It has a listener of its own, so that only nginx can ask for an identity.  Every answer carries
+// X-Tailgate-Verdict.  A request whose token names an unknown key waits for the provider's keys.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +15,27 @@
 #include "gateway/auth/authenticator.h"
 #include "gateway/auth/keys.h"
 #include "gateway/base/metrics_text.h"
-#include "gateway/streams/services.h"
+#include "gateway/config/config.h"
+#include "gateway/endpoints/drain_state.h"
+#include "gateway/http/exchange.h"
+#include "gateway/loop/loop.h"
 
 namespace tailgate {
 
 class Auth {
  public:
-  Auth(const Loop& loop, Services& services, Keys& keys);
+  // `config` is the current one: a reload replaces it.
+  Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const IdentitySeal& seal,
+       const DrainState& drain, Keys& keys);
 
   // Takes one request from the auth listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
-  // The configuration was replaced: verdicts of the old one count no more.
+  // The configuration was replaced: forgets the verdicts of the old one.
   void on_reload();
   void write_metrics(MetricsText& out) const;
 
  private:
-  // A request whose token names a key that may be a new one.
+  // A request that waits for the provider's keys.
   struct Waiting final : Exchange::Observer {
     explicit Waiting(TurnEnd& its_clean_up) : clean_up(its_clean_up) {}
     void on_gone(Exchange::Gone /*gone*/) override {
@@ -51,7 +55,9 @@ class Auth {
   void answer(Exchange& exchange, int status, const std::string& verdict, HttpHeaders headers);
   void on_keys(Waiting& waiting);
 
-  Services& services_;
+  const std::shared_ptr<const Config>& config_;
+  const IdentitySeal& seal_;
+  const DrainState& drain_;
   Keys& keys_;
   std::unique_ptr<Authenticator> authenticator_;
   std::list<Waiting> waiting_;

@@ -1,15 +1,18 @@
 // EventStream: one client's stream of one channel.
 //
-// The opening, and the same again after each loss of Redis: subscribe, wait until
-// Redis confirms, read the record, say where the job stands, then what arrived since the confirmation.
-// DESIGN.md, "The opening sequence", says what happens when the client or Redis leaves in between.
+// The opening, and the same again after each loss of Redis: subscribe, wait until Redis confirms, read the
+// record, send the job's status, then what arrived since the confirmation.  DESIGN.md, "The opening
+// sequence", says what happens when the client or Redis leaves in between.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "gateway/endpoints/answers.h"
+#include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/hub.h"
-#include "gateway/streams/services.h"
+#include "gateway/feeds/job_records.h"
+#include "gateway/streams/opening.h"
 #include "gateway/streams/stream.h"
 
 namespace tailgate {
@@ -17,17 +20,24 @@ namespace tailgate {
 class EventStream final : public Stream,
                           private Receiver,
                           private ChannelFeeds::Observer,
-                          private JobRecords::Observer {
+                          private JobRecords::Observer,
+                          private Opening::Observer {
  public:
-  EventStream(Services& services, Request request);
+  struct Resources {
+    Opening::Sources opening;
+    Hub& hub;
+    ChannelFeeds& channels;
+    Answers& answers;
+  };
 
-  // Precondition: has been added to Streams.
+  EventStream(Streams& streams, const Resources& resources, Request request);
+  // Precondition: Streams owns it.
   void start();
 
  private:
   enum class Phase {
-    kSubscribing,  // Redis has not confirmed: what comes is not ours yet
-    kLooking,      // confirmed; the record is being read, what comes is held
+    kSubscribing,  // Redis has not confirmed: what comes may have gaps and is dropped
+    kReading,      // confirmed; the record is being read, what comes is held
     kLive,
   };
 
@@ -37,29 +47,26 @@ class EventStream final : public Stream,
   void on_refused() override;
   void on_record(const Record& record) override;
   void on_record_gone() override;
+  bool is_ready() const override { return !condemned() && phase_ == Phase::kReading; }
+  void on_outcome(Opening::Outcome outcome, const Record* record) override;
   void on_redis_up() override;
-  void on_opening_late() override;
   void on_reminder() override;
 
-  void look();
-  void on_looked(JobRecords::Found found, const Record* record);
-  void on_asked(StatusEndpoint::Answer answer, const Record* record);
-  void no_record();
-  void send_status(const Record* record);
+  // As soon as the source is ready.
+  void read_record(Opening::TimeLimits limits);
+  void open_with(const Record* record);
+  void reopen(Opening::Outcome outcome, const Record* record);
+  void go_live(const Record* record);
   void send_ending(const Record& record);
-  void go_live();
   void deliver(const Batch& batch);
-  void unavailable();
 
   Phase phase_ = Phase::kSubscribing;
-  Services& services_;
-  TimePoint accepted_;
+  const Resources& resources_;
   std::vector<Batch> held_;
   std::size_t held_bytes_ = 0;
-  std::unique_ptr<Record> ending_;  // the terminal record, while the published end may still come
-  JobRecords::Look look_;
-  StatusEndpoint::Question question_;
-  // Declared last: they end first, before what they would call.
+  std::unique_ptr<Record> ending_;    // the terminal record, while the published end may still come
+  std::unique_ptr<Opening> opening_;  // null while live
+  // Declared last, because they end before the members that their callbacks use.
   Hub::Subscription subscription_;
   ChannelFeeds::Interest interest_;
   JobRecords::Watch watch_;

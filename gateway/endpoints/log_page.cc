@@ -4,48 +4,25 @@
 #include <utility>
 
 #include "gateway/base/log.h"
-#include "gateway/endpoints/answers.h"
 
 namespace tailgate {
 
-namespace {
-
-constexpr std::chrono::milliseconds kTryAgain{500};
-
-}  // namespace
-
-LogPage::LogPage(Services& services, Request request)
-    : Stream(services.streams, std::move(request)),
-      services_(services),
-      key_(route().key_for(Stream::request().id)),
-      page_(route(), Stream::request().parameters->page.limit),
-      below_(Stream::request().parameters->page.before) {
+LogPage::LogPage(Streams& streams, Resources& resources, Request request)
+    : ActiveRequest(streams, std::move(request)),
+      resources_(resources),
+      key_(route().key_for(ActiveRequest::request().id)),
+      page_(route(), ActiveRequest::request().parameters->page.limit),
+      below_(ActiveRequest::request().parameters->page.before),
+      opening_(resources.opening, ActiveRequest::request(),
+               {.redis = ActiveRequest::request().config->redis.wait}, *this) {
 }
 
-void LogPage::start() {
-  expect_opening_by(Loop::now() + request().config->redis.wait);
-  look();
-}
-
-void LogPage::look() {
-  if (look_.under_way() || range_.under_way() || !services_.pages.up()) return;
-  if (route().record == nullptr) {
-    read();
-    return;
-  }
-  look_ = services_.records.look(
-      *route().record, request().id,
-      [this](JobRecords::Found found, const Record* record) { on_looked(found, record); });
-}
-
-void LogPage::on_looked(JobRecords::Found found, const Record* record) {
+void LogPage::on_outcome(Opening::Outcome outcome, const Record* /*record*/) {
   if (condemned()) return;
-  if (found == JobRecords::Found::kUnavailable || !services_.pages.up()) {
-    remind_at(Loop::now() + kTryAgain);
-  } else if (record == nullptr || !may_see(*record)) {
-    refuse_not_found(services_, hand_over());
-  } else {
+  if (outcome == Opening::Outcome::kAllowed) {
     read();
+  } else {
+    resources_.answers.refuse(hand_over(), outcome);
   }
 }
 
@@ -59,27 +36,27 @@ void LogPage::read() {
     }
     from = last->text();
   }
-  // One more than the page holds tells whether there are more.
+  // One entry more than the page holds shows whether there are more.
   const std::size_t wanted = static_cast<std::size_t>(request().parameters->page.limit) - page_.lines() + 1;
-  asked_ = std::min<std::size_t>(wanted, services_.page_pace.count);
-  range_ = services_.pages.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(asked_)},
+  read_entries_ = std::min<std::size_t>(wanted, resources_.pace.count);
+  range_ = resources_.link.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(read_entries_)},
                                    [this](const redisReply* reply) { on_range(reply); });
 }
 
 void LogPage::on_range(const redisReply* reply) {
   if (condemned()) return;
   if (reply == nullptr) {
-    services_.page_pace.shrink();
-    remind_at(Loop::now() + kTryAgain);
+    resources_.pace.shrink();
+    opening_.try_again();
     return;
   }
   if (reply->type != REDIS_REPLY_ARRAY) {
     static LogValve valve(5, 1);
     if (valve.open(Loop::now())) log_error("log.refused", {{"key", key_}, {"why", error_of(*reply)}});
     if (is_wrong_type(*reply)) {
-      refuse(services_, hand_over(), 500, "The log cannot be read");
+      resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
     } else {
-      remind_at(Loop::now() + kTryAgain);
+      opening_.try_again();
     }
     return;
   }
@@ -91,8 +68,8 @@ void LogPage::on_range(const redisReply* reply) {
     below_ = entry->id;
     full = !page_.add(*entry);
   }
-  if (!full) services_.page_pace.adapt(reply->elements, bytes);
-  if (full || reply->elements < asked_) {
+  if (!full) resources_.pace.adapt(reply->elements, bytes);
+  if (full || reply->elements < read_entries_) {
     answer_page();
   } else {
     read();
@@ -100,11 +77,7 @@ void LogPage::on_range(const redisReply* reply) {
 }
 
 void LogPage::answer_page() {
-  answer_json(services_, hand_over(), page_.json());
-}
-
-void LogPage::on_opening_late() {
-  answer_unavailable(services_, hand_over(), Unavailable::kRedis);
+  resources_.answers.answer_json(hand_over(), page_.json());
 }
 
 }  // namespace tailgate

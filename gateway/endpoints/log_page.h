@@ -1,40 +1,50 @@
-// LogPage: one page of a log's history, as JSON.
+// LogPage: answers one page of a log's history, as JSON.
 //
-// A request that waits for Redis like the opening of a stream, and like one is
-// dropped when its client leaves; it never becomes a stream.
+// Waits for Redis as the opening of a stream does, and ends when its client leaves.
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/endpoints/answers.h"
+#include "gateway/feeds/log_reader.h"
 #include "gateway/feeds/page.h"
-#include "gateway/streams/services.h"
-#include "gateway/streams/stream.h"
+#include "gateway/redis/link.h"
+#include "gateway/streams/active_request.h"
+#include "gateway/streams/opening.h"
 
 namespace tailgate {
 
-class LogPage final : public Stream {
+class LogPage final : public ActiveRequest, private Opening::Observer {
  public:
-  LogPage(Services& services, Request request);
+  struct Resources {
+    Opening::Sources opening;
+    RedisLink& link;
+    Answers& answers;
+    ReadPace pace{};  // how many entries of a log one read asks for; of all pages together
+  };
 
-  // Precondition: has been added to Streams.
-  void start();
+  LogPage(Streams& streams, Resources& resources, Request request);
+  // Precondition: Streams owns it.
+  void start() { opening_.advance(); }
 
  private:
-  void on_redis_up() override { look(); }
-  void on_reminder() override { look(); }
-  void on_opening_late() override;
+  bool is_ready() const override { return !condemned() && resources_.link.up(); }
+  void on_outcome(Opening::Outcome outcome, const Record* record) override;
+  void on_redis_up() override { opening_.advance(); }
 
-  void look();
-  void on_looked(JobRecords::Found found, const Record* record);
   void read();
   void on_range(const redisReply* reply);
   void answer_page();
 
-  Services& services_;
+  Resources& resources_;
   std::string key_;
   Page page_;
-  std::optional<EntryId> below_;  // read up to here, exclusive
-  JobRecords::Look look_;
-  std::size_t asked_ = 0;  // entries, in the read under way
+  std::optional<EntryId> below_;  // the next read is of entries below this one
+  std::size_t read_entries_ = 0;  // how many entries the read under way asks for
   RedisCall range_;
+  Opening opening_;
 };
 
 }  // namespace tailgate

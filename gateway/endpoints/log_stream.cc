@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/endpoints/answers.h"
 #include "gateway/routes/framing.h"
 #include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
@@ -12,75 +11,55 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{100};
-// How soon what Redis refused or lost is tried again, should nothing else bring it about.
+// How soon a read that Redis refused or lost is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
 
-LogStream::LogStream(Services& services, Request request)
-    : Stream(services.streams, std::move(request)),
-      services_(services),
-      key_(route().key_for(Stream::request().id)),
-      accepted_(Loop::now()) {
+LogStream::LogStream(Streams& streams, const Resources& resources, Request request)
+    : Stream(streams, std::move(request)),
+      resources_(resources),
+      key_(route().key_for(Stream::request().id)) {
 }
 
 void LogStream::start() {
-  expect_opening_by(accepted_ + request().config->redis.wait);
-  open_up();
+  Opening::Observer& self = *this;
+  opening_ = std::make_unique<Opening>(
+      resources_.opening, request(),
+      Opening::TimeLimits{.redis = request().config->redis.wait, .record = route().record_grace}, self);
+  opening_->advance();
 }
 
-void LogStream::open_up() {
-  if (look_.under_way() || tail_.under_way() || !services_.log_reader.up()) return;
-  if (route().record == nullptr) {
-    tail_ = services_.log_reader.tail(
-        key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_opening_tail(outcome, tail); });
-    return;
-  }
-  look_ = services_.records.look(
-      *route().record, request().id,
-      [this](JobRecords::Found found, const Record* record) { on_looked(found, record); });
-}
-
-void LogStream::on_looked(JobRecords::Found found, const Record* record) {
+void LogStream::on_outcome(Opening::Outcome outcome, const Record* record) {
   if (condemned()) return;
-  if (found == JobRecords::Found::kUnavailable || !services_.log_reader.up()) {
-    remind_at(Loop::now() + kTryAgain);
+  if (outcome != Opening::Outcome::kAllowed) {
+    resources_.answers.refuse(hand_over(), outcome);
     return;
   }
-  if (record == nullptr || !may_see(*record)) {
-    const TimePoint until = accepted_ + route().record_grace;
-    if (Loop::now() < until) {
-      remind_at(std::min(Loop::now() + kLookAgain, until));
-    } else {
-      refuse_not_found(services_, hand_over());
-    }
-    return;
-  }
-  record_ = std::make_unique<Record>(*record);
-  // RequestParameters for after the record was read: if the job had ended then, its log is complete up to
-  // this tail.
-  tail_ = services_.log_reader.tail(
-      key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_opening_tail(outcome, tail); });
+  record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
+  // Read after the record: if the job had ended then, its log is complete up to this tail.
+  tail_ = resources_.log_reader.tail(
+      key_, [this](LogRead::Outcome read, const LogTail& tail) { on_opening_tail(read, tail); });
 }
 
 void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned()) return;
   if (outcome == LogRead::Outcome::kUnavailable) {
-    remind_at(Loop::now() + kTryAgain);
+    opening_->try_again();
     return;
   }
   if (outcome == LogRead::Outcome::kWrongType) {
-    refuse(services_, hand_over(), 500, "The log cannot be read");
+    resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
+    return;
+  }
+  if (has_seen_end(request(), record_.get())) {
+    resources_.answers.answer_no_content(hand_over());
     return;
   }
   const bool terminal = record_ && record_->terminal;
-  if (terminal && request().parameters->saw_end) {
-    answer_no_content(services_, hand_over());  // it has seen the end, and the end it still is
-    return;
-  }
   const std::optional<EntryId> resume = request().parameters->resume;
-  begin(Hello::kOfRoute);
+  opening_.reset();
+  begin(FirstMessages::kOfRoute);
   if (record_ && !terminal) {
     Values named = values();
     named.set_all(record_->values);
@@ -99,7 +78,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (terminal) {
     final_ = tail.last;
   } else if (record_) {
-    watch_ = services_.records.watch(*route().record, request().id, *record_, *this);
+    watch_ = resources_.opening.records.watch(*route().record, request().id, *record_, *this);
     record_.reset();
   }
   proceed();
@@ -114,21 +93,21 @@ void LogStream::proceed() {
   }
   if (reading_.under_way()) return;  // on_read() comes back here
   if (!final_ && caught_up_) {
-    const auto fed = services_.log_feeds.position(key_);
+    const auto fed = resources_.log_feeds.position(key_);
     if (!fed || cursor_.position() >= *fed) {
       join();
       return;
     }
-    // The feed is ahead of all there is: the log was replaced, and the feed has yet to see it.
+    // The feed is ahead of the log: the log was replaced, and the feed has not found out yet.
     caught_up_ = false;
-    services_.log_feeds.read_soon(key_);
+    resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (full()) return;                      // on_drained() comes back here
-  if (!services_.log_reader.up()) return;  // on_redis_up() does
-  reading_ = services_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
-                                       [this](const LogRead& read) { on_read(read); });
+  if (full()) return;                       // on_drained() comes back here
+  if (!resources_.log_reader.up()) return;  // on_redis_up() does
+  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
+                                        [this](const LogRead& read) { on_read(read); });
 }
 
 void LogStream::on_read(const LogRead& read) {
@@ -150,15 +129,15 @@ void LogStream::on_read(const LogRead& read) {
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  // The end of the log before its last id: those entries have been deleted.
+  // The log ends before its last id: the entries in between were deleted.
   if (final_ && caught_up_ && !reached_end()) final_ = cursor_.position();
   proceed();
 }
 
 void LogStream::join() {
   if (!follow_.active()) {
-    subscription_ = streams().hub().subscribe(LogFeeds::topic(key_), route(), *this);
-    follow_ = services_.log_feeds.follow(key_, cursor_, *this);
+    subscription_ = resources_.hub.subscribe(LogFeeds::topic(key_), route(), *this);
+    follow_ = resources_.log_feeds.follow(key_, cursor_, *this);
   }
   phase_ = Phase::kTailing;
 }
@@ -169,7 +148,7 @@ void LogStream::on_batch(const Batch& batch) {
   if (offset == batch.chunk.size()) return;
   const std::size_t waiting = backlog();
   if (waiting > 0 && waiting + batch.chunk.size() - offset > route().backlog_bytes) {
-    phase_ = Phase::kBehind;  // from here on it reads by itself, when its client has drained
+    phase_ = Phase::kBehind;  // it reads on by itself when its client has drained
     caught_up_ = false;
     return;
   }
@@ -182,10 +161,10 @@ void LogStream::on_batch(const Batch& batch) {
 }
 
 void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
-  if (condemned() || phase_ != Phase::kTailing) return;  // one that is behind sees for itself
+  if (condemned() || phase_ != Phase::kTailing) return;  // a stream that is behind finds the gap itself
   const EntryId own = cursor_.position();
   const bool was_reset = cursor.position() < gap.requested;
-  // One that has read ahead of the feed may have had what the feed has not.
+  // A stream that has read ahead of the feed may have sent what the feed missed.
   const bool has_it_all = !was_reset && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
@@ -209,23 +188,19 @@ void LogStream::on_drained() {
 }
 
 void LogStream::on_redis_up() {
-  if (phase_ == Phase::kOpening) {
-    open_up();
+  if (opening_) {
+    opening_->advance();
   } else {
     on_reminder();
   }
 }
 
 void LogStream::on_reminder() {
-  if (phase_ == Phase::kOpening) {
-    open_up();
-    return;
-  }
   if (record_ && !final_) {
     end_at_tail(Record(*record_));
     return;
   }
-  // A tail that does not come: the feed may have nothing more to bring.
+  // The feed did not bring the last entry: it may have nothing more to bring.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
   proceed();
@@ -233,7 +208,7 @@ void LogStream::on_reminder() {
 
 void LogStream::on_record(const Record& record) {
   if (!open() || phase_ == Phase::kOpening || final_) return;
-  if (!may_see(record)) {
+  if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal) {
     end_at_tail(record);
@@ -244,15 +219,15 @@ void LogStream::on_record_gone() {
   if (open() && !final_) condemn(EndReason::kRecordGone);
 }
 
-// The job has ended: the log's last id, read after the look that found it so, is where this stream ends.
+// The job has ended.  The stream ends at the log's last id, which is read after the record that said so.
 void LogStream::end_at_tail(const Record& record) {
   record_ = std::make_unique<Record>(record);
   if (tail_.under_way()) return;
-  if (!services_.log_reader.up()) {
+  if (!resources_.log_reader.up()) {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  tail_ = services_.log_reader.tail(
+  tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
 }
 
@@ -268,8 +243,8 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   }
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
-    // The log was lost since this stream read it, and no read has met that yet.  What stands in the new one
-    // is read from its beginning; a read still under way would be judged by the old position.
+    // The log was lost since this stream read it, and no read has found that out yet.  The new log is read
+    // from its beginning.  A read under way would be checked against the old position, so it is dropped.
     reading_ = {};
     if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;
@@ -278,7 +253,7 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (reached_end()) {
     finish();
   } else if (phase_ == Phase::kTailing) {
-    services_.log_feeds.read_soon(key_);
+    resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
   } else {
     proceed();
@@ -299,10 +274,6 @@ void LogStream::finish() {
 
 void LogStream::on_wrong_type() {
   if (open()) condemn(EndReason::kWrongType);
-}
-
-void LogStream::on_opening_late() {
-  answer_unavailable(services_, hand_over(), Unavailable::kRedis);
 }
 
 }  // namespace tailgate

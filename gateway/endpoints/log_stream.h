@@ -1,14 +1,21 @@
 // LogStream: one client's stream of one log, live or resumed.
 //
-// Either tails (the log's live feed hands it batches) or is behind (it reads by
-// itself, from its own cursor, as its client drains).  A slow client costs no memory: it stops being fed
-// and reads on later.  It joins the feed when its cursor has reached the feed's; entries it already has
-// are cut from the first batch by their ids.
+// A stream either tails (the log's live feed hands it batches) or is behind (it reads by itself, from its own
+// cursor, as its client drains).  So a slow client costs no memory.  It joins the feed when its cursor has
+// reached the feed's; entries that it already has are cut from the first batch by their ids.
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/endpoints/answers.h"
 #include "gateway/feeds/hub.h"
+#include "gateway/feeds/job_records.h"
 #include "gateway/feeds/log_cursor.h"
-#include "gateway/streams/services.h"
+#include "gateway/feeds/log_feeds.h"
+#include "gateway/feeds/log_reader.h"
+#include "gateway/streams/opening.h"
 #include "gateway/streams/stream.h"
 
 namespace tailgate {
@@ -16,19 +23,27 @@ namespace tailgate {
 class LogStream final : public Stream,
                         private Receiver,
                         private LogFeeds::Observer,
-                        private JobRecords::Observer {
+                        private JobRecords::Observer,
+                        private Opening::Observer {
  public:
-  LogStream(Services& services, Request request);
+  struct Resources {
+    Opening::Sources opening;
+    Hub& hub;
+    LogReader& log_reader;
+    LogFeeds& log_feeds;
+    Answers& answers;
+  };
 
-  // Precondition: has been added to Streams.
+  LogStream(Streams& streams, const Resources& resources, Request request);
+  // Precondition: Streams owns it.
   void start();
   DrainTurn drain_turn() const override { return DrainTurn::kLate; }
 
  private:
   enum class Phase {
-    kOpening,  // the record, then the log's tail are being asked for
+    kOpening,  // the record is being read, then the log's tail
     kBehind,   // reads by itself
-    kTailing,  // is fed
+    kTailing,  // gets batches from the live feed
   };
 
   void on_batch(const Batch& batch) override;
@@ -36,13 +51,12 @@ class LogStream final : public Stream,
   void on_wrong_type() override;
   void on_record(const Record& record) override;
   void on_record_gone() override;
+  bool is_ready() const override { return !condemned() && resources_.log_reader.up(); }
+  void on_outcome(Opening::Outcome outcome, const Record* record) override;
   void on_redis_up() override;
-  void on_opening_late() override;
   void on_drained() override;
   void on_reminder() override;
 
-  void open_up();
-  void on_looked(JobRecords::Found found, const Record* record);
   void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
   void proceed();
   void on_read(const LogRead& read);
@@ -54,16 +68,15 @@ class LogStream final : public Stream,
   void finish();
   bool full() const { return backlog() > 0; }
 
-  Services& services_;
+  const Resources& resources_;
   std::string key_;
   Phase phase_ = Phase::kOpening;
-  TimePoint accepted_;
   LogCursor cursor_;
   ReadPace pace_;
-  bool caught_up_ = false;          // what was read just now is all there is; else it may not join
-  std::unique_ptr<Record> record_;  // the terminal one, or (while opening) the one just read
-  std::optional<EntryId> final_;    // everything up to here, and then the end
-  JobRecords::Look look_;
+  bool caught_up_ = false;            // the last read reached the log's end; only then may it join the feed
+  std::unique_ptr<Record> record_;    // while opening, the one just read; then the terminal one
+  std::optional<EntryId> final_;      // the stream ends behind this entry
+  std::unique_ptr<Opening> opening_;  // null once the stream is open
   RedisCall tail_;
   LogReader::Read reading_;
   Hub::Subscription subscription_;

@@ -2,32 +2,34 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "gateway/base/log.h"
-#include "gateway/endpoints/intake.h"
-#include "gateway/redis/link.h"
+#include "gateway/endpoints/target.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {
 
-Ops::Ops(Services& services, Keys& keys, Readiness& readiness,
+Ops::Ops(Links links, const Keys& keys, const DrainState& drain,
          std::function<void(MetricsText&)> write_metrics, std::function<void()> on_drain)
-    : services_(services),
+    : links_(links),
       keys_(keys),
-      readiness_(readiness),
+      drain_(drain),
       write_metrics_(std::move(write_metrics)),
       on_drain_(std::move(on_drain)) {
 }
 
 bool Ops::redis_is_up() const {
-  return services_.channels.up() && services_.looks.up() && services_.log_reader.up() && services_.pages.up();
+  return std::all_of(links_.begin(), links_.end(), [](const RedisLink* link) { return link->up(); });
 }
 
-void Ops::note_readiness() {
-  if (readiness_.ready_once || !redis_is_up() || !keys_.has_all_keys()) return;
-  readiness_.ready_once = true;
-  log_info("ready");
+bool Ops::check_readiness() {
+  if (!was_ready_ && redis_is_up() && keys_.has_all_keys()) {
+    was_ready_ = true;
+    log_info("ready");
+  }
+  return was_ready_ && !drain_.draining();
 }
 
 void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
@@ -45,8 +47,7 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
     exchange->answer(200, json, R"({"status":"alive"})");
   } else if (path == "/readyz") {
     if (!reads) return only("GET, HEAD");
-    note_readiness();
-    const bool ready = readiness_.ready_once && !readiness_.draining;
+    const bool ready = check_readiness();
     exchange->answer(ready ? 200 : 503, json, health(ready));
   } else if (path == "/metrics") {
     if (!reads) return only("GET, HEAD");
@@ -63,7 +64,7 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
 }
 
 std::string Ops::health(bool ready) const {
-  const char* const status = readiness_.draining ? "draining" : ready ? "ready" : "starting";
+  const char* const status = drain_.draining() ? "draining" : ready ? "ready" : "starting";
   return json_object({{"status", json_quote(status)},
                       {"redis", json_quote(redis_is_up() ? "up" : "down")},
                       {"keys", json_quote(keys_.has_all_keys() ? "had" : "missing")},

@@ -1,35 +1,34 @@
-// Ops: what load balancers, Prometheus and operators ask: /healthz, /readyz, /metrics, POST /drain.
+// Ops: answers load balancers, Prometheus and operators: /healthz, /readyz, /metrics, POST /drain.
 //
-// On a listener of its own, so that it answers whatever the stream listener is doing
-// and is never routed to from outside by mistake.
+// It has a listener of its own, so that it answers whatever the stream listener is doing, and so that no
+// mistake in a proxy's configuration publishes it.  Ready means: was ready once, and is not draining.  A lost
+// Redis or a provider that is down is in the body, not in the status: a load balancer that drops all targets
+// in a short loss of Redis makes it an outage.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "gateway/auth/keys.h"
 #include "gateway/base/metrics_text.h"
+#include "gateway/endpoints/drain_state.h"
 #include "gateway/http/exchange.h"
-#include "gateway/streams/services.h"
+#include "gateway/redis/link.h"
 
 namespace tailgate {
 
-// Alive and ready are different questions.  A lost Redis or an issuer that is down is in the body, not in
-// the status: a load balancer that drops all targets in a blip makes an outage of it.
-struct Readiness {
-  bool ready_once = false;  // was the gateway ever ready to serve?
-  bool draining = false;
-};
-
 class Ops {
  public:
-  // `write_metrics` writes all that /metrics answers.
-  Ops(Services& services, Keys& keys, Readiness& readiness, std::function<void(MetricsText&)> write_metrics,
+  using Links = std::array<const RedisLink*, 4>;
+
+  // `write_metrics` writes the whole answer of /metrics.
+  Ops(Links links, const Keys& keys, const DrainState& drain, std::function<void(MetricsText&)> write_metrics,
       std::function<void()> on_drain);
 
-  // Looks whether all is there for the first time.
-  void note_readiness();
+  // Is the gateway ready?  Logs the first time that it is.
+  bool check_readiness();
   // Takes one request from the ops listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
 
@@ -37,11 +36,12 @@ class Ops {
   bool redis_is_up() const;
   std::string health(bool ready) const;
 
-  Services& services_;
-  Keys& keys_;
-  Readiness& readiness_;
+  Links links_;
+  const Keys& keys_;
+  const DrainState& drain_;
   std::function<void(MetricsText&)> write_metrics_;
   std::function<void()> on_drain_;
+  bool was_ready_ = false;
 };
 
 }  // namespace tailgate

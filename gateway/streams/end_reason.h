@@ -1,4 +1,4 @@
-// EndReason: why a stream ended, in one word for its client's sake, the log's and the metrics'.
+// EndReason: why a stream ended, as one word for the log and the metrics.
 //
 // Pure.
 #pragma once
@@ -15,15 +15,15 @@ enum class EndReason : std::uint8_t {
   kStalled,       // accepted no byte for the send timeout
   kSlow,          // its backlog was full
   kMaxAge,        // the route's maximum age
-  kDrained,       // this process is going
-  kOwnerChanged,  // the record names somebody else now
-  kRecordGone,    // there has been no record for ten seconds
+  kDrained,       // this process is stopping
+  kOwnerChanged,  // the record names another owner
+  kRecordGone,    // the record has been missing for ten seconds
   kGap,           // events may be missing, and the route closes then
-  kTokenExpired,  // the token that opened it, where the provider says so
-  kWrongType,     // the key holds something else
-  kHeld,          // an "unavailable" answer has been held for its time
-  kMemory,        // behind, when the process was out of its memory budget
-  kAnswered,      // never became a stream: the request got another answer
+  kTokenExpired,  // the token that opened it, if its provider says that streams end with it
+  kWrongType,     // the key has another Redis type
+  kUnavailable,   // an `unavailable` stream was held for its time
+  kMemory,        // behind while the process was over its memory bound
+  kAnswered,      // never became a stream
 };
 
 inline constexpr std::array<std::string_view, 14> kEndReasonWords = {

@@ -3,7 +3,9 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "gateway/base/log.h"
 
@@ -15,15 +17,15 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLookEvery{250};
-constexpr unsigned kLooksPerTrim = 40;
+constexpr std::chrono::milliseconds kCheckEvery{250};
+constexpr unsigned kChecksPerTrim = 40;
 [[maybe_unused]] constexpr std::size_t kWorthTrimming = 512U * 1024;
 
 }  // namespace
 
-MemoryBudget::MemoryBudget(const Loop& loop, Streams& streams, std::function<std::uint64_t()> bound)
-    : streams_(streams), bound_(std::move(bound)), timer_(loop, [this] { look(); }) {
-  timer_.after(kLookEvery);
+MemoryBudget::MemoryBudget(const Loop& loop, const Streams& streams, std::function<std::uint64_t()> bound)
+    : streams_(streams), bound_(std::move(bound)), timer_(loop, [this] { check(); }) {
+  timer_.after(kCheckEvery);
 }
 
 std::uint64_t MemoryBudget::in_use() {
@@ -39,7 +41,7 @@ void MemoryBudget::write_metrics(MetricsText& out) {
   out.gauge("tailgate_heap_bytes", "What the heap holds, as limits.memory_mb counts it.", in_use());
 }
 
-// What many streams have left behind goes back to the system.
+// Returns memory of closed streams to the system.
 void MemoryBudget::trim() {
 #ifndef __SANITIZE_ADDRESS__
   const struct mallinfo2 heap = mallinfo2();
@@ -47,9 +49,9 @@ void MemoryBudget::trim() {
 #endif
 }
 
-void MemoryBudget::look() {
-  timer_.after(kLookEvery);
-  if (++looks_ % kLooksPerTrim == 0) trim();
+void MemoryBudget::check() {
+  timer_.after(kCheckEvery);
+  if (++checks_ % kChecksPerTrim == 0) trim();
   const std::uint64_t bound = bound_();
   const std::uint64_t now = bound == 0 ? 0 : in_use();
   const std::uint64_t goal = bound / 4 * 3;
@@ -59,7 +61,26 @@ void MemoryBudget::look() {
   }
   const bool is_over = bound != 0 && now > bound;
   const bool again = std::exchange(was_over_, is_over);
-  if (is_over) streams_.shed(now - goal, again ? Streams::Shed::kLogsToo : Streams::Shed::kChannels);
+  if (is_over) shed(now - goal, again ? Shed::kLogsToo : Shed::kChannels);
+}
+
+// Cuts streams whose clients are behind, the largest backlogs first, until `bytes` would be free.
+void MemoryBudget::shed(std::uint64_t bytes, Shed which) const {
+  std::vector<std::pair<std::size_t, ActiveRequest*>> behind;
+  streams_.for_each([&](ActiveRequest& stream) {
+    if (!stream.open() || (which == Shed::kChannels && stream.route().source == Source::kLog)) return;
+    if (const std::size_t backlog = stream.backlog(); backlog > 0) behind.emplace_back(backlog, &stream);
+  });
+  std::sort(behind.begin(), behind.end(), std::greater<>());
+  std::uint64_t freed = 0;
+  std::uint64_t cut = 0;
+  for (const auto& [backlog, stream] : behind) {
+    if (freed >= bytes) break;
+    stream->condemn(EndReason::kMemory, ActiveRequest::Ending::kCut);
+    freed += backlog;
+    ++cut;
+  }
+  log_warning("memory.shed", {{"streams", cut}, {"bytes", freed}});
 }
 
 }  // namespace tailgate

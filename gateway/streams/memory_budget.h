@@ -1,10 +1,9 @@
-// MemoryBudget: keeps the process within the memory it may use, and says in which order it gives way.
+// MemoryBudget: keeps the heap within a bound, four times a second.
 //
-// Knows the heap's size and the streams' backlogs.  Looks four times a second:
-//   above three quarters  pages and new streams are refused (503, "unavailable");
-//   above all of it       channel streams with a backlog are cut, the largest first;
-//   still above it        log streams with a backlog too, whose clients resume where they were.
-// A stream whose client keeps up is never touched.
+//   above three quarters of the bound  pages and new streams are refused (503, `unavailable`);
+//   above the bound                    channel streams with a backlog are cut, the largest first;
+//   above it twice in a row            log streams with a backlog too: their clients resume where they were.
+// A stream whose client keeps up is never cut.
 #pragma once
 
 #include <cstdint>
@@ -18,25 +17,27 @@ namespace tailgate {
 
 class MemoryBudget {
  public:
-  // `bound` says how many bytes there may be; 0: no bound.
-  MemoryBudget(const Loop& loop, Streams& streams, std::function<std::uint64_t()> bound);
+  // `bound` returns the bound in bytes; 0: none.
+  MemoryBudget(const Loop& loop, const Streams& streams, std::function<std::uint64_t()> bound);
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
   bool is_tight() const { return is_tight_; }
-  // What the heap holds, in bytes.  Socket buffers are the kernel's and not part of it.
+  // How many bytes of the heap are in use.  Socket buffers are the kernel's and not part of it.
   static std::uint64_t in_use();
   static void write_metrics(MetricsText& out);
 
  private:
-  void look();
+  enum class Shed { kChannels, kLogsToo };
+  void check();
+  void shed(std::uint64_t bytes, Shed which) const;
   static void trim();
 
-  Streams& streams_;
+  const Streams& streams_;
   std::function<std::uint64_t()> bound_;
-  unsigned looks_ = 0;
+  unsigned checks_ = 0;
   bool is_tight_ = false;
-  bool was_over_ = false;  // at the last look
+  bool was_over_ = false;  // at the last check
   Timer timer_;
 };
 

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/base/log.h"
 #include "gateway/loop/random.h"
 #include "gateway/routes/sse.h"
 #include "gateway/streams/streams.h"
+#include "gateway/text/digest.h"
+#include "gateway/text/hex.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
@@ -15,64 +18,47 @@ namespace {
 
 constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
 constexpr std::chrono::milliseconds kDrainRetryMost{15000};
-constexpr std::chrono::milliseconds kOpeningDrainsAgain{100};
+
+// An operator can tell two users apart by it without learning who they are.  The salt changes with every
+// start, so that nobody can look a name up.
+std::string subject_hash(const Request& request) {
+  if (request.user.empty() && request.session.empty()) return "";
+  static const std::string salt = random_hex(16);
+  const Digest digest = sha256(salt + '\n' + request.user + '\n' + request.session);
+  return hex_encode({reinterpret_cast<const char*>(digest.data()), 6});
+}
 
 }  // namespace
 
-Stream::Stream(Streams& streams, Request request) : streams_(streams), request_(std::move(request)) {
-  request_.exchange->watch(*this);
+Stream::Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {
 }
 
 Stream::~Stream() = default;
 
-void Stream::on_gone(Exchange::Gone gone) {
-  condemn(gone == Exchange::Gone::kStalled ? EndReason::kStalled : EndReason::kClientLeft, Farewell::kCut);
-}
-
-void Stream::condemn(EndReason reason, Farewell farewell) {
-  if (std::exchange(condemned_, true)) return;
-  reason_ = reason;
-  farewell_ = farewell;
-  Wheel::clear(*this);
-  streams_.note_condemned(*this);
-}
-
-bool Stream::may_see(const Record& record) const {
-  return route().who == Who::kAnyone || tailgate::may_see(record, request_.user, request_.session);
-}
-
-Request Stream::hand_over() {
-  Request rest = std::move(request_);
-  request_.config = rest.config;  // what this still holds refers to its route until it is buried
-  request_.route = rest.route;
-  condemn(EndReason::kAnswered);
-  return rest;
-}
-
-void Stream::begin(Hello hello) {
+void Stream::begin(FirstMessages first) {
   opened_ = last_sent_ = Loop::now();
-  opening_by_ = TimePoint::max();
-  HttpHeaders headers = std::move(request_.parameters->headers);
+  HttpHeaders headers = std::move(request().parameters->headers);
   if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash)
-    request_.parameters.reset();
+    request().parameters.reset();
   const auto request_id = std::find_if(headers.begin(), headers.end(),
                                        [](const auto& header) { return header.first == "X-Request-ID"; });
-  const std::string named_in_hello = request_id == headers.end() ? std::string() : request_id->second;
+  const std::string named = request_id == headers.end() ? std::string() : request_id->second;
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
   headers.emplace_back("X-Accel-Buffering", "no");
-  request_.exchange->begin(headers, route().send_timeout);
-  RouteCounts& counted = streams_.metrics_.of(route().name);
-  ++counted.opened;
-  ++counted.open;
+  request().exchange->begin(headers, route().send_timeout);
+  set_open();
+  RouteCounts& counts = streams().metrics().of(route().name);
+  ++counts.opened;
+  ++counts.open;
 
   std::string bytes;
   append_retry(bytes, route().retry);
   send(std::move(bytes), 0);
-  if (hello == Hello::kOfRoute && !route().hello.empty()) send_hello(named_in_hello);
+  if (first == FirstMessages::kOfRoute && !route().hello.empty()) send_first_messages(named);
 
   if (route().heartbeat.every.count() > 0) {
-    heartbeat_jitter_ = streams_.next_heartbeat_jitter();
+    heartbeat_jitter_ = streams().heartbeats().next_jitter();
     next_heartbeat_ = opened_ + heartbeat_interval();
   }
   if (route().max_age.count() > 0) {
@@ -83,8 +69,8 @@ void Stream::begin(Hello hello) {
 }
 
 void Stream::send(const Chunk& chunk, std::size_t offset, std::uint32_t events) {
-  if (condemned_) return;
-  request_.exchange->write(chunk, offset);
+  if (condemned()) return;
+  request().exchange->write(chunk, offset);
   last_sent_ = Loop::now();
   events_ += events;
   bytes_ += chunk.size() - offset;
@@ -96,7 +82,7 @@ void Stream::send(std::string bytes, std::uint32_t events) {
   send(Chunk(std::move(bytes)), 0, events);
 }
 
-void Stream::send_hello(std::string_view request_id) {
+void Stream::send_first_messages(std::string_view request_id) {
   Values named = values();
   if (!request_id.empty()) named.set("request_id", json_quote(request_id));
   named.set("connection_id", json_quote(random_uuid()));
@@ -107,7 +93,7 @@ void Stream::send_hello(std::string_view request_id) {
 
 Values Stream::values() const {
   Values named;
-  named.set("id", json_quote(request_.id));
+  named.set("id", json_quote(request().id));
   named.set("route", json_quote(route().name));
   named.set("max_age_s",
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(route().max_age).count()));
@@ -126,11 +112,6 @@ bool Stream::append_first_fitting(std::string& out, const std::vector<StatusMess
   return true;
 }
 
-void Stream::expect_opening_by(TimePoint when) {
-  opening_by_ = when;
-  schedule();
-}
-
 void Stream::remind_at(TimePoint when) {
   remind_at_ = when;
   schedule();
@@ -146,42 +127,38 @@ void Stream::drain_now() {
   condemn(EndReason::kDrained);
 }
 
+// Before the stream is open only a reminder can be due: a drain and the token's end wait for the answer.
 void Stream::schedule() {
-  if (condemned_) return;
-  const TimePoint next =
-      std::min({next_heartbeat_, opening_by_, age_notice_at_, max_age_at_, drain_at_, remind_at_,
-                request_.exchange->begun() ? request_.expires : TimePoint::max()});
+  if (condemned()) return;
+  TimePoint next = remind_at_;
+  if (open())
+    next = std::min({next, next_heartbeat_, age_notice_at_, max_age_at_, drain_at_, request().expires});
   if (next == TimePoint::max()) {
     Wheel::clear(*this);
   } else {
-    streams_.deadlines_.set(*this, next);
+    streams().deadlines().set(*this, next);
   }
 }
 
 void Stream::on_due(TimePoint now) {
-  const auto is_due = [now](TimePoint& when) {
-    if (when > now) return false;
+  const auto is_due = [this, now](TimePoint& when) {
+    if (condemned() || when > now) return false;
     when = TimePoint::max();
     return true;
   };
-  if (is_due(opening_by_)) on_opening_late();
-  if (!condemned_ && is_due(remind_at_)) on_reminder();
-  if (!condemned_ && is_due(age_notice_at_)) send_age_notice();
-  if (!condemned_ && is_due(max_age_at_)) condemn(EndReason::kMaxAge);
-  if (!condemned_ && request_.exchange->begun() && request_.expires <= now) {
-    std::string bytes;
-    append_event(bytes, "auth-expired", "{}");
-    send(std::move(bytes), 1);
-    condemn(EndReason::kTokenExpired);
-  }
-  if (!condemned_ && is_due(drain_at_)) {
-    if (request_.exchange->begun()) {
-      drain_now();
-    } else {
-      drain_at_ = now + kOpeningDrainsAgain;  // it is answered within seconds, and ends then
+  if (is_due(remind_at_)) on_reminder();
+  if (open()) {
+    if (is_due(age_notice_at_)) send_age_notice();
+    if (is_due(max_age_at_)) condemn(EndReason::kMaxAge);
+    if (is_due(request().expires)) {
+      std::string bytes;
+      append_event(bytes, "auth-expired", "{}");
+      send(std::move(bytes), 1);
+      condemn(EndReason::kTokenExpired);
     }
+    if (is_due(drain_at_)) drain_now();
+    if (open() && next_heartbeat_ <= now) heartbeat(now);
   }
-  if (!condemned_ && next_heartbeat_ <= now) heartbeat(now);
   schedule();
 }
 
@@ -191,13 +168,13 @@ std::chrono::milliseconds Stream::heartbeat_interval() const {
 }
 
 void Stream::heartbeat(TimePoint now) {
-  // Silence begins with the last byte sent: a stream that spoke meanwhile is due later.
+  // Silence begins with the last byte sent, so a stream that sent something since is due later.
   if (!route().heartbeat.always && now - last_sent_ < heartbeat_interval()) {
     next_heartbeat_ = last_sent_ + heartbeat_interval();
     return;
   }
-  // A client that has not taken the last one yet needs no further one.
-  if (backlog() == 0) send(streams_.heartbeat(*this, now), 0, 0);
+  // A client that has not taken the last heartbeat yet needs no further one.
+  if (backlog() == 0) send(streams().heartbeats().message(route(), now, [this] { return values(); }), 0, 0);
   next_heartbeat_ = now + heartbeat_interval();
 }
 
@@ -211,6 +188,30 @@ void Stream::send_drain_retry() {
   std::string bytes;
   append_retry(bytes, kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
   send(std::move(bytes), 0);
+}
+
+void Stream::add_deliveries(RouteMetrics& metrics) const {
+  RouteCounts& counts = metrics.of(route().name);
+  counts.events += events_;
+  counts.bytes += bytes_;
+}
+
+void Stream::end_response() {
+  add_deliveries(streams().metrics());
+  RouteCounts& counts = streams().metrics().of(route().name);
+  --counts.open;
+  ++counts.ended[static_cast<std::size_t>(reason())];
+  log_info("stream.closed", {{"route", route().name},
+                             {"subject", subject_hash(request())},
+                             {"seconds", std::chrono::duration<double>(Loop::now() - opened_).count()},
+                             {"events", events_},
+                             {"bytes", bytes_},
+                             {"why", word_of(reason())}});
+  if (ending() == Ending::kClean) {
+    request().exchange->end();
+  } else {
+    request().exchange->cut();
+  }
 }
 
 }  // namespace tailgate

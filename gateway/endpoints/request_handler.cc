@@ -1,0 +1,280 @@
+#include "gateway/endpoints/request_handler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "gateway/auth/credentials.h"
+#include "gateway/auth/refusal.h"
+#include "gateway/endpoints/target.h"
+#include "gateway/routes/framing.h"
+#include "gateway/text/json.h"
+#include "gateway/text/text.h"
+
+namespace tailgate {
+
+namespace {
+
+constexpr std::size_t kMaxRequestId = 128;
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxRequestId &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+std::string allowed_methods(const Route& route) {
+  return route.source == Source::kPages ? "GET, HEAD, OPTIONS" : "GET, OPTIONS";
+}
+
+// The headers of every answer, errors included.
+HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
+  HttpHeaders headers;
+  if (const auto id = exchange.header("X-Request-ID"); id && is_request_id(*id))
+    headers.emplace_back("X-Request-ID", *id);
+  if (config.cors.empty()) return headers;
+  headers.emplace_back("Vary", "Origin");
+  const auto origin = exchange.header("Origin");
+  if (!origin || !config.cors.allows(*origin)) return headers;
+  headers.emplace_back("Access-Control-Allow-Origin", *origin);
+  headers.emplace_back("Access-Control-Allow-Credentials", "true");
+  headers.emplace_back("Access-Control-Expose-Headers", "X-Request-ID, Retry-After");
+  return headers;
+}
+
+// Is the client a native EventSource?  It names the type and can send no header of its own.
+bool wants_sse(const Route& route, const Exchange& exchange) {
+  switch (route.on_unavailable) {
+    case OnUnavailable::kStatus:
+      return false;
+    case OnUnavailable::kSse:
+      return true;
+    case OnUnavailable::kAuto:
+      break;
+  }
+  const auto accept = exchange.header("Accept");
+  return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
+         !exchange.header("Authorization") && !exchange.header("X-Session-Id");
+}
+
+// Collects the caller's own headers for the application.  Credentials that an EventSource can only put into
+// the query go into the header that the application reads.
+void collect_for_application(Request& request, const Query& query) {
+  const RecordRule& rule = *request.route->record;
+  for (const std::string& name : rule.forward) {
+    if (const auto value = request.exchange->header(name.c_str()))
+      request.parameters->caller.emplace_back(name, *value);
+  }
+  const auto has = [&](std::string_view name) {
+    return std::any_of(request.parameters->caller.begin(), request.parameters->caller.end(),
+                       [&](const auto& header) { return header.first == name; });
+  };
+  for (const Credential& place : request.route->credentials) {
+    const std::string* value = query.find(place.name);
+    if (value == nullptr || value->empty() || has_control(*value)) continue;
+    if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
+      request.parameters->caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
+      request.parameters->caller.emplace_back("x-session-id", *value);
+    }
+  }
+}
+
+}  // namespace
+
+void RequestHandler::answer_preflight(Request& request) const {
+  HttpHeaders headers = std::move(request.parameters->headers);
+  const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
+    return header.first == "Access-Control-Allow-Origin";
+  });
+  if (allowed) {
+    headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*request.route));
+    headers.emplace_back("Access-Control-Allow-Headers", request.config->cors.allowed_headers());
+    headers.emplace_back("Access-Control-Max-Age", "86400");
+  }
+  resources_.drain.add_close(headers);
+  request.exchange->answer(204, headers, "");
+}
+
+void RequestHandler::refuse_identity(Request request, Refusal refusal) {
+  resources_.answers.refuse(std::move(request), 401, sentence_of(refusal),
+                            {{"WWW-Authenticate", challenge_for(refusal)}});
+}
+
+// Puts the proven identity into the request.
+bool RequestHandler::identify(Request& request) {
+  const Route& route = *request.route;
+  if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return true;
+  const auto sealed = request.exchange->header("X-Tailgate-Identity");
+  if (!sealed || sealed->empty()) {
+    // nginx passes the verdict of /auth on.  A caller who forges it only chooses the sentence of a refusal.
+    const std::string_view verdict = request.exchange->header("X-Tailgate-Verdict").value_or("");
+    if (verdict.starts_with("503")) {
+      resources_.answers.answer_unavailable(std::move(request), Unavailable::kAuth);
+      return false;
+    }
+    const auto refusal = verdict.starts_with("401-") ? refusal_named(verdict.substr(4)) : std::nullopt;
+    refuse_identity(std::move(request), refusal.value_or(Refusal::kMissing));
+    return false;
+  }
+  const auto now = std::chrono::system_clock::now();
+  const auto opened = resources_.seal.open(*sealed, route.name, request.id,
+                                           std::chrono::time_point_cast<std::chrono::milliseconds>(now));
+  switch (opened.outcome) {
+    case IdentitySeal::Outcome::kForged:
+      refuse_identity(std::move(request), Refusal::kMissing);
+      return false;
+    case IdentitySeal::Outcome::kExpired:
+      resources_.answers.answer_unavailable(std::move(request), Unavailable::kAuth);
+      return false;
+    case IdentitySeal::Outcome::kGenuine:
+      break;
+  }
+  request.user = opened.identity.user;
+  request.session = opened.identity.session;
+  const ProviderRule* provider = request.config->provider(opened.identity.provider);
+  if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
+    // A token may end in the year 9999; nanoseconds would overflow after 292 years.
+    constexpr std::chrono::hours kFarthest(100 * 365 * 24);
+    const auto left = std::min<WallTime::duration>(
+        *opened.identity.until - std::chrono::time_point_cast<WallTime::duration>(now), kFarthest);
+    request.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
+  }
+  return true;
+}
+
+bool RequestHandler::read_parameters(Request& request, std::string_view query_text) {
+  const Route& route = *request.route;
+  const bool reads_query = route.source != Source::kChannel;
+  const auto query = Query::parse(query_text);
+  if (!query && reads_query) {
+    resources_.answers.refuse(std::move(request), 422,
+                              "query: has a \"%\" that two hexadecimal digits do not follow");
+    return false;
+  }
+  if (route.source == Source::kPages) {
+    const auto page = parse_page_query(*query, route);
+    if (!page) {
+      resources_.answers.refuse(std::move(request), 422, page.error());
+      return false;
+    }
+    request.parameters->page = *page;
+  } else {
+    const std::string_view header = request.exchange->header("Last-Event-ID").value_or("");
+    const auto end = parse_end_id(header);
+    request.parameters->saw_end = end.has_value();
+    if (end && header != kEndId) request.parameters->resume = end;
+    if (!end) request.parameters->resume = EntryId::parse(header);
+    if (route.source == Source::kLog) {
+      if (query->repeats("last_event_id")) {
+        resources_.answers.refuse(std::move(request), 422, "last_event_id: must be given only once");
+        return false;
+      }
+      const std::string* parameter = query->find("last_event_id");
+      if (parameter != nullptr) {
+        const auto end_given = *parameter == kEndId ? std::nullopt : parse_end_id(*parameter);
+        const auto id = end_given ? end_given : EntryId::parse(*parameter);
+        if (!id) {
+          resources_.answers.refuse(
+              std::move(request), 422,
+              "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
+              "1700000000000-0");
+          return false;
+        }
+        if (!request.parameters->resume && !request.parameters->saw_end) {
+          request.parameters->resume = id;
+          request.parameters->saw_end = end_given.has_value();
+        }
+      }
+    }
+  }
+  if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHttp) {
+    collect_for_application(request, query.value_or(Query()));
+  }
+  return true;
+}
+
+bool RequestHandler::take_place(Request& request) {
+  const Limits& limits = request.config->limits;
+  const std::string address =
+      limits.streams_per_address == 0
+          ? std::string()
+          : client_address(request.exchange->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
+  std::string user;
+  if (!request.user.empty()) {
+    user = "u:" + request.user;
+  } else if (!request.session.empty()) {
+    user = "s:" + request.session;
+  }
+  bool taken = false;
+  request.ticket = limits_.take({.streams = limits.streams,
+                                 .per_user = limits.streams_per_user,
+                                 .per_address = limits.streams_per_address},
+                                user, address, taken);
+  if (!taken) resources_.answers.answer_unavailable(std::move(request), Unavailable::kLimit);
+  return taken;
+}
+
+void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
+  Request request;
+  request.parameters = std::make_unique<RequestParameters>();
+  request.config = resources_.config;
+  request.exchange = std::move(exchange);
+  request.parameters->headers = common_headers(*request.config, *request.exchange);
+  const Target target = split_target(request.exchange->target());
+
+  auto match = request.config->routes.match(target.path);
+  if (!match) {
+    ++unrouted_;
+    request.parameters->headers.emplace_back("Content-Type", "application/json");
+    resources_.drain.add_close(request.parameters->headers);
+    request.exchange->answer(404, request.parameters->headers, R"({"detail":"Not found"})");
+    return;
+  }
+  request.route = match->route;
+  request.id = std::move(match->id);
+  request.unavailable_as_sse = wants_sse(*request.route, *request.exchange);
+
+  const std::string_view method = request.exchange->method();
+  const bool is_page = request.route->source == Source::kPages;
+  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method")) {
+    answer_preflight(request);
+    return;
+  }
+  if (method != "GET" && !(method == "HEAD" && is_page)) {
+    const std::string allowed = allowed_methods(*request.route);
+    resources_.answers.refuse(std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
+    return;
+  }
+  if (!identify(request) || !read_parameters(request, target.query)) return;
+  if (resources_.memory.is_tight()) {
+    resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
+    return;
+  }
+  if (!is_page && !take_place(request)) return;
+  if (resources_.drain.refuses()) {
+    resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
+    return;
+  }
+  serve(std::move(request));
+}
+
+void RequestHandler::serve(Request request) {
+  Streams& streams = resources_.streams;
+  switch (request.route->source) {
+    case Source::kChannel:
+      streams.add(std::make_unique<EventStream>(streams, resources_.events, std::move(request))).start();
+      return;
+    case Source::kLog:
+      streams.add(std::make_unique<LogStream>(streams, resources_.logs, std::move(request))).start();
+      return;
+    case Source::kPages:
+      streams.add(std::make_unique<LogPage>(streams, resources_.pages, std::move(request))).start();
+      return;
+  }
+}
+
+void RequestHandler::write_metrics(MetricsText& out) const {
+  out.counter("tailgate_unrouted_total", "Requests that matched no route.", unrouted_);
+}
+
+}  // namespace tailgate

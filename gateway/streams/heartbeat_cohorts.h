@@ -1,0 +1,43 @@
+// HeartbeatCohorts: spreads the heartbeats of all streams, and encodes each message once for all that are due
+// together.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/http/chunk.h"
+#include "gateway/loop/loop.h"
+#include "gateway/routes/route.h"
+
+namespace tailgate {
+
+class HeartbeatCohorts {
+ public:
+  // By which part of its interval the heartbeats of the next stream to open are early, so that streams that
+  // opened together do not stay in step.  A cohort of 32 streams has the same: they are neighbours in memory.
+  float next_jitter();
+
+  // The heartbeat of `route` at `now`, the wheel's time.  `values` is called for the values of the message's
+  // names if it has to be encoded.
+  template <typename MakeValues>
+  Chunk message(const Route& route, TimePoint now, const MakeValues& values) {
+    if (route.heartbeat.message.mentions("id")) return encode(route, values());
+    // A reload may free the routes of an earlier moment.
+    if (std::exchange(encoded_at_, now) != now) encoded_.clear();
+    for (const auto& [whose, chunk] : encoded_) {
+      if (whose == &route) return chunk;
+    }
+    return encoded_.emplace_back(&route, encode(route, values())).second;
+  }
+
+ private:
+  static Chunk encode(const Route& route, const Values& values);
+
+  float jitter_ = 0;
+  unsigned left_in_cohort_ = 0;
+  TimePoint encoded_at_{};
+  std::vector<std::pair<const Route*, Chunk>> encoded_;
+};
+
+}  // namespace tailgate

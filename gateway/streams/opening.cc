@@ -1,0 +1,118 @@
+#include "gateway/streams/opening.h"
+
+#include <algorithm>
+
+namespace tailgate {
+
+namespace {
+
+// How often a missing record is read again: from Redis, and from an application, which counts requests.
+constexpr std::chrono::milliseconds kReadAgain{100};
+constexpr std::chrono::milliseconds kAskAgain{400};
+// How soon a read that Redis did not answer is repeated.
+constexpr std::chrono::milliseconds kTryAgain{500};
+
+}  // namespace
+
+Opening::Opening(const Sources& sources, const Request& request, TimeLimits limits, Observer& observer)
+    : sources_(sources), request_(request), observer_(observer), record_until_(Loop::now() + limits.record) {
+  if (limits.redis.count() > 0) late_at_ = Loop::now() + limits.redis;
+  schedule();
+}
+
+void Opening::advance() {
+  if (phase_ == Phase::kReading || phase_ == Phase::kDone || !observer_.is_ready()) return;
+  const RecordRule* rule = request_.route->record;
+  if (rule == nullptr) {
+    report(Outcome::kAllowed);
+    return;
+  }
+  phase_ = Phase::kReading;
+  if (rule->kind == RecordRule::Kind::kHttp) {
+    question_ = sources_.applications.ask(
+        *rule, request_.id, request_.parameters->caller,
+        [this](StatusEndpoint::Answer answer, const Record* record) { on_answered(answer, record); });
+  } else {
+    look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
+      on_read(found, record);
+    });
+  }
+}
+
+void Opening::restart() {
+  look_ = {};
+  question_.reset();
+  phase_ = Phase::kWaiting;
+}
+
+void Opening::try_again() {
+  pause(Loop::now() + kTryAgain);
+}
+
+void Opening::on_read(JobRecords::Found found, const Record* record) {
+  if (found == JobRecords::Found::kUnavailable || !observer_.is_ready()) {
+    try_again();
+  } else if (record == nullptr) {
+    on_missing(Outcome::kNoRecord);
+  } else if (!may_see(request_, *record)) {
+    on_missing(Outcome::kForeign);
+  } else {
+    report(Outcome::kAllowed, record);
+  }
+}
+
+void Opening::on_answered(StatusEndpoint::Answer answer, const Record* record) {
+  switch (answer) {
+    case StatusEndpoint::Answer::kRecord:
+      return report(Outcome::kAllowed, record);
+    case StatusEndpoint::Answer::kNotFound:
+      return on_missing(Outcome::kNoRecord);
+    case StatusEndpoint::Answer::kUnauthorized:
+      return report(Outcome::kUnauthorized);
+    case StatusEndpoint::Answer::kTooMany:
+      return report(Outcome::kTooMany);
+    case StatusEndpoint::Answer::kUnavailable:
+      return report(Outcome::kUnavailable);
+  }
+}
+
+// A missing job and a foreign one must take the same time, or the difference would tell them apart.
+void Opening::on_missing(Outcome outcome) {
+  const TimePoint now = Loop::now();
+  const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;
+  if (now < record_until_) {
+    pause(std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_));
+  } else {
+    report(outcome);
+  }
+}
+
+void Opening::pause(TimePoint until) {
+  phase_ = Phase::kPausing;
+  retry_at_ = until;
+  schedule();
+}
+
+void Opening::schedule() {
+  const TimePoint next = phase_ == Phase::kPausing ? std::min(late_at_, retry_at_) : late_at_;
+  if (next != TimePoint::max()) sources_.deadlines.set(*this, next);
+}
+
+void Opening::on_due(TimePoint now) {
+  if (now >= late_at_) {
+    late_at_ = TimePoint::max();
+    report(Outcome::kUnavailable);
+    return;
+  }
+  const bool is_retry = phase_ == Phase::kPausing && now >= retry_at_;
+  if (is_retry) retry_at_ = TimePoint::max();
+  schedule();
+  if (is_retry) advance();
+}
+
+void Opening::report(Outcome outcome, const Record* record) {
+  phase_ = Phase::kDone;
+  observer_.on_outcome(outcome, record);
+}
+
+}  // namespace tailgate

@@ -1,0 +1,89 @@
+// Opening: decides whether a caller may see a job, before its stream or page begins.
+//
+// Waits until the source can be read, reads the job's record, and reads it again while it is missing or Redis
+// does not answer.  Knows records and time limits; knows no source, no response and no status code.
+// An open event stream uses one again after each loss of Redis, then without time limits.
+#pragma once
+
+#include <chrono>
+
+#include "gateway/feeds/job_records.h"
+#include "gateway/feeds/status_endpoint.h"
+#include "gateway/loop/deadlines.h"
+#include "gateway/streams/request.h"
+
+namespace tailgate {
+
+class Opening final : private Wheel::Entry {
+ public:
+  enum class Outcome {
+    kAllowed,       // the caller may see the job, or the route has no record
+    kNoRecord,      // there is no such job
+    kForeign,       // the job belongs to another caller
+    kUnauthorized,  // the application refuses the caller's credentials
+    kTooMany,       // the application refuses the rate of requests
+    kUnavailable,   // Redis or the application gave no answer in time
+  };
+
+  class Observer {
+   public:
+    // Can the source be read now?  Asked before and after the record is read.
+    virtual bool is_ready() const = 0;
+    // `record` is null unless kAllowed, and for a route without records.  The observer may destroy the
+    // Opening in this call.
+    virtual void on_outcome(Outcome outcome, const Record* record) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  struct Sources {
+    JobRecords& records;
+    StatusEndpoint& applications;
+    Deadlines& deadlines;
+  };
+  struct TimeLimits {
+    std::chrono::milliseconds redis{0};   // then kUnavailable; 0: waits without end
+    std::chrono::milliseconds record{0};  // how long a record that is missing or foreign is read again
+  };
+
+  // `sources`, `request` and `observer` outlive the Opening.  Nothing happens before advance().
+  Opening(const Sources& sources, const Request& request, TimeLimits limits, Observer& observer);
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+
+  // Reads the record now, unless it is being read or the source is not ready.
+  void advance();
+  // The source was lost: forgets a read that is under way, and waits for advance().
+  void restart();
+  // After kAllowed: the source could not be read.  Reads the record again in half a second.
+  void try_again();
+
+ private:
+  enum class Phase {
+    kWaiting,  // for the source
+    kReading,  // the record
+    kPausing,  // until retry_at_
+    kDone,     // the outcome was given
+  };
+
+  void on_due(TimePoint now) override;
+  void on_read(JobRecords::Found found, const Record* record);
+  void on_answered(StatusEndpoint::Answer answer, const Record* record);
+  void on_missing(Outcome outcome);
+  void pause(TimePoint until);
+  void schedule();
+  void report(Outcome outcome, const Record* record = nullptr);
+
+  const Sources& sources_;
+  const Request& request_;
+  Observer& observer_;
+  TimePoint late_at_ = TimePoint::max();
+  TimePoint record_until_;
+  TimePoint retry_at_ = TimePoint::max();
+  Phase phase_ = Phase::kWaiting;
+  JobRecords::Look look_;
+  StatusEndpoint::Question question_;
+};
+
+}  // namespace tailgate

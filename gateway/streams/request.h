@@ -1,0 +1,54 @@
+// Request: an accepted request, with its route, the caller's identity and its exchange.
+//
+// A Request has passed every check that needs no Redis.  It moves from the request handler into the stream
+// or page that serves it, and from there into Answers if it gets another answer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/config/config.h"
+#include "gateway/feeds/page.h"
+#include "gateway/http/exchange.h"
+#include "gateway/loop/loop.h"
+#include "gateway/redis/entry_id.h"
+#include "gateway/routes/limits.h"
+#include "gateway/routes/record.h"
+
+namespace tailgate {
+
+// What the request says besides its path, and the headers of its answer.
+struct RequestParameters {
+  bool saw_end = false;           // the client comes back with the id of a stream's end
+  std::optional<EntryId> resume;  // logs: the last entry that the client has
+  PageQuery page;                 // pages
+  HttpHeaders caller;             // sent to the status endpoint (HTTP records only)
+  HttpHeaders headers;            // of every answer: CORS, X-Request-ID
+};
+
+struct Request {
+  std::shared_ptr<const Config> config;
+  const Route* route = nullptr;          // of `config`
+  std::string id;                        // of the job; empty where the path has none
+  std::string user;                      // proven; empty: none
+  std::string session;                   // proven; empty: none
+  TimePoint expires = TimePoint::max();  // when the stream must end because its token does
+  // Null once the stream is open, except for HTTP records, which are asked again after a loss of Redis.
+  std::unique_ptr<RequestParameters> parameters;
+  bool unavailable_as_sse = false;
+  StreamLimits::Ticket ticket;
+  std::unique_ptr<Exchange> exchange;
+};
+
+// May the caller see the job that `record` describes?
+inline bool may_see(const Request& request, const Record& record) {
+  return request.route->who == Who::kAnyone || may_see(record, request.user, request.session);
+}
+
+// Has the client seen the end of this stream, and is the job still at its end?  Then the answer is 204.
+inline bool has_seen_end(const Request& request, const Record* record) {
+  return record != nullptr && record->terminal && request.parameters->saw_end;
+}
+
+}  // namespace tailgate

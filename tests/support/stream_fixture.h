@@ -1,0 +1,111 @@
+// StreamTest: everything between a redis-server and a client's socket, on one loop.
+//
+// It wires the classes as the Gateway does, with one listener and without tokens: identities are sealed by
+// the test itself.  Each link to Redis goes through a proxy of its own, so a test can hold back the answers
+// of one of them.
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/endpoints/request_handler.h"
+#include "gateway/feeds/channel_feeds.h"
+#include "gateway/feeds/job_records.h"
+#include "gateway/feeds/log_feeds.h"
+#include "gateway/feeds/log_reader.h"
+#include "gateway/feeds/status_endpoint.h"
+#include "gateway/http/server.h"
+#include "gateway/streams/fan_out.h"
+#include "gateway/streams/memory_budget.h"
+#include "gateway/streams/streams.h"
+#include "tests/support/http_client.h"
+#include "tests/support/lagging_proxy.h"
+#include "tests/support/loop_fixture.h"
+#include "tests/support/redis_server.h"
+
+namespace tailgate::testing {
+
+class StreamTest : public LoopTest {
+ protected:
+  // The routes are /events, /guarded, /lines, /old-lines and /asked, each followed by /{id}; kRoutes in
+  // stream_fixture.cpp has them.  `more` is added to the configuration.
+  explicit StreamTest(const std::string& more = {});
+  ~StreamTest() override;
+
+  HttpClient get(std::string_view target, const HttpHeaders& headers = {}, std::string_view method = "GET");
+  // The header that proves to be `user`, for `job` on `route`.
+  HttpHeaders identity(const std::string& user, std::string_view route, std::string_view job) const;
+  // A Redis command, executed at once: between two turns of the loop.  Returns an integer or a text.
+  template <typename... Arguments>
+  std::string redis(const char* format, Arguments... arguments) const {
+    return text_and_free(static_cast<redisReply*>(redisCommand(worker_.get(), format, arguments...)));
+  }
+  // A running job of "alice", whose log has one line.
+  void create_job(const char* id) const;
+  // Waits until the stream has begun.
+  bool opened(HttpClient& client) {
+    return run_until([&] { return client.status() == 200; });
+  }
+  bool all_links_are_up() const;
+  std::string metrics() const;
+
+  struct Link {
+    Link(const Loop& loop, const std::string& path, const RedisServer& server)
+        : proxy(loop, path, server.socket_path()), rule(*parse_redis_url("unix:" + path, {})) {
+      rule.wakeups = "sweep";
+    }
+    LaggingProxy proxy;
+    RedisRule rule;
+  };
+
+  RedisServer server_{path("."), ""};
+  Link channels_path_{loop_, path("c.sock"), server_};
+  Link records_path_{loop_, path("r.sock"), server_};
+  Link logs_path_{loop_, path("l.sock"), server_};
+  Link pages_path_{loop_, path("p.sock"), server_};
+  std::shared_ptr<const Config> config_;
+  std::uint64_t memory_bound_ = 0;
+  Deadlines deadlines_{loop_};
+  RouteMetrics metrics_;
+  IdentitySeal seal_{{std::string(32, 'k')}};
+  DrainState drain_;
+  std::unique_ptr<HttpServer> listener_;
+  FanOut fan_out_{loop_, metrics_};
+  Streams streams_{loop_, deadlines_, metrics_};
+  MemoryBudget memory_{loop_, streams_, [this] { return memory_bound_; }};
+  ChannelFeeds channels_{loop_, resolver_, channels_path_.rule, fan_out_.hub()};
+  RedisLink records_link_{loop_, resolver_, records_path_.rule, "records", wakes_streams()};
+  RedisLink logs_link_{loop_,
+                       resolver_,
+                       logs_path_.rule,
+                       "logs",
+                       {.on_up =
+                            [this] {
+                              log_feeds_.on_up();
+                              streams_.on_redis_up();
+                            },
+                        .on_down = {}}};
+  RedisLink pages_link_{loop_, resolver_, pages_path_.rule, "pages", wakes_streams()};
+  JobRecords records_{loop_, records_link_, deadlines_};
+  LogReader log_reader_{logs_link_};
+  LogFeeds log_feeds_{loop_, log_reader_, channels_, fan_out_.hub(), "sweep"};
+  StatusEndpoint applications_{loop_, resolver_};
+  Answers answers_{streams_, drain_};
+  std::unique_ptr<RequestHandler> requests_;
+
+ private:
+  RedisLink::Events wakes_streams() {
+    return {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}};
+  }
+  static std::string text_and_free(redisReply* reply);
+
+  struct Disconnect {
+    void operator()(redisContext* context) const { redisFree(context); }
+  };
+  std::unique_ptr<redisContext, Disconnect> worker_;
+};
+
+}  // namespace tailgate::testing

@@ -1,0 +1,154 @@
+#include "gateway/endpoints/event_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/stream_fixture.h"
+
+namespace tailgate {
+namespace {
+
+using Direction = testing::LaggingProxy::Direction;
+
+class EventStreamTest : public testing::StreamTest {
+ protected:
+  EventStreamTest() : StreamTest("wait_s = 0.6\n") {}
+
+  testing::HttpClient open_guarded(const std::string& user = "alice") {
+    return get("/guarded/1", identity(user, "guarded", "1"));
+  }
+  bool is_subscribed() {
+    const std::string channel = "job:1:events";
+    return redis("PUBLISH %s probe", channel.c_str()) == "1";
+  }
+};
+
+TEST_F(EventStreamTest, DeliversWhatIsPublishedAfterTheConfirmation) {
+  auto client = get("/events/1");
+  ASSERT_TRUE(opened(client));
+  redis("PUBLISH job:1:events hello");
+  EXPECT_TRUE(run_until([&] { return client.got("data: hello\n\n"); }));
+}
+
+TEST_F(EventStreamTest, HoldsEventsUntilTheRecordHasBeenRead) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return is_subscribed(); }));
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  redis("PUBLISH job:1:events held");
+  run_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(client.raw(), "");
+  records_path_.proxy.release(Direction::kToClient);
+  EXPECT_TRUE(run_until([&] { return client.got("data: held\n\n"); }));
+}
+
+TEST_F(EventStreamTest, DropsHeldEventsOfAJobWhoseRecordHasEnded) {
+  redis("HSET job:1 user_id alice status ready");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return is_subscribed(); }));
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  records_path_.proxy.release(Direction::kToClient);
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"status\":\"ready\"}\nid: end\n\n");
+}
+
+TEST_F(EventStreamTest, IsUnavailableIfRedisDoesNotConfirmInTime) {
+  channels_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  EXPECT_TRUE(run_until([&] { return client.status() == 503; }));
+  EXPECT_TRUE(client.got("Retry-After: "));
+}
+
+TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostInBetween) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  const auto looks = records_.looks();
+  channels_path_.proxy.cut();
+  ASSERT_TRUE(run_until([&] { return !channels_.up(); }));
+  records_path_.proxy.release(Direction::kToClient);
+  EXPECT_TRUE(opened(client));
+  EXPECT_GT(records_.looks(), looks);
+}
+
+TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
+  auto client = get("/events/1");
+  ASSERT_TRUE(opened(client));
+  channels_path_.proxy.cut();
+  EXPECT_TRUE(run_until([&] { return client.got("event: resync\n"); }));
+  redis("PUBLISH job:1:events after");
+  EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
+}
+
+TEST_F(EventStreamTest, EndsByARecordThatNobodyPublished) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 status failed");
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.got("data: {\"status\":\"failed\"}\nid: end\n\n"));
+}
+
+TEST_F(EventStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 user_id bob");
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_FALSE(client.got("id: end"));
+}
+
+TEST_F(EventStreamTest, AnswersAForeignJobAsAMissingOne) {
+  create_job("1");
+  auto foreign = open_guarded("bob");
+  ASSERT_TRUE(run_until([&] { return foreign.status() == 404; }));
+  redis("DEL job:1");
+  auto missing = open_guarded();
+  ASSERT_TRUE(run_until([&] { return missing.status() == 404; }));
+  const auto body = [](const std::string& raw) { return raw.substr(raw.find("\r\n\r\n")); };
+  EXPECT_EQ(body(foreign.raw()), body(missing.raw()));
+}
+
+TEST_F(EventStreamTest, AnswersAClientThatHasSeenTheEndWithNoContent) {
+  redis("HSET job:1 user_id alice status ready");
+  HttpHeaders headers = identity("alice", "guarded", "1");
+  headers.emplace_back("Last-Event-ID", "end");
+  auto client = get("/guarded/1", headers);
+  EXPECT_TRUE(run_until([&] { return client.status() == 204; }));
+}
+
+TEST_F(EventStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  client.leave();
+  EXPECT_TRUE(run_until([&] { return streams_.count() == 0; }));
+  records_path_.proxy.release(Direction::kToClient);
+  run_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(streams_.count(), 0U);
+}
+
+TEST_F(EventStreamTest, PassesTheApplicationsRefusalOn) {
+  testing::RawServer application(loop_, path("app.sock"), "HTTP/1.0 401 No\r\nContent-Length: 0\r\n\r\n");
+  auto client = get("/asked/1", {{"Cookie", "a=b"}});
+  EXPECT_TRUE(run_until([&] { return client.status() == 401; }));
+  EXPECT_TRUE(client.got("WWW-Authenticate: Bearer"));
+}
+
+TEST_F(EventStreamTest, OpensWithTheRecordOfTheApplication) {
+  testing::RawServer application(loop_, path("app.sock"),
+                                 "HTTP/1.0 200 OK\r\nContent-Length: 18\r\n\r\n{\"status\":\"ready\"}");
+  auto client = get("/asked/1", {{"Cookie", "a=b"}});
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.got("data: {\"status\":\"ready\"}\nid: end\n\n")) << client.raw();
+  ASSERT_EQ(application.requests.size(), 1U);
+  EXPECT_NE(application.requests[0].find("cookie: a=b"), std::string::npos) << application.requests[0];
+}
+
+}  // namespace
+}  // namespace tailgate

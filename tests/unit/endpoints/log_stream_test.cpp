@@ -1,0 +1,135 @@
+#include "gateway/endpoints/log_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/support/stream_fixture.h"
+
+namespace tailgate {
+namespace {
+
+using Direction = testing::LaggingProxy::Direction;
+
+class LogStreamTest : public testing::StreamTest {
+ protected:
+  LogStreamTest() : StreamTest("wait_s = 0.6\n") { create_job("1"); }
+
+  testing::HttpClient open(const std::string& more = {}, HttpHeaders headers = {}) {
+    const HttpHeaders alice = identity("alice", "lines", "1");
+    headers.insert(headers.end(), alice.begin(), alice.end());
+    return get("/lines/1" + more, headers);
+  }
+  static std::string line(const std::string& id, const std::string& text) {
+    return "id: " + id + "\nevent: log\ndata: {\"id\":\"" + id + "\",\"text\":\"" + text + "\"}\n\n";
+  }
+  static std::size_t count(const std::string& text, std::string_view what) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at) ++found;
+    return found;
+  }
+};
+
+// The last line and the end are written together, and the answers on the link that reads logs are late: the
+// record says that the job has ended before the stream knows of the line.
+TEST_F(LogStreamTest, SendsTheLastLineBeforeDoneWhenTheRecordIsReadFirst) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+  logs_path_.proxy.hold(Direction::kToClient);
+  redis("XADD job:1:logs 2-1 text last");
+  redis("HSET job:1 status failed");
+  const auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() >= looks + 2; }));
+  run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(client.got("event: done")) << "before the log's tail was read";
+  logs_path_.proxy.release(Direction::kToClient);
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "last") +
+                                 "event: done\ndata: {\"status\":\"failed\"}\nid: end.2-1\n\n");
+}
+
+TEST_F(LogStreamTest, DeliversLinesThatAreWrittenAfterTheOpening) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  redis("XADD job:1:logs 2-1 text live");
+  EXPECT_TRUE(run_until([&] { return client.got("live"); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "live"));
+}
+
+TEST_F(LogStreamTest, ResumesWithoutGapOrDuplicate) {
+  for (int i = 2; i <= 200; ++i) redis("XADD job:1:logs %d-1 text line", i);
+  auto client = open({}, {{"Last-Event-ID", "1-1"}});
+  ASSERT_TRUE(opened(client));
+  redis("XADD job:1:logs 201-1 text line");
+  ASSERT_TRUE(run_until([&] { return client.got("id: 201-1\n"); }));
+  std::string expected = "retry: 3000\n\n";
+  for (int i = 2; i <= 201; ++i) expected += line(std::to_string(i) + "-1", "line");
+  EXPECT_EQ(client.events(), expected);
+}
+
+TEST_F(LogStreamTest, SendsAGapForAnEntryThatWasTrimmed) {
+  redis("XADD job:1:logs 2-1 text second");
+  redis("XADD job:1:logs 3-1 text third");
+  redis("XTRIM job:1:logs MAXLEN 1");
+  auto client = open("?last_event_id=1-1");
+  EXPECT_TRUE(run_until([&] { return client.got("third"); }));
+  EXPECT_EQ(client.events(),
+            "retry: 3000\n\nevent: gap\ndata: {\"requested\":\"1-1\",\"first_available\":\"3-1\"}"
+            "\n\n" +
+                line("3-1", "third"));
+}
+
+TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
+  const std::string text(20'000, 'x');
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+  std::size_t most = 0;
+  for (int i = 2; i <= 200; ++i) {
+    redis("XADD job:1:logs %d-1 text %s", i, text.c_str());
+    run_for(std::chrono::milliseconds(2));
+    streams_.for_each([&](const ActiveRequest& stream) { most = std::max(most, stream.backlog()); });
+  }
+  EXPECT_LT(most, config_->routes.routes()[2].backlog_bytes + (1U << 20));
+  ASSERT_TRUE(run_until([&] { return client.got("id: 200-1\n"); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 199U);
+  EXPECT_EQ(count(client.raw(), "event: gap\n"), 0U);
+}
+
+TEST_F(LogStreamTest, GoesOnWhereItWasAfterALossOfRedis) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  redis("XADD job:1:logs 2-1 text before");
+  ASSERT_TRUE(run_until([&] { return client.got("before"); }));
+  logs_path_.proxy.cut();
+  redis("XADD job:1:logs 3-1 text during");
+  ASSERT_TRUE(run_until([&] { return client.got("during"); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "before") + line("3-1", "during"));
+}
+
+TEST_F(LogStreamTest, AnswersAKeyOfAnotherTypeWith500) {
+  redis("DEL job:1:logs");
+  redis("SET job:1:logs text");
+  auto client = open();
+  EXPECT_TRUE(run_until([&] { return client.status() == 500; }));
+}
+
+TEST_F(LogStreamTest, IsUnavailableIfTheTailIsNotAnsweredInTime) {
+  logs_path_.proxy.hold(Direction::kToClient);
+  auto client = open();
+  EXPECT_TRUE(run_until([&] { return client.status() == 503; }));
+}
+
+TEST_F(LogStreamTest, EndsAtOnceForAJobThatHasEnded) {
+  redis("HSET job:1 status ready");
+  auto client = open();
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: done\ndata: {\"status\":\"ready\"}\nid: end.1-1\n\n");
+  auto again = open({}, {{"Last-Event-ID", "end.1-1"}});
+  EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
+}
+
+}  // namespace
+}  // namespace tailgate

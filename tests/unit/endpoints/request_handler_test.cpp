@@ -1,0 +1,95 @@
+#include "gateway/endpoints/request_handler.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/stream_fixture.h"
+
+namespace tailgate {
+namespace {
+
+class RequestHandlerTest : public testing::StreamTest {
+ protected:
+  RequestHandlerTest()
+      : StreamTest("[limits]\nstreams_per_user = 1\n[cors]\norigins = [\"https://a.example\"]\n") {}
+
+  int status_of(std::string_view target, const HttpHeaders& headers = {}, std::string_view method = "GET") {
+    auto client = get(target, headers, method);
+    EXPECT_TRUE(run_until([&] { return client.status() != 0; }));
+    last_ = client.raw();
+    return client.status();
+  }
+  bool last_has(std::string_view text) const { return last_.find(text) != std::string::npos; }
+
+  std::string last_;
+};
+
+TEST_F(RequestHandlerTest, AnswersAnUnknownPathWith404AndCountsIt) {
+  EXPECT_EQ(status_of("/nothing"), 404);
+  EXPECT_NE(metrics().find("tailgate_unrouted_total 1\n"), std::string::npos);
+}
+
+TEST_F(RequestHandlerTest, ChecksTheMethodBeforeTheIdentity) {
+  EXPECT_EQ(status_of("/guarded/1", {}, "DELETE"), 405);
+  EXPECT_TRUE(last_has("Allow: GET, OPTIONS\r\n"));
+  EXPECT_EQ(status_of("/old-lines/1", {}, "DELETE"), 405);
+  EXPECT_TRUE(last_has("Allow: GET, HEAD, OPTIONS\r\n"));
+}
+
+TEST_F(RequestHandlerTest, ChecksTheIdentityBeforeTheParameters) {
+  EXPECT_EQ(status_of("/old-lines/1?limit=x"), 401);
+  EXPECT_TRUE(last_has("WWW-Authenticate: "));
+  EXPECT_EQ(status_of("/old-lines/1?limit=x", identity("alice", "old-lines", "1")), 422);
+}
+
+TEST_F(RequestHandlerTest, BelievesNoIdentityForAnotherJobOrRoute) {
+  create_job("1");
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "2")), 401);
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "lines", "1")), 401);
+  EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Identity", "v1.forged.seal"}}), 401);
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);
+}
+
+TEST_F(RequestHandlerTest, AnswersTheVerdictOfAuthWithItsStatus) {
+  EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Verdict", "401-expired"}}), 401);
+  EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Verdict", "503-keys"}}), 503);
+}
+
+TEST_F(RequestHandlerTest, RefusesAMalformedEntryId) {
+  const HttpHeaders alice = identity("alice", "lines", "1");
+  EXPECT_EQ(status_of("/lines/1?last_event_id=5", alice), 422);
+  EXPECT_EQ(status_of("/lines/1?last_event_id=1-1&last_event_id=2-1", alice), 422);
+  EXPECT_EQ(status_of("/lines/1?last_event_id=%zz", alice), 422);
+}
+
+TEST_F(RequestHandlerTest, GivesAUserOnlyTheStreamsOfTheLimit) {
+  create_job("1");
+  auto first = get("/guarded/1", identity("alice", "guarded", "1"));
+  ASSERT_TRUE(opened(first));
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 429);
+  EXPECT_EQ(status_of("/guarded/1", identity("bob", "guarded", "1")), 404) << "another user has a place";
+  first.leave();
+  ASSERT_TRUE(run_until([this] { return streams_.count() == 0; }));
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);
+}
+
+TEST_F(RequestHandlerTest, RefusesNewStreamsOnceTheProcessRefuses) {
+  create_job("1");
+  drain_.settle();
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);
+  drain_.refuse();
+  EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 503);
+}
+
+TEST_F(RequestHandlerTest, AnswersAPreflightWithoutAnIdentity) {
+  const HttpHeaders preflight{{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "GET"}};
+  EXPECT_EQ(status_of("/guarded/1", preflight, "OPTIONS"), 204);
+  EXPECT_TRUE(last_has("Access-Control-Allow-Methods: GET, OPTIONS\r\n"));
+  const HttpHeaders stranger{{"Origin", "https://b.example"}, {"Access-Control-Request-Method", "GET"}};
+  EXPECT_EQ(status_of("/guarded/1", stranger, "OPTIONS"), 204);
+  EXPECT_FALSE(last_has("Access-Control-Allow-Origin"));
+}
+
+}  // namespace
+}  // namespace tailgate

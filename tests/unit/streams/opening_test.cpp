@@ -1,0 +1,151 @@
+#include "gateway/streams/opening.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tests/support/stream_fixture.h"
+
+namespace tailgate {
+namespace {
+
+using Outcome = Opening::Outcome;
+using std::chrono::milliseconds;
+using Direction = testing::LaggingProxy::Direction;
+
+class OpeningTest : public testing::StreamTest, protected Opening::Observer {
+ protected:
+  OpeningTest() {
+    request_.config = config_;
+    for (const Route& route : config_->routes.routes()) {
+      if (route.name == "guarded") request_.route = &route;
+    }
+    request_.id = "1";
+    request_.user = "alice";
+    request_.parameters = std::make_unique<RequestParameters>();
+  }
+
+  bool is_ready() const override { return ready_; }
+  void on_outcome(Outcome outcome, const Record* record) override {
+    ++outcomes_;
+    outcome_ = outcome;
+    status_ = record == nullptr ? "" : record->status;
+    if (dies_) opening_.reset();
+  }
+  void open(Opening::TimeLimits limits = {}) {
+    Opening::Observer& self = *this;
+    opening_ = std::make_unique<Opening>(sources_, request_, limits, self);
+    opening_->advance();
+  }
+  bool has_outcome() {
+    return run_until([this] { return outcome_.has_value(); });
+  }
+
+  const Opening::Sources sources_{
+      .records = records_, .applications = applications_, .deadlines = deadlines_};
+  Request request_;
+  bool ready_ = true;
+  bool dies_ = true;
+  int outcomes_ = 0;
+  std::optional<Outcome> outcome_;
+  std::string status_;
+  std::unique_ptr<Opening> opening_;
+};
+
+TEST_F(OpeningTest, AllowsTheOwner) {
+  create_job("1");
+  open();
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kAllowed);
+  EXPECT_EQ(status_, "running");
+}
+
+TEST_F(OpeningTest, TellsAForeignJobFromAMissingOne) {
+  open();
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kNoRecord);
+  outcome_.reset();
+  redis("HSET job:1 user_id bob status running");
+  open();
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kForeign);
+}
+
+TEST_F(OpeningTest, WaitsForTheSource) {
+  create_job("1");
+  ready_ = false;
+  open();
+  run_for(milliseconds(30));
+  EXPECT_EQ(records_.looks(), 0U);
+  ready_ = true;
+  opening_->advance();
+  EXPECT_TRUE(has_outcome());
+}
+
+TEST_F(OpeningTest, ReadsAMissingRecordAgainWithinItsTime) {
+  open({.record = milliseconds(2500)});
+  ASSERT_TRUE(run_until([this] { return records_.looks() == 2; }));
+  EXPECT_FALSE(outcome_.has_value());
+  create_job("1");
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kAllowed);
+}
+
+TEST_F(OpeningTest, TakesAsLongForAForeignJobAsForAMissingOne) {
+  redis("HSET job:1 user_id bob status running");
+  const TimePoint began = Loop::now();
+  open({.record = milliseconds(300)});
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kForeign);
+  EXPECT_GE(Loop::now() - began, milliseconds(300));
+}
+
+TEST_F(OpeningTest, IsUnavailableOnceItsTimeIsOver) {
+  records_path_.proxy.hold(Direction::kToClient);
+  open({.redis = milliseconds(200)});
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kUnavailable);
+}
+
+TEST_F(OpeningTest, ReadsAgainWhenTheLinkIsLostDuringTheRead) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  open({.redis = milliseconds(4000)});
+  ASSERT_TRUE(run_until([this] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  records_path_.proxy.cut();
+  records_path_.proxy.release(Direction::kToClient);
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Outcome::kAllowed);
+}
+
+TEST_F(OpeningTest, ReadsTheRecordAgainWhenItsOwnerTriesAgain) {
+  create_job("1");
+  dies_ = false;
+  open();
+  ASSERT_TRUE(has_outcome());
+  opening_->advance();
+  run_for(milliseconds(20));
+  EXPECT_EQ(outcomes_, 1) << "advance() does nothing once the outcome was given";
+  redis("HSET job:1 status ready");
+  opening_->try_again();
+  ASSERT_TRUE(run_until([this] { return outcomes_ == 2; }));
+  EXPECT_EQ(status_, "ready");
+}
+
+TEST_F(OpeningTest, ForgetsAReadWhenItRestarts) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  open();
+  ASSERT_TRUE(run_until([this] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  opening_->restart();
+  records_path_.proxy.release(Direction::kToClient);
+  run_for(milliseconds(50));
+  EXPECT_EQ(outcomes_, 0);
+  opening_->advance();
+  EXPECT_TRUE(has_outcome());
+}
+
+}  // namespace
+}  // namespace tailgate
