@@ -63,9 +63,14 @@ TEST(LeaseList, SaysWhenTheLastMemberHasLeft) {
 
 TEST(LeaseList, MayBeDestroyedWhenItsLastMemberHasLeft) {
   std::optional<List> list;
-  list.emplace([&] { list.reset(); });
+  const auto calls = std::make_shared<int>(0);
+  list.emplace([&list, calls] {
+    list.reset();
+    ++*calls;  // the function outlives the list
+  });
   { const List::Lease lease = list->add(1); }
   EXPECT_FALSE(list.has_value());
+  EXPECT_EQ(*calls, 1);
 }
 
 TEST(LeaseList, VisitsEachMemberOfARoundOnceWhicheverLeaveMeanwhile) {
