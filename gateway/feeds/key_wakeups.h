@@ -70,6 +70,7 @@ class KeyWakeups {
   // Owns the links and the timers, and does what KeyWakeups decides.
   class Owner {
    public:
+    virtual ~Owner() = default;
     virtual Links links() const = 0;
     // Begin to read `key`; on_read_ended() must follow.  Only while the reading link is up.
     virtual void read(Key& key) = 0;
@@ -88,9 +89,6 @@ class KeyWakeups {
     // For the log.
     virtual void on_trust_changed(Announcer announcer, std::string_view why) = 0;
     virtual void on_tracking_refused(std::string_view why) = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   // `growth_command`: the only command whose notification proves that growth is notified, for example "xadd".

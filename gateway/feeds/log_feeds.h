@@ -43,7 +43,7 @@ class LogFeeds : private KeyWakeups::Owner {
 
   // `wakeups` is redis.wakeups.
   LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
-  ~LogFeeds();
+  ~LogFeeds() override;
   LogFeeds(const LogFeeds&) = delete;
   LogFeeds& operator=(const LogFeeds&) = delete;
 
