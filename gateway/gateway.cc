@@ -85,7 +85,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
   ops_server_.start();
 }
 
-// What is served borrows from members that are younger than Streams.
+// Streams borrow from members that are declared after them, so they must die first.
 Gateway::~Gateway() {
   streams_.clear();
 }

@@ -36,8 +36,8 @@ class EventStream final : public Stream,
 
  private:
   enum class Phase {
-    kSubscribing,  // Redis has not confirmed: what comes may have gaps and is dropped
-    kReading,      // confirmed; the record is being read, what comes is held
+    kSubscribing,  // Redis has not confirmed: events that arrive may have gaps and are dropped
+    kReading,      // confirmed; the record is being read, and events that arrive are held
     kLive,
   };
 

@@ -62,7 +62,7 @@ Hub::Topic* Hub::find(std::string_view topic) {
 }
 
 Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, Receiver& receiver) {
-  // Pending events were published before: only the receivers of that moment get them.
+  // Pending events were published before this call, so the new receiver must not get them.
   flush(name);
   auto [slot, is_new] = topics_.try_emplace(std::string(name));
   if (is_new) slot->second = std::make_unique<Topic>(Topic{.name = std::string(name), .groups = {}});

@@ -75,7 +75,7 @@ class Hub {
   // Hands out all pending batches, of all topics or of one.
   void flush();
   void flush(std::string_view name);
-  // Makes at most so many calls of on_batch().  True: more are pending.
+  // Calls on_batch() at most `deliveries` times.  True if batches are still pending.
   bool flush_some(std::size_t deliveries);
   bool has_pending() const { return !pending_.empty(); }
 

@@ -14,7 +14,7 @@ namespace tailgate {
 class Chunk {
  public:
   // Prepares `out`, to which events are then appended.  It begins with room for the chunk's head, so that the
-  // events are not copied once more.
+  // events are not copied again.
   static void begin(std::string& out) { out.assign(kRoom, ' '); }
   // The bytes of events that were appended since begin().
   static std::size_t length(const std::string& out) { return out.size() - kRoom; }

@@ -31,7 +31,7 @@ class LaggingProxy {
 
   const std::string& path() const { return path_; }
 
-  // Holds back what is read in this direction from now on, the end of a connection included.
+  // Holds back every byte that arrives in this direction from now on, and the end of a connection.
   void hold(Direction direction);
   // Passes on the first complete RESP value (a command or a reply) and goes on holding the rest.  False: no
   // complete value is held.
@@ -44,7 +44,7 @@ class LaggingProxy {
   // Passes each byte that is read from now on after this delay.
   void set_lag(Direction direction, std::chrono::milliseconds lag);
 
-  // Closes every connection on both sides.  What is held is lost.
+  // Closes every connection on both sides.  Held bytes are lost.
   void cut();
   // connect() to the proxy fails with ECONNREFUSED until accept().  Open connections stay.
   void refuse();

@@ -20,7 +20,7 @@ using Names = std::vector<std::string>;
 using Proxy = testing::LaggingProxy;
 using namespace std::chrono_literals;
 
-// A slow sweep finds an entry after 2 s at the earliest, so what comes within this time was announced.
+// A slow sweep finds an entry after 2 s at the earliest.  An entry that is read sooner was announced.
 constexpr auto kAnnounced = 1500ms;
 
 class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, protected Receiver {
