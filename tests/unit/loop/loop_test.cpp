@@ -1,0 +1,133 @@
+#include "gateway/loop/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "tests/support/loop_fixture.h"
+
+namespace tailgate {
+namespace {
+
+using std::chrono::milliseconds;
+
+class TimersTest : public testing::LoopTest {
+ protected:
+  std::string calls_;
+};
+
+TEST_F(TimersTest, CallsOnceAndNeverEarly) {
+  const TimePoint due = Loop::now() + milliseconds(20);
+  TimePoint called;
+  Timer timer(loop_, [&] {
+    calls_ += 'a';
+    called = Loop::now();
+  });
+  timer.after(milliseconds(20));
+  EXPECT_TRUE(timer.pending());
+  ASSERT_TRUE(run_until([&] { return !calls_.empty(); }));
+  EXPECT_FALSE(timer.pending());
+  EXPECT_GE(called, due - milliseconds(5)) << "libevent's coarse clock has steps of 4 ms";
+  run_for(milliseconds(40));
+  EXPECT_EQ(calls_, "a");
+}
+
+TEST_F(TimersTest, ReplacesAnEarlierDelayAndForgetsACancelledOne) {
+  Timer replaced(loop_, [&] { calls_ += 'a'; });
+  replaced.after(std::chrono::hours(1));
+  replaced.after(milliseconds(1));
+  Timer cancelled(loop_, [&] { calls_ += 'b'; });
+  cancelled.after(milliseconds(1));
+  cancelled.cancel();
+  EXPECT_FALSE(cancelled.pending());
+  ASSERT_TRUE(run_until([&] { return !calls_.empty(); }));
+  run_for(milliseconds(20));
+  EXPECT_EQ(calls_, "a");
+}
+
+TEST_F(TimersTest, CanBeSetAgainInsideItsCall) {
+  Timer timer(loop_, [&] {
+    calls_ += 'a';
+    if (calls_.size() < 3) timer.after(milliseconds(1));
+  });
+  timer.after(milliseconds(0));
+  ASSERT_TRUE(run_until([&] { return calls_ == "aaa"; }));
+  EXPECT_FALSE(timer.pending());
+}
+
+TEST_F(TimersTest, WithTheFineClockExpiresCancelsAndIsSetAgain) {
+  ShortTimer timer(loop_, [&] { calls_ += 'a'; });
+  for (const char* expected : {"a", "aa"}) {
+    timer.after(std::chrono::microseconds(300));
+    EXPECT_TRUE(timer.pending());
+    ASSERT_TRUE(run_until([&] { return calls_ == expected; }));
+    EXPECT_FALSE(timer.pending());
+  }
+  timer.after(milliseconds(1));
+  timer.cancel();
+  EXPECT_FALSE(timer.pending());
+  run_for(milliseconds(20));
+  EXPECT_EQ(calls_, "aa");
+}
+
+TEST_F(TimersTest, ThatExpiresInTheTurnInWhichItIsCancelledIsNotCalled) {
+  // Both have expired when the loop looks for the first time; the one that is called first cancels the other.
+  std::unique_ptr<ShortTimer> one;
+  ShortTimer other(loop_, [&] {
+    calls_ += 'b';
+    one->cancel();
+  });
+  one = std::make_unique<ShortTimer>(loop_, [&] {
+    calls_ += 'a';
+    other.cancel();
+  });
+  one->after(std::chrono::microseconds(1));
+  other.after(std::chrono::microseconds(1));
+  const TimePoint later = Loop::now() + milliseconds(2);
+  while (Loop::now() < later) continue;
+  ASSERT_TRUE(run_until([&] { return !calls_.empty(); }));
+  run_for(milliseconds(20));
+  EXPECT_EQ(calls_.size(), 1U) << calls_;
+}
+
+using TurnEndTest = TimersTest;
+
+TEST_F(TurnEndTest, IsCalledOnceAndAfterTheOtherCallbacksOfTheTurn) {
+  TurnEnd end(loop_, [&] { calls_ += 'e'; });
+  Timer first(loop_, [&] {
+    calls_ += '1';
+    end.ask();
+    end.ask();
+  });
+  Timer second(loop_, [&] { calls_ += '2'; });
+  first.after(milliseconds(1));
+  second.after(milliseconds(1));
+  const TimePoint later = Loop::now() + milliseconds(10);
+  while (Loop::now() < later) continue;  // so that one turn finds both timers due
+  ASSERT_TRUE(run_until([&] { return calls_.size() == 3; }));
+  EXPECT_EQ(calls_, "12e");
+}
+
+TEST_F(TurnEndTest, CanBeAskedAgainInsideItsCall) {
+  TurnEnd end(loop_, [&] {
+    calls_ += 'e';
+    if (calls_.size() < 2) end.ask();
+  });
+  end.ask();
+  EXPECT_TRUE(run_until([&] { return calls_ == "ee"; }));
+}
+
+using SignalWatchTest = TimersTest;
+
+TEST_F(SignalWatchTest, IsCalledEachTimeTheSignalArrives) {
+  const SignalWatch watch(loop_, SIGUSR2, [&] { calls_ += 's'; });
+  for (const char* expected : {"s", "ss"}) {
+    std::raise(SIGUSR2);
+    ASSERT_TRUE(run_until([&] { return calls_ == expected; }));
+  }
+}
+
+}  // namespace
+}  // namespace tailgate
