@@ -27,12 +27,8 @@ Auth::Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const 
       seal_(seal),
       drain_(drain),
       keys_(keys),
-      authenticator_(std::make_unique<Authenticator>(keys)),
+      authenticator_([&keys](const std::string& name) { return keys.provider(name); }),
       clean_up_(loop, [this] { waiting_.remove_if([](const Waiting& waiting) { return waiting.over; }); }) {
-}
-
-void Auth::on_reload() {
-  authenticator_ = std::make_unique<Authenticator>(keys_);
 }
 
 void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
@@ -50,8 +46,8 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
     answer(*exchange, 204, "open", {});
     return;
   }
-  const Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
-  if (verdict.kind == Verdict::Kind::kUnknownKid || verdict.kind == Verdict::Kind::kNoKeys) {
+  Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
+  if (verdict.kind == Verdict::Kind::kNoKeys) {
     // The keys may be on their way; nginx waits.
     Waiting& waiting = waiting_.emplace_back(clean_up_);
     waiting.wait = keys_.refetch(verdict.provider, [this, &waiting] { on_keys(waiting); });
@@ -61,9 +57,7 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
       return;
     }
     waiting_.pop_back();
-    answer(*exchange, *match,
-           authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kRefuse));
-    return;
+    verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kRefuse);
   }
   answer(*exchange, *match, verdict);
 }
@@ -84,10 +78,7 @@ void Auth::on_keys(Waiting& waiting) {
 Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, std::string_view query,
                            Authenticator::UnknownKid unknown_kid) {
   const RequestParts parts{.query = query, .header = [&](const char* name) { return exchange.header(name); }};
-  const std::uint64_t before = authenticator_->verifications();
-  Verdict verdict = authenticator_->authenticate(*match.route, parts, wall_time(), unknown_kid);
-  verifications_ += authenticator_->verifications() - before;
-  return verdict;
+  return authenticator_.authenticate(*match.route, parts, wall_time(), unknown_kid);
 }
 
 void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& verdict) {
@@ -104,7 +95,6 @@ void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& ve
       answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
       return;
     case Verdict::Kind::kNoKeys:
-    case Verdict::Kind::kUnknownKid:
       answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
       return;
   }
@@ -119,7 +109,8 @@ void Auth::answer(Exchange& exchange, int status, const std::string& verdict, Ht
 
 void Auth::write_metrics(MetricsText& out) const {
   out.counter("tailgate_token_verifications_total",
-              "Tokens that were verified, not found among the verdicts that are kept.", verifications_);
+              "Tokens that were verified, not found among the verdicts that are kept.",
+              authenticator_.verifications());
   out.begin("tailgate_auth_verdicts_total", MetricsText::Type::kCounter, "Answers of /auth, by verdict.");
   for (const auto& [verdict, count] : verdicts_) out.sample(MetricsText::label("verdict", verdict), count);
 }
