@@ -78,62 +78,25 @@ void ReadPace::shrink() {
   count = std::max<unsigned>(1, count / 4);
 }
 
-struct LogReader::Job {
-  ~Job() {
-    if (reader == nullptr) return;
-    if (is_queued) std::erase(reader->queue_, this);
-    if (counts) {
-      --reader->queued_under_way_;
-      reader->start_next();
-    }
+LogReader::Job::~Job() {
+  if (reader == nullptr) return;
+  if (is_queued) std::erase(reader->queue_, this);
+  if (counts) {
+    --reader->queued_under_way_;
+    reader->start_next();
   }
-
-  LogReader* reader = nullptr;  // null once finished
-  std::string key;
-  LogCursor* cursor = nullptr;
-  ReadPace* pace = nullptr;
-  Done done;
-  bool is_queued = false;  // waits in the queue
-  bool counts = false;     // is one of the queued reads that are under way
-  RedisCall call;
-
-  // Entries of doubtful completeness, copied until the answer to XINFO STREAM comes.
-  struct Kept {
-    EntryId id;
-    std::vector<std::pair<std::string, std::string>> fields;
-  };
-  std::vector<Kept> kept;
-  bool more = false;
-
-  void on_range(const redisReply* reply);
-  void on_doubt(const redisReply* reply);
-};
-
-LogReader::Read::Read() = default;
-LogReader::Read::Read(std::unique_ptr<Job> job) : job_(std::move(job)) {
 }
-LogReader::Read::Read(Read&&) noexcept = default;
-LogReader::Read& LogReader::Read::operator=(Read&&) noexcept = default;
-LogReader::Read::~Read() = default;
-bool LogReader::Read::under_way() const {
-  return job_ != nullptr && job_->reader != nullptr;
-}
-
-LogReader::LogReader(RedisLink& link) : link_(link) {
-}
-
-LogReader::~LogReader() = default;
 
 LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn,
                                 Done done) {
-  auto job = std::make_unique<Job>();
-  job->reader = this;
-  job->key = key;
-  job->cursor = &cursor;
-  job->pace = &pace;
-  job->done = std::move(done);
-  Job& started = *job;
-  Read handle(std::move(job));
+  Read handle;
+  handle.job_ = std::make_unique<Job>();
+  Job& started = *handle.job_;
+  started.reader = this;
+  started.key = key;
+  started.cursor = &cursor;
+  started.pace = &pace;
+  started.done = std::move(done);
   if (turn == Turn::kAtOnce) {
     start(started);
   } else if (queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
@@ -162,7 +125,7 @@ void LogReader::start_next() {
     queue_.pop_front();
     job.is_queued = false;
     if (!link_.up()) {
-      finish(job, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
+      finish(job, {.outcome = LogRead::Outcome::kUnavailable});
       continue;
     }
     job.counts = true;
@@ -189,9 +152,8 @@ void LogReader::Job::on_range(const redisReply* reply) {
     } else {
       report(key, error_of(*reply));
     }
-    its_reader.finish(*this,
-                      {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable,
-                       .gap = std::nullopt});
+    its_reader.finish(
+        *this, {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable});
     return;
   }
   std::vector<LogEntry> entries;
@@ -206,10 +168,9 @@ void LogReader::Job::on_range(const redisReply* reply) {
   pace->adapt(entries.size(), bytes);
 
   const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
-  if (cursor->check(first) == LogCursor::ReadCheck::kDoubt) {
+  if (!cursor->proves_no_gap(first)) {
     for (const LogEntry& entry : entries) {
-      Kept& copy = kept.emplace_back(Kept{.id = entry.id, .fields = {}});
-      for (const auto& [name, value] : entry.fields) copy.fields.emplace_back(name, value);
+      kept.push_back({.id = entry.id, .fields = {entry.fields.begin(), entry.fields.end()}});
     }
     call = its_reader.link_.command({"XINFO", "STREAM", key},
                                     [this](const redisReply* info) { on_doubt(info); });
@@ -218,8 +179,7 @@ void LogReader::Job::on_range(const redisReply* reply) {
   std::span<const LogEntry> fresh(entries);
   if (first == cursor->position()) fresh = fresh.subspan(1);
   if (!fresh.empty()) cursor->advance(fresh.back().id, fresh.size());
-  its_reader.finish(
-      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = fresh, .more = more});
+  its_reader.finish(*this, {.entries = fresh, .more = more});
 }
 
 void LogReader::Job::on_doubt(const redisReply* reply) {
@@ -229,23 +189,21 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
     tail = read_tail(*reply);
   } else if (reply == nullptr || !is_no_such_key(*reply)) {
     if (reply != nullptr) report(key, error_of(*reply));
-    its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
+    its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
     return;
   }
   if (const auto gap = cursor->resolve_doubt(tail)) {
-    its_reader.finish(*this, {.outcome = LogRead::Outcome::kRead, .gap = gap, .entries = {}, .more = true});
+    its_reader.finish(*this, {.gap = gap, .more = true});
     return;
   }
   std::vector<LogEntry> entries;
   for (const Kept& copy : kept) {
-    LogEntry& entry = entries.emplace_back(LogEntry{.id = copy.id, .fields = {}});
-    for (const auto& [name, value] : copy.fields) entry.fields.emplace_back(name, value);
+    entries.push_back({.id = copy.id, .fields = {copy.fields.begin(), copy.fields.end()}});
   }
   if (!entries.empty()) cursor->advance(entries.back().id, entries.size());
   // The entries point into the copies, and finish() may destroy this job.
   const std::vector<Kept> held = std::move(kept);
-  its_reader.finish(
-      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = entries, .more = more});
+  its_reader.finish(*this, {.entries = entries, .more = more});
 }
 
 RedisCall LogReader::tail(const std::string& key, TailDone done) {
