@@ -30,8 +30,8 @@ class Answers {
   void answer_no_content(Request request);
   // `status`, with the route's error body around `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
-  // The status that belongs to `outcome`.  Precondition: it is not kAllowed.
-  void refuse(Request request, Opening::Outcome outcome);
+  // The status that belongs to `access`.  Precondition: it is not kAllowed.
+  void refuse(Request request, Access access);
   // 503 (429 for a limit) with Retry-After; or an event stream that says so and ends some seconds later,
   // where route and client ask for it.  At most 1,000 requests without a place among the streams are held so.
   void answer_unavailable(Request request, Unavailable reason);

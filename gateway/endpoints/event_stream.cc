@@ -51,7 +51,7 @@ void EventStream::on_refused() {
   if (open()) {
     condemn(EndReason::kGap);
   } else {
-    resources_.answers.refuse(hand_over(), Opening::Outcome::kUnavailable);
+    resources_.answers.refuse(hand_over(), Access::kUnavailable);
   }
 }
 
@@ -59,12 +59,12 @@ void EventStream::on_redis_up() {
   if (opening_) opening_->advance();
 }
 
-void EventStream::on_outcome(Opening::Outcome outcome, const Record* record) {
+void EventStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (open()) {
-    reopen(outcome, record);
-  } else if (outcome != Opening::Outcome::kAllowed) {
-    resources_.answers.refuse(hand_over(), outcome);
+    reopen(access, record);
+  } else if (access != Access::kAllowed) {
+    resources_.answers.refuse(hand_over(), access);
   } else if (has_seen_end(request(), record)) {
     resources_.answers.answer_no_content(hand_over());
   } else {
@@ -78,30 +78,24 @@ void EventStream::open_with(const Record* record) {
     send_ending(*record);  // the final record says everything that is held
     return;
   }
-  Values named = values();
-  std::string bytes;
-  if (record != nullptr) {
-    named.set_all(record->values);
-    (void)append_first_fitting(bytes, route().standing, record->status, named);
-  }
-  send(std::move(bytes), 1);
+  if (record != nullptr) send_status(route().standing, record);
   go_live(record);
 }
 
 // Redis is back, and the record has been read again.
-void EventStream::reopen(Opening::Outcome outcome, const Record* record) {
+void EventStream::reopen(Access access, const Record* record) {
   const bool is_http = route().record != nullptr && route().record->kind == RecordRule::Kind::kHttp;
-  switch (outcome) {
-    case Opening::Outcome::kAllowed:
+  switch (access) {
+    case Access::kAllowed:
       break;
-    case Opening::Outcome::kNoRecord:
+    case Access::kNoRecord:
       if (is_http) return condemn(EndReason::kRecordGone);
       break;  // JobRecords reports when the record has been gone for too long
-    case Opening::Outcome::kForeign:
-    case Opening::Outcome::kUnauthorized:
+    case Access::kForeign:
+    case Access::kUnauthorized:
       return condemn(EndReason::kOwnerChanged);
-    case Opening::Outcome::kTooMany:
-    case Opening::Outcome::kUnavailable:
+    case Access::kTooMany:
+    case Access::kUnavailable:
       return condemn(EndReason::kGap);  // nobody can tell whether something was missed
   }
   if (record != nullptr && record->terminal) return send_ending(*record);
@@ -127,11 +121,7 @@ void EventStream::go_live(const Record* record) {
 }
 
 void EventStream::send_ending(const Record& record) {
-  Values named = values();
-  named.set_all(record.values);
-  std::string bytes;
-  (void)append_first_fitting(bytes, route().ending, record.status, named, kEndId);
-  send(std::move(bytes), 1);
+  send_status(route().ending, &record, kEndId);
   condemn(EndReason::kTerminal);
 }
 
@@ -147,7 +137,7 @@ void EventStream::on_batch(const Batch& batch) {
   if (open()) {
     condemn(EndReason::kSlow);
   } else {
-    resources_.answers.refuse(hand_over(), Opening::Outcome::kUnavailable);
+    resources_.answers.refuse(hand_over(), Access::kUnavailable);
   }
 }
 

@@ -17,12 +17,12 @@ LogPage::LogPage(Streams& streams, Resources& resources, Request request)
                {.redis = ActiveRequest::request().config->redis.wait}, *this) {
 }
 
-void LogPage::on_outcome(Opening::Outcome outcome, const Record* /*record*/) {
+void LogPage::on_outcome(Access access, const Record* /*record*/) {
   if (condemned()) return;
-  if (outcome == Opening::Outcome::kAllowed) {
+  if (access == Access::kAllowed) {
     read();
   } else {
-    resources_.answers.refuse(hand_over(), outcome);
+    resources_.answers.refuse(hand_over(), access);
   }
 }
 

@@ -30,10 +30,10 @@ void LogStream::start() {
   opening_->advance();
 }
 
-void LogStream::on_outcome(Opening::Outcome outcome, const Record* record) {
+void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
-  if (outcome != Opening::Outcome::kAllowed) {
-    resources_.answers.refuse(hand_over(), outcome);
+  if (access != Access::kAllowed) {
+    resources_.answers.refuse(hand_over(), access);
     return;
   }
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
@@ -60,12 +60,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   const std::optional<EntryId> resume = request().parameters->resume;
   opening_.reset();
   begin(FirstMessages::kOfRoute);
-  if (record_ && !terminal) {
-    Values named = values();
-    named.set_all(record_->values);
-    std::string bytes;
-    if (append_first_fitting(bytes, route().standing, record_->status, named)) send(std::move(bytes), 1);
-  }
+  if (record_ && !terminal) send_status(route().standing, record_.get());
   phase_ = Phase::kBehind;
   if (resume) {
     std::optional<LogGap> gap;
@@ -261,14 +256,9 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
 }
 
 void LogStream::finish() {
-  Values named = values();
-  if (record_) named.set_all(record_->values);
-  std::string bytes;
   const std::string last_id = std::max(*final_, cursor_.position()).text();
-  named.set("last_id", '"' + last_id + '"');
-  const std::string id = std::string(kEndId) + '.' + last_id;
-  (void)append_first_fitting(bytes, route().ending, record_ ? record_->status : std::string(), named, id);
-  send(std::move(bytes), 1);
+  send_status(route().ending, record_.get(), std::string(kEndId) + '.' + last_id,
+              {{"last_id", '"' + last_id + '"'}});
   condemn(EndReason::kTerminal);
 }
 

@@ -37,7 +37,7 @@ class LogStream final : public Stream,
   LogStream(Streams& streams, const Resources& resources, Request request);
   // Precondition: Streams owns it.
   void start();
-  DrainTurn drain_turn() const override { return DrainTurn::kLate; }
+  DrainTurn drain_turn() const override { return kSecondHalf; }
 
  private:
   enum class Phase {
@@ -52,7 +52,7 @@ class LogStream final : public Stream,
   void on_record(const Record& record) override;
   void on_record_gone() override;
   bool is_ready() const override { return !condemned() && resources_.log_reader.up(); }
-  void on_outcome(Opening::Outcome outcome, const Record* record) override;
+  void on_outcome(Access access, const Record* record) override;
   void on_redis_up() override;
   void on_drained() override;
   void on_reminder() override;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "gateway/auth/credentials.h"
 #include "gateway/auth/refusal.h"
+#include "gateway/base/result.h"
 #include "gateway/endpoints/target.h"
 #include "gateway/routes/framing.h"
 #include "gateway/text/json.h"
@@ -79,6 +81,48 @@ void collect_for_application(Request& request, const Query& query) {
   }
 }
 
+// Where a client comes back to its stream.
+struct Resume {
+  bool saw_end = false;
+  std::optional<EntryId> after;
+};
+
+// `id` is an entry's, or a stream's end with or without an entry.
+Resume resume_at(std::string_view id) {
+  const auto end = parse_end_id(id);
+  return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
+}
+
+// Reads which page the client asks for, or where it comes back to.
+Status read_position(Request& request, const std::optional<Query>& query) {
+  const Source source = request.route->source;
+  RequestParameters& parameters = *request.parameters;
+  if (!query && source != Source::kChannel) {
+    return Error{"query: has a \"%\" that two hexadecimal digits do not follow"};
+  }
+  if (source == Source::kPages) {
+    const auto page = parse_page_query(*query, *request.route);
+    if (!page) return Error{page.error()};
+    parameters.page = *page;
+    return {};
+  }
+  Resume resume = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const std::string* id = source == Source::kLog ? query->find("last_event_id") : nullptr;
+  if (id != nullptr) {
+    if (query->repeats("last_event_id")) return Error{"last_event_id: must be given only once"};
+    const Resume given = resume_at(*id);
+    if (!given.after) {
+      return Error{
+          "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
+          "1700000000000-0"};
+    }
+    if (!resume.after && !resume.saw_end) resume = given;
+  }
+  parameters.saw_end = resume.saw_end;
+  parameters.resume = resume.after;
+  return {};
+}
+
 }  // namespace
 
 void RequestHandler::answer_preflight(Request& request) const {
@@ -143,51 +187,13 @@ bool RequestHandler::identify(Request& request) {
 }
 
 bool RequestHandler::read_parameters(Request& request, std::string_view query_text) {
-  const Route& route = *request.route;
-  const bool reads_query = route.source != Source::kChannel;
   const auto query = Query::parse(query_text);
-  if (!query && reads_query) {
-    resources_.answers.refuse(std::move(request), 422,
-                              "query: has a \"%\" that two hexadecimal digits do not follow");
+  if (const Status read = read_position(request, query); !read) {
+    resources_.answers.refuse(std::move(request), 422, read.error());
     return false;
   }
-  if (route.source == Source::kPages) {
-    const auto page = parse_page_query(*query, route);
-    if (!page) {
-      resources_.answers.refuse(std::move(request), 422, page.error());
-      return false;
-    }
-    request.parameters->page = *page;
-  } else {
-    const std::string_view header = request.exchange->header("Last-Event-ID").value_or("");
-    const auto end = parse_end_id(header);
-    request.parameters->saw_end = end.has_value();
-    if (end && header != kEndId) request.parameters->resume = end;
-    if (!end) request.parameters->resume = EntryId::parse(header);
-    if (route.source == Source::kLog) {
-      if (query->repeats("last_event_id")) {
-        resources_.answers.refuse(std::move(request), 422, "last_event_id: must be given only once");
-        return false;
-      }
-      const std::string* parameter = query->find("last_event_id");
-      if (parameter != nullptr) {
-        const auto end_given = *parameter == kEndId ? std::nullopt : parse_end_id(*parameter);
-        const auto id = end_given ? end_given : EntryId::parse(*parameter);
-        if (!id) {
-          resources_.answers.refuse(
-              std::move(request), 422,
-              "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
-              "1700000000000-0");
-          return false;
-        }
-        if (!request.parameters->resume && !request.parameters->saw_end) {
-          request.parameters->resume = id;
-          request.parameters->saw_end = end_given.has_value();
-        }
-      }
-    }
-  }
-  if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHttp) {
+  const RecordRule* record = request.route->record;
+  if (record != nullptr && record->kind == RecordRule::Kind::kHttp) {
     collect_for_application(request, query.value_or(Query()));
   }
   return true;

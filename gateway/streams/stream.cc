@@ -101,15 +101,19 @@ Values Stream::values() const {
   return named;
 }
 
-bool Stream::append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
-                                  std::string_view status, const Values& values, std::string_view id) const {
-  const auto fits = std::find_if(messages.begin(), messages.end(), [&](const StatusMessage& candidate) {
-    return candidate.statuses.empty() || std::find(candidate.statuses.begin(), candidate.statuses.end(),
-                                                   status) != candidate.statuses.end();
+void Stream::send_status(const std::vector<StatusMessage>& messages, const Record* record,
+                         std::string_view id, const Values& more) {
+  const std::string_view status = record != nullptr ? std::string_view(record->status) : std::string_view();
+  const auto fits = std::ranges::find_if(messages, [&](const StatusMessage& candidate) {
+    return candidate.statuses.empty() || contains(candidate.statuses, status);
   });
-  if (fits == messages.end()) return false;
-  fits->message.append_to(out, values, id);
-  return true;
+  if (fits == messages.end()) return;
+  Values named = values();
+  if (record != nullptr) named.set_all(record->values);
+  named.set_all(more);
+  std::string bytes;
+  fits->message.append_to(bytes, named, id);
+  send(std::move(bytes), 1);
 }
 
 void Stream::remind_at(TimePoint when) {

@@ -50,9 +50,10 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send(std::string bytes, std::uint32_t events);
   // The values that every message of this stream may name: id, route, max_age_s, now.
   Values values() const;
-  // Appends the first of `messages` that fits `status`; false if none does.
-  bool append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
-                            std::string_view status, const Values& values, std::string_view id = {}) const;
+  // Sends the first of `messages` that fits the record's status, if one does.  `record` may be null.  The
+  // message may name values(), the record's values and `more`.
+  void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
+                   const Values& more = {});
 
   // Calls on_reminder() at `when`; the next call replaces it.
   void remind_at(TimePoint when);
