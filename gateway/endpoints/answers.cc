@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "gateway/loop/random.h"
-#include "gateway/routes/sse.h"
 #include "gateway/streams/stream.h"
 #include "gateway/text/json.h"
 
@@ -70,9 +69,7 @@ class Answers::UnavailableStream final : public Stream {
 
   void start(Unavailable reason) {
     begin(FirstMessages::kNone);
-    std::string bytes;
-    append_event(bytes, "unavailable", json_object({{"reason", json_quote(texts_of(reason).word)}}));
-    send(std::move(bytes), 1);
+    send_event("unavailable", json_object({{"reason", json_quote(texts_of(reason).word)}}));
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }
 
@@ -94,28 +91,19 @@ std::string_view unavailable_message(Unavailable reason) {
   return texts_of(reason).sentence;
 }
 
-void Answers::answer(Request request, int status, std::string_view content_type, std::string body,
-                     HttpHeaders extra) {
+void Answers::answer(Request request, int status, std::string json, HttpHeaders extra) {
   ++streams_.metrics().of(request.route->name).answered[status];
   HttpHeaders headers = std::move(request.parameters->headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
-  if (!body.empty()) headers.emplace_back("Content-Type", content_type);
+  if (!json.empty()) headers.emplace_back("Content-Type", "application/json");
   headers.emplace_back("Cache-Control", "no-store");
   drain_.add_close(headers);
-  request.exchange->answer(status, headers, std::move(body));
-}
-
-void Answers::answer_json(Request request, std::string json) {
-  answer(std::move(request), 200, "application/json", std::move(json), {});
-}
-
-void Answers::answer_no_content(Request request) {
-  answer(std::move(request), 204, {}, {}, {});
+  request.exchange->answer(status, headers, std::move(json));
 }
 
 void Answers::refuse(Request request, int status, std::string_view message, HttpHeaders extra) {
   std::string body = error_body(*request.route, status, message);
-  answer(std::move(request), status, "application/json", std::move(body), std::move(extra));
+  answer(std::move(request), status, std::move(body), std::move(extra));
 }
 
 void Answers::refuse(Request request, Access access) {

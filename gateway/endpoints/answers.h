@@ -24,10 +24,8 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  // A JSON answer with status 200.
-  void answer_json(Request request, std::string json);
-  // 204: an EventSource that gets it does not come back.
-  void answer_no_content(Request request);
+  // A status and a body of JSON, or none.  An EventSource that gets a 204 does not come back.
+  void answer(Request request, int status, std::string json = {}, HttpHeaders extra = {});
   // `status`, with the route's error body around `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
   // The status that belongs to `access`.  Precondition: it is not kAllowed.
@@ -38,8 +36,6 @@ class Answers {
 
  private:
   class UnavailableStream;
-  void answer(Request request, int status, std::string_view content_type, std::string body,
-              HttpHeaders extra);
 
   Streams& streams_;
   const DrainState& drain_;

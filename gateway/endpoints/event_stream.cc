@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "gateway/routes/framing.h"
-#include "gateway/routes/sse.h"
 
 namespace tailgate {
 
@@ -14,8 +13,12 @@ constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
 
-EventStream::EventStream(Streams& streams, const Resources& resources, Request request)
-    : Stream(streams, std::move(request)), resources_(resources) {
+void EventStream::on_redis_up() {
+  if (opening_) opening_->advance();
+}
+
+void EventStream::on_record_gone() {
+  if (open()) condemn(EndReason::kRecordGone);
 }
 
 void EventStream::start() {
@@ -55,10 +58,6 @@ void EventStream::on_refused() {
   }
 }
 
-void EventStream::on_redis_up() {
-  if (opening_) opening_->advance();
-}
-
 void EventStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (open()) {
@@ -66,7 +65,7 @@ void EventStream::on_outcome(Access access, const Record* record) {
   } else if (access != Access::kAllowed) {
     resources_.answers.refuse(hand_over(), access);
   } else if (has_seen_end(request(), record)) {
-    resources_.answers.answer_no_content(hand_over());
+    resources_.answers.answer(hand_over(), 204);
   } else {
     open_with(record);
   }
@@ -101,9 +100,7 @@ void EventStream::reopen(Access access, const Record* record) {
   if (record != nullptr && record->terminal) return send_ending(*record);
   if (route().on_gap == OnGap::kClose) return condemn(EndReason::kGap);
   ++streams().metrics().of(route().name).gaps;
-  std::string bytes;
-  append_event(bytes, "resync", R"({"reason":"redis-reconnected"})");
-  send(std::move(bytes), 1);
+  send_event("resync", R"({"reason":"redis-reconnected"})");
   go_live(record);
 }
 
@@ -170,10 +167,6 @@ void EventStream::on_reminder() {
   // Messages that were published before the record was read come first, the published end among them.
   resources_.hub.flush(route().key_for(request().id));
   if (!condemned()) send_ending(*ending_);
-}
-
-void EventStream::on_record_gone() {
-  if (open()) condemn(EndReason::kRecordGone);
 }
 
 }  // namespace tailgate

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gateway/endpoints/answers.h"
@@ -30,7 +31,8 @@ class EventStream final : public Stream,
     Answers& answers;
   };
 
-  EventStream(Streams& streams, const Resources& resources, Request request);
+  EventStream(Streams& streams, const Resources& resources, Request request)
+      : Stream(streams, std::move(request)), resources_(resources) {}
   // Precondition: Streams owns it.
   void start();
 

@@ -77,7 +77,7 @@ void LogPage::on_range(const redisReply* reply) {
 }
 
 void LogPage::answer_page() {
-  resources_.answers.answer_json(hand_over(), page_.json());
+  resources_.answers.answer(hand_over(), 200, page_.json());
 }
 
 }  // namespace tailgate

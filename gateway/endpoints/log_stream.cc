@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "gateway/routes/framing.h"
-#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {
@@ -53,7 +52,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     return;
   }
   if (has_seen_end(request(), record_.get())) {
-    resources_.answers.answer_no_content(hand_over());
+    resources_.answers.answer(hand_over(), 204);
     return;
   }
   const bool terminal = record_ && record_->terminal;
@@ -99,22 +98,21 @@ void LogStream::proceed() {
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (full()) return;                       // on_drained() comes back here
+  if (backlog() > 0) return;                // on_drained() comes back here
   if (!resources_.log_reader.up()) return;  // on_redis_up() does
   reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
                                         [this](const LogRead& read) { on_read(read); });
 }
 
+// Repeats or ends what an open stream could not read.
+bool LogStream::has_failed(LogRead::Outcome outcome) {
+  if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
+  if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
+  return outcome != LogRead::Outcome::kRead;
+}
+
 void LogStream::on_read(const LogRead& read) {
-  if (condemned()) return;
-  if (read.outcome == LogRead::Outcome::kWrongType) {
-    condemn(EndReason::kWrongType);
-    return;
-  }
-  if (read.outcome == LogRead::Outcome::kUnavailable) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
+  if (condemned() || has_failed(read.outcome)) return;
   if (read.gap) send_gap(*read.gap);
   std::string bytes;
   std::uint32_t events = 0;
@@ -170,16 +168,9 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
 
 void LogStream::send_gap(const LogGap& gap) {
   ++streams().metrics().of(route().name).gaps;
-  std::string bytes;
-  append_event(bytes, "gap",
-               json_object({{"requested", json_quote(gap.requested.text())},
-                            {"first_available",
-                             gap.first_available ? json_quote(gap.first_available->text()) : "null"}}));
-  send(std::move(bytes), 1);
-}
-
-void LogStream::on_drained() {
-  proceed();
+  const std::string first = gap.first_available ? json_quote(gap.first_available->text()) : "null";
+  send_event("gap",
+             json_object({{"requested", json_quote(gap.requested.text())}, {"first_available", first}}));
 }
 
 void LogStream::on_redis_up() {
@@ -227,15 +218,7 @@ void LogStream::end_at_tail(const Record& record) {
 }
 
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
-  if (condemned()) return;
-  if (outcome == LogRead::Outcome::kUnavailable) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
-  if (outcome == LogRead::Outcome::kWrongType) {
-    condemn(EndReason::kWrongType);
-    return;
-  }
+  if (condemned() || has_failed(outcome)) return;
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was lost since this stream read it, and no read has found that out yet.  The new log is read

@@ -54,19 +54,19 @@ class LogStream final : public Stream,
   bool is_ready() const override { return !condemned() && resources_.log_reader.up(); }
   void on_outcome(Access access, const Record* record) override;
   void on_redis_up() override;
-  void on_drained() override;
+  void on_drained() override { proceed(); }
   void on_reminder() override;
 
   void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
   void proceed();
   void on_read(const LogRead& read);
+  bool has_failed(LogRead::Outcome outcome);
   void join();
   void send_gap(const LogGap& gap);
   void end_at_tail(const Record& record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
-  bool full() const { return backlog() > 0; }
 
   const Resources& resources_;
   std::string key_;

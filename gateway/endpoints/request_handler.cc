@@ -160,9 +160,8 @@ bool RequestHandler::identify(Request& request) {
     refuse_identity(std::move(request), refusal.value_or(Refusal::kMissing));
     return false;
   }
-  const auto now = std::chrono::system_clock::now();
-  const auto opened = resources_.seal.open(*sealed, route.name, request.id,
-                                           std::chrono::time_point_cast<std::chrono::milliseconds>(now));
+  const WallTime now = std::chrono::floor<WallTime::duration>(std::chrono::system_clock::now());
+  const auto opened = resources_.seal.open(*sealed, route.name, request.id, now);
   switch (opened.outcome) {
     case IdentitySeal::Outcome::kForged:
       refuse_identity(std::move(request), Refusal::kMissing);
@@ -179,8 +178,7 @@ bool RequestHandler::identify(Request& request) {
   if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
     // A token may end in the year 9999; nanoseconds would overflow after 292 years.
     constexpr std::chrono::hours kFarthest(100 * 365 * 24);
-    const auto left = std::min<WallTime::duration>(
-        *opened.identity.until - std::chrono::time_point_cast<WallTime::duration>(now), kFarthest);
+    const auto left = std::min<WallTime::duration>(*opened.identity.until - now, kFarthest);
     request.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
   }
   return true;

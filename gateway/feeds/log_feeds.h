@@ -78,7 +78,6 @@ class LogFeeds : private KeyWakeups::Owner {
   void on_tracking_refused(std::string_view why) override;
 
   Feed* find(std::string_view key) const;
-  void on_invalidated(std::string_view key);
   void on_read(Feed& feed, const LogRead& read);
   void on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown);
   void on_unfollowed(Feed& feed);

@@ -15,36 +15,35 @@ constexpr unsigned kMostEntries = 512;
 constexpr std::size_t kSmallAnswer = 64 * 1024;
 constexpr std::size_t kLargeAnswer = 512 * 1024;
 
-// The answer to XINFO STREAM is a list: name, value, name, value, …
-LogTail read_tail(const redisReply& reply) {
-  LogTail tail;
-  tail.exists = true;
-  std::size_t ignored = 0;
-  for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
-    const std::string_view name = text_of(*reply.element[i]);
-    const redisReply& value = *reply.element[i + 1];
-    if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
-    if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
-    if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
-    if (name == "first-entry") {
-      if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
-    }
-    if (name == "last-entry") {
-      if (const auto entry = read_entry(value, ignored)) tail.last_entry = entry->id;
-    }
-  }
-  return tail;
-}
-
-bool is_no_such_key(const redisReply& reply) {
-  return error_of(reply).starts_with("ERR no such key");
-}
-
 void report(const std::string& key, std::string_view why) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
     log_error("log.refused", {{"key", key}, {"why", why}, {"held_back", valve.take_held_back()}});
   }
+}
+
+// Reads the answer to XINFO STREAM `key`, which is a list: name, value, name, value, …
+LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogTail& tail) {
+  if (reply == nullptr) return LogRead::Outcome::kUnavailable;
+  if (reply->type != REDIS_REPLY_ARRAY) {
+    if (error_of(*reply).starts_with("ERR no such key")) return LogRead::Outcome::kRead;
+    report(key, error_of(*reply));
+    return is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable;
+  }
+  tail.exists = true;
+  std::size_t ignored = 0;
+  for (std::size_t i = 0; i + 1 < reply->elements; i += 2) {
+    const std::string_view name = text_of(*reply->element[i]);
+    const redisReply& value = *reply->element[i + 1];
+    if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
+    if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
+    if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
+    if (name == "first-entry" || name == "last-entry") {
+      if (const auto entry = read_entry(value, ignored))
+        (name == "first-entry" ? tail.first_entry : tail.last_entry) = entry->id;
+    }
+  }
+  return LogRead::Outcome::kRead;
 }
 
 }  // namespace
@@ -185,10 +184,7 @@ void LogReader::Job::on_range(const redisReply* reply) {
 void LogReader::Job::on_doubt(const redisReply* reply) {
   LogReader& its_reader = *reader;
   LogTail tail;
-  if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
-    tail = read_tail(*reply);
-  } else if (reply == nullptr || !is_no_such_key(*reply)) {
-    if (reply != nullptr) report(key, error_of(*reply));
+  if (read_tail(reply, key, tail) != LogRead::Outcome::kRead) {
     its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
     return;
   }
@@ -208,16 +204,9 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
 
 RedisCall LogReader::tail(const std::string& key, TailDone done) {
   return link_.command({"XINFO", "STREAM", key}, [key, done = std::move(done)](const redisReply* reply) {
-    if (reply == nullptr) {
-      done(LogRead::Outcome::kUnavailable, {});
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
-      done(LogRead::Outcome::kRead, read_tail(*reply));
-    } else if (is_no_such_key(*reply)) {
-      done(LogRead::Outcome::kRead, {});
-    } else {
-      report(key, error_of(*reply));
-      done(is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable, {});
-    }
+    LogTail tail;
+    const LogRead::Outcome outcome = read_tail(reply, key, tail);
+    done(outcome, tail);
   });
 }
 

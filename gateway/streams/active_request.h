@@ -22,7 +22,6 @@ class Streams;
 class ActiveRequest : private Exchange::Observer {
  public:
   ActiveRequest(Streams& streams, Request request);
-  ~ActiveRequest() override;
   ActiveRequest(const ActiveRequest&) = delete;
   ActiveRequest& operator=(const ActiveRequest&) = delete;
 

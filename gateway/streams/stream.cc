@@ -30,11 +30,6 @@ std::string subject_hash(const Request& request) {
 
 }  // namespace
 
-Stream::Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {
-}
-
-Stream::~Stream() = default;
-
 void Stream::begin(FirstMessages first) {
   opened_ = last_sent_ = Loop::now();
   HttpHeaders headers = std::move(request().parameters->headers);
@@ -52,9 +47,7 @@ void Stream::begin(FirstMessages first) {
   ++counts.opened;
   ++counts.open;
 
-  std::string bytes;
-  append_retry(bytes, route().retry);
-  send(std::move(bytes), 0);
+  send_retry(route().retry);
   if (first == FirstMessages::kOfRoute && !route().hello.empty()) send_first_messages(named);
 
   if (route().heartbeat.every.count() > 0) {
@@ -80,6 +73,18 @@ void Stream::send(std::string bytes, std::uint32_t events) {
   if (bytes.empty()) return;
   bytes.insert(0, Chunk::kRoom, ' ');
   send(Chunk(std::move(bytes)), 0, events);
+}
+
+void Stream::send_event(std::string_view name, std::string_view json) {
+  std::string bytes;
+  append_event(bytes, name, json);
+  send(std::move(bytes), 1);
+}
+
+void Stream::send_retry(std::chrono::milliseconds retry) {
+  std::string bytes;
+  append_retry(bytes, retry);
+  send(std::move(bytes), 0);
 }
 
 void Stream::send_first_messages(std::string_view request_id) {
@@ -127,7 +132,7 @@ void Stream::drain_at(TimePoint when) {
 }
 
 void Stream::drain_now() {
-  if (open()) send_drain_retry();
+  if (open()) send_retry(kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
   condemn(EndReason::kDrained);
 }
 
@@ -152,12 +157,14 @@ void Stream::on_due(TimePoint now) {
   };
   if (is_due(remind_at_)) on_reminder();
   if (open()) {
-    if (is_due(age_notice_at_)) send_age_notice();
+    if (is_due(age_notice_at_)) {
+      std::string bytes;
+      route().age_notice->append_to(bytes, values());
+      send(std::move(bytes), 1);
+    }
     if (is_due(max_age_at_)) condemn(EndReason::kMaxAge);
     if (is_due(request().expires)) {
-      std::string bytes;
-      append_event(bytes, "auth-expired", "{}");
-      send(std::move(bytes), 1);
+      send_event("auth-expired", "{}");
       condemn(EndReason::kTokenExpired);
     }
     if (is_due(drain_at_)) drain_now();
@@ -180,18 +187,6 @@ void Stream::heartbeat(TimePoint now) {
   // A client that has not taken the last heartbeat yet needs no further one.
   if (backlog() == 0) send(streams().heartbeats().message(route(), now, [this] { return values(); }), 0, 0);
   next_heartbeat_ = now + heartbeat_interval();
-}
-
-void Stream::send_age_notice() {
-  std::string bytes;
-  route().age_notice->append_to(bytes, values());
-  send(std::move(bytes), 1);
-}
-
-void Stream::send_drain_retry() {
-  std::string bytes;
-  append_retry(bytes, kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
-  send(std::move(bytes), 0);
 }
 
 void Stream::add_deliveries(RouteMetrics& metrics) const {
