@@ -163,21 +163,17 @@ Result<PublicKey> PublicKey::ed25519(std::string_view x) {
 }
 
 bool PublicKey::fits(Algorithm algorithm) const {
-  switch (algorithm) {
-    case Algorithm::kRS256:
-    case Algorithm::kRS384:
-    case Algorithm::kRS512:
-    case Algorithm::kPS256:
-      return family_ == Family::kRsa;
-    case Algorithm::kES256:
-      return family_ == Family::kP256;
-    case Algorithm::kES384:
-      return family_ == Family::kP384;
-    case Algorithm::kEdDSA:
-      return family_ == Family::kEd25519;
-    default:
-      return false;
+  switch (family_) {
+    case Family::kRsa:
+      return name_of(algorithm).starts_with("RS") || algorithm == Algorithm::kPS256;
+    case Family::kP256:
+      return algorithm == Algorithm::kES256;
+    case Family::kP384:
+      return algorithm == Algorithm::kES384;
+    case Family::kEd25519:
+      return algorithm == Algorithm::kEdDSA;
   }
+  return false;
 }
 
 bool PublicKey::verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const {

@@ -110,21 +110,17 @@ void Answers::refuse(Request request, Access access) {
   switch (access) {
     case Access::kAllowed:
     case Access::kNoRecord:
-    case Access::kForeign: {
-      const std::string& message = request.route->not_found;
-      refuse(std::move(request), 404, message);
-      return;
-    }
+    case Access::kForeign:
+      break;
     case Access::kUnauthorized:
-      refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
-      return;
+      return refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
     case Access::kTooMany:
-      answer_unavailable(std::move(request), Unavailable::kLimit);
-      return;
+      return answer_unavailable(std::move(request), Unavailable::kLimit);
     case Access::kUnavailable:
-      answer_unavailable(std::move(request), Unavailable::kRedis);
-      return;
+      return answer_unavailable(std::move(request), Unavailable::kRedis);
   }
+  const std::string& message = request.route->not_found;
+  refuse(std::move(request), 404, message);
 }
 
 void Answers::answer_unavailable(Request request, Unavailable reason) {

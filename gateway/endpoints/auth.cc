@@ -32,20 +32,15 @@ Auth::Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const 
 }
 
 void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
-  if (split_target(exchange->target()).path != "/auth") {
-    exchange->answer(404, {{"Content-Type", "application/json"}}, R"({"detail":"Not found"})");
-    return;
-  }
+  if (split_target(exchange->target()).path != "/auth")
+    return exchange->answer(404, {{"Content-Type", "application/json"}}, R"({"detail":"Not found"})");
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
   const Target target = target_of(*exchange);
   const auto match = config_->routes.match(target.path);
   // The stream listener answers unknown routes and other methods: 404 and 405 come before 401.
   const bool needs_verdict =
       method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
-  if (!match || !needs_verdict) {
-    answer(*exchange, 204, "open", {});
-    return;
-  }
+  if (!match || !needs_verdict) return answer(*exchange, 204, "open", {});
   Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
   if (verdict.kind == Verdict::Kind::kNoKeys) {
     // The keys may be on their way; nginx waits.
@@ -84,19 +79,15 @@ Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, st
 void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& verdict) {
   switch (verdict.kind) {
     case Verdict::Kind::kOk:
-      answer(exchange, 204, "ok",
-             {{"X-Tailgate-Identity", seal_.seal(verdict.identity, match.route->name, match.id,
-                                                 wall_time() + config_->identity_life)}});
-      return;
+      return answer(exchange, 204, "ok",
+                    {{"X-Tailgate-Identity", seal_.seal(verdict.identity, match.route->name, match.id,
+                                                        wall_time() + config_->identity_life)}});
     case Verdict::Kind::kOpen:
-      answer(exchange, 204, "open", {});
-      return;
+      return answer(exchange, 204, "open", {});
     case Verdict::Kind::kRefused:
-      answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
-      return;
+      return answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
     case Verdict::Kind::kNoKeys:
-      answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
-      return;
+      return answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
   }
 }
 

@@ -51,11 +51,8 @@ void EventStream::on_unconfirmed() {
 
 void EventStream::on_refused() {
   if (condemned()) return;
-  if (open()) {
-    condemn(EndReason::kGap);
-  } else {
-    resources_.answers.refuse(hand_over(), Access::kUnavailable);
-  }
+  if (open()) return condemn(EndReason::kGap);
+  resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
 void EventStream::on_outcome(Access access, const Record* record) {
@@ -73,10 +70,8 @@ void EventStream::on_outcome(Access access, const Record* record) {
 
 void EventStream::open_with(const Record* record) {
   begin(FirstMessages::kOfRoute);
-  if (record != nullptr && record->terminal) {
-    send_ending(*record);  // the final record says everything that is held
-    return;
-  }
+  if (record != nullptr && record->terminal)
+    return send_ending(*record);  // the final record says everything that is held
   if (record != nullptr) send_status(route().standing, record);
   go_live(record);
 }
@@ -124,26 +119,18 @@ void EventStream::send_ending(const Record& record) {
 
 void EventStream::on_batch(const Batch& batch) {
   if (condemned() || phase_ == Phase::kSubscribing) return;
-  if (phase_ == Phase::kLive) {
-    deliver(batch);
-    return;
-  }
+  if (phase_ == Phase::kLive) return deliver(batch);
   held_.push_back(batch);
   held_bytes_ += batch.chunk.size();
   if (held_bytes_ <= route().backlog_bytes || held_.size() == 1) return;
-  if (open()) {
-    condemn(EndReason::kSlow);
-  } else {
-    resources_.answers.refuse(hand_over(), Access::kUnavailable);
-  }
+  if (open()) return condemn(EndReason::kSlow);
+  resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
 void EventStream::deliver(const Batch& batch) {
   const std::size_t waiting = backlog();
-  if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes) {
-    condemn(EndReason::kSlow, Ending::kCut);
-    return;
-  }
+  if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes)
+    return condemn(EndReason::kSlow, Ending::kCut);
   send(batch.chunk, 0, batch.events);
   if (batch.last) condemn(EndReason::kTerminal);
 }

@@ -31,10 +31,7 @@ void LogStream::start() {
 
 void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
-  if (access != Access::kAllowed) {
-    resources_.answers.refuse(hand_over(), access);
-    return;
-  }
+  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
   // Read after the record: if the job had ended then, its log is complete up to this tail.
   tail_ = resources_.log_reader.tail(
@@ -43,18 +40,10 @@ void LogStream::on_outcome(Access access, const Record* record) {
 
 void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned()) return;
-  if (outcome == LogRead::Outcome::kUnavailable) {
-    opening_->try_again();
-    return;
-  }
-  if (outcome == LogRead::Outcome::kWrongType) {
-    resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
-    return;
-  }
-  if (has_seen_end(request(), record_.get())) {
-    resources_.answers.answer(hand_over(), 204);
-    return;
-  }
+  if (outcome == LogRead::Outcome::kUnavailable) return opening_->try_again();
+  if (outcome == LogRead::Outcome::kWrongType)
+    return resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
+  if (has_seen_end(request(), record_.get())) return resources_.answers.answer(hand_over(), 204);
   const bool terminal = record_ && record_->terminal;
   const std::optional<EntryId> resume = request().parameters->resume;
   opening_.reset();
@@ -81,17 +70,11 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
 // The next step of a stream that is behind.
 void LogStream::proceed() {
   if (condemned() || phase_ != Phase::kBehind) return;
-  if (reached_end()) {
-    finish();
-    return;
-  }
+  if (reached_end()) return finish();
   if (reading_.under_way()) return;  // on_read() comes back here
   if (!final_ && caught_up_) {
     const auto fed = resources_.log_feeds.position(key_);
-    if (!fed || cursor_.position() >= *fed) {
-      join();
-      return;
-    }
+    if (!fed || cursor_.position() >= *fed) return join();
     // The feed is ahead of the log: the log was replaced, and the feed has not found out yet.
     caught_up_ = false;
     resources_.log_feeds.read_soon(key_);
@@ -145,9 +128,8 @@ void LogStream::on_batch(const Batch& batch) {
     caught_up_ = false;
     return;
   }
-  const auto events = static_cast<std::uint32_t>(
-      std::count_if(batch.marks.begin(), batch.marks.end(),
-                    [&](const Batch::Mark& mark) { return mark.id > cursor_.position(); }));
+  const auto events = static_cast<std::uint32_t>(std::ranges::count_if(
+      batch.marks, [&](EntryId id) { return id > cursor_.position(); }, &Batch::Mark::id));
   send(batch.chunk, offset, events);
   cursor_.advance(batch.marks.back().id, events);
   if (reached_end()) finish();
@@ -182,10 +164,7 @@ void LogStream::on_redis_up() {
 }
 
 void LogStream::on_reminder() {
-  if (record_ && !final_) {
-    end_at_tail(Record(*record_));
-    return;
-  }
+  if (record_ && !final_) return end_at_tail(Record(*record_));
   // The feed did not bring the last entry: it may have nothing more to bring.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
@@ -209,10 +188,7 @@ void LogStream::on_record_gone() {
 void LogStream::end_at_tail(const Record& record) {
   record_ = std::make_unique<Record>(record);
   if (tail_.under_way()) return;
-  if (!resources_.log_reader.up()) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
+  if (!resources_.log_reader.up()) return remind_at(Loop::now() + kTryAgain);
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
 }

@@ -24,6 +24,10 @@ bool is_request_id(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+bool has_header(const HttpHeaders& headers, std::string_view name) {
+  return std::ranges::find(headers, name, &HttpHeaders::value_type::first) != headers.end();
+}
+
 std::string allowed_methods(const Route& route) {
   return route.source == Source::kPages ? "GET, HEAD, OPTIONS" : "GET, OPTIONS";
 }
@@ -61,22 +65,17 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
 // Collects the caller's own headers for the application.  Credentials that an EventSource can only put into
 // the query go into the header that the application reads.
 void collect_for_application(Request& request, const Query& query) {
-  const RecordRule& rule = *request.route->record;
-  for (const std::string& name : rule.forward) {
-    if (const auto value = request.exchange->header(name.c_str()))
-      request.parameters->caller.emplace_back(name, *value);
+  HttpHeaders& caller = request.parameters->caller;
+  for (const std::string& name : request.route->record->forward) {
+    if (const auto value = request.exchange->header(name.c_str())) caller.emplace_back(name, *value);
   }
-  const auto has = [&](std::string_view name) {
-    return std::any_of(request.parameters->caller.begin(), request.parameters->caller.end(),
-                       [&](const auto& header) { return header.first == name; });
-  };
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
     if (value == nullptr || value->empty() || has_control(*value)) continue;
-    if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
-      request.parameters->caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
-      request.parameters->caller.emplace_back("x-session-id", *value);
+    if (place.kind == Credential::Kind::kTokenQuery && !has_header(caller, "authorization")) {
+      caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has_header(caller, "x-session-id")) {
+      caller.emplace_back("x-session-id", *value);
     }
   }
 }
@@ -127,10 +126,7 @@ Status read_position(Request& request, const std::optional<Query>& query) {
 
 void RequestHandler::answer_preflight(Request& request) const {
   HttpHeaders headers = std::move(request.parameters->headers);
-  const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
-    return header.first == "Access-Control-Allow-Origin";
-  });
-  if (allowed) {
+  if (has_header(headers, "Access-Control-Allow-Origin")) {
     headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*request.route));
     headers.emplace_back("Access-Control-Allow-Headers", request.config->cors.allowed_headers());
     headers.emplace_back("Access-Control-Max-Age", "86400");
@@ -240,25 +236,19 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
 
   const std::string_view method = request.exchange->method();
   const bool is_page = request.route->source == Source::kPages;
-  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method")) {
-    answer_preflight(request);
-    return;
-  }
+  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method"))
+    return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);
     resources_.answers.refuse(std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
     return;
   }
   if (!identify(request) || !read_parameters(request, target.query)) return;
-  if (resources_.memory.is_tight()) {
-    resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
-    return;
-  }
+  if (resources_.memory.is_tight())
+    return resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
   if (!is_page && !take_place(request)) return;
-  if (resources_.drain.refuses()) {
-    resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
-    return;
-  }
+  if (resources_.drain.refuses())
+    return resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
   serve(std::move(request));
 }
 
@@ -267,13 +257,13 @@ void RequestHandler::serve(Request request) {
   switch (request.route->source) {
     case Source::kChannel:
       streams.add(std::make_unique<EventStream>(streams, resources_.events, std::move(request))).start();
-      return;
+      break;
     case Source::kLog:
       streams.add(std::make_unique<LogStream>(streams, resources_.logs, std::move(request))).start();
-      return;
+      break;
     case Source::kPages:
       streams.add(std::make_unique<LogPage>(streams, resources_.pages, std::move(request))).start();
-      return;
+      break;
   }
 }
 

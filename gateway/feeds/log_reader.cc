@@ -15,11 +15,13 @@ constexpr unsigned kMostEntries = 512;
 constexpr std::size_t kSmallAnswer = 64 * 1024;
 constexpr std::size_t kLargeAnswer = 512 * 1024;
 
-void report(const std::string& key, std::string_view why) {
+// Logs why a read of `key` failed.
+LogRead::Outcome refused(const std::string& key, const redisReply& reply) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
-    log_error("log.refused", {{"key", key}, {"why", why}, {"held_back", valve.take_held_back()}});
+    log_error("log.refused", {{"key", key}, {"why", error_of(reply)}, {"held_back", valve.take_held_back()}});
   }
+  return is_wrong_type(reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable;
 }
 
 // Reads the answer to XINFO STREAM `key`, which is a list: name, value, name, value, …
@@ -27,8 +29,7 @@ LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogT
   if (reply == nullptr) return LogRead::Outcome::kUnavailable;
   if (reply->type != REDIS_REPLY_ARRAY) {
     if (error_of(*reply).starts_with("ERR no such key")) return LogRead::Outcome::kRead;
-    report(key, error_of(*reply));
-    return is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable;
+    return refused(key, *reply);
   }
   tail.exists = true;
   std::size_t ignored = 0;
@@ -144,17 +145,11 @@ void LogReader::finish(Job& job, const LogRead& read) {
 
 void LogReader::Job::on_range(const redisReply* reply) {
   LogReader& its_reader = *reader;
-  if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) {
-    const bool wrong_type = reply != nullptr && is_wrong_type(*reply);
-    if (reply == nullptr) {
-      pace->shrink();
-    } else {
-      report(key, error_of(*reply));
-    }
-    its_reader.finish(
-        *this, {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable});
-    return;
+  if (reply == nullptr) {
+    pace->shrink();
+    return its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
   }
+  if (reply->type != REDIS_REPLY_ARRAY) return its_reader.finish(*this, {.outcome = refused(key, *reply)});
   std::vector<LogEntry> entries;
   entries.reserve(reply->elements);
   std::size_t bytes = 0;
@@ -184,14 +179,10 @@ void LogReader::Job::on_range(const redisReply* reply) {
 void LogReader::Job::on_doubt(const redisReply* reply) {
   LogReader& its_reader = *reader;
   LogTail tail;
-  if (read_tail(reply, key, tail) != LogRead::Outcome::kRead) {
-    its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
-    return;
-  }
-  if (const auto gap = cursor->resolve_doubt(tail)) {
-    its_reader.finish(*this, {.gap = gap, .more = true});
-    return;
-  }
+  if (read_tail(reply, key, tail) != LogRead::Outcome::kRead)
+    return its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
+  if (const auto gap = cursor->resolve_doubt(tail))
+    return its_reader.finish(*this, {.gap = gap, .more = true});
   std::vector<LogEntry> entries;
   for (const Kept& copy : kept) {
     entries.push_back({.id = copy.id, .fields = {copy.fields.begin(), copy.fields.end()}});

@@ -50,7 +50,7 @@ class ActiveRequest : private Exchange::Observer {
   Streams& streams() { return streams_; }
   Request& request() { return request_; }
   const Request& request() const { return request_; }
-  // Hands the request to the one who answers it, and ends.
+  // Returns the request, so that Answers can answer it, and ends.
   Request hand_over();
   // The exchange's response has begun: this is an open stream.
   void set_open() { phase_ = Phase::kOpen; }

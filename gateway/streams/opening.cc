@@ -23,10 +23,7 @@ Opening::Opening(const Sources& sources, const Request& request, TimeLimits limi
 void Opening::advance() {
   if (phase_ == Phase::kReading || phase_ == Phase::kDone || !observer_.is_ready()) return;
   const RecordRule* rule = request_.route->record;
-  if (rule == nullptr) {
-    report(Access::kAllowed);
-    return;
-  }
+  if (rule == nullptr) return report(Access::kAllowed);
   phase_ = Phase::kReading;
   if (rule->kind == RecordRule::Kind::kHttp) {
     question_ = sources_.applications.ask(
@@ -62,11 +59,8 @@ void Opening::on_read(JobRecords::Found found, const Record* record) {
 }
 
 void Opening::on_answered(Access access, const Record* record) {
-  if (access == Access::kNoRecord) {
-    on_missing(access);
-  } else {
-    report(access, record);
-  }
+  if (access == Access::kNoRecord) return on_missing(access);
+  report(access, record);
 }
 
 // A missing job and a foreign one must take the same time, or the difference would tell them apart.

@@ -35,8 +35,7 @@ void Stream::begin(FirstMessages first) {
   HttpHeaders headers = std::move(request().parameters->headers);
   if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash)
     request().parameters.reset();
-  const auto request_id = std::find_if(headers.begin(), headers.end(),
-                                       [](const auto& header) { return header.first == "X-Request-ID"; });
+  const auto request_id = std::ranges::find(headers, "X-Request-ID", &HttpHeaders::value_type::first);
   const std::string named = request_id == headers.end() ? std::string() : request_id->second;
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
