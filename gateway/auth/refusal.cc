@@ -46,7 +46,7 @@ std::optional<Refusal> refusal_named(std::string_view word) {
 }
 
 std::string challenge_for(Refusal refusal) {
-  const std::string header = R"(Bearer realm="tailgate")";
+  std::string header = R"(Bearer realm="tailgate")";
   if (refusal == Refusal::kMissing) return header;
   return header + R"(, error="invalid_token", error_description=")" + std::string(sentence_of(refusal)) + '"';
 }
