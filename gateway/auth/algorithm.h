@@ -3,6 +3,8 @@
 // Pure.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -22,11 +24,24 @@ enum class Algorithm : std::uint8_t {
   kHS512
 };
 
-// The names of RFC 7518 section 3.1 and RFC 8037 section 3.1, in their exact spelling.
-std::optional<Algorithm> algorithm_named(std::string_view name);
-std::string_view name_of(Algorithm algorithm);
+// The names of RFC 7518 section 3.1 and RFC 8037 section 3.1, in the order of the enumerators.
+inline constexpr std::array<std::string_view, 10> kAlgorithmNames = {
+    "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "HS256", "HS384", "HS512"};
+
+// `name` in its exact spelling.
+constexpr std::optional<Algorithm> algorithm_named(std::string_view name) {
+  const auto* const found = std::ranges::find(kAlgorithmNames, name);
+  if (found == kAlgorithmNames.end()) return std::nullopt;
+  return static_cast<Algorithm>(found - kAlgorithmNames.begin());
+}
+
+constexpr std::string_view name_of(Algorithm algorithm) {
+  return kAlgorithmNames.at(static_cast<std::size_t>(algorithm));
+}
 
 // True for HS256, HS384 and HS512, which use a shared secret.
-bool is_symmetric(Algorithm algorithm);
+constexpr bool is_symmetric(Algorithm algorithm) {
+  return algorithm >= Algorithm::kHS256;
+}
 
 }  // namespace tailgate

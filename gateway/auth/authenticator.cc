@@ -34,14 +34,13 @@ std::string word_of(const Verdict& verdict) {
     case Verdict::Kind::kRefused:
       return "401-" + std::string(word_of(verdict.refusal));
     case Verdict::Kind::kNoKeys:
-    case Verdict::Kind::kUnknownKid:
       break;
   }
   return "503-keys";
 }
 
-Authenticator::Authenticator(const ProviderLookup& providers, TokenCache::Bounds bounds)
-    : providers_(providers), cache_(bounds) {
+Authenticator::Authenticator(std::function<Provider(const std::string&)> lookup)
+    : lookup_(std::move(lookup)) {
 }
 
 Verdict Authenticator::authenticate(const Route& route, const RequestParts& request, WallTime now,
@@ -58,13 +57,10 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
     }
     if (!proven.user.empty()) continue;
     TokenCheck check = check_or_recall(credential.text, providers, now);
-    // A token that cannot be checked yet ends it, even in a cookie: the request must not be taken for one
-    // with a weaker credential.
-    if (check.outcome == TokenOutcome::kNoKeys) {
+    // A token that cannot be checked yet decides, even in a cookie: a weaker credential must not replace it.
+    if (check.outcome == TokenOutcome::kNoKeys ||
+        (check.outcome == TokenOutcome::kUnknownKid && unknown_kid == UnknownKid::kReport)) {
       return {.kind = Verdict::Kind::kNoKeys, .provider = std::move(check.provider)};
-    }
-    if (check.outcome == TokenOutcome::kUnknownKid && unknown_kid == UnknownKid::kReport) {
-      return {.kind = Verdict::Kind::kUnknownKid, .provider = std::move(check.provider)};
     }
     if (check.outcome == TokenOutcome::kAccepted) {
       proven.user = std::move(check.user);
@@ -85,7 +81,7 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
 std::vector<Provider> Authenticator::providers_of(const Route& route) const {
   std::vector<Provider> providers;
   for (const std::string& name : route.providers) {
-    Provider provider = providers_.provider(name);
+    Provider provider = lookup_(name);
     if (provider.rule != nullptr) providers.push_back(std::move(provider));
   }
   return providers;
@@ -93,17 +89,24 @@ std::vector<Provider> Authenticator::providers_of(const Route& route) const {
 
 TokenCheck Authenticator::check_or_recall(std::string_view token, const std::vector<Provider>& providers,
                                           WallTime now) {
-  // Not even hashed.
   if (token.size() > kMaxTokenBytes) return {.refusal = Refusal::kMalformed};
   const Digest key = cache_key(token, providers);
-  if (const TokenCheck* known = cache_.find(key, now)) return *known;
+  if (const TokenCheck* known = accepted_.find(key, now)) return *known;
+  if (const TokenCheck* known = refused_.find(key, now)) return *known;
   ++verifications_;
   TokenCheck check = check_token(token, providers, now);
-  // Not remembered: a refusal that time or a new key may turn.
-  const bool is_final = check.outcome == TokenOutcome::kAccepted ||
-                        (check.outcome == TokenOutcome::kRefused && check.refusal != Refusal::kEarly);
-  if (is_final) cache_.insert(key, check, now);
+  // A refusal that time or a new key may reverse is not cached.
+  if (check.outcome == TokenOutcome::kAccepted) {
+    accepted_.insert(key, check, now);
+  } else if (check.outcome == TokenOutcome::kRefused && check.refusal != Refusal::kEarly) {
+    refused_.insert(key, check, now);
+  }
   return check;
+}
+
+void Authenticator::forget() {
+  accepted_.clear();
+  refused_.clear();
 }
 
 }  // namespace tailgate

@@ -1,12 +1,12 @@
 // Authenticator: decides from a request's credentials who sends it.
 //
-// Pure.  A token's way: find_credentials() finds it, the TokenCache may know it, else check_token() verifies
-// it; authenticate() makes the Verdict.  Reads no clock and fetches no keys. An Authenticator serves one
-// configuration: the secrets of another may differ under the same names.
+// Pure.  find_credentials() finds a token, and check_token() verifies it unless a TokenCache knows it.  Reads
+// no clock and fetches no keys.
 #pragma once
 
-#include <cstddef>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,21 +21,12 @@
 
 namespace tailgate {
 
-// Gives the Authenticator the providers with their present keys.
-class ProviderLookup {
- public:
-  virtual ~ProviderLookup() = default;
-  // A null rule if there is no such provider.
-  virtual Provider provider(const std::string& name) const = 0;
-};
-
 struct Verdict {
   enum class Kind {
-    kOk,          // `identity` is proven
-    kOpen,        // the route needs no proof from the gateway
-    kRefused,     // 401; `refusal` says why
-    kNoKeys,      // 503: the keys of `provider` have never been fetched
-    kUnknownKid,  // `provider` may have new keys: fetch them and authenticate again
+    kOk,       // `identity` is proven
+    kOpen,     // the route needs no proof from the gateway
+    kRefused,  // 401; `refusal` says why
+    kNoKeys,   // 503: fetch the keys of `provider` and authenticate again
   };
   Kind kind = Kind::kRefused;
   Identity identity{};
@@ -48,10 +39,10 @@ std::string word_of(const Verdict& verdict);
 
 class Authenticator {
  public:
-  // `providers` outlives the authenticator.
-  explicit Authenticator(const ProviderLookup& providers, TokenCache::Bounds bounds = {});
+  // `lookup` returns a provider with its present keys; its rule is null if there is no such provider.
+  explicit Authenticator(std::function<Provider(const std::string& name)> lookup);
 
-  // kReport: a token whose kid no key has yields kUnknownKid, because its key may be new.
+  // kReport: a token whose kid no key has yields kNoKeys, because its key may be new.
   // kRefuse: it is refused, because the keys have just been fetched.
   enum class UnknownKid { kReport, kRefuse };
 
@@ -59,16 +50,20 @@ class Authenticator {
   // id the session.  An explicit token that is refused ends it; a cookie that is refused is ignored.
   Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
+  // Forgets all tokens.  Call it on a reload, because a provider's secrets may have changed.
+  void forget();
   // The number of tokens that were verified because the cache did not know them.
   std::uint64_t verifications() const { return verifications_; }
-  std::size_t cached() const { return cache_.size(); }
 
  private:
   std::vector<Provider> providers_of(const Route& route) const;
   TokenCheck check_or_recall(std::string_view token, const std::vector<Provider>& providers, WallTime now);
 
-  const ProviderLookup& providers_;
-  TokenCache cache_;
+  std::function<Provider(const std::string&)> lookup_;
+  // An accepted token takes about 120 bytes, and 600 at most.  Refused tokens have a cache of their own, so
+  // that a stranger's garbage evicts no accepted token.
+  TokenCache accepted_{20000, std::chrono::minutes(5)};
+  TokenCache refused_{2000, std::chrono::seconds(10)};
   std::uint64_t verifications_ = 0;
 };
 

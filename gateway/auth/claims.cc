@@ -60,10 +60,8 @@ std::optional<Refusal> check_dates(const Members& claims, const ProviderRule& ru
 bool has_audience(const JsonValue* aud, const std::vector<std::string>& audience) {
   if (aud == nullptr || aud->kind != Kind::kArray) return is_one_of(aud, audience);
   const auto elements = json_elements(aud->raw);
-  return std::all_of(elements.begin(), elements.end(),
-                     [](const JsonValue& one) { return one.is_string(); }) &&
-         std::any_of(elements.begin(), elements.end(),
-                     [&](const JsonValue& one) { return is_one_of(&one, audience); });
+  return std::ranges::all_of(elements, &JsonValue::is_string) &&
+         std::ranges::any_of(elements, [&](const JsonValue& one) { return is_one_of(&one, audience); });
 }
 
 // "0", "42" or "-7", as every language writes an integer.  Not "-0", which others write as "0".

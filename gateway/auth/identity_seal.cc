@@ -79,8 +79,7 @@ void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chr
   for (std::string& key : keys_) retired_.push_back({.key = std::move(key), .until = now + life});
   keys_ = std::move(keys);
   std::erase_if(retired_, [&](RetiredKey& retired) {
-    const bool is_needed =
-        now < retired.until && std::find(keys_.begin(), keys_.end(), retired.key) == keys_.end();
+    const bool is_needed = now < retired.until && !contains(keys_, retired.key);
     if (!is_needed) OPENSSL_cleanse(retired.key.data(), retired.key.size());
     return !is_needed;
   });
@@ -112,10 +111,10 @@ IdentitySeal::Opened IdentitySeal::open(std::string_view sealed, std::string_vie
   const auto is_sealed_with = [&](const std::string& key) {
     return same_secret(mac_of(key, route, job, *payload), *mac);
   };
-  const bool is_genuine = std::any_of(keys_.begin(), keys_.end(), is_sealed_with) ||
-                          std::any_of(retired_.begin(), retired_.end(), [&](const RetiredKey& retired) {
-                            return now < retired.until && is_sealed_with(retired.key);
-                          });
+  const bool is_genuine =
+      std::ranges::any_of(keys_, is_sealed_with) || std::ranges::any_of(retired_, [&](const RetiredKey& one) {
+        return now < one.until && is_sealed_with(one.key);
+      });
   if (!is_genuine) return {};
   auto read = read_payload(*payload);
   if (!read) return {};

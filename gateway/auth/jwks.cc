@@ -29,8 +29,7 @@ std::string bytes_of(const Members& jwk, std::string_view name) {
 
 bool has_element(const JsonValue& array, std::string_view wanted) {
   if (array.kind != JsonValue::Kind::kArray) return false;
-  const auto elements = json_elements(array.raw);
-  return std::any_of(elements.begin(), elements.end(), [wanted](const JsonValue& element) {
+  return std::ranges::any_of(json_elements(array.raw), [&](const JsonValue& element) {
     return element.is_string() && element.text() == wanted;
   });
 }
@@ -39,11 +38,9 @@ Result<PublicKey> public_key_of(const Members& jwk) {
   const std::string kty = text_of(jwk, "kty").value_or("");
   const std::string crv = text_of(jwk, "crv").value_or("");
   if (kty == "RSA") return PublicKey::rsa(bytes_of(jwk, "n"), bytes_of(jwk, "e"));
-  if (kty == "EC" && crv == "P-256") {
-    return PublicKey::ec(PublicKey::Family::kP256, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
-  }
-  if (kty == "EC" && crv == "P-384") {
-    return PublicKey::ec(PublicKey::Family::kP384, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
+  if (kty == "EC" && (crv == "P-256" || crv == "P-384")) {
+    const auto curve = crv == "P-256" ? PublicKey::Family::kP256 : PublicKey::Family::kP384;
+    return PublicKey::ec(curve, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
   }
   if (kty == "OKP" && crv == "Ed25519") return PublicKey::ed25519(bytes_of(jwk, "x"));
   if (kty == "oct") return Error{"it is a shared secret"};

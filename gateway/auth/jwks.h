@@ -34,7 +34,6 @@ struct VerificationKey {
 
 class KeySet {
  public:
-  KeySet() = default;
   // Keeps the first kMaxKeys.
   explicit KeySet(std::vector<VerificationKey> keys);
 

@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their present keys.
 //
-// Owns a ProviderKeys for each provider that has a JWKS, and answers the Authenticator's look-ups.  On a
-// reload, a provider whose JWKS sources have not changed keeps its keys.
+// Owns a ProviderKeys for each provider that has a JWKS.  On a reload, a provider whose JWKS sources have not
+// changed keeps its keys.
 #pragma once
 
 #include <functional>
@@ -9,14 +9,14 @@
 #include <memory>
 #include <string>
 
-#include "gateway/auth/authenticator.h"
 #include "gateway/auth/provider.h"
 #include "gateway/auth/provider_keys.h"
+#include "gateway/auth/token_check.h"
 #include "gateway/base/metrics_text.h"
 
 namespace tailgate {
 
-class Keys final : public ProviderLookup {
+class Keys {
  public:
   // The pointer keeps the rules alive; they may be a part of a larger configuration.
   using Providers = std::shared_ptr<const ProviderList>;
@@ -25,9 +25,10 @@ class Keys final : public ProviderLookup {
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
-  Provider provider(const std::string& name) const override;
+  // A null rule if there is no such provider.
+  Provider provider(const std::string& name) const;
 
-  // After a verdict of kUnknownKid or kNoKeys: waits for the provider's keys as ProviderKeys::refetch() says.
+  // After a verdict of kNoKeys: waits for the provider's keys as ProviderKeys::refetch() says.
   // Null: authenticate with the present keys.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 

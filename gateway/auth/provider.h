@@ -35,8 +35,7 @@ using ProviderList = std::vector<std::unique_ptr<ProviderRule>>;
 
 // Null if no provider has this name.
 inline const ProviderRule* find_provider(const ProviderList& providers, std::string_view name) {
-  const auto found = std::find_if(providers.begin(), providers.end(),
-                                  [name](const auto& provider) { return provider->name == name; });
+  const auto found = std::ranges::find_if(providers, [&](const auto& one) { return one->name == name; });
   return found == providers.end() ? nullptr : found->get();
 }
 

@@ -80,10 +80,7 @@ void ProviderKeys::begin_round() {
 
 void ProviderKeys::fetch(Source& source) {
   const JwksSource& address = source.address;
-  if (!address.file.empty()) {
-    on_fetched(source, read_small_file(address.file, kMaxJwksBytes));
-    return;
-  }
+  if (!address.file.empty()) return on_fetched(source, read_small_file(address.file, kMaxJwksBytes));
   auto on_answer = [this, &source](Result<HttpAnswer> answer) {
     source.fetch.reset();
     if (!answer) {
@@ -134,13 +131,9 @@ void ProviderKeys::accept(Source& source, ParsedJwks parsed) {
 }
 
 void ProviderKeys::end_round() {
-  if (std::exchange(is_repeated_, false)) {
-    timer_.after(std::chrono::milliseconds(0));
-    return;
-  }
+  if (std::exchange(is_repeated_, false)) return timer_.after(std::chrono::milliseconds(0));
   is_running_ = false;
-  const bool has_failed = std::any_of(sources_.begin(), sources_.end(),
-                                      [](const Source& source) { return !source.error.empty(); });
+  const bool has_failed = std::ranges::any_of(sources_, [](const Source& one) { return !one.error.empty(); });
   const std::chrono::milliseconds refresh = shortened(rule_->refresh, kJitter);
   if (has_failed) {
     timer_.after(std::min(refresh, backoff_.on_failure(random_unit())));

@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "gateway/base/freed.h"
+
 namespace tailgate {
 
 namespace {
@@ -22,17 +24,10 @@ namespace {
 constexpr int kMinRsaBits = 2048;
 constexpr int kMaxRsaBits = 8192;
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using BigNumber = std::unique_ptr<BIGNUM, Free<BN_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
-using EcSignature = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
+using BigNumber = std::unique_ptr<BIGNUM, Freed<BN_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+using EcSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
 
 // Clears OpenSSL's thread-local error queue, which a stranger's tokens would otherwise fill.
 struct ErrorQueueGuard {
@@ -85,6 +80,17 @@ const EVP_MD* md_of(Algorithm algorithm) {
   }
 }
 
+// The DER form of `object`; empty if it cannot be encoded.
+template <auto kEncode, typename T>
+std::string encoded(const T* object) {
+  unsigned char* out = nullptr;
+  const int size = kEncode(object, &out);
+  if (size <= 0) return {};
+  std::string der(reinterpret_cast<const char*>(out), static_cast<std::size_t>(size));
+  OPENSSL_free(out);
+  return der;
+}
+
 // The DER signature that OpenSSL takes, made from r and s side by side.  Empty if they are malformed.
 std::string der_signature(std::string_view signature, std::size_t field) {
   if (signature.size() != 2 * field) return {};
@@ -96,12 +102,7 @@ std::string der_signature(std::string_view signature, std::size_t field) {
   if (!pair || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return {};
   (void)r.release();
   (void)s.release();
-  unsigned char* out = nullptr;
-  const int size = i2d_ECDSA_SIG(pair.get(), &out);
-  if (size <= 0) return {};
-  std::string der(reinterpret_cast<const char*>(out), static_cast<std::size_t>(size));
-  OPENSSL_free(out);
-  return der;
+  return encoded<i2d_ECDSA_SIG>(pair.get());
 }
 
 }  // namespace
@@ -162,21 +163,17 @@ Result<PublicKey> PublicKey::ed25519(std::string_view x) {
 }
 
 bool PublicKey::fits(Algorithm algorithm) const {
-  switch (algorithm) {
-    case Algorithm::kRS256:
-    case Algorithm::kRS384:
-    case Algorithm::kRS512:
-    case Algorithm::kPS256:
-      return family_ == Family::kRsa;
-    case Algorithm::kES256:
-      return family_ == Family::kP256;
-    case Algorithm::kES384:
-      return family_ == Family::kP384;
-    case Algorithm::kEdDSA:
-      return family_ == Family::kEd25519;
-    default:
-      return false;
+  switch (family_) {
+    case Family::kRsa:
+      return name_of(algorithm).starts_with("RS") || algorithm == Algorithm::kPS256;
+    case Family::kP256:
+      return algorithm == Algorithm::kES256;
+    case Family::kP384:
+      return algorithm == Algorithm::kES384;
+    case Family::kEd25519:
+      return algorithm == Algorithm::kEdDSA;
   }
+  return false;
 }
 
 bool PublicKey::verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const {
@@ -205,12 +202,7 @@ bool PublicKey::verifies(Algorithm algorithm, std::string_view text, std::string
 }
 
 std::string PublicKey::der() const {
-  unsigned char* out = nullptr;
-  const int size = i2d_PUBKEY(key_.get(), &out);
-  if (size <= 0) return {};
-  std::string der(reinterpret_cast<const char*>(out), static_cast<std::size_t>(size));
-  OPENSSL_free(out);
-  return der;
+  return encoded<i2d_PUBKEY>(key_.get());
 }
 
 }  // namespace tailgate

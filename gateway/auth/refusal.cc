@@ -1,5 +1,7 @@
 #include "gateway/auth/refusal.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 
 namespace tailgate {
@@ -12,7 +14,7 @@ struct Texts {
 };
 
 // In the order of the enumerators.
-constexpr std::array<Texts, kRefusals.size()> kTexts = {{
+constexpr std::array<Texts, 12> kTexts = {{
     {"missing", "Authentication is required"},
     {"malformed", "The token is malformed"},
     {"algorithm", "The token is signed with an algorithm that is not accepted"},
@@ -27,35 +29,26 @@ constexpr std::array<Texts, kRefusals.size()> kTexts = {{
     {"subject", "The token does not name a user"},
 }};
 
-const Texts& texts_of(Refusal refusal) {
-  return kTexts.at(static_cast<std::size_t>(refusal));
-}
-
 }  // namespace
 
 std::string_view word_of(Refusal refusal) {
-  return texts_of(refusal).word;
+  return kTexts.at(static_cast<std::size_t>(refusal)).word;
 }
 
 std::string_view sentence_of(Refusal refusal) {
-  return texts_of(refusal).sentence;
+  return kTexts.at(static_cast<std::size_t>(refusal)).sentence;
 }
 
 std::optional<Refusal> refusal_named(std::string_view word) {
-  for (const Refusal refusal : kRefusals) {
-    if (word_of(refusal) == word) return refusal;
-  }
-  return std::nullopt;
+  const auto* const found = std::ranges::find(kTexts, word, &Texts::word);
+  if (found == kTexts.end()) return std::nullopt;
+  return static_cast<Refusal>(found - kTexts.begin());
 }
 
 std::string challenge_for(Refusal refusal) {
-  std::string header = "Bearer realm=\"tailgate\"";
-  if (refusal != Refusal::kMissing) {
-    header += ", error=\"invalid_token\", error_description=\"";
-    header += sentence_of(refusal);
-    header += '"';
-  }
-  return header;
+  std::string header = R"(Bearer realm="tailgate")";
+  if (refusal == Refusal::kMissing) return header;
+  return header + R"(, error="invalid_token", error_description=")" + std::string(sentence_of(refusal)) + '"';
 }
 
 }  // namespace tailgate

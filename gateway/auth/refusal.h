@@ -1,10 +1,9 @@
 // Refusal: the reasons why a token or a request without one is refused.
 //
-// Pure.  Each reason has a word for headers, logs and metrics, and a sentence for people.  A sentence reveals
-// nothing of the token but its fault.
+// Pure.  Each reason has a word for headers, logs and metrics, and a sentence for people.  A sentence names
+// the fault and reveals nothing else of the token.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,12 +26,6 @@ enum class Refusal : std::uint8_t {
   kAudience,
   kParty,    // `azp`
   kSubject,  // missing, empty, too long or not printable
-};
-
-inline constexpr std::array kRefusals = {
-    Refusal::kMissing,   Refusal::kMalformed, Refusal::kAlgorithm, Refusal::kKid,
-    Refusal::kSignature, Refusal::kClaims,    Refusal::kExpired,   Refusal::kEarly,
-    Refusal::kIssuer,    Refusal::kAudience,  Refusal::kParty,     Refusal::kSubject,
 };
 
 // "expired".  The words never change, so that dashboards keep working.

@@ -53,10 +53,8 @@ TokenCheck check_with_keys(const Jwt& jwt, const KeySet& keys) {
 
 TokenCheck check_signature(const Jwt& jwt, const Provider& provider) {
   const ProviderRule& rule = *provider.rule;
-  const auto& allowed = rule.algorithms;
-  if (std::find(allowed.begin(), allowed.end(), jwt.algorithm) == allowed.end()) {
-    return refused(Refusal::kAlgorithm);
-  }
+  const bool is_allowed = std::ranges::find(rule.algorithms, jwt.algorithm) != rule.algorithms.end();
+  if (!is_allowed) return refused(Refusal::kAlgorithm);
   if (is_symmetric(jwt.algorithm)) return check_with_secrets(jwt, rule.secrets);
   if (rule.jwks.empty()) return refused(Refusal::kAlgorithm);
   if (provider.keys == nullptr) return {.outcome = TokenOutcome::kNoKeys};

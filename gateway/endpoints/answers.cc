@@ -1,10 +1,11 @@
 #include "gateway/endpoints/answers.h"
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
 #include "gateway/loop/random.h"
-#include "gateway/routes/sse.h"
 #include "gateway/streams/stream.h"
 #include "gateway/text/json.h"
 
@@ -22,37 +23,28 @@ constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;
 
 std::string_view error_word(int status) {
-  switch (status) {
-    case 401:
-      return "Unauthorized";
-    case 404:
-      return "Not found";
-    case 405:
-      return "Method not allowed";
-    case 422:
-      return "Unprocessable entity";
-    case 429:
-      return "Too many requests";
-    case 500:
-      return "Internal server error";
-    default:
-      return "Service unavailable";
-  }
+  constexpr std::pair<int, std::string_view> kWords[] = {
+      {401, "Unauthorized"},         {404, "Not found"},         {405, "Method not allowed"},
+      {422, "Unprocessable entity"}, {429, "Too many requests"}, {500, "Internal server error"}};
+  const auto* const found = std::ranges::find(kWords, status, &std::pair<int, std::string_view>::first);
+  return found != std::end(kWords) ? found->second : "Service unavailable";
 }
 
-std::string_view word_of(Unavailable reason) {
-  switch (reason) {
-    case Unavailable::kRedis:
-      return "redis";
-    case Unavailable::kLimit:
-    case Unavailable::kMemory:
-      return "limit";
-    case Unavailable::kDraining:
-      return "draining";
-    case Unavailable::kAuth:
-      return "auth";
-  }
-  return "";
+// The word and the sentence of each Unavailable.
+struct UnavailableTexts {
+  std::string_view word;
+  std::string_view sentence;
+};
+constexpr std::array<UnavailableTexts, 5> kUnavailableTexts = {{
+    {"redis", "Live updates are not available at the moment; please try again shortly"},
+    {"limit", "Too many open streams; close one or try again later"},
+    {"limit", "This server is at its limit; please try again shortly"},
+    {"draining", "This server is being restarted; please try again shortly"},
+    {"auth", "Your sign-in cannot be checked at the moment; please try again shortly"},
+}};
+
+const UnavailableTexts& texts_of(Unavailable reason) {
+  return kUnavailableTexts.at(static_cast<std::size_t>(reason));
 }
 
 std::string retry_after() {
@@ -77,15 +69,13 @@ class Answers::UnavailableStream final : public Stream {
 
   void start(Unavailable reason) {
     begin(FirstMessages::kNone);
-    std::string bytes;
-    append_event(bytes, "unavailable", json_object({{"reason", json_quote(word_of(reason))}}));
-    send(std::move(bytes), 1);
+    send_event("unavailable", json_object({{"reason", json_quote(texts_of(reason).word)}}));
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }
 
  private:
   void on_reminder() override { condemn(EndReason::kUnavailable); }
-  DrainTurn drain_turn() const override { return DrainTurn::kLast; }
+  DrainTurn drain_turn() const override { return kLastTwentieth; }
 
   std::size_t& held_without_place_;
   bool has_place_;
@@ -98,64 +88,39 @@ std::string error_body(const Route& route, int status, std::string_view message)
 }
 
 std::string_view unavailable_message(Unavailable reason) {
-  switch (reason) {
-    case Unavailable::kRedis:
-      return "Live updates are not available at the moment; please try again shortly";
-    case Unavailable::kLimit:
-      return "Too many open streams; close one or try again later";
-    case Unavailable::kMemory:
-      return "This server is at its limit; please try again shortly";
-    case Unavailable::kDraining:
-      return "This server is being restarted; please try again shortly";
-    case Unavailable::kAuth:
-      return "Your sign-in cannot be checked at the moment; please try again shortly";
-  }
-  return "";
+  return texts_of(reason).sentence;
 }
 
-void Answers::answer(Request request, int status, std::string_view content_type, std::string body,
-                     HttpHeaders extra) {
+void Answers::answer(Request request, int status, std::string json, HttpHeaders extra) {
   ++streams_.metrics().of(request.route->name).answered[status];
   HttpHeaders headers = std::move(request.parameters->headers);
   headers.insert(headers.end(), std::make_move_iterator(extra.begin()), std::make_move_iterator(extra.end()));
-  if (!body.empty()) headers.emplace_back("Content-Type", content_type);
+  if (!json.empty()) headers.emplace_back("Content-Type", "application/json");
   headers.emplace_back("Cache-Control", "no-store");
   drain_.add_close(headers);
-  request.exchange->answer(status, headers, std::move(body));
-}
-
-void Answers::answer_json(Request request, std::string json) {
-  answer(std::move(request), 200, "application/json", std::move(json), {});
-}
-
-void Answers::answer_no_content(Request request) {
-  answer(std::move(request), 204, {}, {}, {});
+  request.exchange->answer(status, headers, std::move(json));
 }
 
 void Answers::refuse(Request request, int status, std::string_view message, HttpHeaders extra) {
   std::string body = error_body(*request.route, status, message);
-  answer(std::move(request), status, "application/json", std::move(body), std::move(extra));
+  answer(std::move(request), status, std::move(body), std::move(extra));
 }
 
-void Answers::refuse(Request request, Opening::Outcome outcome) {
-  switch (outcome) {
-    case Opening::Outcome::kAllowed:
-    case Opening::Outcome::kNoRecord:
-    case Opening::Outcome::kForeign: {
-      const std::string& message = request.route->not_found;
-      refuse(std::move(request), 404, message);
-      return;
-    }
-    case Opening::Outcome::kUnauthorized:
-      refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
-      return;
-    case Opening::Outcome::kTooMany:
-      answer_unavailable(std::move(request), Unavailable::kLimit);
-      return;
-    case Opening::Outcome::kUnavailable:
-      answer_unavailable(std::move(request), Unavailable::kRedis);
-      return;
+void Answers::refuse(Request request, Access access) {
+  switch (access) {
+    case Access::kAllowed:
+    case Access::kNoRecord:
+    case Access::kForeign:
+      break;
+    case Access::kUnauthorized:
+      return refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
+    case Access::kTooMany:
+      return answer_unavailable(std::move(request), Unavailable::kLimit);
+    case Access::kUnavailable:
+      return answer_unavailable(std::move(request), Unavailable::kRedis);
   }
+  const std::string& message = request.route->not_found;
+  refuse(std::move(request), 404, message);
 }
 
 void Answers::answer_unavailable(Request request, Unavailable reason) {

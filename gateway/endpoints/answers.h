@@ -24,22 +24,18 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  // A JSON answer with status 200.
-  void answer_json(Request request, std::string json);
-  // 204: an EventSource that gets it does not come back.
-  void answer_no_content(Request request);
+  // A status and a body of JSON, or none.  An EventSource that gets a 204 does not come back.
+  void answer(Request request, int status, std::string json = {}, HttpHeaders extra = {});
   // `status`, with the route's error body around `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
-  // The status that belongs to `outcome`.  Precondition: it is not kAllowed.
-  void refuse(Request request, Opening::Outcome outcome);
+  // The status that belongs to `access`.  Precondition: it is not kAllowed.
+  void refuse(Request request, Access access);
   // 503 (429 for a limit) with Retry-After; or an event stream that says so and ends some seconds later,
   // where route and client ask for it.  At most 1,000 requests without a place among the streams are held so.
   void answer_unavailable(Request request, Unavailable reason);
 
  private:
   class UnavailableStream;
-  void answer(Request request, int status, std::string_view content_type, std::string body,
-              HttpHeaders extra);
 
   Streams& streams_;
   const DrainState& drain_;

@@ -27,31 +27,22 @@ Auth::Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const 
       seal_(seal),
       drain_(drain),
       keys_(keys),
-      authenticator_(std::make_unique<Authenticator>(keys)),
+      authenticator_([&keys](const std::string& name) { return keys.provider(name); }),
       clean_up_(loop, [this] { waiting_.remove_if([](const Waiting& waiting) { return waiting.over; }); }) {
 }
 
-void Auth::on_reload() {
-  authenticator_ = std::make_unique<Authenticator>(keys_);
-}
-
 void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
-  if (split_target(exchange->target()).path != "/auth") {
-    exchange->answer(404, {{"Content-Type", "application/json"}}, R"({"detail":"Not found"})");
-    return;
-  }
+  if (split_target(exchange->target()).path != "/auth")
+    return exchange->answer(404, {{"Content-Type", "application/json"}}, R"({"detail":"Not found"})");
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
   const Target target = target_of(*exchange);
   const auto match = config_->routes.match(target.path);
   // The stream listener answers unknown routes and other methods: 404 and 405 come before 401.
   const bool needs_verdict =
       method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
-  if (!match || !needs_verdict) {
-    answer(*exchange, 204, "open", {});
-    return;
-  }
-  const Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
-  if (verdict.kind == Verdict::Kind::kUnknownKid || verdict.kind == Verdict::Kind::kNoKeys) {
+  if (!match || !needs_verdict) return answer(*exchange, 204, "open", {});
+  Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
+  if (verdict.kind == Verdict::Kind::kNoKeys) {
     // The keys may be on their way; nginx waits.
     Waiting& waiting = waiting_.emplace_back(clean_up_);
     waiting.wait = keys_.refetch(verdict.provider, [this, &waiting] { on_keys(waiting); });
@@ -61,9 +52,7 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
       return;
     }
     waiting_.pop_back();
-    answer(*exchange, *match,
-           authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kRefuse));
-    return;
+    verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kRefuse);
   }
   answer(*exchange, *match, verdict);
 }
@@ -84,29 +73,21 @@ void Auth::on_keys(Waiting& waiting) {
 Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, std::string_view query,
                            Authenticator::UnknownKid unknown_kid) {
   const RequestParts parts{.query = query, .header = [&](const char* name) { return exchange.header(name); }};
-  const std::uint64_t before = authenticator_->verifications();
-  Verdict verdict = authenticator_->authenticate(*match.route, parts, wall_time(), unknown_kid);
-  verifications_ += authenticator_->verifications() - before;
-  return verdict;
+  return authenticator_.authenticate(*match.route, parts, wall_time(), unknown_kid);
 }
 
 void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& verdict) {
   switch (verdict.kind) {
     case Verdict::Kind::kOk:
-      answer(exchange, 204, "ok",
-             {{"X-Tailgate-Identity", seal_.seal(verdict.identity, match.route->name, match.id,
-                                                 wall_time() + config_->identity_life)}});
-      return;
+      return answer(exchange, 204, "ok",
+                    {{"X-Tailgate-Identity", seal_.seal(verdict.identity, match.route->name, match.id,
+                                                        wall_time() + config_->identity_life)}});
     case Verdict::Kind::kOpen:
-      answer(exchange, 204, "open", {});
-      return;
+      return answer(exchange, 204, "open", {});
     case Verdict::Kind::kRefused:
-      answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
-      return;
+      return answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
     case Verdict::Kind::kNoKeys:
-    case Verdict::Kind::kUnknownKid:
-      answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
-      return;
+      return answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
   }
 }
 
@@ -119,7 +100,8 @@ void Auth::answer(Exchange& exchange, int status, const std::string& verdict, Ht
 
 void Auth::write_metrics(MetricsText& out) const {
   out.counter("tailgate_token_verifications_total",
-              "Tokens that were verified, not found among the verdicts that are kept.", verifications_);
+              "Tokens that were verified, not found among the verdicts that are kept.",
+              authenticator_.verifications());
   out.begin("tailgate_auth_verdicts_total", MetricsText::Type::kCounter, "Answers of /auth, by verdict.");
   for (const auto& [verdict, count] : verdicts_) out.sample(MetricsText::label("verdict", verdict), count);
 }

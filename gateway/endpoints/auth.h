@@ -31,7 +31,7 @@ class Auth {
   // Takes one request from the auth listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
   // The configuration was replaced: forgets the verdicts of the old one.
-  void on_reload();
+  void on_reload() { authenticator_.forget(); }
   void write_metrics(MetricsText& out) const;
 
  private:
@@ -59,10 +59,9 @@ class Auth {
   const IdentitySeal& seal_;
   const DrainState& drain_;
   Keys& keys_;
-  std::unique_ptr<Authenticator> authenticator_;
+  Authenticator authenticator_;
   std::list<Waiting> waiting_;
-  std::map<std::string, std::uint64_t, std::less<>> verdicts_;  // how many answers, by verdict
-  std::uint64_t verifications_ = 0;                             // of tokens
+  std::map<std::string, std::uint64_t> verdicts_;  // how many answers, by verdict
   TurnEnd clean_up_;
 };
 

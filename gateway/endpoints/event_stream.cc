@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "gateway/routes/framing.h"
-#include "gateway/routes/sse.h"
 
 namespace tailgate {
 
@@ -14,8 +13,12 @@ constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
 
-EventStream::EventStream(Streams& streams, const Resources& resources, Request request)
-    : Stream(streams, std::move(request)), resources_(resources) {
+void EventStream::on_redis_up() {
+  if (opening_) opening_->advance();
+}
+
+void EventStream::on_record_gone() {
+  if (open()) condemn(EndReason::kRecordGone);
 }
 
 void EventStream::start() {
@@ -48,25 +51,18 @@ void EventStream::on_unconfirmed() {
 
 void EventStream::on_refused() {
   if (condemned()) return;
-  if (open()) {
-    condemn(EndReason::kGap);
-  } else {
-    resources_.answers.refuse(hand_over(), Opening::Outcome::kUnavailable);
-  }
+  if (open()) return condemn(EndReason::kGap);
+  resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
-void EventStream::on_redis_up() {
-  if (opening_) opening_->advance();
-}
-
-void EventStream::on_outcome(Opening::Outcome outcome, const Record* record) {
+void EventStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (open()) {
-    reopen(outcome, record);
-  } else if (outcome != Opening::Outcome::kAllowed) {
-    resources_.answers.refuse(hand_over(), outcome);
+    reopen(access, record);
+  } else if (access != Access::kAllowed) {
+    resources_.answers.refuse(hand_over(), access);
   } else if (has_seen_end(request(), record)) {
-    resources_.answers.answer_no_content(hand_over());
+    resources_.answers.answer(hand_over(), 204);
   } else {
     open_with(record);
   }
@@ -74,42 +70,32 @@ void EventStream::on_outcome(Opening::Outcome outcome, const Record* record) {
 
 void EventStream::open_with(const Record* record) {
   begin(FirstMessages::kOfRoute);
-  if (record != nullptr && record->terminal) {
-    send_ending(*record);  // the final record says everything that is held
-    return;
-  }
-  Values named = values();
-  std::string bytes;
-  if (record != nullptr) {
-    named.set_all(record->values);
-    (void)append_first_fitting(bytes, route().standing, record->status, named);
-  }
-  send(std::move(bytes), 1);
+  if (record != nullptr && record->terminal)
+    return send_ending(*record);  // the final record says everything that is held
+  if (record != nullptr) send_status(route().standing, record);
   go_live(record);
 }
 
 // Redis is back, and the record has been read again.
-void EventStream::reopen(Opening::Outcome outcome, const Record* record) {
+void EventStream::reopen(Access access, const Record* record) {
   const bool is_http = route().record != nullptr && route().record->kind == RecordRule::Kind::kHttp;
-  switch (outcome) {
-    case Opening::Outcome::kAllowed:
+  switch (access) {
+    case Access::kAllowed:
       break;
-    case Opening::Outcome::kNoRecord:
+    case Access::kNoRecord:
       if (is_http) return condemn(EndReason::kRecordGone);
       break;  // JobRecords reports when the record has been gone for too long
-    case Opening::Outcome::kForeign:
-    case Opening::Outcome::kUnauthorized:
+    case Access::kForeign:
+    case Access::kUnauthorized:
       return condemn(EndReason::kOwnerChanged);
-    case Opening::Outcome::kTooMany:
-    case Opening::Outcome::kUnavailable:
+    case Access::kTooMany:
+    case Access::kUnavailable:
       return condemn(EndReason::kGap);  // nobody can tell whether something was missed
   }
   if (record != nullptr && record->terminal) return send_ending(*record);
   if (route().on_gap == OnGap::kClose) return condemn(EndReason::kGap);
   ++streams().metrics().of(route().name).gaps;
-  std::string bytes;
-  append_event(bytes, "resync", R"({"reason":"redis-reconnected"})");
-  send(std::move(bytes), 1);
+  send_event("resync", R"({"reason":"redis-reconnected"})");
   go_live(record);
 }
 
@@ -127,36 +113,24 @@ void EventStream::go_live(const Record* record) {
 }
 
 void EventStream::send_ending(const Record& record) {
-  Values named = values();
-  named.set_all(record.values);
-  std::string bytes;
-  (void)append_first_fitting(bytes, route().ending, record.status, named, kEndId);
-  send(std::move(bytes), 1);
+  send_status(route().ending, &record, kEndId);
   condemn(EndReason::kTerminal);
 }
 
 void EventStream::on_batch(const Batch& batch) {
   if (condemned() || phase_ == Phase::kSubscribing) return;
-  if (phase_ == Phase::kLive) {
-    deliver(batch);
-    return;
-  }
+  if (phase_ == Phase::kLive) return deliver(batch);
   held_.push_back(batch);
   held_bytes_ += batch.chunk.size();
   if (held_bytes_ <= route().backlog_bytes || held_.size() == 1) return;
-  if (open()) {
-    condemn(EndReason::kSlow);
-  } else {
-    resources_.answers.refuse(hand_over(), Opening::Outcome::kUnavailable);
-  }
+  if (open()) return condemn(EndReason::kSlow);
+  resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
 void EventStream::deliver(const Batch& batch) {
   const std::size_t waiting = backlog();
-  if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes) {
-    condemn(EndReason::kSlow, Ending::kCut);
-    return;
-  }
+  if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes)
+    return condemn(EndReason::kSlow, Ending::kCut);
   send(batch.chunk, 0, batch.events);
   if (batch.last) condemn(EndReason::kTerminal);
 }
@@ -180,10 +154,6 @@ void EventStream::on_reminder() {
   // Messages that were published before the record was read come first, the published end among them.
   resources_.hub.flush(route().key_for(request().id));
   if (!condemned()) send_ending(*ending_);
-}
-
-void EventStream::on_record_gone() {
-  if (open()) condemn(EndReason::kRecordGone);
 }
 
 }  // namespace tailgate

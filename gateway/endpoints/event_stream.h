@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gateway/endpoints/answers.h"
@@ -30,7 +31,8 @@ class EventStream final : public Stream,
     Answers& answers;
   };
 
-  EventStream(Streams& streams, const Resources& resources, Request request);
+  EventStream(Streams& streams, const Resources& resources, Request request)
+      : Stream(streams, std::move(request)), resources_(resources) {}
   // Precondition: Streams owns it.
   void start();
 
@@ -48,14 +50,14 @@ class EventStream final : public Stream,
   void on_record(const Record& record) override;
   void on_record_gone() override;
   bool is_ready() const override { return !condemned() && phase_ == Phase::kReading; }
-  void on_outcome(Opening::Outcome outcome, const Record* record) override;
+  void on_outcome(Access access, const Record* record) override;
   void on_redis_up() override;
   void on_reminder() override;
 
   // As soon as the source is ready.
   void read_record(Opening::TimeLimits limits);
   void open_with(const Record* record);
-  void reopen(Opening::Outcome outcome, const Record* record);
+  void reopen(Access access, const Record* record);
   void go_live(const Record* record);
   void send_ending(const Record& record);
   void deliver(const Batch& batch);

@@ -17,23 +17,17 @@ LogPage::LogPage(Streams& streams, Resources& resources, Request request)
                {.redis = ActiveRequest::request().config->redis.wait}, *this) {
 }
 
-void LogPage::on_outcome(Opening::Outcome outcome, const Record* /*record*/) {
+void LogPage::on_outcome(Access access, const Record* /*record*/) {
   if (condemned()) return;
-  if (outcome == Opening::Outcome::kAllowed) {
-    read();
-  } else {
-    resources_.answers.refuse(hand_over(), outcome);
-  }
+  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
+  read();
 }
 
 void LogPage::read() {
   std::string from = "+";
   if (below_) {
     const auto last = id_before(*below_);
-    if (!last) {
-      answer_page();
-      return;
-    }
+    if (!last) return answer_page();
     from = last->text();
   }
   // One entry more than the page holds shows whether there are more.
@@ -53,12 +47,8 @@ void LogPage::on_range(const redisReply* reply) {
   if (reply->type != REDIS_REPLY_ARRAY) {
     static LogValve valve(5, 1);
     if (valve.open(Loop::now())) log_error("log.refused", {{"key", key_}, {"why", error_of(*reply)}});
-    if (is_wrong_type(*reply)) {
-      resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
-    } else {
-      opening_.try_again();
-    }
-    return;
+    if (!is_wrong_type(*reply)) return opening_.try_again();
+    return resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
   }
   std::size_t bytes = 0;
   bool full = false;
@@ -77,7 +67,7 @@ void LogPage::on_range(const redisReply* reply) {
 }
 
 void LogPage::answer_page() {
-  resources_.answers.answer_json(hand_over(), page_.json());
+  resources_.answers.answer(hand_over(), 200, page_.json());
 }
 
 }  // namespace tailgate

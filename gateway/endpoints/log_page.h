@@ -31,7 +31,7 @@ class LogPage final : public ActiveRequest, private Opening::Observer {
 
  private:
   bool is_ready() const override { return !condemned() && resources_.link.up(); }
-  void on_outcome(Opening::Outcome outcome, const Record* record) override;
+  void on_outcome(Access access, const Record* record) override;
   void on_redis_up() override { opening_.advance(); }
 
   void read();

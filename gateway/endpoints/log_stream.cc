@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "gateway/routes/framing.h"
-#include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
 
 namespace tailgate {
@@ -30,12 +29,9 @@ void LogStream::start() {
   opening_->advance();
 }
 
-void LogStream::on_outcome(Opening::Outcome outcome, const Record* record) {
+void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
-  if (outcome != Opening::Outcome::kAllowed) {
-    resources_.answers.refuse(hand_over(), outcome);
-    return;
-  }
+  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
   // Read after the record: if the job had ended then, its log is complete up to this tail.
   tail_ = resources_.log_reader.tail(
@@ -44,28 +40,15 @@ void LogStream::on_outcome(Opening::Outcome outcome, const Record* record) {
 
 void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned()) return;
-  if (outcome == LogRead::Outcome::kUnavailable) {
-    opening_->try_again();
-    return;
-  }
-  if (outcome == LogRead::Outcome::kWrongType) {
-    resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
-    return;
-  }
-  if (has_seen_end(request(), record_.get())) {
-    resources_.answers.answer_no_content(hand_over());
-    return;
-  }
+  if (outcome == LogRead::Outcome::kUnavailable) return opening_->try_again();
+  if (outcome == LogRead::Outcome::kWrongType)
+    return resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
+  if (has_seen_end(request(), record_.get())) return resources_.answers.answer(hand_over(), 204);
   const bool terminal = record_ && record_->terminal;
   const std::optional<EntryId> resume = request().parameters->resume;
   opening_.reset();
   begin(FirstMessages::kOfRoute);
-  if (record_ && !terminal) {
-    Values named = values();
-    named.set_all(record_->values);
-    std::string bytes;
-    if (append_first_fitting(bytes, route().standing, record_->status, named)) send(std::move(bytes), 1);
-  }
+  if (record_ && !terminal) send_status(route().standing, record_.get());
   phase_ = Phase::kBehind;
   if (resume) {
     std::optional<LogGap> gap;
@@ -87,39 +70,32 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
 // The next step of a stream that is behind.
 void LogStream::proceed() {
   if (condemned() || phase_ != Phase::kBehind) return;
-  if (reached_end()) {
-    finish();
-    return;
-  }
+  if (reached_end()) return finish();
   if (reading_.under_way()) return;  // on_read() comes back here
   if (!final_ && caught_up_) {
     const auto fed = resources_.log_feeds.position(key_);
-    if (!fed || cursor_.position() >= *fed) {
-      join();
-      return;
-    }
+    if (!fed || cursor_.position() >= *fed) return join();
     // The feed is ahead of the log: the log was replaced, and the feed has not found out yet.
     caught_up_ = false;
     resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (full()) return;                       // on_drained() comes back here
+  if (backlog() > 0) return;                // on_drained() comes back here
   if (!resources_.log_reader.up()) return;  // on_redis_up() does
   reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
                                         [this](const LogRead& read) { on_read(read); });
 }
 
+// Repeats or ends what an open stream could not read.
+bool LogStream::has_failed(LogRead::Outcome outcome) {
+  if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
+  if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
+  return outcome != LogRead::Outcome::kRead;
+}
+
 void LogStream::on_read(const LogRead& read) {
-  if (condemned()) return;
-  if (read.outcome == LogRead::Outcome::kWrongType) {
-    condemn(EndReason::kWrongType);
-    return;
-  }
-  if (read.outcome == LogRead::Outcome::kUnavailable) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
+  if (condemned() || has_failed(read.outcome)) return;
   if (read.gap) send_gap(*read.gap);
   std::string bytes;
   std::uint32_t events = 0;
@@ -152,9 +128,8 @@ void LogStream::on_batch(const Batch& batch) {
     caught_up_ = false;
     return;
   }
-  const auto events = static_cast<std::uint32_t>(
-      std::count_if(batch.marks.begin(), batch.marks.end(),
-                    [&](const Batch::Mark& mark) { return mark.id > cursor_.position(); }));
+  const auto events = static_cast<std::uint32_t>(std::ranges::count_if(
+      batch.marks, [&](EntryId id) { return id > cursor_.position(); }, &Batch::Mark::id));
   send(batch.chunk, offset, events);
   cursor_.advance(batch.marks.back().id, events);
   if (reached_end()) finish();
@@ -175,16 +150,9 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
 
 void LogStream::send_gap(const LogGap& gap) {
   ++streams().metrics().of(route().name).gaps;
-  std::string bytes;
-  append_event(bytes, "gap",
-               json_object({{"requested", json_quote(gap.requested.text())},
-                            {"first_available",
-                             gap.first_available ? json_quote(gap.first_available->text()) : "null"}}));
-  send(std::move(bytes), 1);
-}
-
-void LogStream::on_drained() {
-  proceed();
+  const std::string first = gap.first_available ? json_quote(gap.first_available->text()) : "null";
+  send_event("gap",
+             json_object({{"requested", json_quote(gap.requested.text())}, {"first_available", first}}));
 }
 
 void LogStream::on_redis_up() {
@@ -196,10 +164,7 @@ void LogStream::on_redis_up() {
 }
 
 void LogStream::on_reminder() {
-  if (record_ && !final_) {
-    end_at_tail(Record(*record_));
-    return;
-  }
+  if (record_ && !final_) return end_at_tail(Record(*record_));
   // The feed did not bring the last entry: it may have nothing more to bring.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
@@ -223,24 +188,13 @@ void LogStream::on_record_gone() {
 void LogStream::end_at_tail(const Record& record) {
   record_ = std::make_unique<Record>(record);
   if (tail_.under_way()) return;
-  if (!resources_.log_reader.up()) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
+  if (!resources_.log_reader.up()) return remind_at(Loop::now() + kTryAgain);
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
 }
 
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
-  if (condemned()) return;
-  if (outcome == LogRead::Outcome::kUnavailable) {
-    remind_at(Loop::now() + kTryAgain);
-    return;
-  }
-  if (outcome == LogRead::Outcome::kWrongType) {
-    condemn(EndReason::kWrongType);
-    return;
-  }
+  if (condemned() || has_failed(outcome)) return;
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was lost since this stream read it, and no read has found that out yet.  The new log is read
@@ -261,14 +215,9 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
 }
 
 void LogStream::finish() {
-  Values named = values();
-  if (record_) named.set_all(record_->values);
-  std::string bytes;
   const std::string last_id = std::max(*final_, cursor_.position()).text();
-  named.set("last_id", '"' + last_id + '"');
-  const std::string id = std::string(kEndId) + '.' + last_id;
-  (void)append_first_fitting(bytes, route().ending, record_ ? record_->status : std::string(), named, id);
-  send(std::move(bytes), 1);
+  send_status(route().ending, record_.get(), std::string(kEndId) + '.' + last_id,
+              {{"last_id", '"' + last_id + '"'}});
   condemn(EndReason::kTerminal);
 }
 

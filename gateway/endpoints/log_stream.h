@@ -37,7 +37,7 @@ class LogStream final : public Stream,
   LogStream(Streams& streams, const Resources& resources, Request request);
   // Precondition: Streams owns it.
   void start();
-  DrainTurn drain_turn() const override { return DrainTurn::kLate; }
+  DrainTurn drain_turn() const override { return kSecondHalf; }
 
  private:
   enum class Phase {
@@ -52,21 +52,21 @@ class LogStream final : public Stream,
   void on_record(const Record& record) override;
   void on_record_gone() override;
   bool is_ready() const override { return !condemned() && resources_.log_reader.up(); }
-  void on_outcome(Opening::Outcome outcome, const Record* record) override;
+  void on_outcome(Access access, const Record* record) override;
   void on_redis_up() override;
-  void on_drained() override;
+  void on_drained() override { proceed(); }
   void on_reminder() override;
 
   void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
   void proceed();
   void on_read(const LogRead& read);
+  bool has_failed(LogRead::Outcome outcome);
   void join();
   void send_gap(const LogGap& gap);
   void end_at_tail(const Record& record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
-  bool full() const { return backlog() > 0; }
 
   const Resources& resources_;
   std::string key_;

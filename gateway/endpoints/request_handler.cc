@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "gateway/auth/credentials.h"
 #include "gateway/auth/refusal.h"
+#include "gateway/base/result.h"
 #include "gateway/endpoints/target.h"
 #include "gateway/routes/framing.h"
 #include "gateway/text/json.h"
@@ -20,6 +22,10 @@ constexpr std::size_t kMaxRequestId = 128;
 bool is_request_id(std::string_view text) {
   return !text.empty() && text.size() <= kMaxRequestId &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+bool has_header(const HttpHeaders& headers, std::string_view name) {
+  return std::ranges::find(headers, name, &HttpHeaders::value_type::first) != headers.end();
 }
 
 std::string allowed_methods(const Route& route) {
@@ -59,34 +65,68 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
 // Collects the caller's own headers for the application.  Credentials that an EventSource can only put into
 // the query go into the header that the application reads.
 void collect_for_application(Request& request, const Query& query) {
-  const RecordRule& rule = *request.route->record;
-  for (const std::string& name : rule.forward) {
-    if (const auto value = request.exchange->header(name.c_str()))
-      request.parameters->caller.emplace_back(name, *value);
+  HttpHeaders& caller = request.parameters->caller;
+  for (const std::string& name : request.route->record->forward) {
+    if (const auto value = request.exchange->header(name.c_str())) caller.emplace_back(name, *value);
   }
-  const auto has = [&](std::string_view name) {
-    return std::any_of(request.parameters->caller.begin(), request.parameters->caller.end(),
-                       [&](const auto& header) { return header.first == name; });
-  };
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
     if (value == nullptr || value->empty() || has_control(*value)) continue;
-    if (place.kind == Credential::Kind::kTokenQuery && !has("authorization")) {
-      request.parameters->caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has("x-session-id")) {
-      request.parameters->caller.emplace_back("x-session-id", *value);
+    if (place.kind == Credential::Kind::kTokenQuery && !has_header(caller, "authorization")) {
+      caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has_header(caller, "x-session-id")) {
+      caller.emplace_back("x-session-id", *value);
     }
   }
+}
+
+// Where a client comes back to its stream.
+struct Resume {
+  bool saw_end = false;
+  std::optional<EntryId> after;
+};
+
+// `id` is an entry's, or a stream's end with or without an entry.
+Resume resume_at(std::string_view id) {
+  const auto end = parse_end_id(id);
+  return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
+}
+
+// Reads which page the client asks for, or where it comes back to.
+Status read_position(Request& request, const std::optional<Query>& query) {
+  const Source source = request.route->source;
+  RequestParameters& parameters = *request.parameters;
+  if (!query && source != Source::kChannel) {
+    return Error{"query: has a \"%\" that two hexadecimal digits do not follow"};
+  }
+  if (source == Source::kPages) {
+    const auto page = parse_page_query(*query, *request.route);
+    if (!page) return Error{page.error()};
+    parameters.page = *page;
+    return {};
+  }
+  Resume resume = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const std::string* id = source == Source::kLog ? query->find("last_event_id") : nullptr;
+  if (id != nullptr) {
+    if (query->repeats("last_event_id")) return Error{"last_event_id: must be given only once"};
+    const Resume given = resume_at(*id);
+    if (!given.after) {
+      return Error{
+          "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
+          "1700000000000-0"};
+    }
+    if (!resume.after && !resume.saw_end) resume = given;
+  }
+  parameters.saw_end = resume.saw_end;
+  parameters.resume = resume.after;
+  return {};
 }
 
 }  // namespace
 
 void RequestHandler::answer_preflight(Request& request) const {
   HttpHeaders headers = std::move(request.parameters->headers);
-  const bool allowed = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
-    return header.first == "Access-Control-Allow-Origin";
-  });
-  if (allowed) {
+  if (has_header(headers, "Access-Control-Allow-Origin")) {
     headers.emplace_back("Access-Control-Allow-Methods", allowed_methods(*request.route));
     headers.emplace_back("Access-Control-Allow-Headers", request.config->cors.allowed_headers());
     headers.emplace_back("Access-Control-Max-Age", "86400");
@@ -116,9 +156,8 @@ bool RequestHandler::identify(Request& request) {
     refuse_identity(std::move(request), refusal.value_or(Refusal::kMissing));
     return false;
   }
-  const auto now = std::chrono::system_clock::now();
-  const auto opened = resources_.seal.open(*sealed, route.name, request.id,
-                                           std::chrono::time_point_cast<std::chrono::milliseconds>(now));
+  const WallTime now = std::chrono::floor<WallTime::duration>(std::chrono::system_clock::now());
+  const auto opened = resources_.seal.open(*sealed, route.name, request.id, now);
   switch (opened.outcome) {
     case IdentitySeal::Outcome::kForged:
       refuse_identity(std::move(request), Refusal::kMissing);
@@ -135,59 +174,20 @@ bool RequestHandler::identify(Request& request) {
   if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
     // A token may end in the year 9999; nanoseconds would overflow after 292 years.
     constexpr std::chrono::hours kFarthest(100 * 365 * 24);
-    const auto left = std::min<WallTime::duration>(
-        *opened.identity.until - std::chrono::time_point_cast<WallTime::duration>(now), kFarthest);
+    const auto left = std::min<WallTime::duration>(*opened.identity.until - now, kFarthest);
     request.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
   }
   return true;
 }
 
 bool RequestHandler::read_parameters(Request& request, std::string_view query_text) {
-  const Route& route = *request.route;
-  const bool reads_query = route.source != Source::kChannel;
   const auto query = Query::parse(query_text);
-  if (!query && reads_query) {
-    resources_.answers.refuse(std::move(request), 422,
-                              "query: has a \"%\" that two hexadecimal digits do not follow");
+  if (const Status read = read_position(request, query); !read) {
+    resources_.answers.refuse(std::move(request), 422, read.error());
     return false;
   }
-  if (route.source == Source::kPages) {
-    const auto page = parse_page_query(*query, route);
-    if (!page) {
-      resources_.answers.refuse(std::move(request), 422, page.error());
-      return false;
-    }
-    request.parameters->page = *page;
-  } else {
-    const std::string_view header = request.exchange->header("Last-Event-ID").value_or("");
-    const auto end = parse_end_id(header);
-    request.parameters->saw_end = end.has_value();
-    if (end && header != kEndId) request.parameters->resume = end;
-    if (!end) request.parameters->resume = EntryId::parse(header);
-    if (route.source == Source::kLog) {
-      if (query->repeats("last_event_id")) {
-        resources_.answers.refuse(std::move(request), 422, "last_event_id: must be given only once");
-        return false;
-      }
-      const std::string* parameter = query->find("last_event_id");
-      if (parameter != nullptr) {
-        const auto end_given = *parameter == kEndId ? std::nullopt : parse_end_id(*parameter);
-        const auto id = end_given ? end_given : EntryId::parse(*parameter);
-        if (!id) {
-          resources_.answers.refuse(
-              std::move(request), 422,
-              "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
-              "1700000000000-0");
-          return false;
-        }
-        if (!request.parameters->resume && !request.parameters->saw_end) {
-          request.parameters->resume = id;
-          request.parameters->saw_end = end_given.has_value();
-        }
-      }
-    }
-  }
-  if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHttp) {
+  const RecordRule* record = request.route->record;
+  if (record != nullptr && record->kind == RecordRule::Kind::kHttp) {
     collect_for_application(request, query.value_or(Query()));
   }
   return true;
@@ -236,25 +236,19 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
 
   const std::string_view method = request.exchange->method();
   const bool is_page = request.route->source == Source::kPages;
-  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method")) {
-    answer_preflight(request);
-    return;
-  }
+  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method"))
+    return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);
     resources_.answers.refuse(std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
     return;
   }
   if (!identify(request) || !read_parameters(request, target.query)) return;
-  if (resources_.memory.is_tight()) {
-    resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
-    return;
-  }
+  if (resources_.memory.is_tight())
+    return resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
   if (!is_page && !take_place(request)) return;
-  if (resources_.drain.refuses()) {
-    resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
-    return;
-  }
+  if (resources_.drain.refuses())
+    return resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
   serve(std::move(request));
 }
 
@@ -263,13 +257,13 @@ void RequestHandler::serve(Request request) {
   switch (request.route->source) {
     case Source::kChannel:
       streams.add(std::make_unique<EventStream>(streams, resources_.events, std::move(request))).start();
-      return;
+      break;
     case Source::kLog:
       streams.add(std::make_unique<LogStream>(streams, resources_.logs, std::move(request))).start();
-      return;
+      break;
     case Source::kPages:
       streams.add(std::make_unique<LogPage>(streams, resources_.pages, std::move(request))).start();
-      return;
+      break;
   }
 }
 

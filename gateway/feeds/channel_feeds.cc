@@ -74,13 +74,9 @@ void ChannelFeeds::confirm_invalidations() {
 
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
-    if (key_events_.on_notified) key_events_.on_notified(channel.substr(keyspace_prefix_.size()), payload);
-    return;
+    return key_events_.on_notified(channel.substr(keyspace_prefix_.size()), payload);
   }
-  if (channel == kInvalidations) {
-    if (key_events_.on_invalidated) key_events_.on_invalidated(payload);
-    return;
-  }
+  if (channel == kInvalidations) return key_events_.on_invalidated(payload);
   rest_.count_message();
   ++messages_;
   hub_.publish(channel, payload);
@@ -88,13 +84,9 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 
 void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
-    if (key_events_.on_watched) key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
-    return;
+    return key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
   }
-  if (channel == kInvalidations) {
-    if (key_events_.on_invalidations_confirmed) key_events_.on_invalidations_confirmed();
-    return;
-  }
+  if (channel == kInvalidations) return key_events_.on_invalidations_confirmed();
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
   // Receivers get the messages that came before the confirmation before their streams learn of it.

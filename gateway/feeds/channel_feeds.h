@@ -64,14 +64,14 @@ class ChannelFeeds {
 
   // Changes of keys, which Redis announces over the same link.
   struct KeyEvents {
-    std::function<void(std::string_view key, std::string_view event)> on_notified;
+    std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
     // Changes of the key are notified from now on.  Earlier ones were not.
-    std::function<void(std::string_view key)> on_watched;
+    std::function<void(std::string_view key)> on_watched = [](auto) {};
     // A key has changed that was read by a connection which redirects to client_id().  Empty: any of those
     // keys may have changed.
-    std::function<void(std::string_view key)> on_invalidated;
+    std::function<void(std::string_view key)> on_invalidated = [](auto) {};
     // The link lives, and on_invalidated comes from now on.  Comes again after each loss of the link.
-    std::function<void()> on_invalidations_confirmed;
+    std::function<void()> on_invalidations_confirmed = [] {};
   };
   void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
   // Subscribes to the keyspace notifications of one key.

@@ -25,8 +25,7 @@ void prefetch(const Receiver* receiver) {
 }  // namespace
 
 std::size_t Batch::offset_after(EntryId id) const {
-  const auto after = std::upper_bound(marks.begin(), marks.end(), id,
-                                      [](EntryId wanted, const Mark& mark) { return wanted < mark.id; });
+  const auto after = std::ranges::upper_bound(marks, id, {}, &Mark::id);
   return after == marks.begin() ? 0 : std::prev(after)->end;
 }
 
@@ -67,8 +66,7 @@ Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, Rece
   auto [slot, is_new] = topics_.try_emplace(std::string(name));
   if (is_new) slot->second = std::make_unique<Topic>(Topic{.name = std::string(name), .groups = {}});
   Topic& topic = *slot->second;
-  auto group = std::find_if(topic.groups.begin(), topic.groups.end(),
-                            [&](const auto& candidate) { return &candidate->route == &route; });
+  auto group = std::ranges::find_if(topic.groups, [&](const auto& one) { return &one->route == &route; });
   if (group == topic.groups.end()) {
     topic.groups.push_back(std::make_unique<Group>(*this, topic, route));
     group = std::prev(topic.groups.end());

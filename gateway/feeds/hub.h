@@ -23,6 +23,14 @@
 
 namespace tailgate {
 
+// A map that finds a std::string_view without a copy.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+template <typename T>
+using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
+
 struct Batch {
   Chunk chunk;
   std::uint32_t events = 0;
@@ -85,13 +93,8 @@ class Hub {
   static bool hand_out(Topic& topic, std::size_t& deliveries);
   void forget(const Group& group);
 
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-
   Events events_;
-  std::unordered_map<std::string, std::unique_ptr<Topic>, TextHash, std::equal_to<>> topics_;
+  TextMap<std::unique_ptr<Topic>> topics_;
   std::deque<Topic*> pending_;  // the first has the next slice
 };
 

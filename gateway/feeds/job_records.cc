@@ -40,6 +40,11 @@ bool may_log(const std::string& key) {
   return true;
 }
 
+// The parts of a record that observers are told of.
+bool differs(const Record& a, const Record& b) {
+  return a.user != b.user || a.session != b.session || a.status != b.status;
+}
+
 // Equal for two replies with the same fields: then the second one need not be parsed.
 std::size_t reply_hash(const redisReply& reply) {
   std::size_t hash = reply.elements;
@@ -57,11 +62,8 @@ std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::s
   texts.reserve(reply.elements);
   for (std::size_t i = 0; i < reply.elements; ++i) {
     const redisReply& element = *reply.element[i];
-    if (element.type == REDIS_REPLY_STRING) {
-      texts.emplace_back(std::string(element.str, static_cast<std::size_t>(element.len)));
-    } else {
-      texts.emplace_back(std::nullopt);
-    }
+    texts.emplace_back();
+    if (element.type == REDIS_REPLY_STRING) texts.back() = text_of(element);
   }
   return record_from_hash(rule, fields, texts);
 }
@@ -124,9 +126,7 @@ struct JobRecords::Watched final : Wheel::Entry {
       return;
     }
     gone_since.reset();
-    const bool changed = std::exchange(must_tell, false) || record->user != known.user ||
-                         record->session != known.session || record->status != known.status;
-    if (!changed) return;
+    if (!std::exchange(must_tell, false) && !differs(*record, known)) return;
     if (partial && record->terminal) {
       must_tell = true;
       last_hash.reset();  // the record may have changed again when the whole of it is read
@@ -196,17 +196,16 @@ RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
 
 void JobRecords::read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                       const redisReply* reply, const Done& done) {
-  if (reply == nullptr) {
-    done(Found::kUnavailable, nullptr);
-  } else if (reply->type == REDIS_REPLY_ARRAY) {
+  if (reply == nullptr) return done(Found::kUnavailable, nullptr);
+  if (reply->type == REDIS_REPLY_ARRAY) {
     const auto record = read_hash(rule, fields, *reply);
-    done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
-  } else if (is_wrong_type(*reply)) {
-    const std::string key = with_id(rule.key, id);
+    return done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
+  }
+  const std::string key = with_id(rule.key, id);
+  if (is_wrong_type(*reply)) {
     if (may_log(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
     done(Found::kWrongType, nullptr);
   } else {
-    const std::string key = with_id(rule.key, id);
     if (may_log(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
     done(Found::kUnavailable, nullptr);
   }
@@ -221,10 +220,7 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }
   Watched& watched = *slot->second;
-  if (known.user != watched.known.user || known.session != watched.known.session ||
-      known.status != watched.known.status) {
-    watched.must_tell = true;
-  }
+  if (differs(known, watched.known)) watched.must_tell = true;
   return watched.observers.add(&observer);
 }
 

@@ -75,15 +75,8 @@ void KeyWakeups::read_soon(Key& key) {
 // A server may be configured to notify of some commands only: a notification of EXPIRE does not prove that
 // XADD is notified.
 void KeyWakeups::on_notified(Key& key, std::string_view command) {
-  if (command == growth_command_) {
-    on_announced(key, Announcer::kNotifications);
-  } else {
-    read_soon(key);
-  }
-}
-
-void KeyWakeups::on_invalidated(Key& key) {
-  on_announced(key, Announcer::kTracking);
+  if (command == growth_command_) return on_announced(key, Announcer::kNotifications);
+  read_soon(key);
 }
 
 void KeyWakeups::on_announced(Key& key, Announcer announcer) {
@@ -142,8 +135,7 @@ bool KeyWakeups::can_trust(Announcer announcer, Time now) const {
 
 void KeyWakeups::trust(Announcer announcer, std::string_view why) {
   if (std::exchange(trusted_, announcer) == announcer) return;
-  for (Key* key : keys_)
-    key->missed_at_.reset();  // the one who should have announced it is not trusted any more
+  for (Key* key : keys_) key->missed_at_.reset();  // only a trusted announcer can miss growth
   owner_.on_trust_changed(announcer, why);
   sweep_later();
 }
@@ -164,10 +156,7 @@ void KeyWakeups::update_tracking(Time now) {
   if (!wants_tracking(now)) {
     if (std::exchange(tracking_, Tracking::kOff) == Tracking::kOn) owner_.end_tracking();
   } else if (tracking_ == Tracking::kOff && links.subscriber) {
-    if (!links.has_client_id) {
-      refuse_tracking("CLIENT ID is not permitted, or not known");
-      return;
-    }
+    if (!links.has_client_id) return refuse_tracking("CLIENT ID is not permitted, or not known");
     tracking_ = Tracking::kAwaitingConfirmation;
     owner_.hear_invalidations();
   }
@@ -188,11 +177,8 @@ void KeyWakeups::on_invalidations_confirmed(Time now) {
 }
 
 void KeyWakeups::on_tracking_answered(std::string_view why_refused) {
-  if (why_refused.empty()) {
-    why_refused_.clear();
-  } else {
-    refuse_tracking(why_refused);
-  }
+  if (!why_refused.empty()) return refuse_tracking(why_refused);
+  why_refused_.clear();
 }
 
 void KeyWakeups::refuse_tracking(std::string_view why) {

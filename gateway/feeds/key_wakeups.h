@@ -24,7 +24,7 @@ class KeyWakeups {
 
   // redis.wakeups
   enum class Mode { kAuto, kNotifications, kSweep };
-  // Who tells that a key has changed, in ascending order of preference.
+  // What announces that a key has changed, in ascending order of preference.
   enum class Announcer { kNobody, kTracking, kNotifications };
   // How one read of a key ended.  kChanged: it changed, but nothing was added.
   enum class ReadResult { kFailed, kUnchanged, kChanged, kGrew };
@@ -97,14 +97,13 @@ class KeyWakeups {
   // Reads `key` at the end of the turn, then whenever it may have changed.
   void watch(Key& key, Time now);
   void unwatch(Key& key);
-  std::size_t watched() const { return keys_.size(); }
   bool wants_notifications() const { return mode_ != Mode::kSweep; }
   Announcer trusted() const { return trusted_; }
 
   // `key` may have changed: it is read at the end of the turn, or again if a read is under way.
   void read_soon(Key& key);
   void on_notified(Key& key, std::string_view command);
-  void on_invalidated(Key& key);
+  void on_invalidated(Key& key) { on_announced(key, Announcer::kTracking); }
   // FLUSHALL or FLUSHDB: Redis names no key.
   void on_all_invalidated();
 

@@ -5,7 +5,7 @@ namespace tailgate {
 LogCursor LogCursor::at_tail(const LogTail& tail) {
   LogCursor cursor;
   cursor.position_ = tail.last;
-  cursor.anchor_ = tail.length > 0 && tail.last_entry == tail.last ? Anchor::kEntry : Anchor::kNone;
+  if (tail.length > 0 && tail.last_entry == tail.last) cursor.anchor_ = tail.last;
   cursor.added_ = tail.exists ? tail.added : 0;
   return cursor;
 }
@@ -20,75 +20,52 @@ LogCursor LogCursor::behind(EntryId requested, const LogTail& tail, std::optiona
   return cursor;
 }
 
-LogCursor::ReadCheck LogCursor::check(std::optional<EntryId> first_read) const {
-  if (first_read == position_) return ReadCheck::kSound;
-  switch (anchor_) {
-    case Anchor::kNone:
-      return first_read || !position_.is_zero() ? ReadCheck::kDoubt : ReadCheck::kSound;
-    case Anchor::kEntry:
-      return ReadCheck::kDoubt;
-    case Anchor::kNext:
-      return first_read == next_ ? ReadCheck::kSound : ReadCheck::kDoubt;
-  }
-  return ReadCheck::kDoubt;
+bool LogCursor::proves_no_gap(std::optional<EntryId> first_read) const {
+  if (first_read == position_) return true;
+  if (anchor_) return first_read == anchor_;
+  return !first_read && position_.is_zero();
 }
 
 void LogCursor::advance(EntryId last, std::uint64_t count) {
   position_ = last;
-  anchor_ = Anchor::kEntry;
+  anchor_ = last;
   if (added_) *added_ += count;
 }
 
 std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
-  const EntryId requested = position_;
-  const std::optional<EntryId> first =
-      tail.length > 0 ? std::optional<EntryId>(tail.first_entry) : std::nullopt;
+  const std::optional<EntryId> first = tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt;
+  const LogGap gap{.requested = position_, .first_available = first};
+  // The number of entries that came before the first one.
+  std::optional<std::uint64_t> before = tail.exists ? tail.added : 0;
+  if (before) *before -= tail.length;
 
   // The log was deleted, or replaced by another one whose ids are still below the position: all its entries
   // are new.
   if (!tail.exists || tail.last < position_) {
-    const bool had_something = !position_.is_zero();
     position_ = {};
-    anchor_ = first ? Anchor::kNext : Anchor::kNone;
-    if (first) next_ = *first;
-    added_ = tail.exists ? (tail.added ? std::optional(*tail.added - tail.length) : std::nullopt) : 0;
-    if (!had_something) return std::nullopt;
-    return LogGap{requested, first};
+    anchor_ = first;
+    added_ = before;
+    return gap.requested.is_zero() ? std::nullopt : std::optional(gap);
   }
 
-  // All entries lie behind the position.  Have any others behind the position been removed?  `before` is the
-  // number of entries that came before the first one: none are lost if the reader has had exactly that many.
+  // All entries lie behind the position.  Others behind the position may have been removed: none are lost if
+  // the reader has had exactly as many entries as came before the first one.
   if (!first || *first > position_) {
-    const std::optional<std::uint64_t> before =
-        tail.added ? std::optional(*tail.added - tail.length) : std::nullopt;
-    bool lost = true;
-    if (added_ && before) {
-      lost = *before != *added_;
-    } else if (!first) {
-      lost = tail.last != position_;
-    } else if (position_.is_zero()) {
-      lost = false;  // Redis before 7.0 does not count: from the beginning means from the first entry that is
-                     // left
-    }
-    if (first) {
-      anchor_ = Anchor::kNext;
-      next_ = *first;
-      added_ = before;
-    } else {
-      position_ = tail.last;
-      anchor_ = Anchor::kNone;
-      added_ = tail.added;
-    }
-    if (!lost) return std::nullopt;
-    return LogGap{requested, first};
+    // Redis before 7.0 does not count: from the beginning means from the first entry that is left.
+    bool lost = first ? !position_.is_zero() : tail.last != position_;
+    if (added_ && before) lost = *before != *added_;
+    if (!first) position_ = tail.last;
+    anchor_ = first;
+    added_ = before;
+    return lost ? std::optional(gap) : std::nullopt;
   }
 
   // The log has entries before the position, so nothing behind it was trimmed: only the entry at the position
   // was deleted (XDEL).
-  anchor_ = Anchor::kNone;
+  anchor_.reset();
   if (tail.last == position_) {
     added_ = tail.added;
-    if (tail.last_entry == position_) anchor_ = Anchor::kEntry;
+    if (tail.last_entry == position_) anchor_ = position_;
   }
   return std::nullopt;
 }

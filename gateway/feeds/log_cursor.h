@@ -3,9 +3,9 @@
 // Pure.  A log is a Redis Stream: a list of entries with ascending ids.  Writers add entries at its end
 // (XADD), and Redis may remove old ones at its beginning (XTRIM, MAXLEN), or the whole log may be deleted and
 // begun anew.  Redis does not report any of that to a reader.  So a reader reads from its position
-// *inclusively* and calls check(): while the entry that it delivered last is still there, nothing behind it
-// was removed.  If it is gone, the reader asks for the log's tail (XINFO STREAM) and calls resolve_doubt().
-// If the tail cannot prove that nothing is lost, it is a gap.
+// *inclusively* and calls proves_no_gap(): while the entry that it delivered last is still there, nothing
+// behind it was removed.  If it is gone, the reader asks for the log's tail (XINFO STREAM) and calls
+// resolve_doubt().  If the tail cannot prove that nothing is lost, it is a gap.
 #pragma once
 
 #include <cstdint>
@@ -44,28 +44,19 @@ class LogCursor {
 
   EntryId position() const { return position_; }
 
-  enum class ReadCheck {
-    kSound,  // nothing is lost: deliver the entries
-    kDoubt,  // keep the entries, ask for the tail and call resolve_doubt()
-  };
-  // Judges an inclusive read from position() by the id of its first entry, if there is one.
-  ReadCheck check(std::optional<EntryId> first_read) const;
+  // Judges an inclusive read from position() by the id of its first entry, if there is one.  True: deliver
+  // the entries.  False: keep them, ask for the tail and call resolve_doubt().
+  bool proves_no_gap(std::optional<EntryId> first_read) const;
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // After kDoubt.  `tail` must have been asked for after that read.  No gap: deliver the entries that were
-  // kept; they were complete, because they still are.  A gap: drop them and read again from position().
+  // Precondition: `tail` was asked for after the read.  No gap: deliver the entries that were kept; they were
+  // complete, because they still are.  A gap: drop them and read again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
-  // What an inclusive read must begin with to prove that nothing is lost.
-  enum class Anchor {
-    kNone,   // unknown: an empty answer proves nothing
-    kEntry,  // the entry at the position
-    kNext,   // the entry next_
-  };
   EntryId position_;
-  Anchor anchor_ = Anchor::kNone;
-  EntryId next_;
+  // The entry with which an inclusive read must begin to prove that nothing is lost; none: it is unknown.
+  std::optional<EntryId> anchor_;
   // The log's entries-added at the moment when the newest entry was the one at the position.
   std::optional<std::uint64_t> added_;
 };

@@ -1,6 +1,7 @@
 #include "gateway/feeds/log_feeds.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "gateway/base/log.h"
@@ -54,7 +55,11 @@ LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, 
              if (Feed* feed = find(key)) wakeups_.on_notified(*feed, command);
            },
        .on_watched = [this](std::string_view key) { read_soon(key); },
-       .on_invalidated = [this](std::string_view key) { on_invalidated(key); },
+       .on_invalidated =
+           [this](std::string_view key) {
+             if (key.empty()) return wakeups_.on_all_invalidated();
+             if (Feed* feed = find(key)) wakeups_.on_invalidated(*feed);
+           },
        .on_invalidations_confirmed = [this] { wakeups_.on_invalidations_confirmed(Loop::now()); }});
 }
 
@@ -91,15 +96,8 @@ void LogFeeds::read_soon(std::string_view key) {
 }
 
 std::string_view LogFeeds::woken_by() const {
-  switch (wakeups_.trusted()) {
-    case KeyWakeups::Announcer::kNotifications:
-      return "notifications";
-    case KeyWakeups::Announcer::kTracking:
-      return "tracking";
-    case KeyWakeups::Announcer::kNobody:
-      break;
-  }
-  return "sweep";
+  constexpr std::array<std::string_view, 3> kNames = {"sweep", "tracking", "notifications"};
+  return kNames.at(static_cast<std::size_t>(wakeups_.trusted()));
 }
 
 void LogFeeds::write_metrics(MetricsText& out) const {
@@ -109,14 +107,6 @@ void LogFeeds::write_metrics(MetricsText& out) const {
       "1 for what wakes the readers of logs: notifications or tracking by Redis, or a sweep of our own.");
   for (const std::string_view by : {"notifications", "tracking", "sweep"}) {
     out.sample(MetricsText::label("by", by), std::uint64_t{by == woken_by()});
-  }
-}
-
-void LogFeeds::on_invalidated(std::string_view key) {
-  if (key.empty()) {
-    wakeups_.on_all_invalidated();
-  } else if (Feed* feed = find(key)) {
-    wakeups_.on_invalidated(*feed);
   }
 }
 

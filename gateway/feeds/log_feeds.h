@@ -11,7 +11,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "gateway/base/lease.h"
@@ -66,11 +65,6 @@ class LogFeeds : private KeyWakeups::Owner {
   void write_metrics(MetricsText& out) const;
 
  private:
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-
   // KeyWakeups::Owner
   KeyWakeups::Links links() const override;
   void read(KeyWakeups::Key& key) override;
@@ -84,7 +78,6 @@ class LogFeeds : private KeyWakeups::Owner {
   void on_tracking_refused(std::string_view why) override;
 
   Feed* find(std::string_view key) const;
-  void on_invalidated(std::string_view key);
   void on_read(Feed& feed, const LogRead& read);
   void on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown);
   void on_unfollowed(Feed& feed);
@@ -93,7 +86,7 @@ class LogFeeds : private KeyWakeups::Owner {
   ChannelFeeds& channels_;
   Hub& hub_;
   KeyWakeups wakeups_;
-  std::unordered_map<std::string, std::unique_ptr<Feed>, TextHash, std::equal_to<>> feeds_;
+  TextMap<std::unique_ptr<Feed>> feeds_;
   RedisCall tracking_;  // the latest CLIENT TRACKING; replacing it drops the answer to the one before
   std::vector<RedisCall> checks_;
   Timer sweep_;

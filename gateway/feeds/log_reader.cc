@@ -15,36 +15,36 @@ constexpr unsigned kMostEntries = 512;
 constexpr std::size_t kSmallAnswer = 64 * 1024;
 constexpr std::size_t kLargeAnswer = 512 * 1024;
 
-// The answer to XINFO STREAM is a list: name, value, name, value, …
-LogTail read_tail(const redisReply& reply) {
-  LogTail tail;
+// Logs why a read of `key` failed.
+LogRead::Outcome refused(const std::string& key, const redisReply& reply) {
+  static LogValve valve(5, 1);
+  if (valve.open(Loop::now())) {
+    log_error("log.refused", {{"key", key}, {"why", error_of(reply)}, {"held_back", valve.take_held_back()}});
+  }
+  return is_wrong_type(reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable;
+}
+
+// Reads the answer to XINFO STREAM `key`, which is a list: name, value, name, value, …
+LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogTail& tail) {
+  if (reply == nullptr) return LogRead::Outcome::kUnavailable;
+  if (reply->type != REDIS_REPLY_ARRAY) {
+    if (error_of(*reply).starts_with("ERR no such key")) return LogRead::Outcome::kRead;
+    return refused(key, *reply);
+  }
   tail.exists = true;
   std::size_t ignored = 0;
-  for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
-    const std::string_view name = text_of(*reply.element[i]);
-    const redisReply& value = *reply.element[i + 1];
+  for (std::size_t i = 0; i + 1 < reply->elements; i += 2) {
+    const std::string_view name = text_of(*reply->element[i]);
+    const redisReply& value = *reply->element[i + 1];
     if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
     if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
     if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
-    if (name == "first-entry") {
-      if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
-    }
-    if (name == "last-entry") {
-      if (const auto entry = read_entry(value, ignored)) tail.last_entry = entry->id;
+    if (name == "first-entry" || name == "last-entry") {
+      if (const auto entry = read_entry(value, ignored))
+        (name == "first-entry" ? tail.first_entry : tail.last_entry) = entry->id;
     }
   }
-  return tail;
-}
-
-bool is_no_such_key(const redisReply& reply) {
-  return error_of(reply).starts_with("ERR no such key");
-}
-
-void report(const std::string& key, std::string_view why) {
-  static LogValve valve(5, 1);
-  if (valve.open(Loop::now())) {
-    log_error("log.refused", {{"key", key}, {"why", why}, {"held_back", valve.take_held_back()}});
-  }
+  return LogRead::Outcome::kRead;
 }
 
 }  // namespace
@@ -78,62 +78,25 @@ void ReadPace::shrink() {
   count = std::max<unsigned>(1, count / 4);
 }
 
-struct LogReader::Job {
-  ~Job() {
-    if (reader == nullptr) return;
-    if (is_queued) std::erase(reader->queue_, this);
-    if (counts) {
-      --reader->queued_under_way_;
-      reader->start_next();
-    }
+LogReader::Job::~Job() {
+  if (reader == nullptr) return;
+  if (is_queued) std::erase(reader->queue_, this);
+  if (counts) {
+    --reader->queued_under_way_;
+    reader->start_next();
   }
-
-  LogReader* reader = nullptr;  // null once finished
-  std::string key;
-  LogCursor* cursor = nullptr;
-  ReadPace* pace = nullptr;
-  Done done;
-  bool is_queued = false;  // waits in the queue
-  bool counts = false;     // is one of the queued reads that are under way
-  RedisCall call;
-
-  // Entries of doubtful completeness, copied until the answer to XINFO STREAM comes.
-  struct Kept {
-    EntryId id;
-    std::vector<std::pair<std::string, std::string>> fields;
-  };
-  std::vector<Kept> kept;
-  bool more = false;
-
-  void on_range(const redisReply* reply);
-  void on_doubt(const redisReply* reply);
-};
-
-LogReader::Read::Read() = default;
-LogReader::Read::Read(std::unique_ptr<Job> job) : job_(std::move(job)) {
 }
-LogReader::Read::Read(Read&&) noexcept = default;
-LogReader::Read& LogReader::Read::operator=(Read&&) noexcept = default;
-LogReader::Read::~Read() = default;
-bool LogReader::Read::under_way() const {
-  return job_ != nullptr && job_->reader != nullptr;
-}
-
-LogReader::LogReader(RedisLink& link) : link_(link) {
-}
-
-LogReader::~LogReader() = default;
 
 LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn,
                                 Done done) {
-  auto job = std::make_unique<Job>();
-  job->reader = this;
-  job->key = key;
-  job->cursor = &cursor;
-  job->pace = &pace;
-  job->done = std::move(done);
-  Job& started = *job;
-  Read handle(std::move(job));
+  Read handle;
+  handle.job_ = std::make_unique<Job>();
+  Job& started = *handle.job_;
+  started.reader = this;
+  started.key = key;
+  started.cursor = &cursor;
+  started.pace = &pace;
+  started.done = std::move(done);
   if (turn == Turn::kAtOnce) {
     start(started);
   } else if (queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
@@ -162,7 +125,7 @@ void LogReader::start_next() {
     queue_.pop_front();
     job.is_queued = false;
     if (!link_.up()) {
-      finish(job, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
+      finish(job, {.outcome = LogRead::Outcome::kUnavailable});
       continue;
     }
     job.counts = true;
@@ -182,18 +145,11 @@ void LogReader::finish(Job& job, const LogRead& read) {
 
 void LogReader::Job::on_range(const redisReply* reply) {
   LogReader& its_reader = *reader;
-  if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) {
-    const bool wrong_type = reply != nullptr && is_wrong_type(*reply);
-    if (reply == nullptr) {
-      pace->shrink();
-    } else {
-      report(key, error_of(*reply));
-    }
-    its_reader.finish(*this,
-                      {.outcome = wrong_type ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable,
-                       .gap = std::nullopt});
-    return;
+  if (reply == nullptr) {
+    pace->shrink();
+    return its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
   }
+  if (reply->type != REDIS_REPLY_ARRAY) return its_reader.finish(*this, {.outcome = refused(key, *reply)});
   std::vector<LogEntry> entries;
   entries.reserve(reply->elements);
   std::size_t bytes = 0;
@@ -206,10 +162,9 @@ void LogReader::Job::on_range(const redisReply* reply) {
   pace->adapt(entries.size(), bytes);
 
   const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
-  if (cursor->check(first) == LogCursor::ReadCheck::kDoubt) {
+  if (!cursor->proves_no_gap(first)) {
     for (const LogEntry& entry : entries) {
-      Kept& copy = kept.emplace_back(Kept{.id = entry.id, .fields = {}});
-      for (const auto& [name, value] : entry.fields) copy.fields.emplace_back(name, value);
+      kept.push_back({.id = entry.id, .fields = {entry.fields.begin(), entry.fields.end()}});
     }
     call = its_reader.link_.command({"XINFO", "STREAM", key},
                                     [this](const redisReply* info) { on_doubt(info); });
@@ -218,48 +173,31 @@ void LogReader::Job::on_range(const redisReply* reply) {
   std::span<const LogEntry> fresh(entries);
   if (first == cursor->position()) fresh = fresh.subspan(1);
   if (!fresh.empty()) cursor->advance(fresh.back().id, fresh.size());
-  its_reader.finish(
-      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = fresh, .more = more});
+  its_reader.finish(*this, {.entries = fresh, .more = more});
 }
 
 void LogReader::Job::on_doubt(const redisReply* reply) {
   LogReader& its_reader = *reader;
   LogTail tail;
-  if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
-    tail = read_tail(*reply);
-  } else if (reply == nullptr || !is_no_such_key(*reply)) {
-    if (reply != nullptr) report(key, error_of(*reply));
-    its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable, .gap = std::nullopt});
-    return;
-  }
-  if (const auto gap = cursor->resolve_doubt(tail)) {
-    its_reader.finish(*this, {.outcome = LogRead::Outcome::kRead, .gap = gap, .entries = {}, .more = true});
-    return;
-  }
+  if (read_tail(reply, key, tail) != LogRead::Outcome::kRead)
+    return its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
+  if (const auto gap = cursor->resolve_doubt(tail))
+    return its_reader.finish(*this, {.gap = gap, .more = true});
   std::vector<LogEntry> entries;
   for (const Kept& copy : kept) {
-    LogEntry& entry = entries.emplace_back(LogEntry{.id = copy.id, .fields = {}});
-    for (const auto& [name, value] : copy.fields) entry.fields.emplace_back(name, value);
+    entries.push_back({.id = copy.id, .fields = {copy.fields.begin(), copy.fields.end()}});
   }
   if (!entries.empty()) cursor->advance(entries.back().id, entries.size());
   // The entries point into the copies, and finish() may destroy this job.
   const std::vector<Kept> held = std::move(kept);
-  its_reader.finish(
-      *this, {.outcome = LogRead::Outcome::kRead, .gap = std::nullopt, .entries = entries, .more = more});
+  its_reader.finish(*this, {.entries = entries, .more = more});
 }
 
 RedisCall LogReader::tail(const std::string& key, TailDone done) {
   return link_.command({"XINFO", "STREAM", key}, [key, done = std::move(done)](const redisReply* reply) {
-    if (reply == nullptr) {
-      done(LogRead::Outcome::kUnavailable, {});
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
-      done(LogRead::Outcome::kRead, read_tail(*reply));
-    } else if (is_no_such_key(*reply)) {
-      done(LogRead::Outcome::kRead, {});
-    } else {
-      report(key, error_of(*reply));
-      done(is_wrong_type(*reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable, {});
-    }
+    LogTail tail;
+    const LogRead::Outcome outcome = read_tail(reply, key, tail);
+    done(outcome, tail);
   });
 }
 

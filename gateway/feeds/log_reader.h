@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gateway/feeds/log_cursor.h"
@@ -37,7 +38,7 @@ std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes);
 struct LogRead {
   enum class Outcome { kRead, kWrongType, kUnavailable };
   Outcome outcome = Outcome::kRead;
-  std::optional<LogGap> gap;            // if there is one, there are no entries, and `more` is true
+  std::optional<LogGap> gap{};          // if there is one, there are no entries, and `more` is true
   std::span<const LogEntry> entries{};  // valid during the call
   bool more = false;                    // there is probably more to read
 };
@@ -46,27 +47,23 @@ class LogReader {
   struct Job;
 
  public:
+  using Done = std::function<void(const LogRead&)>;
+  using TailDone = std::function<void(LogRead::Outcome, const LogTail&)>;
+
   // Lease: one read.  A queued read leaves the queue when its lease dies; an answer that comes later is
   // dropped.
   class Read {
    public:
-    Read();
-    explicit Read(std::unique_ptr<Job> job);
-    Read(Read&&) noexcept;
-    Read& operator=(Read&&) noexcept;
-    ~Read();
     bool under_way() const;
 
    private:
+    friend class LogReader;
     std::unique_ptr<Job> job_;
   };
-  using Done = std::function<void(const LogRead&)>;
-  using TailDone = std::function<void(LogRead::Outcome, const LogTail&)>;
 
   enum class Turn { kAtOnce, kQueued };
 
-  explicit LogReader(RedisLink& link);
-  ~LogReader();
+  explicit LogReader(RedisLink& link) : link_(link) {}
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
@@ -104,5 +101,34 @@ class LogReader {
   unsigned queued_under_way_ = 0;
   bool starting_ = false;  // start_next() is running further up the stack
 };
+
+// One read, queued or under way.
+struct LogReader::Job {
+  ~Job();
+
+  LogReader* reader = nullptr;  // null once finished
+  std::string key;
+  LogCursor* cursor = nullptr;
+  ReadPace* pace = nullptr;
+  Done done;
+  bool is_queued = false;  // waits in the queue
+  bool counts = false;     // is one of the queued reads that are under way
+  RedisCall call;
+
+  // Entries of doubtful completeness, copied until the answer to XINFO STREAM comes.
+  struct Kept {
+    EntryId id;
+    std::vector<std::pair<std::string, std::string>> fields;
+  };
+  std::vector<Kept> kept;
+  bool more = false;
+
+  void on_range(const redisReply* reply);
+  void on_doubt(const redisReply* reply);
+};
+
+inline bool LogReader::Read::under_way() const {
+  return job_ != nullptr && job_->reader != nullptr;
+}
 
 }  // namespace tailgate

@@ -34,7 +34,6 @@ class Page {
   bool add(const LogEntry& entry);
   bool full() const { return has_more_; }
   std::size_t lines() const { return begins_.size(); }
-  std::optional<EntryId> oldest() const { return oldest_; }
   // {"lines":[…],"has_more":…,"oldest_id":…}
   std::string json() const;
 

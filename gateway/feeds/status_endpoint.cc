@@ -1,5 +1,6 @@
 #include "gateway/feeds/status_endpoint.h"
 
+#include <optional>
 #include <utility>
 
 #include "gateway/base/endpoint.h"
@@ -12,28 +13,35 @@ namespace {
 
 constexpr std::size_t kMaxBody = 8U << 20;
 
-StatusEndpoint::Answer meaning_of(int status) {
-  switch (status) {
-    case 200:
-      return StatusEndpoint::Answer::kRecord;
-    case 401:
-      return StatusEndpoint::Answer::kUnauthorized;
-    case 403:
-    case 404:
-      return StatusEndpoint::Answer::kNotFound;
-    case 429:
-      return StatusEndpoint::Answer::kTooMany;
-    default:
-      return StatusEndpoint::Answer::kUnavailable;
-  }
-}
-
-void report(const RecordRule& rule, const std::string& why) {
+Access unavailable(const RecordRule& rule, const std::string& why) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
     log_warning("application.failed",
                 {{"record", rule.name}, {"why", why}, {"held_back", valve.take_held_back()}});
   }
+  return Access::kUnavailable;
+}
+
+// Sets `record` if the caller may see the job.
+Access read_answer(const RecordRule& rule, const Result<HttpAnswer>& answer, std::optional<Record>& record) {
+  if (!answer) return unavailable(rule, answer.error());
+  switch (answer->status) {
+    case 200:
+      break;
+    case 401:
+      return Access::kUnauthorized;
+    case 403:
+    case 404:
+      return Access::kNoRecord;
+    case 429:
+      return Access::kTooMany;
+    default:
+      return unavailable(rule, "status " + std::to_string(answer->status));
+  }
+  auto read = record_from_json(rule, answer->body);
+  if (!read) return unavailable(rule, read.error());
+  record = std::move(*read);
+  return Access::kAllowed;
 }
 
 }  // namespace
@@ -48,28 +56,12 @@ StatusEndpoint::Question StatusEndpoint::ask(const RecordRule& rule, const std::
                         .within = rule.timeout};
   if (question.to.unix_path.empty()) question.authority = rule.target;
   question.headers.emplace_back("accept", "application/json");
-  return std::make_unique<HttpFetch>(loop_, resolver_, std::move(question),
-                                     [&rule, done = std::move(done)](Result<HttpAnswer> result) {
-                                       if (!result) {
-                                         report(rule, result.error());
-                                         done(Answer::kUnavailable, nullptr);
-                                         return;
-                                       }
-                                       const Answer answer = meaning_of(result->status);
-                                       if (answer == Answer::kUnavailable)
-                                         report(rule, "status " + std::to_string(result->status));
-                                       if (answer != Answer::kRecord) {
-                                         done(answer, nullptr);
-                                         return;
-                                       }
-                                       const auto record = record_from_json(rule, result->body);
-                                       if (!record) {
-                                         report(rule, record.error());
-                                         done(Answer::kUnavailable, nullptr);
-                                       } else {
-                                         done(Answer::kRecord, &*record);
-                                       }
-                                     });
+  auto on_answer = [&rule, done = std::move(done)](const Result<HttpAnswer>& answer) {
+    std::optional<Record> record;
+    const Access access = read_answer(rule, answer, record);
+    done(access, record ? &*record : nullptr);
+  };
+  return std::make_unique<HttpFetch>(loop_, resolver_, std::move(question), std::move(on_answer));
 }
 
 }  // namespace tailgate

@@ -13,10 +13,20 @@
 
 namespace tailgate {
 
+// Whether a caller may see a job.
+enum class Access {
+  kAllowed,       // the caller may see the job, or the route has no record
+  kNoRecord,      // there is no such job
+  kForeign,       // the job belongs to another caller; a status endpoint does not tell this from kNoRecord
+  kUnauthorized,  // the application refuses the caller's credentials
+  kTooMany,       // the application refuses the rate of requests
+  kUnavailable,   // Redis or the application gave no answer in time
+};
+
 class StatusEndpoint {
  public:
-  enum class Answer { kRecord, kNotFound, kUnauthorized, kTooMany, kUnavailable };
-  using Done = std::function<void(Answer, const Record*)>;
+  // The record is null unless kAllowed.
+  using Done = std::function<void(Access, const Record*)>;
 
   // One question under way.  `done` is not called after it has died.
   using Question = std::unique_ptr<HttpFetch>;

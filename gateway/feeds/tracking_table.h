@@ -6,6 +6,7 @@
 // changed.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 
@@ -24,7 +25,19 @@ class TrackingTable {
   // A key was read because of an invalidation.
   void count_invalidation(bool key_had_changed) { ++(key_had_changed ? useful_ : useless_); }
   // Ends the period if it is over; `keys` is the number of tracked keys.
-  void judge(Time now, std::size_t keys);
+  void judge(Time now, std::size_t keys) {
+    if (now - period_began_ < kPeriod) return;
+    // Commands like EXPIRE invalidate a key without changing its value, so some useless invalidations are
+    // normal: four for each useful one, four for each key, and fifty.  4,000 cost no more than a sweep of
+    // many keys.
+    const std::size_t allowed = 4 * useful_ + std::min<std::size_t>(4 * keys, 4000) + 50;
+    bad_periods_ = useless_ > allowed ? bad_periods_ + 1 : 0;
+    useful_ = useless_ = 0;
+    period_began_ = now;
+    if (bad_periods_ < kBadPeriods) return;
+    bad_periods_ = 0;
+    full_until_ = now + kFullFor;
+  }
   bool is_full(Time now) const { return now < full_until_; }
   // The server is another one, perhaps with a larger table.
   void reset() { *this = {}; }

@@ -11,8 +11,6 @@ ActiveRequest::ActiveRequest(Streams& streams, Request request)
   request_.exchange->watch(*this);
 }
 
-ActiveRequest::~ActiveRequest() = default;
-
 void ActiveRequest::on_gone(Exchange::Gone gone) {
   condemn(gone == Exchange::Gone::kStalled ? EndReason::kStalled : EndReason::kClientLeft, Ending::kCut);
 }

@@ -22,7 +22,6 @@ class Streams;
 class ActiveRequest : private Exchange::Observer {
  public:
   ActiveRequest(Streams& streams, Request request);
-  ~ActiveRequest() override;
   ActiveRequest(const ActiveRequest&) = delete;
   ActiveRequest& operator=(const ActiveRequest&) = delete;
 
@@ -37,7 +36,7 @@ class ActiveRequest : private Exchange::Observer {
   std::size_t backlog() const { return request_.exchange->backlog(); }
   const Route& route() const { return *request_.route; }
 
-  virtual DrainTurn drain_turn() const { return DrainTurn::kEarly; }
+  virtual DrainTurn drain_turn() const { return kFirstHalf; }
   // Asks an event stream to end at `when`.  A request that has not become one is answered within seconds.
   virtual void drain_at(TimePoint /*when*/) {}
   // Ends now; a request that has no response yet ends without one.
@@ -51,7 +50,7 @@ class ActiveRequest : private Exchange::Observer {
   Streams& streams() { return streams_; }
   Request& request() { return request_; }
   const Request& request() const { return request_; }
-  // Hands the request to the one who answers it, and ends.
+  // Returns the request, so that Answers can answer it, and ends.
   Request hand_over();
   // The exchange's response has begun: this is an open stream.
   void set_open() { phase_ = Phase::kOpen; }

@@ -8,15 +8,19 @@
 
 #include "gateway/http/chunk.h"
 #include "gateway/loop/loop.h"
+#include "gateway/loop/random.h"
 #include "gateway/routes/route.h"
 
 namespace tailgate {
 
 class HeartbeatCohorts {
  public:
-  // By which part of its interval the heartbeats of the next stream to open are early, so that streams that
-  // opened together do not stay in step.  A cohort of 32 streams has the same: they are neighbours in memory.
-  float next_jitter();
+  // The part of its interval by which the next stream's heartbeats are early, so that streams that opened
+  // together do not stay in step.  A cohort of 32 streams has the same jitter: they are neighbours in memory.
+  float next_jitter() {
+    if (opened_++ % 32 == 0) jitter_ = static_cast<float>(random_unit() * 0.1);
+    return jitter_;
+  }
 
   // The heartbeat of `route` at `now`, the wheel's time.  `values` is called for the values of the message's
   // names if it has to be encoded.
@@ -32,10 +36,15 @@ class HeartbeatCohorts {
   }
 
  private:
-  static Chunk encode(const Route& route, const Values& values);
+  static Chunk encode(const Route& route, const Values& values) {
+    std::string bytes;
+    Chunk::begin(bytes);
+    route.heartbeat.message.append_to(bytes, values);
+    return Chunk(std::move(bytes));
+  }
 
-  float jitter_ = 0;
-  unsigned left_in_cohort_ = 0;
+  float jitter_ = 0;  // of the present cohort
+  unsigned opened_ = 0;
   TimePoint encoded_at_{};
   std::vector<std::pair<const Route*, Chunk>> encoded_;
 };

@@ -23,15 +23,12 @@ Opening::Opening(const Sources& sources, const Request& request, TimeLimits limi
 void Opening::advance() {
   if (phase_ == Phase::kReading || phase_ == Phase::kDone || !observer_.is_ready()) return;
   const RecordRule* rule = request_.route->record;
-  if (rule == nullptr) {
-    report(Outcome::kAllowed);
-    return;
-  }
+  if (rule == nullptr) return report(Access::kAllowed);
   phase_ = Phase::kReading;
   if (rule->kind == RecordRule::Kind::kHttp) {
     question_ = sources_.applications.ask(
         *rule, request_.id, request_.parameters->caller,
-        [this](StatusEndpoint::Answer answer, const Record* record) { on_answered(answer, record); });
+        [this](Access access, const Record* record) { on_answered(access, record); });
   } else {
     look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
       on_read(found, record);
@@ -53,37 +50,27 @@ void Opening::on_read(JobRecords::Found found, const Record* record) {
   if (found == JobRecords::Found::kUnavailable || !observer_.is_ready()) {
     try_again();
   } else if (record == nullptr) {
-    on_missing(Outcome::kNoRecord);
+    on_missing(Access::kNoRecord);
   } else if (!may_see(request_, *record)) {
-    on_missing(Outcome::kForeign);
+    on_missing(Access::kForeign);
   } else {
-    report(Outcome::kAllowed, record);
+    report(Access::kAllowed, record);
   }
 }
 
-void Opening::on_answered(StatusEndpoint::Answer answer, const Record* record) {
-  switch (answer) {
-    case StatusEndpoint::Answer::kRecord:
-      return report(Outcome::kAllowed, record);
-    case StatusEndpoint::Answer::kNotFound:
-      return on_missing(Outcome::kNoRecord);
-    case StatusEndpoint::Answer::kUnauthorized:
-      return report(Outcome::kUnauthorized);
-    case StatusEndpoint::Answer::kTooMany:
-      return report(Outcome::kTooMany);
-    case StatusEndpoint::Answer::kUnavailable:
-      return report(Outcome::kUnavailable);
-  }
+void Opening::on_answered(Access access, const Record* record) {
+  if (access == Access::kNoRecord) return on_missing(access);
+  report(access, record);
 }
 
 // A missing job and a foreign one must take the same time, or the difference would tell them apart.
-void Opening::on_missing(Outcome outcome) {
+void Opening::on_missing(Access access) {
   const TimePoint now = Loop::now();
   const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;
   if (now < record_until_) {
     pause(std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_));
   } else {
-    report(outcome);
+    report(access);
   }
 }
 
@@ -101,7 +88,7 @@ void Opening::schedule() {
 void Opening::on_due(TimePoint now) {
   if (now >= late_at_) {
     late_at_ = TimePoint::max();
-    report(Outcome::kUnavailable);
+    report(Access::kUnavailable);
     return;
   }
   const bool is_retry = phase_ == Phase::kPausing && now >= retry_at_;
@@ -110,9 +97,9 @@ void Opening::on_due(TimePoint now) {
   if (is_retry) advance();
 }
 
-void Opening::report(Outcome outcome, const Record* record) {
+void Opening::report(Access access, const Record* record) {
   phase_ = Phase::kDone;
-  observer_.on_outcome(outcome, record);
+  observer_.on_outcome(access, record);
 }
 
 }  // namespace tailgate

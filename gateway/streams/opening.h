@@ -16,22 +16,13 @@ namespace tailgate {
 
 class Opening final : private Wheel::Entry {
  public:
-  enum class Outcome {
-    kAllowed,       // the caller may see the job, or the route has no record
-    kNoRecord,      // there is no such job
-    kForeign,       // the job belongs to another caller
-    kUnauthorized,  // the application refuses the caller's credentials
-    kTooMany,       // the application refuses the rate of requests
-    kUnavailable,   // Redis or the application gave no answer in time
-  };
-
   class Observer {
    public:
     // Can the source be read now?  Asked before and after the record is read.
     virtual bool is_ready() const = 0;
     // `record` is null unless kAllowed, and for a route without records.  The observer may destroy the
     // Opening in this call.
-    virtual void on_outcome(Outcome outcome, const Record* record) = 0;
+    virtual void on_outcome(Access access, const Record* record) = 0;
 
    protected:
     ~Observer() = default;
@@ -69,11 +60,11 @@ class Opening final : private Wheel::Entry {
 
   void on_due(TimePoint now) override;
   void on_read(JobRecords::Found found, const Record* record);
-  void on_answered(StatusEndpoint::Answer answer, const Record* record);
-  void on_missing(Outcome outcome);
+  void on_answered(Access access, const Record* record);
+  void on_missing(Access access);
   void pause(TimePoint until);
   void schedule();
-  void report(Outcome outcome, const Record* record = nullptr);
+  void report(Access access, const Record* record = nullptr);
 
   const Sources& sources_;
   const Request& request_;

@@ -1,6 +1,6 @@
 // RouteMetrics: what is counted for each route, by the route's name, so that it outlives a reload.
 //
-// Pure.  Knows the metrics' names; who counts is the streams, the answers and the hub.
+// Pure.  Knows the metrics' names.  Streams, Answers and the hub count.
 #pragma once
 
 #include <array>

@@ -30,18 +30,12 @@ std::string subject_hash(const Request& request) {
 
 }  // namespace
 
-Stream::Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {
-}
-
-Stream::~Stream() = default;
-
 void Stream::begin(FirstMessages first) {
   opened_ = last_sent_ = Loop::now();
   HttpHeaders headers = std::move(request().parameters->headers);
   if (route().record == nullptr || route().record->kind == RecordRule::Kind::kHash)
     request().parameters.reset();
-  const auto request_id = std::find_if(headers.begin(), headers.end(),
-                                       [](const auto& header) { return header.first == "X-Request-ID"; });
+  const auto request_id = std::ranges::find(headers, "X-Request-ID", &HttpHeaders::value_type::first);
   const std::string named = request_id == headers.end() ? std::string() : request_id->second;
   headers.emplace_back("Content-Type", "text/event-stream");
   headers.emplace_back("Cache-Control", "no-cache, no-transform");
@@ -52,9 +46,7 @@ void Stream::begin(FirstMessages first) {
   ++counts.opened;
   ++counts.open;
 
-  std::string bytes;
-  append_retry(bytes, route().retry);
-  send(std::move(bytes), 0);
+  send_retry(route().retry);
   if (first == FirstMessages::kOfRoute && !route().hello.empty()) send_first_messages(named);
 
   if (route().heartbeat.every.count() > 0) {
@@ -82,6 +74,18 @@ void Stream::send(std::string bytes, std::uint32_t events) {
   send(Chunk(std::move(bytes)), 0, events);
 }
 
+void Stream::send_event(std::string_view name, std::string_view json) {
+  std::string bytes;
+  append_event(bytes, name, json);
+  send(std::move(bytes), 1);
+}
+
+void Stream::send_retry(std::chrono::milliseconds retry) {
+  std::string bytes;
+  append_retry(bytes, retry);
+  send(std::move(bytes), 0);
+}
+
 void Stream::send_first_messages(std::string_view request_id) {
   Values named = values();
   if (!request_id.empty()) named.set("request_id", json_quote(request_id));
@@ -101,15 +105,19 @@ Values Stream::values() const {
   return named;
 }
 
-bool Stream::append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
-                                  std::string_view status, const Values& values, std::string_view id) const {
-  const auto fits = std::find_if(messages.begin(), messages.end(), [&](const StatusMessage& candidate) {
-    return candidate.statuses.empty() || std::find(candidate.statuses.begin(), candidate.statuses.end(),
-                                                   status) != candidate.statuses.end();
+void Stream::send_status(const std::vector<StatusMessage>& messages, const Record* record,
+                         std::string_view id, const Values& more) {
+  const std::string_view status = record != nullptr ? std::string_view(record->status) : std::string_view();
+  const auto fits = std::ranges::find_if(messages, [&](const StatusMessage& candidate) {
+    return candidate.statuses.empty() || contains(candidate.statuses, status);
   });
-  if (fits == messages.end()) return false;
-  fits->message.append_to(out, values, id);
-  return true;
+  if (fits == messages.end()) return;
+  Values named = values();
+  if (record != nullptr) named.set_all(record->values);
+  named.set_all(more);
+  std::string bytes;
+  fits->message.append_to(bytes, named, id);
+  send(std::move(bytes), 1);
 }
 
 void Stream::remind_at(TimePoint when) {
@@ -123,7 +131,7 @@ void Stream::drain_at(TimePoint when) {
 }
 
 void Stream::drain_now() {
-  if (open()) send_drain_retry();
+  if (open()) send_retry(kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
   condemn(EndReason::kDrained);
 }
 
@@ -148,12 +156,14 @@ void Stream::on_due(TimePoint now) {
   };
   if (is_due(remind_at_)) on_reminder();
   if (open()) {
-    if (is_due(age_notice_at_)) send_age_notice();
+    if (is_due(age_notice_at_)) {
+      std::string bytes;
+      route().age_notice->append_to(bytes, values());
+      send(std::move(bytes), 1);
+    }
     if (is_due(max_age_at_)) condemn(EndReason::kMaxAge);
     if (is_due(request().expires)) {
-      std::string bytes;
-      append_event(bytes, "auth-expired", "{}");
-      send(std::move(bytes), 1);
+      send_event("auth-expired", "{}");
       condemn(EndReason::kTokenExpired);
     }
     if (is_due(drain_at_)) drain_now();
@@ -176,18 +186,6 @@ void Stream::heartbeat(TimePoint now) {
   // A client that has not taken the last heartbeat yet needs no further one.
   if (backlog() == 0) send(streams().heartbeats().message(route(), now, [this] { return values(); }), 0, 0);
   next_heartbeat_ = now + heartbeat_interval();
-}
-
-void Stream::send_age_notice() {
-  std::string bytes;
-  route().age_notice->append_to(bytes, values());
-  send(std::move(bytes), 1);
-}
-
-void Stream::send_drain_retry() {
-  std::string bytes;
-  append_retry(bytes, kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
-  send(std::move(bytes), 0);
 }
 
 void Stream::add_deliveries(RouteMetrics& metrics) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/http/chunk.h"
@@ -33,8 +34,7 @@ class StreamTimes : public Wheel::Entry {
 // exchange, the counters below, and the first members of EventStream.
 class Stream : private StreamTimes, public ActiveRequest {
  public:
-  Stream(Streams& streams, Request request);
-  ~Stream() override;
+  Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {}
 
   // With a `retry` that spreads the clients' return.
   void drain_at(TimePoint when) override;
@@ -48,11 +48,13 @@ class Stream : private StreamTimes, public ActiveRequest {
   // Sends the chunk from `offset` of its events on; that part holds `events` of them.
   void send(const Chunk& chunk, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
+  void send_event(std::string_view name, std::string_view json);
   // The values that every message of this stream may name: id, route, max_age_s, now.
   Values values() const;
-  // Appends the first of `messages` that fits `status`; false if none does.
-  bool append_first_fitting(std::string& out, const std::vector<StatusMessage>& messages,
-                            std::string_view status, const Values& values, std::string_view id = {}) const;
+  // Sends the first of `messages` that fits the record's status, if one does.  `record` may be null.  The
+  // message may name values(), the record's values and `more`.
+  void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
+                   const Values& more = {});
 
   // Calls on_reminder() at `when`; the next call replaces it.
   void remind_at(TimePoint when);
@@ -65,8 +67,7 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_first_messages(std::string_view request_id);
   void heartbeat(TimePoint now);
   std::chrono::milliseconds heartbeat_interval() const;
-  void send_age_notice();
-  void send_drain_retry();
+  void send_retry(std::chrono::milliseconds retry);
 
   TimePoint last_sent_{};
   std::uint64_t events_ = 0;

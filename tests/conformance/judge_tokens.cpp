@@ -32,7 +32,7 @@ std::string whole_file(const std::string& path) {
 }
 
 // The providers of a configuration with the keys of their files.
-class FileProviders final : public ProviderLookup {
+class FileProviders {
  public:
   explicit FileProviders(const Config& config) : config_(config) {
     for (const auto& provider : config.providers) {
@@ -48,7 +48,7 @@ class FileProviders final : public ProviderLookup {
     }
   }
 
-  Provider provider(const std::string& name) const override {
+  Provider provider(const std::string& name) const {
     const auto keys = keys_.find(name);
     return {.rule = config_.provider(name), .keys = keys == keys_.end() ? nullptr : keys->second};
   }
@@ -92,7 +92,7 @@ int run(int argc, char** argv) {
   const auto config = load_config(whole_file(config_file), config_file, {}, sources);
   if (!config) die(config.error());
   const FileProviders providers(**config);
-  Authenticator judge(providers);
+  Authenticator judge([&providers](const std::string& name) { return providers.provider(name); });
   const WallTime now{std::chrono::milliseconds(now_ms)};
   for (std::string line; std::getline(std::cin, line);) {
     const std::string first = judged(judge, **config, line, now);

@@ -31,7 +31,7 @@ constexpr std::array kPublic = {Algorithm::kRS256, Algorithm::kRS384, Algorithm:
 constexpr std::array kShared = {Algorithm::kHS256, Algorithm::kHS384, Algorithm::kHS512};
 
 // One provider with public keys, one with a secret; routes ask for either.
-class Parties final : public ProviderLookup {
+class Parties {
  public:
   Parties() {
     public_.name = "public";
@@ -51,7 +51,7 @@ class Parties final : public ProviderLookup {
     }
   }
 
-  Provider provider(const std::string& name) const override {
+  Provider provider(const std::string& name) const {
     if (name == "public") return {.rule = &public_, .keys = keys_};
     return {.rule = &shared_, .keys = nullptr};
   }
@@ -72,10 +72,10 @@ const Parties& parties() {
 }
 
 // One provider with a secret and any rules.
-class Party final : public ProviderLookup {
+class Party {
  public:
   explicit Party(ProviderRule rule) : rule_(std::move(rule)) {}
-  Provider provider(const std::string& /*name*/) const override { return {.rule = &rule_, .keys = nullptr}; }
+  Provider provider(const std::string& /*name*/) const { return {.rule = &rule_, .keys = nullptr}; }
   const ProviderRule& rule() const { return rule_; }
 
  private:
@@ -105,8 +105,9 @@ Route bearer_route(std::vector<std::string> providers) {
 }
 
 // A fresh judge each time: what one input was found to be must not speak for the next.
-Verdict authenticate(const ProviderLookup& providers, const Route& route, std::string_view token) {
-  Authenticator authenticator(providers, {.accepted = 2, .refused = 2});
+template <typename Providers>
+Verdict authenticate(const Providers& providers, const Route& route, std::string_view token) {
+  Authenticator authenticator([&providers](const std::string& name) { return providers.provider(name); });
   const std::string header = "Bearer " + std::string(token);
   const RequestParts request{.query = {}, .header = [&header](const char* name) {
                                return std::string_view(name) == "authorization"

@@ -59,7 +59,7 @@ class AuthenticatorTest : public ::testing::Test {
 
   testing::FakeProviders providers_;
   WallTime now_ = kNow;
-  Authenticator authenticator_{providers_};
+  Authenticator authenticator_{[this](const std::string& name) { return providers_.provider(name); }};
 };
 
 TEST_F(AuthenticatorTest, NamesTheUserTheProviderAndTheExpiry) {
@@ -90,7 +90,7 @@ TEST_F(AuthenticatorTest, RefusesHugeTokens) {
   const std::string claim = R"({"sub":"ann","x":")" + std::string(7000, 'x') + R"("})";
   EXPECT_EQ(bearer(sign_token("secret", Algorithm::kHS256, claim)), "401-malformed");
   EXPECT_EQ(bearer(std::string(1'000'000, 'a')), "401-malformed");
-  EXPECT_EQ(authenticator_.cached(), 0U);
+  EXPECT_EQ(authenticator_.verifications(), 0U);
 }
 
 // ---- credentials in their order
@@ -177,7 +177,7 @@ TEST_F(AuthenticatorTest, ReportsAnUnknownKidAndAcceptsItsTokenOnceTheKeyIsFetch
   providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
   const std::string token = sign_token(SigningKey::other_rsa(), Algorithm::kRS256, kAnn, R"("kid":"2")");
   const Verdict verdict = authenticate(route({"p"}), {{"authorization", "Bearer " + token}});
-  EXPECT_EQ(verdict.kind, Kind::kUnknownKid);
+  EXPECT_EQ(verdict.kind, Kind::kNoKeys);
   EXPECT_EQ(verdict.provider, "p");
   EXPECT_EQ(
       summary(authenticate(route({"p"}), {{"authorization", "Bearer " + token}}, "", UnknownKid::kRefuse)),
@@ -209,6 +209,24 @@ TEST_F(AuthenticatorTest, VerifiesEachDistinctTokenOnceInAStorm) {
     ASSERT_EQ(bearer(tokens[which]), "ok u" + std::to_string(which));
   }
   EXPECT_EQ(authenticator_.verifications(), tokens.size());
+}
+
+TEST_F(AuthenticatorTest, EvictsNoAcceptedTokenForRefusedOnes) {
+  providers_.add_secret("p", {"secret"});
+  const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
+  EXPECT_EQ(bearer(token), "ok ann");
+  for (int i = 0; i < 5000; ++i) EXPECT_EQ(bearer("garbage" + std::to_string(i)), "401-malformed");
+  EXPECT_EQ(bearer(token), "ok ann");
+  EXPECT_EQ(authenticator_.verifications(), 5001U);
+}
+
+TEST_F(AuthenticatorTest, VerifiesATokenAgainAfterForgettingIt) {
+  providers_.add_secret("p", {"secret"});
+  const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
+  EXPECT_EQ(bearer(token), "ok ann");
+  providers_.add_secret("p", {"another secret"});
+  authenticator_.forget();
+  EXPECT_EQ(bearer(token), "401-signature");
 }
 
 TEST_F(AuthenticatorTest, RefusesACachedTokenOnceItHasExpired) {

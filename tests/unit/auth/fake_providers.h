@@ -22,7 +22,7 @@ inline std::shared_ptr<const KeySet> key_set(std::initializer_list<std::string> 
   return std::make_shared<const KeySet>(parse_jwks(jwks_of(jwks))->keys);
 }
 
-class FakeProviders final : public ProviderLookup {
+class FakeProviders {
  public:
   // A provider with public keys.
   ProviderRule& add(const std::string& name, std::vector<Algorithm> algorithms,
@@ -46,7 +46,7 @@ class FakeProviders final : public ProviderLookup {
     keys_[name] = std::move(keys);
   }
 
-  Provider provider(const std::string& name) const override {
+  Provider provider(const std::string& name) const {
     const auto rule = rules_.find(name);
     if (rule == rules_.end()) return {};
     const auto keys = keys_.find(name);

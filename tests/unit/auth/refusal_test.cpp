@@ -7,6 +7,12 @@
 namespace tailgate {
 namespace {
 
+const Refusal kRefusals[] = {
+    Refusal::kMissing,   Refusal::kMalformed, Refusal::kAlgorithm, Refusal::kKid,
+    Refusal::kSignature, Refusal::kClaims,    Refusal::kExpired,   Refusal::kEarly,
+    Refusal::kIssuer,    Refusal::kAudience,  Refusal::kParty,     Refusal::kSubject,
+};
+
 TEST(Refusal, HasAWordAndASentenceOfItsOwn) {
   std::set<std::string_view> words;
   std::set<std::string_view> sentences;

@@ -22,7 +22,7 @@ TokenCheck refused() {
 }
 
 TEST(TokenCache, FindsACheckByItsKeyOnly) {
-  TokenCache cache;
+  TokenCache cache(100, minutes(5));
   cache.insert(key(1), accepted(), kNow);
   ASSERT_NE(cache.find(key(1), kNow), nullptr);
   EXPECT_EQ(cache.find(key(1), kNow)->user, "ann");
@@ -30,32 +30,32 @@ TEST(TokenCache, FindsACheckByItsKeyOnly) {
 }
 
 TEST(TokenCache, ForgetsATokenWhenItExpires) {
-  TokenCache cache;
+  TokenCache cache(100, minutes(5));
   cache.insert(key(1), accepted(kNow + seconds(60)), kNow);
   EXPECT_NE(cache.find(key(1), kNow + seconds(60) - milliseconds(1)), nullptr);
   EXPECT_EQ(cache.find(key(1), kNow + seconds(60)), nullptr);
   EXPECT_EQ(cache.size(), 0U);
 }
 
-TEST(TokenCache, KeepsEachKindForItsLife) {
-  TokenCache cache({.accepted = 10, .refused = 10, .accepted_life = minutes(5), .refused_life = seconds(10)});
+TEST(TokenCache, ForgetsAnEntryAfterTheCachesLife) {
+  TokenCache cache(10, minutes(5));
   cache.insert(key(1), accepted(kNow + minutes(60)), kNow);
   cache.insert(key(2), refused(), kNow);
-  EXPECT_NE(cache.find(key(1), kNow + minutes(5) - milliseconds(1)), nullptr);
-  EXPECT_EQ(cache.find(key(1), kNow + minutes(5)), nullptr);
-  EXPECT_NE(cache.find(key(2), kNow + seconds(9)), nullptr);
-  EXPECT_EQ(cache.find(key(2), kNow + seconds(10)), nullptr);
+  for (const int number : {1, 2}) {
+    EXPECT_NE(cache.find(key(number), kNow + minutes(5) - milliseconds(1)), nullptr);
+    EXPECT_EQ(cache.find(key(number), kNow + minutes(5)), nullptr);
+  }
 }
 
 TEST(TokenCache, IsBoundedInNumber) {
-  TokenCache cache({.accepted = 100, .refused = 20});
+  TokenCache cache(100, minutes(5));
   for (int i = 0; i < 10'000; ++i) cache.insert(key(i), i % 2 == 0 ? accepted() : refused(), kNow);
-  EXPECT_LE(cache.size(), 120U);
-  EXPECT_NE(cache.find(key(9998), kNow), nullptr);
+  EXPECT_LE(cache.size(), 100U);
+  EXPECT_NE(cache.find(key(9999), kNow), nullptr);
 }
 
 TEST(TokenCache, KeepsATokenThatIsUsedOverOthersThatAreNot) {
-  TokenCache cache({.accepted = 100, .refused = 20});
+  TokenCache cache(100, minutes(5));
   cache.insert(key(-1), accepted(), kNow);
   for (int i = 0; i < 1000; ++i) {
     cache.insert(key(i), accepted(), kNow);
@@ -63,20 +63,20 @@ TEST(TokenCache, KeepsATokenThatIsUsedOverOthersThatAreNot) {
   }
 }
 
-TEST(TokenCache, EvictsNoAcceptedTokenForRefusedOnes) {
-  TokenCache cache({.accepted = 100, .refused = 20});
-  cache.insert(key(-1), accepted(), kNow);
-  for (int i = 0; i < 1000; ++i) cache.insert(key(i), refused(), kNow);
-  EXPECT_NE(cache.find(key(-1), kNow), nullptr);
-}
-
-TEST(TokenCache, WorksWithTheSmallestBounds) {
-  TokenCache cache({.accepted = 0, .refused = 0});
+TEST(TokenCache, WorksWithTheSmallestBound) {
+  TokenCache cache(0, minutes(5));
   for (int i = 0; i < 10; ++i) {
     cache.insert(key(i), accepted(), kNow);
     EXPECT_NE(cache.find(key(i), kNow), nullptr);
   }
   EXPECT_LE(cache.size(), 2U);
+}
+
+TEST(TokenCache, IsEmptyOnceCleared) {
+  TokenCache cache(10, minutes(5));
+  for (int i = 0; i < 10; ++i) cache.insert(key(i), accepted(), kNow);
+  cache.clear();
+  EXPECT_EQ(cache.size(), 0U);
 }
 
 }  // namespace

@@ -37,15 +37,15 @@ TEST(LogCursor, AtTheTailGetsNothingOlder) {
 
 TEST(LogCursor, TrustsAReadThatBeginsWithTheEntryDeliveredLast) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_EQ(cursor.check(id(9)), LogCursor::ReadCheck::kSound);
+  EXPECT_TRUE(cursor.proves_no_gap(id(9)));
   cursor.advance(id(12), 3);
-  EXPECT_EQ(cursor.check(id(12)), LogCursor::ReadCheck::kSound);
+  EXPECT_TRUE(cursor.proves_no_gap(id(12)));
 }
 
 TEST(LogCursor, DoubtsAReadThatLacksTheEntryDeliveredLast) {
   const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_EQ(cursor.check(id(10)), LogCursor::ReadCheck::kDoubt);
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kDoubt);
+  EXPECT_FALSE(cursor.proves_no_gap(id(10)));
+  EXPECT_FALSE(cursor.proves_no_gap(std::nullopt));
 }
 
 TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
@@ -54,8 +54,8 @@ TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(9));
   EXPECT_EQ(gap->first_available, id(15));
-  EXPECT_EQ(cursor.check(id(15)), LogCursor::ReadCheck::kSound);
-  EXPECT_EQ(cursor.check(id(16)), LogCursor::ReadCheck::kDoubt);  // trimmed again before the next read
+  EXPECT_TRUE(cursor.proves_no_gap(id(15)));
+  EXPECT_FALSE(cursor.proves_no_gap(id(16)));  // trimmed again before the next read
 }
 
 TEST(LogCursor, TellsNoGapWhenOnlyWhatWasDeliveredIsTrimmed) {
@@ -70,7 +70,7 @@ TEST(LogCursor, TellsAGapWhenTheLogIsDeleted) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, std::nullopt);
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kSound);  // and only once
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // and only once
 }
 
 TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
@@ -79,7 +79,7 @@ TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, id(3));
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(id(3)), LogCursor::ReadCheck::kSound);
+  EXPECT_TRUE(cursor.proves_no_gap(id(3)));
 }
 
 TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
@@ -92,8 +92,8 @@ TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
 TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
   LogCursor cursor = LogCursor::at_tail({});
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_EQ(cursor.check(std::nullopt), LogCursor::ReadCheck::kSound);
-  EXPECT_EQ(cursor.check(id(4)), LogCursor::ReadCheck::kDoubt);
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));
+  EXPECT_FALSE(cursor.proves_no_gap(id(4)));
   EXPECT_FALSE(cursor.resolve_doubt(log(4, 6, 3, 3)));
 }
 
@@ -106,7 +106,7 @@ TEST(LogCursor, ResumesBehindAnEntryThatIsStillThere) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
-  EXPECT_EQ(cursor.check(id(5)), LogCursor::ReadCheck::kSound);
+  EXPECT_TRUE(cursor.proves_no_gap(id(5)));
 }
 
 TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
@@ -123,7 +123,7 @@ TEST(LogCursor, TellsAGapToAClientThatResumesBehindATrimmedEntry) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(3));
   EXPECT_EQ(gap->first_available, id(5));
-  EXPECT_EQ(cursor.check(id(5)), LogCursor::ReadCheck::kSound);
+  EXPECT_TRUE(cursor.proves_no_gap(id(5)));
 }
 
 TEST(LogCursor, TellsAGapToAClientWhoseLogIsGoneOrEmptiedOrBehindIt) {
@@ -152,7 +152,7 @@ TEST(LogCursor, ReadsFromTheBeginningWithoutAGapWhileNothingWasTrimmed) {
 
 TEST(LogCursor, BelievesWhatItReadWhenItsOwnEntryWasDeletedFromTheMiddle) {
   LogCursor cursor = behind(5, log(1, 9, 8, 9));
-  EXPECT_EQ(cursor.check(id(6)), LogCursor::ReadCheck::kDoubt);
+  EXPECT_FALSE(cursor.proves_no_gap(id(6)));
   EXPECT_FALSE(cursor.resolve_doubt(log(1, 9, 8, 9)));
 }
 

@@ -12,7 +12,6 @@
 namespace tailgate {
 namespace {
 
-using Answer = StatusEndpoint::Answer;
 using testing::RawServer;
 
 std::string http(int status, const std::string& body) {
@@ -31,18 +30,18 @@ class StatusEndpointTest : public testing::LoopTest {
     rule_.terminal = {"done"};
   }
 
-  Answer ask() {
-    std::optional<Answer> answer;
+  Access ask() {
+    std::optional<Access> answer;
     const StatusEndpoint::Question question =
-        endpoint_.ask(rule_, "7", {{"cookie", "session=abc"}}, [&](Answer came, const Record* record) {
+        endpoint_.ask(rule_, "7", {{"cookie", "session=abc"}}, [&](Access came, const Record* record) {
           EXPECT_FALSE(answer) << "answered twice";
-          EXPECT_EQ(record != nullptr, came == Answer::kRecord);
+          EXPECT_EQ(record != nullptr, came == Access::kAllowed);
           answer = came;
           if (record != nullptr) record_ = *record;
         });
     EXPECT_FALSE(answer) << "answered inside ask()";
     EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
-    return answer.value_or(Answer::kUnavailable);
+    return answer.value_or(Access::kUnavailable);
   }
 
   RawServer app_{loop_, path("app.sock"), {}};
@@ -53,7 +52,7 @@ class StatusEndpointTest : public testing::LoopTest {
 
 TEST_F(StatusEndpointTest, AsksForTheJobWithTheCallersHeaders) {
   app_.answer = http(200, R"({"state":"running"})");
-  EXPECT_EQ(ask(), Answer::kRecord);
+  EXPECT_EQ(ask(), Access::kAllowed);
   ASSERT_EQ(app_.requests.size(), 1U);
   const std::string& head = app_.requests[0];
   EXPECT_TRUE(head.starts_with("GET /jobs/7/status?full=1 ")) << head;
@@ -63,20 +62,20 @@ TEST_F(StatusEndpointTest, AsksForTheJobWithTheCallersHeaders) {
 
 TEST_F(StatusEndpointTest, ReadsTheStatusAndWhetherItIsTerminal) {
   app_.answer = http(200, R"({"state":"running"})");
-  ASSERT_EQ(ask(), Answer::kRecord);
+  ASSERT_EQ(ask(), Access::kAllowed);
   EXPECT_EQ(record_->status, "running");
   EXPECT_FALSE(record_->terminal);
   app_.answer = http(200, R"({"state":"done"})");
-  ASSERT_EQ(ask(), Answer::kRecord);
+  ASSERT_EQ(ask(), Access::kAllowed);
   EXPECT_EQ(record_->status, "done");
   EXPECT_TRUE(record_->terminal);
 }
 
 TEST_F(StatusEndpointTest, AnswersByTheApplicationsStatus) {
-  const std::vector<std::pair<int, Answer>> cases = {
-      {401, Answer::kUnauthorized}, {403, Answer::kNotFound},    {404, Answer::kNotFound},
-      {429, Answer::kTooMany},      {302, Answer::kUnavailable}, {500, Answer::kUnavailable},
-      {503, Answer::kUnavailable},  {204, Answer::kUnavailable}};
+  const std::vector<std::pair<int, Access>> cases = {
+      {401, Access::kUnauthorized}, {403, Access::kNoRecord},    {404, Access::kNoRecord},
+      {429, Access::kTooMany},      {302, Access::kUnavailable}, {500, Access::kUnavailable},
+      {503, Access::kUnavailable},  {204, Access::kUnavailable}};
   for (const auto& [status, expected] : cases) {
     app_.answer = http(status, status == 204 ? "" : R"({"state":"running"})");
     EXPECT_EQ(ask(), expected) << status;
@@ -86,19 +85,19 @@ TEST_F(StatusEndpointTest, AnswersByTheApplicationsStatus) {
 TEST_F(StatusEndpointTest, IsUnavailableWhereTheBodyIsNoJsonObject) {
   for (const char* body : {"", "[]", "<html>", R"({"state":)"}) {
     app_.answer = http(200, body);
-    EXPECT_EQ(ask(), Answer::kUnavailable) << body;
+    EXPECT_EQ(ask(), Access::kUnavailable) << body;
   }
 }
 
 TEST_F(StatusEndpointTest, IsUnavailableWhereNobodyListens) {
   rule_.target = "unix:" + path("nobody.sock");
-  EXPECT_EQ(ask(), Answer::kUnavailable);
+  EXPECT_EQ(ask(), Access::kUnavailable);
 }
 
 TEST_F(StatusEndpointTest, IsUnavailableAfterTheRulesTimeout) {
   app_.silent = true;
   rule_.timeout = std::chrono::milliseconds(50);
-  EXPECT_EQ(ask(), Answer::kUnavailable);
+  EXPECT_EQ(ask(), Access::kUnavailable);
   EXPECT_EQ(app_.requests.size(), 1U);
 }
 
@@ -106,9 +105,9 @@ TEST_F(StatusEndpointTest, DeliversNoAnswerToAQuestionThatHasDied) {
   app_.answer = http(200, R"({"state":"running"})");
   bool answered = false;
   {
-    const auto question = endpoint_.ask(rule_, "7", {}, [&](Answer, const Record*) { answered = true; });
+    const auto question = endpoint_.ask(rule_, "7", {}, [&](Access, const Record*) { answered = true; });
   }
-  EXPECT_EQ(ask(), Answer::kRecord) << "asked later, answered";
+  EXPECT_EQ(ask(), Access::kAllowed) << "asked later, answered";
   EXPECT_FALSE(answered);
 }
 

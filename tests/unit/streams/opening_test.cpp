@@ -11,7 +11,6 @@
 namespace tailgate {
 namespace {
 
-using Outcome = Opening::Outcome;
 using std::chrono::milliseconds;
 using Direction = testing::LaggingProxy::Direction;
 
@@ -28,9 +27,9 @@ class OpeningTest : public testing::StreamTest, protected Opening::Observer {
   }
 
   bool is_ready() const override { return ready_; }
-  void on_outcome(Outcome outcome, const Record* record) override {
+  void on_outcome(Access access, const Record* record) override {
     ++outcomes_;
-    outcome_ = outcome;
+    outcome_ = access;
     status_ = record == nullptr ? "" : record->status;
     if (dies_) opening_.reset();
   }
@@ -49,7 +48,7 @@ class OpeningTest : public testing::StreamTest, protected Opening::Observer {
   bool ready_ = true;
   bool dies_ = true;
   int outcomes_ = 0;
-  std::optional<Outcome> outcome_;
+  std::optional<Access> outcome_;
   std::string status_;
   std::unique_ptr<Opening> opening_;
 };
@@ -58,19 +57,19 @@ TEST_F(OpeningTest, AllowsTheOwner) {
   create_job("1");
   open();
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kAllowed);
+  EXPECT_EQ(outcome_, Access::kAllowed);
   EXPECT_EQ(status_, "running");
 }
 
 TEST_F(OpeningTest, TellsAForeignJobFromAMissingOne) {
   open();
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kNoRecord);
+  EXPECT_EQ(outcome_, Access::kNoRecord);
   outcome_.reset();
   redis("HSET job:1 user_id bob status running");
   open();
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kForeign);
+  EXPECT_EQ(outcome_, Access::kForeign);
 }
 
 TEST_F(OpeningTest, WaitsForTheSource) {
@@ -90,7 +89,7 @@ TEST_F(OpeningTest, ReadsAMissingRecordAgainWithinItsTime) {
   EXPECT_FALSE(outcome_.has_value());
   create_job("1");
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kAllowed);
+  EXPECT_EQ(outcome_, Access::kAllowed);
 }
 
 TEST_F(OpeningTest, TakesAsLongForAForeignJobAsForAMissingOne) {
@@ -98,7 +97,7 @@ TEST_F(OpeningTest, TakesAsLongForAForeignJobAsForAMissingOne) {
   const TimePoint began = Loop::now();
   open({.record = milliseconds(300)});
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kForeign);
+  EXPECT_EQ(outcome_, Access::kForeign);
   EXPECT_GE(Loop::now() - began, milliseconds(300));
 }
 
@@ -106,7 +105,7 @@ TEST_F(OpeningTest, IsUnavailableOnceItsTimeIsOver) {
   records_path_.proxy.hold(Direction::kToClient);
   open({.redis = milliseconds(200)});
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kUnavailable);
+  EXPECT_EQ(outcome_, Access::kUnavailable);
 }
 
 TEST_F(OpeningTest, ReadsAgainWhenTheLinkIsLostDuringTheRead) {
@@ -117,7 +116,7 @@ TEST_F(OpeningTest, ReadsAgainWhenTheLinkIsLostDuringTheRead) {
   records_path_.proxy.cut();
   records_path_.proxy.release(Direction::kToClient);
   ASSERT_TRUE(has_outcome());
-  EXPECT_EQ(outcome_, Outcome::kAllowed);
+  EXPECT_EQ(outcome_, Access::kAllowed);
 }
 
 TEST_F(OpeningTest, ReadsTheRecordAgainWhenItsOwnerTriesAgain) {
