@@ -1,8 +1,9 @@
-# Tailgate: how it is built and tested.  `make help` lists the targets.
+# Builds and tests Tailgate.  `make help` lists the targets.
 #
 # VARIANT  release (g++ -O2) | asan (g++, AddressSanitizer and UBSan) | clang (clang++, for its warnings)
 #          | fuzz (clang++ for libFuzzer, with the same sanitizers)
-#          asan and clang are not optimised: with sanitizers that would triple the time to compile.
+#          | coverage (g++ with gcov)
+#          asan and clang compile without optimisation: with sanitizers, -O2 would triple the time to compile.
 # Each variant lives in build/<variant>/.  Warnings are errors; WERROR= turns that off.
 
 SHELL := /bin/bash
@@ -29,7 +30,7 @@ COMPILER := clang++
 else
 COMPILER := g++
 endif
-# Debian's ccache, where it is installed, and only if nobody has chosen a compiler himself.
+# Use ccache if it is installed, unless the caller sets CXX.
 ifeq ($(origin CXX),default)
 CXX := $(if $(shell command -v ccache),ccache )$(COMPILER)
 endif
@@ -46,7 +47,7 @@ CPPFLAGS += -I. $(EXTRA_CPPFLAGS)
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(OPTIMIZE_$(VARIANT)))
 LDLIBS := -levent_core -levent_extra -lhiredis -lcrypto
 
-# ---- what there is to build -----------------------------------------------------------------------
+# ---- sources and programs -------------------------------------------------------------------------
 
 HEADERS := $(sort $(shell find gateway tests -name '*.h'))
 SOURCES := $(sort $(shell find gateway -name '*.cc'))
@@ -63,7 +64,7 @@ UNIT_OBJECTS := $(UNIT:%.cpp=$(OUT)/%.o) $(SUPPORT:%.cpp=$(OUT)/%.o)
 FUZZ_OBJECTS := $(patsubst %.cpp,$(OUT)/%.o,$(filter-out %_test.cpp,$(FUZZ)) $(FUZZ_MAIN) \
     tests/support/event_parser.cpp tests/support/signing_key.cpp)
 
-# The version reaches one file only, so that a commit does not recompile all of it.
+# Only main.cc gets the version, so that a new commit recompiles one file.
 $(MAIN_OBJECT): CPPFLAGS += -DTAILGATE_VERSION='"$(VERSION)"'
 
 $(OUT)/%.o: %.cc
@@ -76,8 +77,8 @@ $(OUT)/%.o: %.cpp
 	@echo "  $(VARIANT)  $<"
 	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-# GoogleTest is parsed once for all unit tests, which is a quarter of their compilation.  By g++ only, whose form
-# for it asks for no more than a file beside the header.
+# A precompiled header of GoogleTest, which saves a quarter of the unit tests' compilation.  Only for g++, which finds
+# the .gch file beside the header by itself.
 ifeq ($(COMPILER),g++)
 GTEST := $(OUT)/tests/unit/gtest.h
 TESTS := $(filter $(OUT)/tests/unit/%,$(UNIT_OBJECTS))
@@ -99,7 +100,7 @@ $(OUT)/unit_tests: $(LIBRARY_OBJECTS) $(UNIT_OBJECTS)
 	@echo "  $(VARIANT)  -> $@"
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
-# What tests/conformance/oracle asks for the gateway's verdict.
+# Prints the gateway's verdicts on tokens, for tests/conformance/oracle.
 $(OUT)/judge_tokens: $(LIBRARY_OBJECTS) $(OUT)/tests/conformance/judge_tokens.o
 	@echo "  $(VARIANT)  -> $@"
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -115,23 +116,23 @@ $(OUT)/fuzz: $(LIBRARY_OBJECTS) $(FUZZ_OBJECTS)
 # ---- targets --------------------------------------------------------------------------------------
 
 .PHONY: help
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z0-9._-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## all of it, running: installs, builds, starts a demo; Ctrl-C ends it
+run: ## install packages, build, and run a demo until Ctrl-C
 	@scripts/bootstrap run
 	@$(MAKE) build VARIANT=release
 	@exec scripts/demo $(ARGS)
 
 .PHONY: test
-test: ## installs, builds and runs the tests (at most 8 minutes on two cores)
+test: ## install packages, build, and run the tests (at most 8 minutes on two cores)
 	@scripts/bootstrap test
 	@$(MAKE) everything
 	@scripts/run-tests --unit build/asan/unit_tests --binary build/asan/tailgate -- $(ARGS)
 
 .PHONY: test-all
-test-all: ## the same and what takes longer: slow tests, short forms, the release build too, hiredis 1.0
+test-all: ## run all tests, slow ones included, on several builds; compile with hiredis 1.0
 	@scripts/bootstrap more
 	@$(MAKE) everything
 	@$(MAKE) released
@@ -141,18 +142,18 @@ test-all: ## the same and what takes longer: slow tests, short forms, the releas
 	@scripts/run-tests --all --binary build/release/tailgate -- $(ARGS)
 
 .PHONY: short-forms
-short-forms: ## the targets below in small (chaos, soak, ...), and what looks at the release build
+short-forms: ## run short forms of chaos, soak, consumers and bench, and the tests of the release build
 	@scripts/bootstrap test
 	@$(MAKE) everything
 	@$(MAKE) released
 	@scripts/run-tests --short-forms --binary build/asan/tailgate -- $(ARGS)
 
 .PHONY: bootstrap
-bootstrap: ## install with apt what is missing (scripts/bootstrap build|run|test|lint|more for less)
+bootstrap: ## install missing packages with apt (scripts/bootstrap build|run|test|lint installs fewer)
 	@scripts/bootstrap
 
 .PHONY: build
-build: ## the gateway, and what it takes to build it: build/<VARIANT>/tailgate (VARIANT=release|asan|clang)
+build: ## install packages and build the gateway: build/<VARIANT>/tailgate (VARIANT=release|asan|clang)
 	@scripts/bootstrap build
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
 
@@ -162,19 +163,19 @@ unit: ## build and run the unit tests (VARIANT=..., ARGS=--gtest_filter=...)
 	@$(OUT)/unit_tests --gtest_brief=1 $(ARGS)
 
 .PHONY: e2e
-e2e: ## build, and run the end-to-end tests against VARIANT (ARGS="-k name", slow ones included)
+e2e: ## build, and run all end-to-end tests against VARIANT, slow ones included (ARGS="-k name")
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate $(OUT)/judge_tokens
 	@$(MAKE) released
 	@scripts/run-tests --all --binary $(OUT)/tailgate -- $(ARGS)
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for S seconds (S=60, TARGETS="json token", KEEP=1 keeps what it learned)
+fuzz: ## run each fuzz target for S seconds (S=60, TARGETS="json token"; KEEP=1 adds new inputs to the corpus)
 	@scripts/bootstrap more
 	@$(MAKE) -j$(JOBS) VARIANT=fuzz build/fuzz/fuzz
 	@tests/fuzz/run --seconds $(or $(S),60) $(if $(KEEP),--keep) $(TARGETS)
 
 .PHONY: coverage
-coverage: ## line coverage of gateway/ by the unit tests, for each folder (E2E=1: by the end-to-end tests too)
+coverage: ## print the line coverage of gateway/ by the unit tests (E2E=1: and by the end-to-end tests)
 	@scripts/bootstrap more
 	@$(MAKE) -j$(JOBS) VARIANT=coverage build/coverage/tailgate build/coverage/unit_tests
 	@find build/coverage -name '*.gcda' -delete
@@ -183,13 +184,13 @@ coverage: ## line coverage of gateway/ by the unit tests, for each folder (E2E=1
 	@scripts/coverage build/coverage
 
 .PHONY: oracle
-oracle: ## N random tokens, judged by the gateway and by PyJWT (N=10000, SEED=1)
+oracle: ## compare the verdicts of the gateway and of PyJWT on N random tokens (N=10000, SEED=1)
 	@scripts/bootstrap test
 	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/judge_tokens
 	@tests/conformance/oracle --tokens $(or $(N),10000) --seed $(or $(SEED),1) --program build/asan/judge_tokens
 
 .PHONY: lint
-lint: ## clang's warnings, formatting, clang-tidy, shellcheck, black, flake8, nginx -t, ranks, documented keys
+lint: ## check: clang's warnings, formatting, clang-tidy, shellcheck, black, flake8, nginx -t, ranks, documented keys
 	@scripts/bootstrap lint
 	@$(MAKE) build VARIANT=release
 	@$(MAKE) check-clang
@@ -203,7 +204,7 @@ format: ## rewrite the C++ sources with clang-format and the Python sources with
 	@scripts/lint --format-python
 
 .PHONY: compile_commands.json
-compile_commands.json: ## how each C++ file is compiled, for clangd and editors
+compile_commands.json: ## write the compile command of each C++ file, for clangd and editors
 	@separator='['; for file in $(SOURCES) $(UNIT) $(SUPPORT); do \
 	    printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$separator" '$(CURDIR)' "$$file" \
 	        "clang++ -x c++ $(CPPFLAGS) $(CXXFLAGS) -DTAILGATE_VERSION=__FILE__ -c $$file"; \
@@ -217,15 +218,16 @@ check-clang: ## compile everything with clang++, for its warnings
 	@$(MAKE) -j$(JOBS) VARIANT=clang build/clang/tailgate
 
 .PHONY: check-hiredis
-check-hiredis: ## compile against hiredis 1.0 too (fetches Debian's redis source package)
+check-hiredis: ## compile against hiredis 1.0 (fetches Debian's redis source package)
 	@scripts/check-hiredis
 
-# The benchmark: tests/bench, which has programs of its own.
+# ---- the benchmark --------------------------------------------------------------------------------
+
 BENCH_PROGRAMS := build/release/bench/load build/release/bench/bare_loop
 -include $(wildcard build/release/tests/bench/*.d)
 
 .PHONY: bench
-bench: ## the scenarios of tests/bench, in a table (QUICK=1: two minutes; ROUNDS=5, ONLY="logs pages")
+bench: ## run the benchmark and print a table (QUICK=1: two minutes; ROUNDS=5, ONLY="logs pages")
 	@scripts/bootstrap bench
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate $(BENCH_PROGRAMS) build/bench/node_modules/.installed
 	@tests/bench/run --size $(if $(QUICK),quick,full) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
@@ -242,7 +244,9 @@ build/bench/node_modules/.installed: tests/bench/peers/package.json tests/bench/
 	@npm ci --prefix build/bench --no-audit --no-fund --silent
 	@touch $@
 
-# Not for hands: clang-tidy, again only for what has changed (an object is made anew when a header is).
+# ---- targets that other targets call --------------------------------------------------------------
+
+# Runs clang-tidy on each source whose object is newer than the last run.
 .PHONY: tidy
 tidy: $(SOURCES:%.cc=build/tidy/%.ok)
 build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
@@ -251,44 +255,44 @@ build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
 	@clang-tidy --quiet $< -- -x c++ -std=c++20 -I. -DTAILGATE_VERSION='""' 2>$@.log || { cat $@.log; exit 1; }
 	@touch $@
 
-# Not for hands: what the tests need.
+# The programs that the tests need.
 .PHONY: everything
 everything:
 	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests build/asan/judge_tokens
 
-# Nor this: what the short forms and the slow tests need besides.
+# The further programs that the short forms and the slow tests need.
 .PHONY: released
 released:
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate build/release/judge_tokens $(BENCH_PROGRAMS)
 
-# ---- faults, churn, habits ------------------------------------------------------------------------
+# ---- long tests -----------------------------------------------------------------------------------
 
 .PHONY: chaos
-chaos: ## all faults at random under load, then an auditor (T=300 s, SEED=7 repeats, VARIANT=asan, INSTANCES=2)
+chaos: ## inject random faults under load and audit what clients received (T=300, SEED=7, VARIANT=asan, INSTANCES=2)
 	@scripts/bootstrap test
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
 	@tests/chaos/run --seconds $(or $(T),300) $(if $(SEED),--seed $(SEED)) $(if $(INSTANCES),--instances $(INSTANCES)) \
 	    --binary $(OUT)/tailgate $(ARGS)
 
 .PHONY: soak
-soak: ## churn of connections and jobs, then nothing may be left of it (T=600 s; release build)
+soak: ## open and close many streams for T seconds, then check for leaks (T=600; release build)
 	@scripts/bootstrap test
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/tailgate
 	@tests/soak/run --seconds $(or $(T),600) --binary build/release/tailgate $(ARGS)
 
 .PHONY: consumers
-consumers: ## the three systems' frontends through deploys, Redis losses, ECS and expiring tokens (ARGS=deploy)
+consumers: ## run the frontends of the example systems through deploys, Redis losses, ECS and expiring tokens (ARGS=deploy)
 	@scripts/bootstrap test
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate
 	@tests/consumers/run --binary $(OUT)/tailgate $(ARGS)
 
 .PHONY: valgrind
-valgrind: ## the unit tests of the release build under valgrind (ARGS=--gtest_filter=...)
+valgrind: ## run the unit tests of the release build under valgrind (ARGS=--gtest_filter=...)
 	@scripts/bootstrap more
 	@$(MAKE) -j$(JOBS) VARIANT=release build/release/unit_tests
 	valgrind --quiet --leak-check=full --show-leak-kinds=definite,possible --errors-for-leak-kinds=definite,possible \
 	    --error-exitcode=1 build/release/unit_tests --gtest_brief=1 $(ARGS)
 
 .PHONY: clean
-clean: ## remove everything that was built
+clean: ## remove build/
 	rm -rf build

@@ -24,7 +24,7 @@ def nameservers():
 
 
 def resolvers(values, host):
-    """The name servers that nginx asks for `host` again and again, or "" if it resolves the name once."""
+    """The name servers with which nginx resolves `host` while it runs, or "" if it resolves the name only at start."""
     try:
         ipaddress.ip_address(host.strip("[]"))
         return ""

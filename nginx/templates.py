@@ -1,4 +1,4 @@
-"""nginx's text from the .in files beside this one, with @NAME@ where a value goes."""
+"""Makes nginx's configuration text from the .in files in this folder, in which @NAME@ is the placeholder of a value."""
 
 import re
 from pathlib import Path

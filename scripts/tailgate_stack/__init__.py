@@ -18,4 +18,4 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Failed(Exception):
-    """The reason why a command failed: one sentence, in some cases followed by the last lines of a log."""
+    """The reason why a command failed: one sentence.  The last lines of a log may follow it."""

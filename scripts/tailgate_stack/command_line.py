@@ -6,8 +6,8 @@
     scripts/stack down --dir DIR
 
 `up` starts the servers, prints one JSON object and ends.  The file DIR/stack.json names the servers, and `down` ends
-them.  Several stacks live side by side: their ports come from a range with a locked list.  In the values of options,
-"{run}" stands for the folder of the sockets.
+them.  Several stacks can run at the same time: they register their ports in one locked file.  In the values of
+options, "{run}" stands for the folder of the sockets.
 
 `restart gateway` is an upgrade: scripts/keep-sockets holds the listening sockets, the new process serves before the
 old one is told to end, and the old one drains.
@@ -38,10 +38,10 @@ def parser():
     up.add_argument("--binary", metavar="PATH", help="default: TAILGATE_BINARY, or build/release/tailgate")
     up.add_argument("--instances", type=int, default=1, metavar="N", help="number of gateway processes")
     up.add_argument("--set", **many, metavar="KEY=VALUE", help="as tailgate --set")
-    up.add_argument("--env", **many, metavar="NAME=VALUE", help="for the gateways")
+    up.add_argument("--env", **many, metavar="NAME=VALUE", help="an environment variable of the gateways")
     up.add_argument("--redis", metavar="URL", help="use this Redis instead of a private one")
-    up.add_argument("--gateway-redis", metavar="URL", help="tell the gateways this URL instead, for a proxy in front")
-    up.add_argument("--redis-conf", **many, metavar="LINE", help="for the private Redis")
+    up.add_argument("--gateway-redis", metavar="URL", help="the URL for the gateways, if a proxy is in front of Redis")
+    up.add_argument("--redis-conf", **many, metavar="LINE", help="a line of the private Redis's redis.conf")
     up.add_argument("--redis-tls", action="store_true", help="gateways reach Redis over nginx's TLS leg")
     up.add_argument("--application", default="", metavar="URL", help="gets the requests that match no route")
     up.add_argument("--nginx-set", **many, metavar="NAME=VALUE", help="as nginx/render --set")
@@ -56,8 +56,8 @@ def parser():
 
     restart = verb("restart", commands.restart, "start again: gateway (default, without a gap), redis, nginx")
     restart.add_argument("what", nargs="*", choices=("gateway", "redis", "nginx", []))
-    restart.add_argument("--kill", action="store_true", help="with SIGKILL, then start")
-    restart.add_argument("--wait", action="store_true", help="until the old gateways have drained")
+    restart.add_argument("--kill", action="store_true", help="end the servers with SIGKILL, then start them")
+    restart.add_argument("--wait", action="store_true", help="wait until the old gateways have drained")
 
     reload = verb("reload", commands.reload, "read the configuration again: nginx (default), gateway")
     reload.add_argument("what", nargs="*", choices=("gateway", "nginx", []))

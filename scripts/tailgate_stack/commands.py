@@ -117,7 +117,7 @@ def configure_gateways(args, stack, toml, redis_tls):
 
     settings, provider_env = make_providers(stack, toml, keys)
     env.update(provider_env)
-    # The examples put the socket of the application's leg into /run/tailgate; here all sockets are in the run folder.
+    # The examples put the socket of the application's leg into /run/tailgate.  A stack puts it into its run folder.
     for name, record in toml.get("record", {}).items():
         if record.get("kind") == "http" and str(record.get("target", "")).startswith("unix:/run/tailgate/"):
             settings.append(f"record.{name}.target={json.dumps(f'unix:{run_dir}/leg-application.sock')}")

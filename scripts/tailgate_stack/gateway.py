@@ -91,7 +91,7 @@ def start_on_kept_sockets(stack, name, command, env):
     if answer is None:
         raise Failed(f"keep-sockets does not answer:\n{tail(log_of(stack, 'keeper'))}")
     stat = proc_stat(answer["pid"])
-    # Saved at once, together with the gateway that still serves, so that `down` ends both.
+    # Save the new gateway and the one that still serves, so that `down` ends both.
     if name in stack["processes"]:
         stack["leaving"].append(stack["processes"][name])
     stack["processes"][name] = {"pid": answer["pid"], "start": stat[2] if stat else 0, "command": command, "env": env}
@@ -162,7 +162,7 @@ def reload_gateways(stack):
 
 
 def end_gateways(stack):
-    # The first SIGTERM starts the drain, the second one ends it: no client is left to drain for.
+    # The first SIGTERM starts the drain.  The second one ends it at once.
     drain = [(signal.SIGTERM, 0.3), (signal.SIGTERM, 5)]
     for entry in [stack["processes"][name] for name in gateways(stack)] + stack["leaving"]:
         end(entry, drain)

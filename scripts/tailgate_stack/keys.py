@@ -10,7 +10,7 @@ CLERK_HOST = "clerk.example.test"
 
 
 def make_certificates(directory):
-    """A CA of this stack's own, and a certificate from it for localhost."""
+    """Makes a CA for this stack, and a certificate of that CA for localhost."""
     directory.mkdir(mode=0o700)
     ca, ca_key = directory / "ca.pem", directory / "ca.key"
     make = [
@@ -43,7 +43,7 @@ def base64url(raw):
 
 
 def make_jwks(key, jwks):
-    """A new RSA key in the file `key`, and its public half as a JWKS in the file `jwks`."""
+    """Writes a new RSA key to the file `key`, and its public half, as a JWKS, to the file `jwks`."""
     run(["openssl", "genrsa", "-out", key, "2048"])
     key.chmod(0o600)
     modulus = run(["openssl", "rsa", "-in", key, "-noout", "-modulus"]).strip().partition("=")[2]
@@ -53,8 +53,8 @@ def make_jwks(key, jwks):
 
 
 def make_providers(stack, toml, keys):
-    """Makes the key or secret of each provider in the configuration, and notes in the stack how scripts/mint-token
-    signs its tokens.  Returns the gateway's settings and its environment."""
+    """Makes the key or secret of each provider in the configuration, and saves in the stack how scripts/mint-token
+    signs tokens of that provider.  Returns the gateway's settings and its environment."""
     settings, env = [], {}
     for name, provider in toml.get("provider", {}).items():
         algorithm = (provider.get("algorithms") or ["RS256"])[0]

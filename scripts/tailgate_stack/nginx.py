@@ -59,7 +59,7 @@ def make_nginx(stack, args, tls, https, plain, settings, gateway_env):
 
 
 def render_nginx(stack):
-    """Makes the configuration again, and has nginx check it."""
+    """Renders the configuration again and runs `nginx -t` on it."""
     run(stack["nginx_render"]["command"], env=stack["nginx_render"]["env"])
     run(nginx_command(stack) + ["-t", "-q"], env=child_env({}))
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from tailgate_stack.processes import proc_stat
 
-PORTS = range(2000, 10000)  # below the ephemeral range, from which the kernel takes the ports of clients
+PORTS = range(2000, 10000)  # below the ephemeral range, from which the kernel gives ports to clients
 # The ports in that range to which no browser connects (WHATWG Fetch, "port blocking").
 BLOCKED = {2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697}
 
 
 @contextlib.contextmanager
 def registry():
-    """The owners of ports, by port.  The caller may change the dict.  An empty file is removed."""
+    """Locks the file of the ports in use and yields its dict, from a port to the port's owner.  The caller may change
+    the dict.  If it is empty in the end, the file is removed."""
     path = Path(tempfile.gettempdir()) / f"tailgate-ports-{os.getuid()}.json"
     while True:
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
@@ -43,8 +44,8 @@ def registry():
 
 
 def pick_ports(count, directory):
-    """`count` ports that no other stack has, on which nobody listens, and to which a browser connects.
-    This process owns them first, then DIR/stack.json, as soon as it names them."""
+    """Returns `count` ports that no other stack owns, on which nobody listens, and which browsers do not block.
+    Their owner is this process while it lives, and the stack in `directory` once its stack.json names them."""
     mine = []
     start_time = proc_stat(os.getpid())[2]
     with registry() as taken:
@@ -73,7 +74,7 @@ def ports_in(directory):
 def still_owned(port, owner, ports_of):
     stat = proc_stat(owner["pid"])
     if stat and stat[2] == owner["start"]:
-        return True  # the process that picked the port is still at work
+        return True  # the process that picked the port still runs
     return port in ports_of(owner["dir"])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tailgate_stack import Failed
 from tailgate_stack.processes import proc_stat, tail, wait_until
 
-# Secrets and book-keeping, which `up` does not print.
+# Secrets and internal state, which `up` does not print.
 HIDDEN = {
     "processes",
     "leaving",
@@ -33,7 +33,7 @@ def new(directory, run_dir, config, binary, args):
         "binary": str(binary),
         "processes": {},
         "providers": {},
-        "leaving": [],  # gateways that drain after their successor has started
+        "leaving": [],  # old gateways that are still draining
         "wait": args.wait,
         "own_sockets": args.own_sockets,
         "keeper_socket": str(run_dir / "keeper.sock"),

@@ -1,7 +1,7 @@
-"""What is measured, and the goals.
+"""The scenarios of the benchmark, and their goals.
 
-A contestant of a scenario is a function of the bench that runs it once and gives {figure: number}.  A row of the
-table is a figure of "tailgate", perhaps as a ratio to another contestant's figure of the same round.
+Each contestant of a scenario is a function that takes the bench, runs once and returns {figure: number}.  Each row of
+the table shows one figure of Tailgate, or its ratio to the same figure of another contestant in the same round.
 """
 
 import subprocess
@@ -15,11 +15,10 @@ class Row:
     text: str
     figure: str
     unit: str = ""
-    ratio_to: str = ""  # the contestant that the ratio is to; empty: the figure itself is judged
-    ratio_figure: str = ""  # that contestant's figure, where it is another one
-    most: float = None  # the goal: at most ...
-    least: float = None  # ... or at least so much
-    goal: str = ""  # in words
+    ratio_to: str = ""  # the contestant to divide by; "NAME-difference": to subtract; empty: the figure itself counts
+    most: float = None  # the goal is an upper bound,
+    least: float = None  # or a lower bound
+    goal: str = ""  # the goal in words
     contestant: str = "tailgate"
 
 
@@ -32,12 +31,12 @@ class Scenario:
 
 
 def per(result, phase, count, who="server"):
-    """Microseconds of CPU for each of `count`."""
+    """The CPU time of a phase, in microseconds, divided by `count`."""
     return result[f"{phase}_cpu_{who}_us"] / max(count, 1)
 
 
 def deliver(make, *, streams, topics=1, messages, rate=0.0, window=0, path="/bench/{}", extra=(), prepare=None):
-    """A contestant: opens streams, publishes, and gives what a delivery costs."""
+    """A contestant that opens streams, publishes messages, and returns the cost of a delivery."""
 
     def run(bench):
         bench.fresh_redis()
@@ -102,7 +101,7 @@ def broadcast(transport):
         "bare": deliver(lambda b: Bare(b, transport), **how),
         "nchan": deliver(lambda b: Nchan(b, transport), **how),
         "node": deliver(lambda b: Node(b, transport), **how),
-        # It cannot keep up with that: it takes longer instead.
+        # FastAPI cannot keep up with this rate, so its run takes longer.
         "fastapi": deliver(
             lambda b: FastApi(b, transport), **{**how, "streams": sized(5000, 1000, 50), "messages": sized(30, 6, 5)}
         ),
@@ -134,7 +133,7 @@ def many_channels(transport="tcp"):
         "nchan": deliver(lambda b: Nchan(b, transport), **how),
         "node": deliver(lambda b: Node(b, transport), **how),
         "fastapi": deliver(lambda b: FastApi(b, transport), **{**how, "messages": sized(10000, 5000, 100)}),
-        # The same with a record for each job, at which the gateway looks every second.
+        # The same with a record for each job, which the gateway reads every second.
         "tailgate-owner": deliver(
             lambda b: Gateway(b, transport),
             **how,
@@ -197,7 +196,7 @@ EVERY_SECOND = {
 
 
 def logs(transport, *, route="log", notifications=True, settings=(), viewers=1, count=sized(1000, 1000, 10)):
-    """1,000 logs, or one, at 2,000 XADD a second."""
+    """A contestant that opens viewers of `count` logs and writes 2,000 entries a second."""
 
     def run(bench):
         bench.fresh_redis(notifications)
@@ -300,7 +299,7 @@ def fastapi_logs(bench):
 
 
 def one_log(bench):
-    """One log, many viewers: what a line costs each viewer, and how often Redis was read for it."""
+    """One log with many viewers: the CPU time of a delivery, and the number of Redis reads for each line."""
     bench.fresh_redis()
     viewers, messages = bench.size(1000, 1000, 20), bench.size(600, 75, 20)
     with Gateway(bench) as server:
@@ -415,7 +414,7 @@ def bare_xrevrange(bench):
     bench.make_log("job:0:logs", bench.size(10000, 10000, 500))
     requests = bench.size(20000, 8000, 200)
     before = bench.redis_cli("INFO", "cpu")
-    # Beside Redis, as the load generator is when it asks for pages.
+    # On the CPU of Redis, like the load generator when it requests pages.
     command = [
         "taskset",
         "-c",
@@ -525,7 +524,7 @@ def growth_streams(count):
 
 
 def growth_channels(count):
-    # 20,000 deliveries a second, or 5,000 where each message has one viewer only.
+    # 20,000 deliveries a second, or 5,000 if each channel has one viewer.
     rate = min(2.0 * count, 5000)
     how = {"streams": sized(10000, 10000, 50), "topics": sized(count, count, min(count, 20)), "rate": rate}
     how["messages"] = sized(max(9, int(rate * 3)), max(9, int(rate * 2)), 20)
@@ -543,7 +542,7 @@ def whole_broadcast(**settings):
 def whole_jobs(bare=False):
     count = sized(500, 500, 10)
     how = {"streams": sized(1000, 1000, 20), "topics": count, "messages": sized(6000, 2000, 50), "rate": 1000}
-    if bare:  # which knows no jobs, and looks at no records
+    if bare:  # the bare loop has no jobs and no records
         return deliver(lambda b: WholePath(b, bare=True), extra=["--tls"], **how)
     return deliver(
         lambda b: WholePath(b),
@@ -555,7 +554,7 @@ def whole_jobs(bare=False):
 
 
 def whole_backlog(bare=False):
-    # Through a bare loop nothing is joined: a message is a write, and nginx pays for each.
+    # The bare loop makes a write for each message and never joins messages, so nginx handles each write.
     messages = sized(150, 100, 40) if bare else sized(1000, 500, 40)
     return deliver(
         lambda b: WholePath(b, bare=bare), streams=sized(2000, 1000, 30), extra=["--tls"], messages=messages, window=32
@@ -594,7 +593,7 @@ def processes(instances):
                 watch=path.watch(),
             )
             subscribed = bench.redis_cli("PUBSUB", "NUMSUB", *(f"job:{i}:events" for i in range(count))).split()[1::2]
-        # They linger for some seconds behind their last viewer.
+        # The gateways keep subscriptions for some seconds after the last viewer has left.
         if any(number != "1" for number in subscribed):
             raise Failed(f"a job has more than one subscription: {sorted(set(subscribed))}")
         return {"cpu_us": per(result, "run", result["run_deliveries"])}
@@ -623,7 +622,7 @@ SCENARIOS = [
     ),
     Scenario(
         "closed",
-        "broadcast, closed loop, 32 under way",
+        "broadcast, closed loop, 32 in flight",
         closed(),
         [
             Row("deliveries per CPU second", "per_cpu_s", "", "bare-join", least=0.6, goal="≥ 0.6 × joining bare"),
@@ -638,14 +637,14 @@ SCENARIOS = [
         many_channels(),
         [
             Row("CPU per delivery", "cpu_us", "µs", "bare", most=1.2, goal="≤ 1.2 × bare"),
-            Row("p99 behind bare's", "p99_ms", "ms", "bare-difference", most=0.3, goal="≤ bare + 0.3 ms"),
+            Row("p99, difference to bare", "p99_ms", "ms", "bare-difference", most=0.3, goal="≤ bare + 0.3 ms"),
             Row(
                 "CPU per delivery, with records",
                 "cpu_us",
                 "µs",
                 "bare",
                 contestant="tailgate-owner",
-                goal="(looks included)",
+                goal="(with record reads)",
             ),
         ],
     ),
@@ -683,14 +682,14 @@ SCENARIOS = [
             Row("CPU per line, unix", "cpu_us", "µs", most=25, goal="≤ 25 µs", contestant="tailgate-unix"),
             Row("Redis CPU", "redis_us", "µs", "xadd-alone", most=2.2, goal="≤ 2.2 × XADD alone"),
             Row(
-                "Redis CPU, looks included",
+                "Redis CPU, with record reads",
                 "redis_us",
                 "µs",
                 "xadd-alone",
                 contestant="tailgate-owner",
-                goal="(shown apart)",
+                goal="(no goal)",
             ),
-            Row("CPU per line, looks included", "cpu_us", "µs", contestant="tailgate-owner", goal="(shown apart)"),
+            Row("CPU per line, with record reads", "cpu_us", "µs", contestant="tailgate-owner", goal="(no goal)"),
             Row("p50, notifications", "p50_ms", "ms", most=1, goal="≤ 1 ms"),
             Row("p50, without notifications", "p50_ms", "ms", most=15, goal="≤ 15 ms", contestant="tailgate-tracking"),
             Row(
@@ -710,9 +709,9 @@ SCENARIOS = [
                 goal="≤ 35 µs",
                 contestant="tailgate-tracking",
             ),
-            Row("p50, nor tracking", "p50_ms", "ms", most=15, goal="≤ 15 ms", contestant="tailgate-sweep"),
+            Row("p50, by the sweep", "p50_ms", "ms", most=15, goal="≤ 15 ms", contestant="tailgate-sweep"),
             Row(
-                "Redis CPU, nor tracking",
+                "Redis CPU, by the sweep",
                 "redis_us",
                 "µs",
                 "xadd-alone",
@@ -728,7 +727,7 @@ SCENARIOS = [
         {"tailgate": one_log},
         [
             Row("CPU per delivery", "cpu_us", "µs", goal="as broadcast"),
-            Row("Redis reads per line", "reads", "", most=2.2, goal="one (and the looks for more)"),
+            Row("Redis reads per line", "reads", "", most=2.2, goal="one, and one that finds no more"),
         ],
     ),
     Scenario(
@@ -742,9 +741,7 @@ SCENARIOS = [
         },
         [
             Row("pages per second", "per_s", "", "redis-benchmark", least=0.8, goal="≥ 0.8 × bare XREVRANGE"),
-            Row(
-                "pages per second of Redis", "per_redis_s", "", "redis-benchmark", least=0.8, goal="(without the noise)"
-            ),
+            Row("pages per CPU second of Redis", "per_redis_s", "", "redis-benchmark", least=0.8, goal="(less noisy)"),
             Row(
                 "pages per second, of a job's owner",
                 "per_s",
@@ -798,9 +795,9 @@ SCENARIOS = [
         [
             Row("gateway's share, broadcast", "share", "%", most=20, goal="≤ 20 %"),
             Row("gateway's share, many jobs", "share", "%", most=20, goal="≤ 20 %", contestant="jobs"),
-            Row("a bare loop's share, many jobs", "share", "%", goal="(no less is to be had)", contestant="jobs-bare"),
+            Row("a bare loop's share, many jobs", "share", "%", goal="(lower bound)", contestant="jobs-bare"),
             Row(
-                "deliveries per CPU second of the path, 32 under way",
+                "deliveries per CPU second of the path, 32 in flight",
                 "path_per_cpu_s",
                 "",
                 "backlog-bare",
@@ -818,10 +815,10 @@ SCENARIOS = [
                 contestant="tailgate-2k",
             ),
             Row(
-                "the same, default, of a job's owner",
+                "nginx memory per stream of a job's owner",
                 "nginx_memory",
                 "B",
-                goal="(the sub-request's verdict with it)",
+                goal="(with the auth sub-request)",
                 contestant="jobs",
             ),
         ],
@@ -850,7 +847,7 @@ SCENARIOS = [
         {"tailgate": processes(2), "one": processes(1)},
         [
             Row(
-                "CPU per delivery, two to one",
+                "CPU per delivery, two gateways to one",
                 "cpu_us",
                 "µs",
                 "one",
@@ -861,7 +858,7 @@ SCENARIOS = [
     ),
 ]
 
-# What a quick look leaves out.
+# The scenarios and contestants that `--size quick` leaves out.
 NOT_QUICK = (
     "growth-streams-1000",
     "growth-streams-5000",

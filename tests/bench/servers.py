@@ -1,4 +1,7 @@
-"""What is compared: the gateway, the bare loop and the peers, each pinned to one CPU; Redis and the load have another."""
+"""The servers that the benchmark compares: the gateway, the bare loop and the peers.
+
+A server is pinned to one CPU; Redis and the load generator share another.
+"""
 
 import base64
 import contextlib
@@ -30,7 +33,7 @@ LOAD_CPU, SERVER_CPU = CPUS[0], CPUS[1 % len(CPUS)]
 
 
 class Failed(Exception):
-    """What went wrong, in a sentence."""
+    """The reason why a run failed, in a sentence."""
 
 
 def pids_of_session(leader):
@@ -49,7 +52,7 @@ def pin(pid, cpu):
 
 
 class Process:
-    """A program of ours, in a session of its own, on one CPU, its output in a file."""
+    """A child process in its own session, pinned to one CPU, with its output in a file."""
 
     def __init__(self, command, log, *, cpu, env=None, cwd=None):
         self.log = Path(log)
@@ -96,7 +99,7 @@ def accepts(address):
 
 
 class Bench:
-    """What all runs share: a folder, a Redis, the programs, and how large a scenario is."""
+    """The common resources of all runs: a folder, a Redis, the paths of the programs, and the size of scenarios."""
 
     def __init__(self, programs, size):
         self.programs = {name: str(Path(path).resolve()) for name, path in programs.items()}
@@ -108,7 +111,7 @@ class Bench:
         (self.dir / "redis.conf").write_text(
             f'port {self.redis_port}\nbind 127.0.0.1\nunixsocket {self.redis_socket}\nsave ""\nappendonly no\n'
             f"dir {self.dir}\nmaxclients 19000\ntcp-backlog 511\n"
-            # A publisher that outruns a subscriber is what a closed loop is about.
+            # No limit: in a closed loop the publisher is faster than its subscribers.
             "client-output-buffer-limit pubsub 0 0 0\n"
         )
         self.redis = Process(["redis-server", self.dir / "redis.conf"], self.dir / "redis.log", cpu=LOAD_CPU)
@@ -149,7 +152,7 @@ class Bench:
         return path
 
     def load(self, mode, *words, watch=(), expect_failure=False):
-        """Runs the load generator; what it printed.  A wrong count is a failure of the benchmark."""
+        """Runs the load generator and returns its result.  Raises Failed if a delivery was missing or wrong."""
         command = ["taskset", "-c", str(LOAD_CPU), self.programs["load"], mode, *map(str, words)]
         for name, pids in watch:
             command += ["--watch", f"{name}={','.join(map(str, pids))}"]
@@ -160,7 +163,7 @@ class Bench:
 
 
 class Server:
-    """One running contestant.  `address` is where its streams are."""
+    """One running contestant.  `address` is the address of its streams."""
 
     def __init__(self, bench, transport="tcp"):
         self.bench = bench
@@ -186,7 +189,7 @@ class Server:
         return [("server", self.processes[0].pids()), ("redis", self.bench.redis.pids())]
 
     def publish(self):
-        """How the load generator publishes to bench:<topic>."""
+        """The options of the load generator for publishing to bench:<topic>."""
         return ["--publish", f"unix:{self.bench.redis_socket}", "--topic", "bench:{}"]
 
 
@@ -259,7 +262,7 @@ class FastApi(Server):
 
 
 class Nchan(Server):
-    """Two nginxes: what is published to is not part of what is measured."""
+    """Two nginx processes.  One serves the streams and is measured, the other takes the published messages."""
 
     def start(self):
         self.publisher = f"unix:{self.dir}/p"
@@ -277,7 +280,7 @@ class Nchan(Server):
             command = ["nginx", "-p", self.dir, "-e", self.dir / f"{name}-error.log", "-c", conf]
             process = self.run([*command, "-g", "user root; daemon off;"], cpu=cpu)
             process.wait(lambda: accepts(listen), "Nchan does not listen")
-        # Their links to Redis are made behind their listening.
+        # Nchan connects to Redis after it has begun to listen.
         process.wait(
             lambda: self.bench.redis_cli("CLIENT", "LIST", "TYPE", "pubsub").count("id=") == 2, "Nchan has no Redis"
         )
@@ -297,7 +300,7 @@ def hs256(claims):
 
 
 class WholePath:
-    """nginx with TLS, as nginx/render makes it, in front of gateways or of a bare loop on a unix socket."""
+    """nginx with TLS, configured by nginx/render, in front of gateways or of a bare loop on a unix socket."""
 
     def __init__(self, bench, *, instances=1, bare=False, settings=()):
         self.bench = bench

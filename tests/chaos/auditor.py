@@ -1,8 +1,12 @@
-"""Compares what every client received with what was written.
+"""Compares the events that every client received with the messages and entries that were written.
 
-Pure: a ledger in, violations out, each with a kind, and a sentence that says who, what and when.  It holds the
-gateway to what it promises: logs exactly once and in order, or a `gap` around the hole; channels in order, each
-message once, or a `resync` or an end in the hole; finished jobs end their streams; nobody waits in silence.
+Pure: takes a ledger and returns violations.  It checks these promises of the gateway:
+
+- A log's entries arrive exactly once and in order.  A `gap` event announces entries that are missing.
+- A channel's messages arrive in order and at most once.  A `resync` event or the end of the stream announces
+  messages that are missing.
+- A finished job ends its streams.
+- An open stream is never silent for long.
 """
 
 import collections
@@ -10,17 +14,17 @@ import dataclasses
 
 from chaos.ledger import NEVER, entry_id
 
-LOSSY = ("slow", "late")  # whose channel streams may be closed because they do not read
+LOSSY = ("slow", "late")  # habits of clients whose channel streams may be closed because they do not read
 
 
 @dataclasses.dataclass(frozen=True)
 class Patience:
-    """How long things may take while nothing is broken, in seconds; wider where the machine is slow."""
+    """Time limits in seconds, valid while no fault is active.  A slow machine needs larger ones."""
 
     delivery: float = 6
-    ending: float = 5  # promised are 2, and the machine may be busy
-    silence: float = 15  # must be well above the heartbeat
-    grace: float = 1  # around the borders of what was broken
+    ending: float = 5  # the gateway promises 2, but the machine may be busy
+    silence: float = 15  # must be well above the heartbeat interval
+    grace: float = 1  # added before the begin of a fault's window
 
     def times(self, factor):
         return Patience(*(value * factor for value in dataclasses.astuple(self)))
@@ -29,7 +33,7 @@ class Patience:
 @dataclasses.dataclass(frozen=True)
 class Violation:
     kind: str
-    text: str
+    text: str  # a sentence that names the client, the fault found and the time
 
 
 class Audit:
@@ -66,10 +70,10 @@ class Audit:
 
     def log_client(self, client):
         source = client.source
-        position = None  # an id; None: the tail as it was at the last opening
+        position = None  # the id of the last entry; None: the end of the log when the connection was opened
         received = set()
-        gaps = []  # since the last entry
-        since = 0.0  # when that was written; when it was read says nothing of a slow reader
+        gaps = []  # the gap events since the last entry
+        since = 0.0  # when the last entry was written; a slow reader may have read it much later
         for connection in client.connections:
             if connection.status != 200:
                 continue
@@ -83,8 +87,9 @@ class Audit:
                     gaps.append((seen.low, seen.high))
                     self.counts["gaps"] += 1
                     if seen.high and position and seen.high <= position and self.ledger.lost_within(since, seen.at):
-                        # Redis has an older log now, and the client was told where that begins: it is read anew.
-                        self.counts["logs read anew"] += 1
+                        # Redis lost its newest entries, and the gap event names the first entry that it still has.
+                        # The gateway reads the log again from there.
+                        self.counts["logs read again"] += 1
                         position, gaps = (seen.high[0], seen.high[1] - 1), []
                 elif seen.what == "item":
                     self.counts["entries delivered"] += 1
@@ -112,7 +117,8 @@ class Audit:
                 self.log_tail(client, connection, position, head, gaps)
 
     def missing(self, source, position, high, head):
-        """What must come between two positions; `position` None: what was written after the opening."""
+        """The entries that must arrive between two positions.  If `position` is None: those written after the head
+        of the answer."""
         if position is None:
             return [item for item in source.between((0, 0), high) if item.certain and item.sent > head]
         return [item for item in source.between(position, high) if item.certain]
@@ -124,18 +130,18 @@ class Audit:
             if any(low < item.id and (top is None or item.id < top) for low, top in gaps):
                 self.counts["entries in gaps"] += 1
                 if still_there and item.acked < at - self.patience.grace:
-                    text = f"line {item.n} {item.id} is said to be gone, but it is in Redis still"
+                    text = f"line {item.n} {item.id} is in a gap, but Redis still has it"
                     self.blame("false gap", client, connection, text, at)
                 continue
             if position == (0, 0) and not still_there:
-                continue  # "from the beginning" is from what is left
+                continue  # a log from its beginning has only the entries that Redis still holds
             if position is None and not still_there and self.ledger.lost_within(item.sent, at):
-                continue  # the log came and went before anybody could have seen it
+                continue  # Redis lost the entry before the gateway could read it
             text = f"line {item.n} {item.id} is missing between {position} and {before} {high}; gaps {gaps}"
             self.blame("lost line", client, connection, text, at)
 
     def log_complete(self, client, connection, position, head, gaps, at):
-        """What was written before the job ended came before `done`."""
+        """Checks that all entries that were written before the job ended arrived before `done`."""
         for move, _, gone in client.job.spans():
             if move.terminal and gone > connection.asked and move.sent <= at:
                 break
@@ -150,7 +156,7 @@ class Audit:
                     continue
                 if position is None and self.ledger.lost_within(item.sent, at):
                     continue
-                text = f"line {item.n} {item.id} was written before the job ended, but never came"
+                text = f"line {item.n} {item.id} was written before the job ended, but did not arrive before done"
                 self.blame("lost line", client, connection, text, at)
 
     def log_tail(self, client, connection, position, head, gaps):
@@ -159,8 +165,10 @@ class Audit:
                 continue
             begin = max(item.acked, head)
             if self.ledger.healthy(begin, self.ledger.ended) > self.patience.delivery and item.n in client.source.left:
-                text = f"line {item.n} {item.id}, written at {item.acked:.2f}, had not come when all was over"
-                text += f"; it stands at {position}, opened at {head:.2f}, its last byte at {connection.last_byte or head:.2f}"
+                text = f"line {item.n} {item.id}, written at {item.acked:.2f}, had not arrived at the end of the run"
+                text += (
+                    f"; last entry {position}, opened at {head:.2f}, last byte at {connection.last_byte or head:.2f}"
+                )
                 self.blame("late line", client, connection, text, self.ledger.ended)
                 return
 
@@ -171,7 +179,7 @@ class Audit:
         for connection in client.connections:
             if connection.status != 200 or connection.has("unavailable"):
                 continue
-            before = None  # the number that came last, or what the record said
+            before = None  # the number of the last message, or the number in the record
             opened = False
             resyncs = []
             for seen in connection.seen:
@@ -208,7 +216,7 @@ class Audit:
                 continue
             if before is None and item.sent <= connection.head:
                 continue  # it may have been published before the subscription
-            # A record that Redis forgot says less than was published.
+            # After a loss of data, the record in Redis may have a lower number than the last message.
             if from_record and (item.acked < connection.asked or self.ledger.lost_within(item.sent, connection.head)):
                 continue
             if any(item.sent <= resync for resync in resyncs):
@@ -227,14 +235,14 @@ class Audit:
             if any(item.sent <= resync for resync in resyncs):
                 continue
             if self.ledger.healthy(item.acked, self.ledger.ended) > self.patience.delivery:
-                text = f"message {n}, published at {item.sent:.2f}, had not come when all was over"
+                text = f"message {n}, published at {item.sent:.2f}, had not arrived at the end of the run"
                 self.blame("late event", client, connection, text, self.ledger.ended)
                 return
 
-    # ---- what holds for both ------------------------------------------------------------------------
+    # ---- logs and channels --------------------------------------------------------------------------
 
     def answer(self, client, connection):
-        """No refusal while all is well; never one that kills an EventSource."""
+        """Reports a refusal while no fault is active, and each refusal after which an EventSource never reconnects."""
         self.counts["connections"] += 1
         status, head = connection.status, connection.head
         if status == 200:
@@ -261,7 +269,7 @@ class Audit:
             self.blame("dead tab", client, connection, f"{status} to an EventSource", at)
 
     def end(self, client, connection):
-        """A stream that ends says why, or something was broken."""
+        """Reports a stream that ended without a reason: no last event, no notice and no fault."""
         if connection.status != 200 or connection.end is None or connection.how == "left":
             return
         if any(connection.has(what) for what in ("final", "unavailable", "notice")):
@@ -270,7 +278,7 @@ class Audit:
             self.counts["slow clients closed"] += 1
             return
         if client.habit in LOSSY:
-            return  # what it hears of an end is as old as what it reads
+            return  # it reads the end of the stream long after the end
         if not self.ledger.broken_within(connection.end - self.patience.grace, connection.end, cuts=True):
             self.blame("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)
 
@@ -301,20 +309,21 @@ class Audit:
                 return
 
     def held_back(self, item, at):
-        """Did a broken network hold this message back?  Then it may come to streams that were opened meanwhile."""
+        """True if a fault delayed this message until `at`.  Then a stream that was opened after it was published may
+        still receive it."""
         if item is None or not self.ledger.broken_within(item.sent, at):
             return False
         return self.ledger.healthy(item.sent, at) <= self.patience.delivery
 
     def terminal(self, client):
-        """A job that ended ends its streams, each with its last event."""
+        """Checks that a stream ends with a last event if, and only if, its job has ended."""
         for connection in client.connections:
             finals = [seen for seen in connection.seen if seen.what == "final"]
             for seen in finals:
                 if client.job.terminal_within(connection.asked, seen.at):
                     continue
                 if self.held_back(client.source.items.get(seen.n), seen.at):
-                    self.counts["ends by messages that were held back"] += 1
+                    self.counts["ends by delayed messages"] += 1
                     continue
                 ends = [
                     f"{move.sent:.2f} to {gone:.2f}"
@@ -324,7 +333,7 @@ class Audit:
                 text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {', '.join(ends[-2:])}"
                 self.blame("false end", client, connection, text, seen.at)
             if finals:
-                self.counts["ends told"] += 1
+                self.counts["last events"] += 1
             if connection.status != 200 or not client.reads or finals or connection.has("unavailable"):
                 continue
             for move, runs_again, _ in client.job.spans():

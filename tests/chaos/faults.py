@@ -1,7 +1,7 @@
-"""What breaks, and when: a schedule drawn from a seed, and the hands that carry it out.
+"""The faults of a chaos run: a random schedule drawn from a seed, and the code that injects each fault.
 
-Two lanes run side by side, one for Redis and the network before it, one for the gateway and nginx, so that
-faults meet.  A fault's window in the ledger is as long as what it breaks may take to heal.
+Two lanes run at the same time, one for Redis and its network, one for the gateway and nginx, so that faults
+coincide.  The window of a fault in the ledger ends when the system should have recovered.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ GATEWAY_FAULTS = ("gateway-kill", "gateway-term", "gateway-reload", "gateway-sto
 
 
 def lane(rng, faults, seconds, pauses):
-    """[(pause before it, fault, how long, a number for its choices)]: each fault once before any comes again."""
+    """A list of (pause before the fault, fault, duration, random number for its choices).  Each fault comes once
+    before any fault comes again."""
     plan, at, bag = [], 0.0, []
     while True:
         if not bag:
@@ -36,7 +37,7 @@ def lane(rng, faults, seconds, pauses):
 
 
 def schedule(seed, seconds):
-    """Equal seeds, equal schedules."""
+    """The plans of the two lanes.  Equal seeds give equal plans."""
     pauses = (3, 9) if seconds > 60 else (1, 3)
     return (
         lane(random.Random(f"{seed} redis"), REDIS_FAULTS, seconds, pauses),
@@ -49,17 +50,18 @@ class Faults:
         self.world, self.stack, self.proxy = world, world.stack, world.proxy
         self.redis = connect(self.stack.facts["redis_socket"])
         self.counts = {}
-        self.expected_gone = set()  # gateways that we ended
+        self.expected_gone = set()  # the pids of gateways that a fault ended
         self._stack_lock = asyncio.Lock()
 
     async def run(self, plan, until):
-        """Carries the plan out, what of it there is time for: on a busy machine a fault takes longer than planned."""
+        """Injects the faults of the plan until the time `until`.  On a busy machine a fault may take longer than
+        planned, so the last faults may be left out."""
         for pause, fault, length, choice in plan:
             if time.monotonic() + pause + length > until:
                 return
             await asyncio.sleep(pause)
             begin = time.monotonic()
-            # Open until it is known when it ended.
+            # The end of the window is set after the fault.
             window = Window(begin, float("inf"), fault)
             self.world.ledger.windows.append(window)
             self.world.say(f"{fault} for {length:.1f} s")
@@ -77,13 +79,15 @@ class Faults:
         return await self.redis.execute_command(*words)
 
     async def redis_is_back(self):
-        """Workers find out that their records are gone, and write them again."""
+        """Has all workers write their records again, because Redis may have lost them."""
         await asyncio.gather(*(worker.write_record() for worker in self.world.workers))
 
-    # ---- Redis: each returns what it takes to get over it, in seconds ---------------------------------
+    # Each fault returns the number of seconds in which the system recovers after it.
+
+    # ---- Redis ----------------------------------------------------------------------------------------
 
     async def _restart_redis(self, prepare=None, length=0.0):
-        # The script has no word for "dead for a while": killed by hand, started by the script.
+        # `scripts/stack restart` cannot pause between end and start, so Redis is killed here.
         os.kill(self.stack.redis_pid, signal.SIGKILL)
         await asyncio.to_thread(wait_gone, self.stack.redis_pid)
         if prepare:
@@ -104,7 +108,7 @@ class Faults:
         return await self._restart_redis(forget, length)
 
     async def redis_failover(self, length, _choice):
-        """A replica that was behind takes over: the last writes are gone."""
+        """Simulates a fail-over to a replica with old data: the last writes are lost."""
         copy, copied = Path(self.stack.dir) / "redis-behind", time.monotonic()
         shutil.rmtree(copy, ignore_errors=True)
         await asyncio.to_thread(shutil.copytree, self._append_only(), copy)
@@ -128,7 +132,7 @@ class Faults:
 
     async def redis_stop(self, length, _choice):
         os.kill(self.stack.redis_pid, signal.SIGSTOP)
-        await asyncio.sleep(length * 2)  # sometimes longer than the links' patience
+        await asyncio.sleep(length * 2)  # sometimes longer than the timeout of the gateway's links
         os.kill(self.stack.redis_pid, signal.SIGCONT)
         return 5
 
@@ -141,21 +145,22 @@ class Faults:
         return 4
 
     async def announcing(self, _length, choice):
-        """From now on logs are announced by notifications or by tracking, with or without room for what is tracked."""
+        """Changes how Redis announces new log entries: by keyspace notifications, by tracking, or by tracking with a
+        table that is too small.  The change stays until the next fault of this kind."""
         await self.command("CONFIG", "SET", "notify-keyspace-events", "Kt" if choice < 1 / 3 else "")
         await self.command("CONFIG", "SET", "tracking-table-max-keys", 2 if choice > 2 / 3 else 1_000_000)
         return 3
 
     async def output_buffer(self, length, choice):
-        """A subscriber that takes more than Redis would hold for it is thrown out."""
+        """Makes Redis close Pub/Sub connections by a small output buffer and large messages."""
         await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 16384 0 0")
         for number, worker in enumerate(self.world.workers):
             if (number + int(choice * 10)) % 2:
-                worker.fat = 40000
+                worker.padding = 40000
         await asyncio.sleep(length)
         await self.command("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
         for worker in self.world.workers:
-            worker.fat = 0
+            worker.padding = 0
         return 5
 
     async def loading(self, length, _choice):
@@ -203,7 +208,7 @@ class Faults:
         self.proxy.swallow()
         await asyncio.sleep(length)
         self.proxy.heal()
-        return 13  # a half-open link is found within 10 s
+        return 13  # the gateway detects a half-open link within 10 s
 
     async def net_swallow_some(self, length, choice):
         dice = random.Random(choice)
@@ -227,27 +232,27 @@ class Faults:
     # ---- the gateway and nginx ------------------------------------------------------------------------
 
     async def gateway_kill(self, length, choice):
-        for pid in self._some(choice):
+        for pid in self._all_or_first(choice):
             self.expected_gone.add(pid)
             os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(length / 2)
-        return await self._gateways_again()
+        return await self._restart_gateways()
 
     async def gateway_term(self, _length, choice):
-        chosen = self._some(choice)
+        chosen = self._all_or_first(choice)
         for pid in chosen:
             self.expected_gone.add(pid)
             os.kill(pid, signal.SIGTERM)
         for pid in chosen:
             await asyncio.to_thread(wait_gone, pid, 20)
-        return await self._gateways_again()
+        return await self._restart_gateways()
 
-    def _some(self, choice):
+    def _all_or_first(self, choice):
         pids = self.stack.facts["pids"]["gateways"]
         return pids if choice < 0.5 else pids[:1]
 
-    async def _gateways_again(self):
-        # What lives is ended by `restart` too; both instances begin anew.
+    async def _restart_gateways(self):
+        # `restart` replaces all gateways, also one that the fault did not end.
         self.expected_gone.update(self.stack.facts["pids"]["gateways"])
         await self.on_stack(self.stack.restart, "gateway")
         return 6
@@ -268,7 +273,7 @@ class Faults:
 
     async def nginx_reload(self, _length, _choice):
         await self.on_stack(self.stack.reload, "nginx")
-        return 6  # the old workers cut what they still have after 3 s
+        return 6  # the old nginx workers close their streams after 3 s
 
 
 def gone(pid):

@@ -1,7 +1,8 @@
-"""What was written, what every client received, and what was broken meanwhile: all that the auditor judges.
+"""The record of a chaos run, which the auditor checks: the messages and log entries that were written, the events that
+each client received, and the times of the faults.
 
-Times are seconds of one monotonic clock.  Everything that is written carries a number, counted per source, and
-for logs an entry id as well, here a pair of integers.
+Times are seconds of one monotonic clock.  Each message and entry has a number, counted from 1 for each source.  An
+entry of a log also has its Redis id, as a pair of integers.
 """
 
 import bisect
@@ -11,20 +12,20 @@ NEVER = float("inf")
 
 
 def entry_id(text):
-    """(ms, seq) of "ms-seq"; also of an "end.ms-seq" that a log's last event carries.  None if it is neither."""
+    """(ms, seq) of the id "ms-seq", or of the id "end.ms-seq" of a log's last event.  None for other text."""
     head, mark, tail = text.removeprefix("end.").partition("-")
     return (int(head), int(tail)) if mark and head.isdigit() and tail.isdigit() else None
 
 
 @dataclasses.dataclass(slots=True)
 class Item:
-    """One message or log entry.  `acked` None: Redis was lost before it said whether it took it."""
+    """One message or log entry.  `acked` is None if the connection to Redis broke before the reply."""
 
     n: int
     sent: float
     acked: float | None = None
     id: tuple | None = None
-    rolled_back: bool = False  # Redis took it and came back without ever having heard of it
+    rolled_back: bool = False  # Redis acknowledged it and lost it in a fail-over
 
     @property
     def certain(self):
@@ -32,12 +33,12 @@ class Item:
 
 
 class Source:
-    """A channel or a log, and all that was ever written to it."""
+    """A channel or a log, and all messages or entries that were written to it."""
 
     def __init__(self, name, kind):
         self.name, self.kind = name, kind
         self.items = {}  # by number
-        self.left = set()  # a log's numbers that are still there at the end
+        self.left = set()  # the numbers of the entries that a log still has at the end of the run
         self._by_id = None
 
     def add(self, item):
@@ -56,7 +57,7 @@ class Source:
 
 @dataclasses.dataclass(slots=True)
 class Move:
-    """A job's record says something else from somewhere between `sent` and `acked` on."""
+    """A change of a job's status.  It takes effect in Redis at some time between `sent` and `acked`."""
 
     sent: float
     acked: float
@@ -66,7 +67,8 @@ class Move:
 
 @dataclasses.dataclass(slots=True)
 class Relapse:
-    """All records say again what they said somewhere between two moments, until they are written anew."""
+    """A fail-over: from `begin` to `end`, all records have the content of a copy made between `low` and `high`.
+    At `end` the workers have written them again."""
 
     low: float
     high: float
@@ -77,11 +79,12 @@ class Relapse:
 @dataclasses.dataclass
 class Job:
     name: str
-    relapses: list  # the ledger's
+    relapses: list  # shared by all jobs of a ledger
     moves: list = dataclasses.field(default_factory=list)
 
     def spans(self):
-        """(move, when it may be over): the next move's `sent` and `acked`, or never.  What a relapse brings back is one, too."""
+        """Yields (move, earliest end, latest end) for each status that a reader of the record may have found.  The end
+        of a status is the `sent` to `acked` of the next move.  A relapse yields the old status once more."""
         written = [
             (move, following.sent if following else NEVER, following.acked if following else NEVER)
             for move, following in zip(self.moves, [*self.moves[1:], None], strict=True)
@@ -93,7 +96,7 @@ class Job:
                     yield dataclasses.replace(move, sent=relapse.begin, acked=relapse.begin), relapse.end, relapse.end
 
     def terminal_within(self, begin, end):
-        """Could somebody who looked within [begin, end] have found it terminal?"""
+        """True if a reader of the record in [begin, end] may have found a terminal status."""
         return any(move.terminal and move.sent <= end and gone >= begin for move, _, gone in self.spans())
 
     def running_within(self, begin, end):
@@ -102,10 +105,14 @@ class Job:
 
 @dataclasses.dataclass(slots=True)
 class Seen:
-    """One event at a client.
+    """One event that a client received.  Heartbeats and hello messages are not kept.
 
-    what: item (n, id), standing (n: what the record said), gap (low, high: ids, high None), resync, notice,
-    unavailable, or final (id: where the log ended; n: of the message that said so).  Heartbeats and greetings are not kept.
+    what         other members
+    item         n, id
+    standing     n: the number in the job's record
+    gap          low, high: ids; high is None if no entry follows
+    resync, notice, unavailable
+    final        id: the last entry of the log; n: the number of the message that ended the stream
     """
 
     at: float
@@ -125,7 +132,7 @@ class Connection:
     end: float | None = None
     how: str | None = None  # "clean" or "cut" by the server, "left" by the client
     last_byte: float | None = None
-    quiet: list = dataclasses.field(default_factory=list)  # (from, to) without a byte, the long ones
+    quiet: list = dataclasses.field(default_factory=list)  # (begin, end) of each long time without a byte
     seen: list = dataclasses.field(default_factory=list)
 
     def has(self, what):
@@ -139,7 +146,7 @@ class Client:
     source: Source
     job: Job | None = None
     habit: str = "fast"  # fast, slow, late (reads nothing until the end), guest (comes and goes)
-    native: bool = False  # an EventSource, or a hook as fragile: dead after one answer that is no 200 or 204
+    native: bool = False  # an EventSource, or a hook like it: stops for good after an answer other than 200
     connections: list = dataclasses.field(default_factory=list)
 
     @property
@@ -149,12 +156,12 @@ class Client:
 
 @dataclasses.dataclass
 class Window:
-    """A time in which something was broken, with what it takes to get over it."""
+    """The time of one fault, from its begin until the system has recovered from it."""
 
     begin: float
     end: float
     kind: str
-    delays: bool = True  # what should happen may happen later
+    delays: bool = True  # events may be late
     cuts: bool = True  # streams may end
 
 
@@ -163,8 +170,8 @@ class Ledger:
         self.sources, self.jobs, self.clients = {}, {}, []
         self.windows = []
         self.relapses = []
-        self.losses = []  # when Redis forgot something: everything, or its last writes
-        self.ended = NEVER  # when the clients were stopped
+        self.losses = []  # the times at which Redis lost all data or its last writes
+        self.ended = NEVER  # the time at which the clients were stopped
 
     def source(self, name, kind):
         return self.sources.setdefault(name, Source(name, kind))
@@ -178,7 +185,7 @@ class Ledger:
         ]
 
     def healthy(self, begin, end):
-        """How many seconds of [begin, end] nothing was broken."""
+        """The number of seconds in [begin, end] without a fault."""
         left, at = 0.0, begin
         for window in sorted((w for w in self.windows if w.delays), key=lambda w: w.begin):
             if window.end <= at:

@@ -1,7 +1,7 @@
-"""The workers of the three systems under faults: they write on, and write down what Redis took.
+"""The workers of the three systems.  They write during faults and record in the ledger which writes Redis acknowledged.
 
-Each counts its messages.  The number stands in the record before it is published, so that an opening can be held
-to "no missed event".
+Each worker numbers its messages and writes the number into its job's record before it publishes the message.  So the
+auditor can check that a stream misses no event between the record and the first message.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ LOST = (redis.exceptions.RedisError, OSError, asyncio.TimeoutError)
 
 
 class _Connection(redis.asyncio.UnixDomainSocketConnection):
-    host, port = "unix", 0  # what python3-redis 4.3 names in its errors, also where there is none
+    host, port = "unix", 0  # python3-redis 4.3 reads both for its error messages
 
 
 def connect(path, timeout=3):
-    """A client that tries nothing twice: what was published once is published once."""
+    """A client that never retries a command, so that no message is published twice."""
     pool = redis.asyncio.ConnectionPool(
         connection_class=_Connection, path=path, decode_responses=True, socket_timeout=timeout,
         retry=Retry(NoBackoff(), 0), client_name="load",
@@ -34,10 +34,10 @@ def connect(path, timeout=3):
 
 
 class Worker:
-    """One job, running, ending, and running again."""
+    """One job, which runs, ends, and runs again."""
 
-    rests = (4.5, 8)  # seconds between its end and its next run
-    runs = (5, 18)
+    rests = (4.5, 8)  # seconds between the end of a run and the next run
+    runs = (5, 18)  # seconds of a run
 
     def __init__(self, world, name, rng):
         self.world, self.name, self.rng = world, name, rng
@@ -45,10 +45,11 @@ class Worker:
         self.job = world.ledger.job(name)
         self.channel = world.ledger.source(self.channel_name, "channel")
         self.status, self.n = None, 0
-        self.fat = 0  # bytes that the next message has beside its number
+        self.padding = 0  # size of the padding in the next message, in bytes
         self._lock = asyncio.Lock()
 
-    async def until_taken(self, call):
+    async def retry(self, call):
+        """Repeats `call` until Redis answers it."""
         while True:
             try:
                 return await call()
@@ -56,10 +57,10 @@ class Worker:
                 await asyncio.sleep(0.1)
 
     async def write_record(self):
-        """The whole record; for whoever lost it, too."""
+        """Writes all fields of the record, because Redis may have lost it."""
         async with self._lock:
             if self.status is not None:
-                await self.until_taken(lambda: self.redis.hset(self.record_key, mapping=self.record()))
+                await self.retry(lambda: self.redis.hset(self.record_key, mapping=self.record()))
 
     async def move(self, status, terminal):
         sent = time.monotonic()
@@ -75,11 +76,11 @@ class Worker:
             return
         item.acked = time.monotonic()
 
-    async def say(self, **more):
+    async def publish_next(self, **more):
         self.n += 1
-        n, fat, self.fat = self.n, self.fat, 0
+        n, padding, self.padding = self.n, self.padding, 0
         await self.write_record()
-        await self.publish(self.channel_name, self.channel, self.message(n, "x" * fat, **more), n)
+        await self.publish(self.channel_name, self.channel, self.message(n, "x" * padding, **more), n)
 
     async def run(self):
         while not self.world.over.is_set():
@@ -89,15 +90,15 @@ class Worker:
                 await self.work()
                 await asyncio.sleep(min(1.0, self.rng.expovariate(self.world.pace)))
             if self.world.over.is_set():
-                return  # it runs still: what it has written must have come
+                return  # the job stays in status "running"
             await self.finish()
             await asyncio.sleep(self.rng.uniform(*self.rests))
 
     async def work(self):
-        await self.say()
+        await self.publish_next()
 
     def forget_since(self, since):
-        """Redis has never heard of what it took after `since`."""
+        """Records that Redis lost the log entries that it acknowledged after `since`."""
 
     async def close(self):
         await self.redis.close()
@@ -110,7 +111,7 @@ class BuilderJob(Worker):
         self.log = world.ledger.source(self.log_key, "log")
         self.maxlen, self.fat_lines = maxlen, fat_lines
         self.lines = 0
-        self.unknown = []  # lines of which Redis has not said whether it took them
+        self.unknown = []  # entries whose XADD got no reply
 
     def record(self):
         return {"user_id": "alice", "status": self.status, "status_message": f"n={self.n}"}
@@ -121,7 +122,7 @@ class BuilderJob(Worker):
     async def work(self):
         dice = self.rng.random()
         if dice < 0.4:
-            await self.say()
+            await self.publish_next()
         elif dice < 0.97:
             for _ in range(self.rng.choice((1, 1, 2, 5))):
                 await self.write_line()
@@ -150,8 +151,8 @@ class BuilderJob(Worker):
                 item.rolled_back = True
 
     async def find_unknown(self):
-        """Whether Redis has taken the lines on which its answer was lost; no other line is written before that is known."""
-        found = await self.until_taken(lambda: self.redis.xrevrange(self.log_key, count=len(self.unknown) + 5))
+        """Finds out which entries without a reply are in the log.  No further entry is written before that."""
+        found = await self.retry(lambda: self.redis.xrevrange(self.log_key, count=len(self.unknown) + 5))
         ids = {int(fields["text"].split(" ", 1)[0]): entry_id(entry) for entry, fields in found}
         for item in self.unknown:
             if item.n in ids:
@@ -170,11 +171,11 @@ class BuilderJob(Worker):
         else:
             await self.move(status, True)  # a worker whose PUBLISH failed
 
-    async def look_back(self):
-        """What is left of the log, for the auditor."""
+    async def read_remaining(self):
+        """Records which entries the log still has."""
         if self.unknown:
             await self.find_unknown()
-        entries = await self.until_taken(lambda: self.redis.xrange(self.log_key))
+        entries = await self.retry(lambda: self.redis.xrange(self.log_key))
         self.log.left = {int(fields["text"].split(" ", 1)[0]) for _, fields in entries}
 
 
@@ -203,7 +204,7 @@ class BlogJob(Worker):
                 message = {"event": "complete", "data": {"result": None}}
             else:
                 message = {"event": "failed", "data": {"error": "E", "errorCode": None}}
-            # Its last message says nothing that the record does not; it has no number of its own.
+            # The last message has no number: it contains nothing that is not in the record.
             try:
                 await self.redis.publish(self.channel_name, json.dumps(message))
             except LOST:
@@ -217,19 +218,20 @@ class SpoolsUpdates(Worker):
         super().__init__(world, "spools", rng)
 
     async def write_record(self):
-        """There is none."""
+        """Spools have no record."""
 
     def message(self, n, padding):
         return {"event_type": "TOMAR", "n": n, "timestamp": f"2026-01-01T00:00:{n}", "padding": padding}
 
     async def run(self):
         while not self.world.over.is_set():
-            await self.say()
+            await self.publish_next()
             await asyncio.sleep(min(1.0, self.rng.expovariate(self.world.pace)))
 
 
 class Chatter:
-    """Bursts of what no route hands on: a busy link rests between its reads, and nothing may be lost by that."""
+    """Publishes bursts of messages that no client receives.  They make the gateway pause between reads of its link;
+    the pauses must not lose a message."""
 
     def __init__(self, world, rng):
         self.world, self.rng = world, rng
@@ -239,9 +241,9 @@ class Chatter:
         while not self.world.over.is_set():
             await asyncio.sleep(self.rng.uniform(0.5, 3))
             until = time.monotonic() + self.rng.uniform(0.1, 0.4)
-            # What Redis itself would publish of a log makes the gateway look at it, and find nothing new.
+            # A false notification makes the gateway read the log and find nothing new.
             channel = self.rng.choice((SpoolsUpdates.channel_name, "__keyspace@0__:job:b0:logs"))
-            # A throttled network would be behind for seconds.
+            # No bursts while the network is throttled: they would delay all messages by seconds.
             while time.monotonic() < until and self.world.proxy.rate == 0:
                 burst = self.redis.pipeline(transaction=False)
                 for _ in range(40):

@@ -5,17 +5,17 @@ import contextlib
 
 
 class FaultProxy:
-    """Relays each connection to `target`.  Faults hold for all connections until `heal()`.
+    """Relays each connection to `target`.  Faults apply to all connections until `heal()`.
 
-    A connection that was swallowed stays a black hole for as long as the gateway keeps it: what was lost of a
-    byte stream cannot come again.
+    A connection that was swallowed relays nothing more, even after `heal()`, because the lost bytes cannot be sent
+    again.
     """
 
     def __init__(self, path, target=None):
         self.path, self.target = str(path), target
-        self.delay = 0.0  # seconds, for each piece
-        self.rate = 0  # bytes a second, each way; 0: as fast as it goes
-        self.swallowing = False  # new connections too
+        self.delay = 0.0  # seconds for each read of up to 16 KB
+        self.rate = 0  # bytes a second in each direction; 0: unlimited
+        self.swallowing = False  # whether new connections are swallowed
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pipes = set()
@@ -40,7 +40,7 @@ class FaultProxy:
             pipe.dead = pipe.dead or chosen()
 
     def stall(self):
-        """Nothing passes and nothing is lost, as while packets are sent again."""
+        """Relays nothing until `heal()`, but loses nothing, like a network that retransmits."""
         self._flowing.clear()
 
     def heal(self):
@@ -61,7 +61,7 @@ class FaultProxy:
             back_reader, pipe.back = await asyncio.open_unix_connection(self.target)
             back = asyncio.ensure_future(pipe.relay(back_reader, writer))
             try:
-                await pipe.relay(reader, pipe.back)  # the gateway's end is the end, of a black hole too
+                await pipe.relay(reader, pipe.back)  # ends when the gateway closes, even if the pipe is dead
             finally:
                 back.cancel()
                 await asyncio.gather(back, return_exceptions=True)

@@ -1,7 +1,7 @@
-"""Clients of a running system, by the hundred in one loop, that write down all they receive.
+"""Hundreds of clients in one event loop, which record in the ledger every event that they receive.
 
-A viewer behaves as a browser's EventSource does: it comes back after `retry:`, with the id that it saw last, a 204
-ends it, and what stands behind the last blank line is forgotten.
+A viewer behaves like a browser's EventSource.  It reconnects after the time in `retry:` and sends the last event id.
+A 204 ends it.  It ignores an incomplete event at the end of a stream.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ import urllib.parse
 from chaos.ledger import Client, Connection, Seen, entry_id
 from support import seals, sse
 
-HEAD_LIMIT = 60  # seconds that the head of an answer may take
-NOTABLE = 3  # seconds of silence that are written down
+HEAD_TIMEOUT = 60  # seconds until the head of an answer must have arrived
+NOTABLE_SILENCE = 3  # shorter times without a byte, in seconds, are not recorded
 
 
 class Dechunker:
-    """The body of an answer with `Transfer-Encoding: chunked`."""
+    """Decodes the body of an answer with `Transfer-Encoding: chunked`."""
 
     def __init__(self):
         self._input = bytearray()
@@ -41,7 +41,7 @@ class Dechunker:
                     self.ended = True
                     break
             if len(self._input) < self._left + 2:
-                # A part of a chunk may pass; its end, CRLF, is needed whole.
+                # Return the part of the chunk that has arrived.  The CRLF at its end is removed only as a whole.
                 part = self._input[: self._left]
                 body += part
                 del self._input[: len(part)]
@@ -64,7 +64,7 @@ class Answer:
         self.raw_bytes = 0
 
     async def read(self, size=65536):
-        """Some of the body; b"" at its end, after which `clean` says whether it was whole."""
+        """A part of the body, or b"" at its end.  After that, `clean` is true if the body was complete."""
         while not self.clean:
             raw = await self.reader.read(size)
             self.raw_bytes += len(raw)
@@ -82,13 +82,14 @@ class Answer:
         return b""
 
     def leave(self):
-        """At once: FIN, or RST if something was left unread.  (close() would wait for TLS's own farewell.)"""
+        """Closes the connection at once: with FIN, or with RST if bytes were unread.  Does not wait for TLS's
+        close_notify, as close() would."""
         with contextlib.suppress(Exception):
             self.writer.transport.abort()
 
 
 class Front:
-    """How to reach a stack: through nginx with TLS, or the gateway's own socket."""
+    """Connects to a stack, either through nginx with TLS or at the gateway's streams socket."""
 
     def __init__(self, stack):
         self.stack = stack
@@ -108,11 +109,11 @@ class Front:
         except BaseException:
             link.close()
             raise
-        # From here on the socket is asyncio's to close: it would go on using a number that is somebody else's by then.
+        # From here on asyncio owns the socket.  Closing it here would free a descriptor that asyncio still uses.
         return await asyncio.open_connection(sock=link, ssl=self.tls, server_hostname="localhost", limit=limit)
 
     async def get(self, target, headers, via="tls", receive_buffer=None):
-        """An Answer.  OSError (also asyncio's IncompleteReadError) where there is none."""
+        """The Answer to a GET.  Raises one of NO_ANSWER if there is none."""
         reader, writer = await self._connect(via, receive_buffer)
         try:
             lines = [
@@ -134,13 +135,13 @@ NO_ANSWER = (OSError, EOFError, ssl.SSLError, asyncio.LimitOverrunError, Timeout
 
 
 class Kind:
-    """What a route's clients send, and what its events mean."""
+    """The path and credential of a route's clients, and the meaning of the route's events."""
 
     def __init__(self, route, path, native, credential):
         self.route, self.path, self.native, self.credential = route, path, native, credential
 
     def understand(self, event, at):
-        """What one event is, as Seens."""
+        """The meaning of one event, as a list of Seen."""
         if event.name == "resync":
             return [Seen(at, "resync")]
         if event.name == "unavailable":
@@ -219,7 +220,7 @@ class Viewer:
         return target, headers
 
     async def run(self):
-        """Until the world ends, or this client is cancelled."""
+        """Opens one stream after the other until the task is cancelled."""
         while True:
             connection = Connection(time.monotonic(), self.last_id)
             self.record.connections.append(connection)
@@ -227,7 +228,8 @@ class Viewer:
             try:
                 target, headers = self._request()
                 buffer = 8192 if self.habit in ("slow", "late") else None
-                async with asyncio.timeout(HEAD_LIMIT):  # wait_for() may lose a cancellation that meets the answer
+                # Not wait_for(): it may lose a cancellation that coincides with the answer.
+                async with asyncio.timeout(HEAD_TIMEOUT):
                     answer = await self.world.front.get(target, headers, self.via, buffer)
                 connection.head, connection.status = time.monotonic(), answer.status
                 if answer.status == 200:
@@ -242,7 +244,7 @@ class Viewer:
             finally:
                 if answer:
                     answer.leave()
-            await self._come_back(connection, answer)
+            await self._wait_before_reconnect(connection, answer)
 
     async def _stream(self, answer, connection):
         parser = sse.Parser()
@@ -252,7 +254,7 @@ class Viewer:
         while True:
             raw = await answer.read(2048 if self.habit == "slow" else 65536)
             now = time.monotonic()
-            if now - connection.last_byte > NOTABLE:
+            if now - connection.last_byte > NOTABLE_SILENCE:
                 connection.quiet.append((connection.last_byte, now))
             connection.last_byte = now
             if not raw:
@@ -266,10 +268,10 @@ class Viewer:
             if self.habit == "slow" and not self.world.calm.is_set():
                 await asyncio.sleep(self.rng.uniform(0.02, 0.4))
 
-    async def _come_back(self, connection, answer):
+    async def _wait_before_reconnect(self, connection, answer):
         job = self.record.job
         if connection.status == 204:
-            # Stopped, until the job runs again and somebody presses the button.  A log is read on from its end.
+            # The client stays stopped until the job runs again.  Then a log viewer continues at the end of the log.
             while job.moves and job.moves[-1].terminal:
                 await asyncio.sleep(0.1)
             if self.record.source.kind == "channel":
@@ -278,6 +280,6 @@ class Viewer:
             after = answer.headers.get("retry-after", "1")
             await asyncio.sleep(min(1.0, float(after)) if after.isdigit() else 1.0)
             if self.kind.native:
-                self.last_id = ""  # dead; the person before it reloads the page
+                self.last_id = ""  # the EventSource is dead, and the user reloads the page
         else:
             await asyncio.sleep(self.retry)

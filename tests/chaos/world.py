@@ -1,4 +1,4 @@
-"""One chaos run: a stack, its load, its viewers, its faults, and the reckoning."""
+"""One chaos run: a stack, workers that write, viewers, faults, and the report."""
 
 import asyncio
 import collections
@@ -20,7 +20,7 @@ SETTINGS = {
     "drain.deadline_s": 5,
     **{f"route.{name}.heartbeat.every_s": BEAT for name in ("events", "status", "log-stream", "spools", "job")},
     **{f"route.{name}.retry_ms": 500 for name in ("events", "status", "log-stream", "spools", "job")},
-    # Small enough that slow clients meet them.
+    # Small limits, so that slow clients reach them.
     "route.events.backlog_bytes": 131072,
     "route.spools.backlog_bytes": 131072,
     "route.log-stream.backlog_bytes": 32768,
@@ -29,12 +29,12 @@ SETTINGS = {
 }
 REDIS_CONF = (
     "appendonly yes",
-    "appendfsync no",  # written before it is acknowledged all the same: what kill -9 loses is what nobody was told
+    "appendfsync no",  # Redis still writes before it acknowledges, so SIGKILL loses no acknowledged write
     "auto-aof-rewrite-percentage 0",
     "enable-debug-command yes",
     "loading-process-events-interval-bytes 1024",
 )
-FIXED = ("tailgate:", "__redis__:invalidate")  # subscribed to whoever watches
+FIXED = ("tailgate:", "__redis__:invalidate")  # prefixes of channels that a gateway always subscribes to
 
 
 class World:
@@ -42,15 +42,15 @@ class World:
         self.directory, self.seed, self.seconds, self.patience = Path(directory), seed, seconds, patience
         self.instances, self.with_faults, self.quiet = instances, faults, quiet
         self.ledger = Ledger()
-        self.over = asyncio.Event()  # no more writing
-        self.calm = asyncio.Event()  # whoever was slow reads on
+        self.over = asyncio.Event()  # set when workers must stop writing
+        self.calm = asyncio.Event()  # set after the last fault; slow clients then read at full speed
         self.pace = 4.0  # steps a second of each worker
         self.workers, self.viewers, self.tasks, self.closing = [], [], [], []
-        self.extra = []  # violations that are not of a client's record
+        self.extra = []  # violations that the auditor does not find
         self.begin = time.monotonic()
 
     def redis_conf(self):
-        """Half of all seeds have a Redis that sends notifications."""
+        """The lines for redis.conf.  With half of all seeds Redis sends keyspace notifications."""
         events = random.Random(f"{self.seed} announcing").choice(("Kt", '""'))
         return (*REDIS_CONF, f"notify-keyspace-events {events}")
 
@@ -61,7 +61,7 @@ class World:
     # ---- the run --------------------------------------------------------------------------------------
 
     async def run(self):
-        """All violations."""
+        """Runs everything and returns all violations."""
         self.proxy = FaultProxy(self.directory / "fault.sock")
         self.proxy.target = str(self.directory / "s/run/redis.sock")
         await self.proxy.start()
@@ -148,7 +148,7 @@ class World:
             self.tasks.append(task)
 
     async def _guests(self, rng):
-        """One after another comes, stays a while and goes."""
+        """Opens short-lived viewers, one after the other."""
         while not self.calm.is_set():
             kind = viewers.KINDS[rng.choice(list(viewers.KINDS))]
             if kind.route == "job":
@@ -168,12 +168,12 @@ class World:
                 raise task.exception()
 
     async def _guard(self, work):
-        """An error in a worker or a viewer is one of the run, not of a task that nobody asks."""
+        """Reports an exception in a worker or a viewer as a violation of the run."""
         try:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # whatever it is
+        except Exception as error:
             import traceback
 
             text = "".join(traceback.format_exception(error))
@@ -181,7 +181,7 @@ class World:
             self.say(text)
 
     async def _watch_gateways(self):
-        """A gateway that ends though nobody ended it."""
+        """Reports a gateway that ends although no fault ended it."""
         told = set()
         while True:
             for pid in self.stack.facts["pids"]["gateways"]:
@@ -192,11 +192,10 @@ class World:
             await asyncio.sleep(0.1)
 
     async def _calm_down(self):
-        """All is whole again: what was written arrives everywhere, then nothing more is written."""
-        self.say("nothing is broken any more")
+        """Waits until the system has recovered, stops the workers, and waits until clients have received everything."""
+        self.say("the last fault is over")
         self.calm.set()
-        # As long as the last fault's after-effects (a short run has no time for the longest: what is late by then
-        # has an excuse), and a healthy while of writing.
+        # Wait for the recovery from the last fault.  A short run waits only 4 s; the auditor then excuses late events.
         healed = max([window.end for window in self.ledger.windows], default=0) - time.monotonic()
         short = self.seconds < 30
         await asyncio.sleep(max(0.0, min(healed, 4 if short else 60)))
@@ -206,11 +205,11 @@ class World:
         await asyncio.sleep(3 if short else 25 * self.patience)
         for worker in self.workers:
             if isinstance(worker, load.BuilderJob):
-                await worker.look_back()
+                await worker.read_remaining()
         self.ledger.ended = time.monotonic()
 
     async def _leave(self):
-        """Everybody goes: nothing stays behind in Redis, and everything is healthy."""
+        """Ends all viewers, and checks that no subscription stays in Redis and that the gateways are healthy."""
         for task in self.viewers:
             task.cancel()
         await asyncio.gather(*self.viewers, return_exceptions=True)
@@ -230,7 +229,7 @@ class World:
         for url in self.stack.facts["ops_urls"]:
             status, body = await asyncio.to_thread(self.stack.ops, "/readyz")
             if status != 200 or '"redis":"up"' not in body.replace(" ", ""):
-                self.extra.append(Violation("unhealthy", f"{url}/readyz says {status} {body}"))
+                self.extra.append(Violation("unhealthy", f"{url}/readyz answers {status} {body}"))
 
     # ---- the report -----------------------------------------------------------------------------------
 
@@ -243,7 +242,7 @@ class World:
         counts = {
             "lines written": lines,
             "messages published": messages,
-            "of unknown fate": unknown,
+            "not acknowledged": unknown,
             "clients": len(ledger.clients),
             "reconnects": again,
             **self.counts,
@@ -255,7 +254,7 @@ class World:
         kinds = collections.Counter(violation.kind for violation in violations)
         for kind, count in kinds.items():
             text.append(f"  {kind}: {count}")
-            # One of each client's connection: what follows is mostly more of the same.
+            # Only the first violation of each connection: later ones are mostly consequences of it.
             firsts = {v.text.split(": ", 1)[0]: v.text for v in reversed(violations) if v.kind == kind}
             text += [f"    {sentence}" for sentence in list(firsts.values())[-20:]]
         text.append(f"chaos: {len(violations)} violations")

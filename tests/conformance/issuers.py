@@ -1,4 +1,4 @@
-"""The issuers' side: keys, providers, the routes that ask for them, and the signatures."""
+"""The side of the issuers: keys, providers, the routes that accept them, and signatures."""
 
 import base64
 import hmac
@@ -19,7 +19,7 @@ def number(value, size=None):
 
 
 class Key:
-    """A private key, its kid and how its public half is published."""
+    """A private key, its kid, and further members of its JWK."""
 
     def __init__(self, kid, private, family, **more):
         self.kid, self.private, self.family, self.more = kid, private, family, more
@@ -40,7 +40,7 @@ class Key:
         return {**jwk, **self.more}
 
     def usable(self):
-        """Does the gateway take it from a JWKS?"""
+        """True if the gateway uses this key when it is in a JWKS."""
         good = self.more.get("use", "sig") == "sig" and "verify" in self.more.get("key_ops", ["verify"])
         return good and self.family in FITS
 
@@ -108,7 +108,7 @@ def make_providers(keys):
     }  # fmt: skip
 
 
-# Each provider alone, and some side by side.
+# Routes with one provider, and routes with several.
 ROUTES = {
     "clerk": ["clerk"], "many": ["many"], "nameless": ["nameless"], "blog": ["blog"], "shared": ["shared"],
     "mixed": ["clerk", "blog", "shared"], "public": ["clerk", "many", "nameless"],
@@ -139,7 +139,7 @@ def configuration(providers, folder):
 
 
 def sign(algorithm, key, message):
-    """The issuers' half, by hand: any algorithm with any key that can do it."""
+    """Signs `message` with any algorithm that the type of `key` supports, also if the JWK does not allow it."""
     if algorithm.startswith("HS"):
         return hmac.new(key, message, {"256": "sha256", "384": "sha384", "512": "sha512"}[algorithm[2:]]).digest()
     hashed = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}.get(algorithm[2:])

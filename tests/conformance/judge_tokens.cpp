@@ -1,10 +1,10 @@
-// The gateway's verdict on tokens, one a line, for tests/conformance/oracle.
+// Prints the gateway's verdicts on tokens, for tests/conformance/oracle.
 //
 //     judge_tokens --config FILE --now MS < LINES
 //
-// A line is "<route's name> <token>"; the answer is a line with the word that X-Tailgate-Verdict would have
-// and, behind an "ok", the user as JSON and the provider.  Each token is judged twice, as a storm of
-// reconnects has it; two verdicts in one line would be a finding.
+// Each line of the input is "<name of the route> <token>".  The line that answers it has the word of the
+// header X-Tailgate-Verdict; after "ok" it also has the user as JSON and the provider.  Each token is judged
+// twice, because the second verdict comes from the cache.  If the verdicts differ, the line has both.
 #include <charconv>
 #include <cstdlib>
 #include <fstream>

@@ -1,4 +1,4 @@
-"""What PyJWT thinks of a token, and where the gateway is stricter on purpose."""
+"""The expected verdict on a token: the one of PyJWT, corrected by the rules in which the gateway differs on purpose."""
 
 import base64
 import binascii
@@ -14,23 +14,23 @@ from issuers import NOW, ROUTES, Key, b64
 
 MAX_TOKEN_BYTES = 8192
 
-# Each rule of the gateway that PyJWT 2.6 does not have.  The numbers at the end of a run say how many tokens
-# PyJWT alone would have let in (or kept out).
+# The rules of the gateway that PyJWT 2.6 does not have.  The end of a run prints, for each rule, the number of tokens
+# that PyJWT alone would have accepted (for "fractions" and "b64": refused).
 STRICTER = {
-    "bounded": "a token of more than 8192 bytes is refused unread: nginx passes no longer header",
-    "base64": "strict base64url without padding, one spelling a value; Python skips strange characters",
-    "json": "JSON (RFC 8259) in UTF-8: no NaN, no Infinity, no UTF-16, no byte order mark, no lone surrogate as subject",
-    "duplicates": "a member named twice: two readers could believe two things (RFC 8725 section 2.4 in spirit)",
-    "crit": "a critical extension is never understood, b64 neither (RFC 7515 section 4.1.11)",
-    "kid": "a kid is text (RFC 7515 section 4.1.4); Debian's 2.6.0-1 does not ask, 2.6.0-1+deb12u1 does",
-    "dates": "a date is a JSON number; a string or a boolean is none (RFC 7519 section 2)",
-    "fractions": "fractions of a date count; PyJWT cuts them off from exp and nbf",
-    "empty": 'a required claim that is "" is absent',
-    "family": "a key verifies only with its own family and curve (RFC 8725 section 3.1); its alg, use and key_ops hold",
-    "weak": "RSA keys below 2048 bits are not taken",
-    "party": "azp is one of the configured ones; PyJWT knows no azp",
-    "subject": "whoever is believed has a printable name of 1 to 256 bytes; PyJWT asks for none",
-    "b64": "(laxer) a header's b64 that is not critical is ignored as any unknown member (RFC 7515 section 4)",
+    "bounded": "a token of more than 8192 bytes is refused unread; nginx passes no longer header",
+    "base64": "base64url without padding, with one encoding for each value; Python skips invalid characters",
+    "json": "JSON (RFC 8259) in UTF-8: no NaN, no Infinity, no UTF-16, no BOM, no lone surrogate as subject",
+    "duplicates": "no member appears twice, because two parsers could read different values (cf. RFC 8725 section 2.4)",
+    "crit": "every critical extension is refused, b64 too (RFC 7515 section 4.1.11)",
+    "kid": "a kid is text (RFC 7515 section 4.1.4); Debian's 2.6.0-1 does not check, 2.6.0-1+deb12u1 does",
+    "dates": "a date is a JSON number, not a string or a boolean (RFC 7519 section 2)",
+    "fractions": "fractions of a second count; PyJWT truncates exp and nbf",
+    "empty": 'a required claim with the value "" counts as absent',
+    "family": "a key verifies only its own family and curve (RFC 8725 section 3.1), within its alg, use and key_ops",
+    "weak": "RSA keys of less than 2048 bits are ignored",
+    "party": "azp must be one of the configured values; PyJWT does not check azp",
+    "subject": "the subject is printable text of 1 to 256 bytes; PyJWT does not check it",
+    "b64": "(laxer) a b64 header that is not critical is ignored like any unknown member (RFC 7515 section 4)",
 }
 
 JWS = jwt.PyJWS()
@@ -44,14 +44,14 @@ class Frozen(datetime):
         return datetime.fromtimestamp(NOW, tz=timezone.utc)
 
 
-class Twice(ValueError):
+class DuplicateMember(ValueError):
     pass
 
 
-def no_twins(pairs):
+def refuse_duplicates(pairs):
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Twice
+        raise DuplicateMember
     return members
 
 
@@ -60,9 +60,12 @@ def refuse_constant(name):
 
 
 def strict_json(raw):
-    """An object as RFC 8259 has it, numbers exact."""
+    """Parses a JSON object strictly by RFC 8259, with exact numbers."""
     value = json.loads(
-        raw.decode("utf-8"), object_pairs_hook=no_twins, parse_constant=refuse_constant, parse_float=decimal.Decimal
+        raw.decode("utf-8"),
+        object_pairs_hook=refuse_duplicates,
+        parse_constant=refuse_constant,
+        parse_float=decimal.Decimal,
     )
     if raw.startswith(b"\xef\xbb\xbf") or not isinstance(value, dict):
         raise ValueError("no object")
@@ -79,12 +82,12 @@ def strict_part(text):
 
 
 def broken_rule(token):
-    """Which rule about a token's form it breaks, of those that PyJWT does not have; and what it says."""
+    """(rule, None, None) if the form of the token breaks a rule of STRICTER, otherwise (None, header, claims)."""
     if len(token.encode()) > MAX_TOKEN_BYTES:
         return "bounded", None, None
     parts = token.split(".")
     if len(parts) != 3:
-        return "base64", None, None  # PyJWT lets a "." inside of the payload pass for a strange character
+        return "base64", None, None  # PyJWT skips a "." in the payload as an invalid character
     try:
         header, claims, signature = (strict_part(part) for part in parts)
     except (binascii.Error, ValueError):
@@ -93,7 +96,7 @@ def broken_rule(token):
         return "base64", None, None
     try:
         header, claims = strict_json(header), strict_json(claims)
-    except Twice:
+    except DuplicateMember:
         return "duplicates", None, None
     except (ValueError, RecursionError):
         return "json", None, None
@@ -105,7 +108,7 @@ def broken_rule(token):
 
 
 def issuer_in(token):
-    """`iss` as Python reads it, however strange the token."""
+    """The claim `iss` as Python reads it, or None if Python cannot read the token."""
     try:
         claims = JWS._load(token)[0]
         return json.loads(claims).get("iss")
@@ -114,7 +117,7 @@ def issuer_in(token):
 
 
 def chosen_providers(route, token, providers):
-    """By the issuer that a token names; those without one take the rest."""
+    """The providers of the route whose issuer the token names; if there is none, the providers without an issuer."""
     listed = [providers[name] for name in ROUTES[route]]
     issuer = issuer_in(token)
     named = [provider for provider in listed if provider.issuer and provider.issuer == issuer]
@@ -122,8 +125,8 @@ def chosen_providers(route, token, providers):
 
 
 def keys_for(provider, token, strictly):
-    """As PyJWT's users write it: the keys of that kid, else those without one, else (no kid) all.  Strictly: only
-    those that the gateway takes."""
+    """The keys to try, as an application that uses PyJWT would choose them.  If the token has a kid: the keys with this
+    kid, or else the keys without a kid.  Otherwise all keys.  `strictly`: only the keys that the gateway uses."""
     if provider.secrets:
         return [secret.encode() for secret in provider.secrets]
     keys = [key for key in provider.keys if not strictly or key.usable()]
@@ -137,7 +140,7 @@ def keys_for(provider, token, strictly):
 
 
 def pyjwt_claims(token, provider, key):
-    """What PyJWT believes, or None."""
+    """The claims if PyJWT accepts the token, otherwise None."""
     options = {"require": provider.required, "verify_aud": bool(provider.audience)}
     material = key if isinstance(key, bytes) else key.private.public_key()
     try:
@@ -146,7 +149,7 @@ def pyjwt_claims(token, provider, key):
             issuer=provider.issuer or None, leeway=provider.leeway,
         )  # fmt: skip
     except Exception:
-        return None  # jwt.PyJWTError, or whatever a strange type made Python raise
+        return None  # jwt.PyJWTError, or another exception because a value has an unexpected type
 
 
 def is_number(value):
@@ -154,7 +157,7 @@ def is_number(value):
 
 
 def claims_rule(claims, provider):
-    """Which rule about claims that PyJWT does not have is broken."""
+    """The rule of STRICTER that the claims break, or None."""
     for name in ("exp", "nbf", "iat"):
         if name in claims and not is_number(claims[name]):
             return "dates"
@@ -186,7 +189,7 @@ def subject_of(claims, provider):
 
 
 def has_fraction(token):
-    """Has `exp` a fraction?  PyJWT has cut it off."""
+    """True if `exp` has a fraction, which PyJWT truncates."""
     try:
         exp = strict_json(strict_part(token.split(".")[1]))["exp"]
     except Exception:
@@ -195,24 +198,24 @@ def has_fraction(token):
 
 
 def oracle(route, token, providers):
-    """(user, provider) or None, and the rule of STRICTER that made the difference to PyJWT, or None."""
+    """Returns two values: (user, provider), or None if the token must be refused; and the rule of STRICTER that changed
+    PyJWT's verdict, or None."""
     form, header, claims = broken_rule(token)
     difference = None
     for provider in chosen_providers(route, token, providers):
         for key in keys_for(provider, token, strictly=False):
-            believed = pyjwt_claims(token, provider, key)
+            accepted = pyjwt_claims(token, provider, key)
             rule = form
-            if believed is None:
-                # Where PyJWT alone says no, and why that is.
+            if accepted is None:
+                # PyJWT refuses some tokens that the gateway accepts: see "fractions" and "b64".
                 if form or isinstance(key, Key) and not (key.usable() and key.fits(header.get("alg"))):
                     continue
                 if header.get("b64", True) is False:
-                    plain = resigned_without_b64(token, header, key, provider)
-                    if plain:
+                    if valid_apart_from_b64(token, header, key, provider):
                         return (subject_of(claims, provider), provider.name), "b64"
                 if has_fraction(token) and 0 < claims["exp"] + provider.leeway - NOW < 1:
-                    believed, difference = pyjwt_claims_later(token, provider, key), "fractions"
-                if believed is None:
+                    accepted, difference = pyjwt_claims_later(token, provider, key), "fractions"
+                if accepted is None:
                     continue
             if rule is None and isinstance(key, Key):
                 algorithm = header["alg"]
@@ -227,8 +230,9 @@ def oracle(route, token, providers):
     return None, difference
 
 
-def resigned_without_b64(token, header, key, provider):
-    """Is the token good but for its b64?  PyJWT wants the payload apart then; so its signature alone is asked for."""
+def valid_apart_from_b64(token, header, key, provider):
+    """True if the token is valid apart from its b64 header.  With that header PyJWT expects a detached payload, so the
+    signature and the claims are checked one by one."""
     if header.get("alg") not in provider.algorithms:
         return False
     algorithm = jwt.algorithms.get_default_algorithms()[header["alg"]]
@@ -261,6 +265,7 @@ def resigned_without_b64(token, header, key, provider):
 
 
 def pyjwt_claims_later(token, provider, key):
+    """Like pyjwt_claims, with one more second of leeway."""
     later = copy.copy(provider)
     later.leeway += 1
     return pyjwt_claims(token, later, key)

@@ -1,4 +1,4 @@
-"""Random tokens: good ones, and each way to break one."""
+"""Makes random tokens: valid ones, and tokens with known faults."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ ORDER = {"P-256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC63
 
 
 class Draft:
-    """A token in the making: mutations change whatever they want, then it is signed and put together."""
+    """The parts of a token.  Mutations change them; then token() signs and joins them."""
 
     def __init__(self, route, provider, algorithm, key, header, claims):
         self.route, self.provider, self.algorithm, self.key = route, provider, algorithm, key
         self.header, self.claims = header, claims
-        self.header_raw = self.claims_raw = None  # instead of JSON of ours
-        self.signer = None  # message -> signature
-        self.after_signature = []  # bytes -> bytes
-        self.after_token = []  # text -> text
+        self.header_raw = self.claims_raw = None  # bytes that replace the JSON of `header` or `claims`
+        self.signer = None  # a function from message to signature
+        self.after_signature = []  # functions that change the signature (bytes)
+        self.after_token = []  # functions that change the token (text)
         self.separators = (",", ":")
 
     def token(self):
@@ -67,7 +67,7 @@ def good_draft(rnd, providers):
             header["kid"] = "whatever"
     header["alg"] = algorithm
     draft = Draft(route, provider, algorithm, key, header, claims)
-    # What changes nothing.
+    # Variations that the gateway must accept.
     if rnd.random() < 0.1:
         draft.separators = rnd.choice([(", ", ": "), (" ,\n", "\t:\r\n")])
     if rnd.random() < 0.1:
@@ -77,8 +77,8 @@ def good_draft(rnd, providers):
     if rnd.random() < 0.1:
         claims["more"] = rnd.choice([{"a": [1, 2, {"b": None}]}, "x" * rnd.randrange(3000), [[]], 1.5, True])
     if rnd.random() < 0.1 and algorithm == "ES256":
-        draft.after_signature.append(other_half)
-    # Dates at the very border, fractions too.
+        draft.after_signature.append(equivalent_signature)
+    # Dates at the limit, also with fractions.
     if rnd.random() < 0.1:
         claims["exp"] = NOW - provider.leeway + rnd.choice([1, 0.25])
     if rnd.random() < 0.1:
@@ -86,18 +86,19 @@ def good_draft(rnd, providers):
     return draft
 
 
-def other_half(signature):
-    """(r, -s) is as good as (r, s): ECDSA's own malleability."""
+def equivalent_signature(signature):
+    """(r, -s) for (r, s).  Both are valid: ECDSA signatures are malleable."""
     if len(signature) != 64:
         return signature
     s = ORDER["P-256"] - int.from_bytes(signature[32:], "big")
     return signature[:32] + (s % (1 << 256)).to_bytes(32, "big")
 
 
-# ---- mutations: each plants one fault and says with which word it alone must be refused ----------------
+# ---- mutations ------------------------------------------------------------------------------------------
 
+# Each mutation adds one fault to a draft.  Its decorator has the verdict for a token with this fault alone.
 MUTATIONS = []
-ANY = "401"  # some word
+ANY = "401"  # the prefix of all refusals
 
 
 def mutation(word):
@@ -109,7 +110,7 @@ def mutation(word):
 
 
 class Unfit(Exception):
-    """This fault cannot be planted in this token."""
+    """The fault cannot be added to this token."""
 
 
 def need(condition):
@@ -156,7 +157,7 @@ def alg_no_text(draft, rnd):
 @mutation(ANY)
 def public_key_as_secret(draft, rnd):
     if not is_public(draft):
-        draft.header["alg"] = "RS256"  # the other way round
+        draft.header["alg"] = "RS256"  # the opposite confusion: a secret as a public key
         return
     public = rnd.choice(draft.provider.keys)
     pem = public.private.public_key().public_bytes(
@@ -170,7 +171,7 @@ def public_key_as_secret(draft, rnd):
     draft.key = secret
 
 
-def stranger(draft, rnd, keys):
+def sign_with_unknown_key(draft, rnd, keys):
     key = rnd.choice(keys["stranger"])
     draft.algorithm = "RS256" if key.family == "RSA" else "ES256"
     draft.key = key.private
@@ -180,7 +181,7 @@ def stranger(draft, rnd, keys):
 
 @mutation(ANY)
 def embedded_key(draft, rnd):
-    key = stranger(draft, rnd, draft.all_keys)
+    key = sign_with_unknown_key(draft, rnd, draft.all_keys)
     draft.header["jwk"] = key.jwk()
     draft.header["kid"] = rnd.choice([key.kid, "mine", draft.header.get("kid", "x")])
     if rnd.random() < 0.3:
@@ -189,7 +190,7 @@ def embedded_key(draft, rnd):
 
 @mutation(ANY)
 def key_elsewhere(draft, rnd):
-    stranger(draft, rnd, draft.all_keys)
+    sign_with_unknown_key(draft, rnd, draft.all_keys)
     draft.header[rnd.choice(["jku", "x5u", "x5c", "x5t"])] = rnd.choice(
         ["https://evil.test/jwks.json", "file:///tmp/jwks.json", ["MIIB"], "http://127.0.0.1/"]
     )
@@ -213,11 +214,12 @@ def kid_injection(draft, rnd):
         ]
     )
     if not is_public(draft):
-        draft.key = rnd.choice([b"", b"\0", b"null"])  # what a kid of /dev/null would be
+        draft.key = rnd.choice([b"", b"\0", b"null"])  # the secret, if the kid /dev/null were opened as a file
     elif rnd.random() < 0.5:
-        stranger(draft, rnd, draft.all_keys)
+        sign_with_unknown_key(draft, rnd, draft.all_keys)
     elif draft.provider.name == "nameless":
-        draft.after_signature.append(lambda signature: signature[::-1])  # else there would be no fault
+        # This provider's keys have no kid, so it would accept the token.
+        draft.after_signature.append(lambda signature: signature[::-1])
 
 
 @mutation("401-malformed")
@@ -303,7 +305,7 @@ def flipped_bit(draft, rnd):
 
 @mutation(ANY)
 def changed_after_signing(draft, rnd):
-    """Another subject under somebody's signature."""
+    """The subject is replaced after signing."""
     other = dict(draft.claims)
     other[draft.provider.subject] = "mallory"
 
@@ -319,7 +321,7 @@ def changed_after_signing(draft, rnd):
 
 @mutation(ANY)
 def other_algorithm_of_the_family(draft, rnd):
-    """Signed with one, declared as another."""
+    """The header names another algorithm than the one that signed."""
     others = [
         name
         for name in ("RS256", "RS384", "RS512", "PS256", "HS256", "HS384", "HS512", "ES256", "ES384")
@@ -333,7 +335,7 @@ def other_algorithm_of_the_family(draft, rnd):
 
 @mutation(ANY)
 def algorithm_that_is_not_allowed(draft, rnd):
-    """Rightly signed, but with what the provider does not allow."""
+    """Correctly signed with an algorithm that the provider does not allow."""
     for provider, algorithms in (
         ("clerk", ["RS384", "RS512", "PS256"]),
         ("nameless", ["RS512"]),
@@ -364,7 +366,7 @@ def salt_of_another_length(draft, rnd):
 
 @mutation(ANY)
 def wrong_key_of_the_set(draft, rnd):
-    """Weak, of another curve, for encryption, not for verifying, or for another algorithm."""
+    """Signed with a key of the JWKS that must not verify this algorithm."""
     need(draft.provider.name == "many")
     many = {key.kid: key for key in draft.all_keys["many"]}
     kid, algorithm = rnd.choice(
@@ -385,8 +387,8 @@ def wrong_key_of_the_set(draft, rnd):
         del draft.header["kid"]
 
 
-def twice(raw, rnd):
-    """The JSON object `raw` with one of its members once more, perhaps spelled in another way."""
+def with_duplicate_member(raw, rnd):
+    """The JSON object `raw` with one of its members repeated.  The repeated name may be spelled with an escape."""
     members = json.loads(raw)
     name = rnd.choice(list(members))
     spelled = json.dumps(name)
@@ -405,7 +407,7 @@ def member_twice(draft, rnd):
         alg = json.dumps(draft.header["alg"]) if "alg" in draft.header else '"none"'
         draft.header_raw = draft.json(draft.header)[:-1] + f',"alg":{alg}}}'.encode()
     else:
-        draft.claims_raw = twice(draft.json(draft.claims), rnd)
+        draft.claims_raw = with_duplicate_member(draft.json(draft.claims), rnd)
 
 
 @mutation("401-malformed")
@@ -544,9 +546,9 @@ def other_base64(draft, rnd):
             place = rnd.randrange(len(text) + 1) if part else rnd.randrange(1, len(text) + 1)
             text = text[:place] + rnd.choice([" ", "\t", "!", "+", "/", "\u00e9", "%", "\x0b", "~"]) + text[place:]
             if part == 2:
-                text += "A"  # not at the end, where the header's own space is cut off
+                text += "A"  # HTTP strips white space at the end of a header
         elif kind == 2:
-            text = text[:-1] + loosened(text)
+            text = text[:-1] + non_canonical_end(text)
         elif kind == 3:
             text = text.replace("-", "+").replace("_", "/") + "/"
         elif kind == 4:
@@ -559,8 +561,8 @@ def other_base64(draft, rnd):
     draft.after_token.append(change)
 
 
-def loosened(text):
-    """Another last character that says the same bytes, or one that says none."""
+def non_canonical_end(text):
+    """A replacement for the last character of base64url `text`: one that decodes to the same bytes, or invalid text."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     if len(text) % 4 == 0 or not text:
         return "=A"
@@ -604,8 +606,8 @@ def header_b64_that_is_not_critical(draft, rnd):
 # ---- all together -----------------------------------------------------------------------------------
 
 
-def planted(faults, rnd, providers, keys):
-    """A token with these faults, or None if they exclude each other."""
+def make_token(faults, rnd, providers, keys):
+    """(draft, token) with these faults, or None if they exclude each other."""
     for _ in range(40):
         draft = good_draft(rnd, providers)
         draft.all_keys = keys
@@ -615,22 +617,22 @@ def planted(faults, rnd, providers, keys):
             token = draft.token()
         except (Unfit, ValueError, TypeError, AttributeError, KeyError):
             continue
-        # What a header cannot carry as it is does not come as far as here.
+        # An HTTP header cannot carry line breaks, nor white space at its ends.
         if token and not re.search(r"[\r\n]", token) and token == token.strip():
             return draft, token
     return None
 
 
 def make_tokens(count, rnd, providers, keys):
-    """(route, token, names of its faults, the word of its only fault or None)"""
+    """A list of (route, token, names of the faults, expected verdict if there is exactly one fault, else None)."""
     tokens = []
     while len(tokens) < count:
         faults = rnd.sample(MUTATIONS, rnd.choices([0, 1, 2, 3], weights=[25, 60, 10, 5])[0])
-        made = planted(faults, rnd, providers, keys)
+        made = make_token(faults, rnd, providers, keys)
         if made is None:
             continue
         draft, token = made
-        # Where several providers stand side by side, another one may have come further.
+        # If a route has several providers, another provider may refuse the token for another reason.
         word = faults[0][1] if len(faults) == 1 and draft.route == draft.provider.name else None
         tokens.append((draft.route, token, [name for name, _, _ in faults], word))
     return tokens

@@ -1,7 +1,8 @@
-"""The four frontends as small clients, with their habits: what they read, when they come back, what kills them.
+"""Small clients that behave as the four frontends of the example systems: which events they read, when they reconnect,
+and after which answers they stop.
 
-None of them knows a `resync`, a `gap` or an `unavailable`.  A tab is **dead** when it will never learn that its
-job ended: because an answer killed it, or because it waits for a stream that is gone.
+None of them handles `resync`, `gap` or `unavailable`.  A tab is *dead* if it can no longer learn that its job ended:
+it stopped after an error, or its stream ended and it does not reconnect.
 """
 
 import asyncio
@@ -14,16 +15,16 @@ from support import sse
 
 
 class Tab:
-    """One tab on one page.  `site` says where streams are at the moment, and whose tokens count there."""
+    """One browser tab with one page.  `site` has the current address of the streams and makes tokens."""
 
     name = ""
     user_left = False
 
     def __init__(self, site, job=None):
         self.site, self.job = site, job
-        self.opened = []  # when it asked for a stream
-        self.dead = None  # why
-        self.ended = False  # it has learnt that the job ended
+        self.opened = []  # the times of its requests
+        self.dead = None  # the reason why it is dead, or None
+        self.ended = False  # whether it knows that the job ended
         self.rng = random.Random(f"{self.name} {job}")
 
     async def ask(self, target, headers):
@@ -36,7 +37,7 @@ class Tab:
             return None
 
     async def pieces(self, answer):
-        """The body, piece by piece, up to its end, however that comes."""
+        """Yields the parts of the body until the stream ends or is cut."""
         try:
             while raw := await answer.read():
                 yield raw
@@ -45,19 +46,19 @@ class Tab:
         finally:
             answer.leave()
 
-    def most_in_a_minute(self):
+    def most_requests_in_a_minute(self):
         return max((sum(at <= other < at + 60 for other in self.opened) for at in self.opened), default=0)
 
 
 class Hook(Tab):
-    """What builder's two hooks share: fetch() with a bearer token that Clerk has just made."""
+    """The common part of builder's two hooks: fetch() with a new bearer token from Clerk."""
 
     async def open(self, path):
         headers = {"Accept": "text/event-stream", "Authorization": "Bearer " + await self.site.token("builder")}
         return await self.ask(path, headers)
 
     async def events(self, answer):
-        """(name, data) of each block: its `event:` and its last `data:` line."""
+        """Yields (name, data) of each block: its `event:` and its last `data:` line."""
         blocks = sse.Blocks()
         async for raw in self.pieces(answer):
             for block in blocks.feed(raw):
@@ -66,7 +67,7 @@ class Hook(Tab):
 
 
 class BuilderEvents(Hook):
-    """Comes back 3 s after an end or an error; dies of one answer that is no 200."""
+    """Reconnects 3 s after an end or an error.  Stops after an answer other than 200."""
 
     name = "builder-events"
 
@@ -87,7 +88,7 @@ class BuilderEvents(Hook):
 
 
 class BuilderLogs(Hook):
-    """Never comes back; after an end without `done` it shows "connected" for ever."""
+    """Never reconnects.  If its stream ends without `done`, it shows "connected" for ever."""
 
     name = "builder-logs"
 
@@ -110,15 +111,15 @@ class BuilderLogs(Hook):
 
 
 class Spools(Tab):
-    """An EventSource under a hook of its own: backoff that doubles and is reset by `open`, and a stream opened anew
-    on every state change."""
+    """A hook around an EventSource.  It reconnects with a backoff that doubles, and that `open` resets.  After each
+    STATE_CHANGE event it opens a new stream at once."""
 
     name = "spools"
 
     def __init__(self, site):
         super().__init__(site)
         self.seen = 0
-        self.changes = 0  # for which it came back at once, by its own wish
+        self.changes = 0  # number of new streams after a STATE_CHANGE
 
     async def run(self):
         backoff = 1.0
@@ -141,14 +142,14 @@ class Spools(Tab):
             if changed:
                 self.changes += 1
                 continue
-            # Its own timer, not the browser's: onerror closes the EventSource.
+            # The hook waits by itself: its onerror handler closes the EventSource, so the browser does not reconnect.
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, 30)
 
 
 class Blog(Tab):
-    """A native EventSource with `?token=`; whenever its stream ends the page polls the status endpoint once, and goes on
-    polling if the EventSource is dead."""
+    """A native EventSource with `?token=`.  When its stream ends, the page asks the status endpoint once.  If the
+    EventSource is dead, the page asks it every 2 s."""
 
     name = "blog"
 
@@ -164,7 +165,7 @@ class Blog(Tab):
             answer = await self.ask(f"/api/v1/jobs/{self.job}/stream?token={token}", headers)
             if answer and answer.status != 200:
                 answer.leave()
-                # The EventSource is dead, the page is not: it has the status endpoint.
+                # The EventSource is dead, but the page still asks the status endpoint.
                 self.dead = None if answer.status == 204 else f"status {answer.status}"
                 while not self.ended:
                     await self.poll()

@@ -1,4 +1,4 @@
-"""The application behind nginx, as far as its status endpoint goes."""
+"""The status endpoint of an application, for tests."""
 
 import http.server
 import json
@@ -8,11 +8,12 @@ import urllib.parse
 
 
 class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers by path; whoever has no answer of his own gets 404.
+    """Answers GET requests.  `asked` has (path, headers) of every request.
 
-    `answers[path]` is (status, body) with a body that is text, bytes or anything JSON, or a function of the
-    request's headers that gives such a pair, or None: no answer until `release` is set.  `asked` holds
-    (path, headers) of every request.
+    `answers[path]` is one of these; other paths get 404:
+    - (status, body), with a body of text, bytes or a value for JSON;
+    - a function of the request's headers that returns such a pair;
+    - None: there is no answer until `release` is set.
     """
 
     daemon_threads = True
@@ -33,7 +34,7 @@ class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         return [headers for asked, headers in list(self.asked) if asked == path]
 
     def handle_error(self, request, client_address):
-        """Whoever asked may have left: no error of ours."""
+        """Ignores errors: a client may close its connection at any time."""
 
     def close(self):
         self.release.set()

@@ -1,6 +1,6 @@
 """A real browser: Debian's chromium without a window, driven through the DevTools protocol on a pipe.
 
-No threads: what chromium has to say is read while somebody waits for an answer of it.
+There are no threads.  Events of the browser are read while a call waits for its answer.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ import subprocess
 
 from support.waiting import Deadline, wait_until
 
-TIMEOUT = 15  # seconds; a browser that shares two cores with others is slow to begin
+TIMEOUT = 15  # seconds; on two busy cores a browser starts slowly
 
-# What each page gets before anything else.  A source's whole history is one value to ask for.
+# Runs in each page before its own scripts.  openSource() opens an EventSource and records its events.
 SCRIPT = """
 window.sources = [];
 window.openSource = (url, names) => {
@@ -32,7 +32,7 @@ window.openSource = (url, names) => {
 
 
 class Browser:
-    """One chromium with a profile of its own in `folder`.  It believes every certificate: it only goes to loopback."""
+    """One chromium with its own profile in `folder`.  It accepts every certificate and connects only to loopback."""
 
     def __init__(self, folder):
         program = shutil.which("chromium")
@@ -44,13 +44,13 @@ class Browser:
         self._input = b""
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        # The protocol's pipe has fixed numbers, which only a shell can give without a race in this process.
+        # The protocol uses descriptors 3 and 4, which may be in use here.  A shell assigns them in the child.
         command = [
             "/bin/bash", "-c", f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}', program,
             "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}",
-            # Where tests run, root and containers are common: the sandbox refuses the one, /dev/shm is small in the other.
+            # Tests often run as root, which chromium's sandbox refuses, and in containers, whose /dev/shm is small.
             "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors",
-            # No outward traffic of its own.
+            # No traffic to other hosts.
             "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-extensions", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
             "about:blank",
@@ -91,16 +91,18 @@ class Browser:
         self.call("Target.closeTarget", targetId=page.target)
 
     def call(self, method, session=None, **params):
-        """Asks and waits for the answer."""
+        """Sends a command of the protocol and waits for its result."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params}
         if session:
             message["sessionId"] = session
-        with contextlib.suppress(BrokenPipeError):  # the reading below says what happened
+        with contextlib.suppress(BrokenPipeError):  # the read below reports that chromium has ended
             os.write(self._out, json.dumps(message).encode() + b"\0")
         deadline = Deadline(TIMEOUT)
         while number not in self._answers:
-            assert self._read(deadline.left()), f"{method}: no answer within {TIMEOUT} s; chromium said:\n{self.said()}"
+            assert self._read(
+                deadline.left()
+            ), f"{method}: no answer within {TIMEOUT} s; chromium's log:\n{self.log_tail()}"
         answer = self._answers.pop(number)
         assert "error" not in answer, f"{method}: {answer['error']}"
         return answer["result"]
@@ -109,7 +111,7 @@ class Browser:
         if not select.select([self._in], [], [], timeout)[0]:
             return False
         raw = os.read(self._in, 1 << 20)
-        assert raw, f"chromium ended by itself:\n{self.said()}"
+        assert raw, f"chromium has ended:\n{self.log_tail()}"
         *messages, self._input = (self._input + raw).split(b"\0")
         for text in messages:
             message = json.loads(text)
@@ -119,12 +121,12 @@ class Browser:
                 self._pages[message["sessionId"]].note(message["method"], message["params"])
         return True
 
-    def said(self):
+    def log_tail(self):
         return self.log.read_text(errors="replace")[-3000:]
 
     def close(self):
-        """Ends it and everything that it started, which is in its session."""
-        for end in (self._out, self._in):  # it leaves by itself when its pipe ends
+        """Ends chromium and all processes of its session."""
+        for end in (self._out, self._in):  # chromium exits when its pipe is closed
             os.close(end)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
@@ -134,7 +136,7 @@ class Browser:
 
 
 class Page:
-    """One tab.  `requests` holds what its EventSources asked for, in order, as dicts: url, headers, status."""
+    """One tab.  `requests` lists the requests of its EventSources as dicts: url, headers, status."""
 
     def __init__(self, browser, target, session):
         self.browser, self.target, self.session = browser, target, session
@@ -147,24 +149,24 @@ class Page:
     def note(self, method, params):
         if method == "Network.requestWillBeSent" and params.get("type") == "EventSource":
             self._requests[params["requestId"]] = {"url": params["request"]["url"], "status": None}
-        elif method == "Network.requestWillBeSentExtraInfo":  # the headers as they leave; comes before or after
+        elif method == "Network.requestWillBeSentExtraInfo":  # the headers as sent; may come before the request's event
             self._headers[params["requestId"]] = {name.lower(): text for name, text in params["headers"].items()}
         elif method == "Network.responseReceived" and params["requestId"] in self._requests:
             self._requests[params["requestId"]]["status"] = params["response"]["status"]
 
     @property
     def requests(self):
-        self.run("0")  # whatever happened before this answer has been read with it
+        self.run("0")  # reads all earlier events together with this answer
         return [{**request, "headers": self._headers.get(number, {})} for number, request in self._requests.items()]
 
     def run(self, script):
-        """What `script` (an expression, or a promise) comes to."""
+        """The value of `script`, which is an expression or a promise."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, f"{script}: {answer['exceptionDetails']}"
         return answer["result"].get("value")
 
     def event_source(self, url, *names):
-        """A native EventSource that listens to `message` and to these names."""
+        """Opens a native EventSource that listens to `message` and to the events `names`."""
         return EventSource(self, self.run(f"openSource({json.dumps(url)}, {json.dumps(names)})"))
 
     def close(self):
@@ -184,17 +186,17 @@ class EventSource:
 
     @property
     def opened(self):
-        """How many times it has opened."""
+        """The number of `open` events."""
         return self.page.run(f"{self._here}.opened")
 
     @property
     def errors(self):
-        """The state that each `error` found it in."""
+        """The readyState at each `error` event."""
         return self.page.run(f"{self._here}.errors")
 
     @property
     def events(self):
-        """All that it dispatched: dicts of name, data and last_id."""
+        """All events that it dispatched, as dicts of name, data and last_id."""
         return self.page.run(f"{self._here}.events")
 
     @property
@@ -206,7 +208,7 @@ class EventSource:
         return self.events
 
     def wait_event(self, name, timeout=TIMEOUT):
-        """The newest event of that name, as soon as there is one."""
+        """Waits for an event of this name and returns the newest one."""
         self._wait(lambda: name in self.names, timeout, f"an event {name!r}")
         return [event for event in self.events if event["name"] == name][-1]
 

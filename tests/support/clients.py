@@ -1,6 +1,6 @@
-"""HTTP clients on bare sockets, so that a test sees each byte and decides how a client leaves.
+"""HTTP clients on plain sockets, so that a test sees each byte and decides how a connection closes.
 
-No threads: whoever waits reads.  What a server sent is never more than one `pump` away.
+There are no threads: the methods that wait read from the socket, and `pump` reads what has arrived.
 """
 
 import json
@@ -20,11 +20,11 @@ import h2.events
 from support import sse
 from support.waiting import Deadline
 
-TIMEOUT = 5  # seconds for what should happen at once
+TIMEOUT = 5  # seconds to wait for something that should happen at once
 
 
-class NotSent(AssertionError):
-    """What was waited for did not come."""
+class NotReceived(AssertionError):
+    """The awaited event or answer did not arrive."""
 
 
 # ---- connecting -----------------------------------------------------------------------------------
@@ -59,30 +59,30 @@ def dial(stack, via="tls", http="1.1", receive_buffer=None):
 
 
 class _Link:
-    """One exchange on one connection.  Subclasses know how it is written."""
+    """One exchange on one connection.  The subclasses implement HTTP/1.1 and HTTP/2."""
 
     def __init__(self, link):
         self.link = link
         self.status = None
-        self.head = ""  # the answer's head as it came, without its blank line; HTTP/1.1 only
+        self.head = ""  # the raw head of the answer without its blank line; HTTP/1.1 only
         self.headers = {}
         self.header_list = []
         self.body = bytearray()
-        self.ended = None  # None: open; "clean": the protocol said so; "cut": it did not
+        self.ended = None  # None: open; "clean": ended as the protocol requires; "cut": closed before that
         self.fed = lambda raw: None
 
     def readable(self, timeout):
         if isinstance(self.link, ssl.SSLSocket) and self.link.pending():
             return True
-        waiting = select.poll()  # not select(), which knows no descriptor above 1023
+        waiting = select.poll()  # select() cannot handle descriptors above 1023
         waiting.register(self.link, select.POLLIN)
         return bool(waiting.poll(max(0, timeout) * 1000))
 
     def receive(self, timeout):
-        """Some bytes, b"" at the end of the connection, None if nothing came in time."""
+        """Some bytes, b"" at the end of the connection, or None if nothing arrived in time."""
         if not self.readable(timeout):
             return None
-        # What is readable may be a session ticket of TLS alone, with nothing in it for us.
+        # A socket may be readable because of a TLS session ticket, without any data.
         self.link.settimeout(0)
         try:
             return self.link.recv(65536)
@@ -105,7 +105,7 @@ class _Link:
 
 
 class _Http1(_Link):
-    """The request is written by hand, because tests send headers that h11 refuses.  h11 reads the answer."""
+    """Writes the request itself, because tests send headers that h11 refuses.  h11 parses the answer."""
 
     def __init__(self, link, method, target, headers, host, body):
         super().__init__(link)
@@ -121,8 +121,8 @@ class _Http1(_Link):
         # h11 must know the method, because the answer to a HEAD has no body.
         self._h11.send(h11.Request(method=method, target="/", headers=[("Host", "localhost")]))
         self._h11.send(h11.EndOfMessage())
-        self._received = bytearray()  # up to the end of the head
-        self._informational = 0  # answers with a 1xx status before the head
+        self._received = bytearray()  # the bytes received until the end of the head
+        self._informational = 0  # number of answers with a 1xx status before the head
 
     def pump(self, timeout):
         raw = self.receive(timeout)
@@ -196,11 +196,11 @@ class _Http2(_Link):
         return True
 
 
-# ---- a stream, as tests use it --------------------------------------------------------------------
+# ---- streams --------------------------------------------------------------------------------------
 
 
 class Stream:
-    """One request and what comes back.  Everything that waits has a timeout and says what it waited for."""
+    """One request and its answer.  Each method that waits has a timeout, and its error names the awaited thing."""
 
     def __init__(self, link):
         self._link = link
@@ -208,7 +208,7 @@ class Stream:
         self._blocks = sse.Blocks()
         self._unread_events = []
         self._unread_blocks = []
-        self.events = []  # all of them, those that next_event() has given already too
+        self.events = []  # all events so far, including those that next_event() has returned
         self.blocks = []
         link.fed = self._take
 
@@ -221,11 +221,11 @@ class Stream:
             kept += new
             unread += new
 
-    # ---- what has come ----
+    # ---- received so far ----
 
     status = property(lambda self: self._link.status)
     head = property(lambda self: self._link.head)
-    headers = property(lambda self: self._link.headers)  # by lower-case name; several of one name joined by ", "
+    headers = property(lambda self: self._link.headers)  # by lower-case name; repeated headers are joined by ", "
     header_list = property(lambda self: self._link.header_list)
     raw = property(lambda self: bytes(self._link.body))
     ended = property(lambda self: self._link.ended)  # None, "clean" or "cut"
@@ -246,7 +246,7 @@ class Stream:
             if self.ended:
                 return None
             if not self._link.pump(deadline.left()) and deadline.over():
-                raise NotSent(f"not within {timeout:g} s: {what}; until then: {self.raw[-2000:]!r}")
+                raise NotReceived(f"not within {timeout:g} s: {what}; received so far: {self.raw[-2000:]!r}")
         return value
 
     def wait_head(self, timeout=TIMEOUT):
@@ -256,18 +256,18 @@ class Stream:
 
     def _next(self, unread, timeout, what):
         if not self.wait(lambda: unread, timeout, what):
-            raise NotSent(f"the stream ended ({self.ended}) before {what}: {self.raw[-2000:]!r}")
+            raise NotReceived(f"the stream ended ({self.ended}) before {what}: {self.raw[-2000:]!r}")
         return unread.pop(0)
 
     def next_event(self, timeout=TIMEOUT):
         return self._next(self._unread_events, timeout, "another event")
 
     def next_block(self, timeout=TIMEOUT):
-        """The text of one block, comments and `retry:` among them, without the blank line behind it."""
+        """The text of the next block, which may be a comment or `retry:`, without the blank line after it."""
         return self._next(self._unread_blocks, timeout, "another block")
 
     def events_until(self, last, timeout=TIMEOUT):
-        """The next events up to the one that `last` (a name, or a predicate) fits, which is the last of them."""
+        """The next events, up to and including the first that matches `last` (a name or a predicate)."""
         fits = last if callable(last) else lambda event: event.name == last
         deadline, taken = Deadline(timeout), []
         while not taken or not fits(taken[-1]):
@@ -279,38 +279,38 @@ class Stream:
         return [self.next_event(deadline.left()) for _ in range(count)]
 
     def blocks_until(self, text, timeout=TIMEOUT):
-        """The next blocks up to the first that holds `text`."""
+        """The next blocks, up to and including the first that contains `text`."""
         deadline, taken = Deadline(timeout), []
         while not taken or text not in taken[-1]:
             taken.append(self.next_block(deadline.left()))
         return taken
 
     def wait_closed(self, timeout=TIMEOUT):
-        """Reads to the end; true if the protocol's own end was there (a last chunk, END_STREAM)."""
+        """Reads to the end.  True if the stream ended as the protocol requires (a last chunk, END_STREAM)."""
         self.wait(lambda: self.ended, timeout, "the end of the stream")
         return self.ended == "clean"
 
     def rest(self, timeout=TIMEOUT):
-        """The events up to a clean end."""
+        """The unread events up to the end, which must be clean."""
         assert self.wait_closed(timeout), f"the stream was cut: {self.raw[-2000:]!r}"
         assert self._blocks.rest == b"", f"half a block at the end: {self._blocks.rest!r}"
         events, self._unread_events[:] = list(self._unread_events), []
         return events
 
     def pump(self, timeout=0):
-        """Reads what is there now."""
+        """Reads the bytes that have arrived."""
         while self._link.ended is None and self._link.pump(timeout):
             timeout = 0
         return self
 
-    # ---- leaving ----
+    # ---- closing ----
 
     def close(self):
-        """As a browser's tab: FIN."""
+        """Closes with FIN, like a browser's tab."""
         self._link.link.close()
 
     def reset(self):
-        """As a process that is killed with unread bytes: RST."""
+        """Closes with RST, like a process that is killed with unread bytes."""
         link = self._link.link
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         link.close()
@@ -330,7 +330,7 @@ def send(
 ):
     """Sends a request and returns at once; the Stream's status is None until wait_head().
 
-    `headers` is a dict, or a list of pairs where a name comes twice.  `params` are percent-encoded.
+    `headers` is a dict, or a list of pairs if a name occurs twice.  `params` are percent-encoded.
     """
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
     target = path + ("?" + urllib.parse.urlencode(params) if params else "")
@@ -347,7 +347,7 @@ _opened = []
 
 
 def close_all():
-    """Closes what a test has left open, so that the next one's counts begin at nothing."""
+    """Closes all streams that a test has left open, so that they do not count in the next test."""
     for stream in (reference() for reference in _opened):
         if stream is not None:
             stream.close()
@@ -368,12 +368,12 @@ def fetch(stack, path, **more):
         return answer
 
 
-def raw_answer(stack, said, via="gateway", timeout=TIMEOUT, head_suffices=False):
-    """What comes back to bytes that no client would send, until the other side closes or an answer with a length
-    is whole; `head_suffices`: of an answer without a length, which may stay open, its head."""
+def raw_answer(stack, request, via="gateway", timeout=TIMEOUT, head_suffices=False):
+    """Sends arbitrary bytes and returns the bytes of the answer.  Stops when the server closes or when a body of known
+    length is complete.  `head_suffices`: also stops after the head of an answer without a length."""
     got = b""
     with dial(stack, via) as link:
-        link.sendall(said if isinstance(said, bytes) else said.encode())
+        link.sendall(request if isinstance(request, bytes) else request.encode())
         deadline = Deadline(timeout)
         while not deadline.over():
             link.settimeout(max(0.01, deadline.left()))
@@ -389,17 +389,17 @@ def raw_answer(stack, said, via="gateway", timeout=TIMEOUT, head_suffices=False)
             whole = len(body) >= int(length[1]) if length else head_suffices
             if not chunk or (mark and whole):
                 return got
-    raise AssertionError(f"no whole answer within {timeout} s: {got!r}")
+    raise AssertionError(f"no complete answer within {timeout} s: {got!r}")
 
 
 def ask_auth(stack, path, headers=None, method="GET"):
-    """What nginx asks in its sub-request, straight at the auth socket."""
+    """Sends the sub-request of nginx to the auth socket."""
     asked = {"X-Tailgate-Uri": path, "X-Tailgate-Method": method, **(headers or {})}
     return fetch(stack, "/auth", headers=asked, via="auth")
 
 
 def sealed(stack, path, headers=None):
-    """The identity header with which nginx would go to the gateway for `path`."""
+    """The headers that nginx would add to a request for `path` after its sub-request: identity and verdict."""
     answer = ask_auth(stack, path, headers)
     assert answer.status == 204, (answer.status, answer.headers)
     identity = answer.headers.get("x-tailgate-identity", "")

@@ -1,4 +1,4 @@
-"""What the workers of the three systems write to Redis, as they write it."""
+"""Write to Redis as the workers of the three example systems do."""
 
 import datetime
 import json
@@ -10,7 +10,7 @@ def now_iso():
 
 
 class Builder:
-    """FastAPI with Clerk: the hash first, then a flat JSON object on the job's channel; log lines in a Stream."""
+    """FastAPI with Clerk.  First the hash, then a flat JSON object on the job's channel.  Log lines go to a Stream."""
 
     def __init__(self, redis, job, user="alice"):
         self.redis, self.job, self.user = redis, job, user
@@ -24,11 +24,11 @@ class Builder:
         return self
 
     def write_status(self, status, message=""):
-        """The hash alone, as a worker whose PUBLISH failed."""
+        """Writes only the hash, like a worker whose PUBLISH failed."""
         self.redis.hset(self.key, mapping={"status": status, "status_message": message})
 
     def move(self, status, message="", kind="build.stage.started", **more):
-        """A transition.  The payload, as it was published."""
+        """Writes the new status and publishes it.  Returns the payload."""
         self.write_status(status, message)
         return self.publish(kind, status=status, message=message, **more)
 
@@ -38,7 +38,7 @@ class Builder:
         return payload
 
     def log(self, text, source="stdout", phase="install", **more):
-        """A log line; its entry id.  `source` or `phase` None: the field is left out."""
+        """Appends a log line and returns its entry id.  Omits `source` or `phase` if it is None."""
         fields = {"ts": now_iso(), "source": source, "text": text, "phase": phase}
         fields = {name: value for name, value in fields.items() if value is not None}
         entry = self.redis.xadd(self.log_key, fields, maxlen=50000, approximate=True, **more)
@@ -54,7 +54,7 @@ class Builder:
 
 
 class Spools:
-    """FastAPI with sse-starlette: every state change on one channel."""
+    """FastAPI with sse-starlette.  Publishes every state change on one channel."""
 
     CHANNEL = "spools:updates"
 
@@ -78,7 +78,7 @@ class Spools:
 
 
 class Blog:
-    """Express with BullMQ: its record, then `{"event"|"type", "data"}` on the job's channel."""
+    """Express with BullMQ.  First the record, then `{"event" or "type", "data"}` on the job's channel."""
 
     def __init__(self, redis, job, user=None, session=None):
         self.redis, self.job, self.user, self.session = redis, job, user, session
@@ -91,7 +91,7 @@ class Blog:
         return self
 
     def write(self, **fields):
-        """The record alone."""
+        """Writes only the record."""
         self.redis.hset(self.key, mapping=fields)
 
     def publish(self, name, data=None, key="event"):

@@ -1,4 +1,4 @@
-"""The streams of the three systems behind one face, for what holds on every stream."""
+"""The event streams of the three example systems with a common interface, for tests that run on every stream."""
 
 import json
 
@@ -8,7 +8,7 @@ from support.waiting import wait_until
 
 
 class _Watched:
-    """One job and one of its streams.  `say(n)` publishes a message that `number_in(event)` finds again."""
+    """One job and one of its streams.  `say(n)` publishes a message with a number; `number_in(event)` returns it."""
 
     params = None
 
@@ -176,16 +176,16 @@ WITH_CHANNEL = [Events, Status, Progress]
 ALL = [*WITH_RECORD, Updates]
 
 
-# ---- watching one -------------------------------------------------------------------------------------
+# ---- opening streams ----------------------------------------------------------------------------------
 
 
 def open_on(watched, user="alice", headers=None, **more):
-    """A stream of what is watched, with the head of its answer; `more` as open_stream takes it."""
+    """Opens the stream of `watched` and waits for the head of the answer.  `more` is passed to open_stream."""
     return open_stream(watched.stack, watched.path, headers={**watched.headers(user), **(headers or {})}, **more)
 
 
 def live(watched, **more):
-    """An open stream that a message has come through, with nothing unread before the next one."""
+    """Opens the stream, waits until a message has arrived through it, and leaves no event unread."""
     stream = open_on(watched, **more)
     assert stream.status == 200, (stream.status, stream.raw)
     if watched.channel:

@@ -1,4 +1,4 @@
-"""Identities as the gateway seals them (gateway/auth/identity_seal.h), for tests that need an old or a forged one."""
+"""Sealed identities (gateway/auth/identity_seal.h), for tests that need an expired or a forged one."""
 
 import base64
 import hashlib
@@ -16,7 +16,8 @@ def _netstrings(*texts):
 
 
 def seal(stack, route, job, *, user="", session="", provider="", life_s=300, key=None):
-    """The headers with which nginx would go to the gateway; `life_s` below 0: expired; `key`: not the stack's own."""
+    """The headers that nginx would send to the gateway.  With a negative `life_s` the identity has expired.
+    `key` replaces the stack's own key."""
     if key is None:
         key = bytes.fromhex(Path(stack.facts["identity_key_file"]).read_text().split()[0])
     expiry = int((time.time() + life_s) * 1000)

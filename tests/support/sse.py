@@ -1,4 +1,4 @@
-"""Event streams read in three ways: as the standard says, byte by byte, and as the frontends do."""
+"""Three parsers of event streams: by the standard, into raw blocks, and as the frontends of the example systems."""
 
 import codecs
 import dataclasses
@@ -7,11 +7,11 @@ import json
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """What an EventSource would dispatch."""
+    """An event that an EventSource would dispatch."""
 
-    name: str  # "message" where the stream names none
+    name: str  # "message" if the block has no `event:`
     data: str
-    last_id: str  # the last event id at that moment, this block's or an earlier one's
+    last_id: str  # the id of this block or of an earlier one
 
     def json(self):
         return json.loads(self.data)
@@ -20,8 +20,7 @@ class Event:
 class Parser:
     """WHATWG HTML 9.2.6: one leading BOM, CR, LF or CRLF, comments, `retry` of digits, `id` without NUL.
 
-    Events without data are not dispatched, as in a browser.  `comments`, `retry` and `ignored_fields` say
-    what else came.
+    As in a browser, a block without data is no event.  `comments`, `retry` and `ignored_fields` record the other lines.
     """
 
     def __init__(self):
@@ -30,7 +29,7 @@ class Parser:
         self.comments = []
         self.ignored_fields = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._line = []  # the pieces of a line that has not ended yet
+        self._line = []  # the parts of a line that is not complete yet
         self._begun = False
         self._after_cr = False
         self._name = ""
@@ -38,7 +37,7 @@ class Parser:
         self._id = ""
 
     def feed(self, raw):
-        """The events that `raw` completes."""
+        """The events that are complete after the bytes `raw`."""
         text = self._decoder.decode(raw)
         if text and not self._begun:
             self._begun = True
@@ -90,13 +89,13 @@ class Parser:
 
 
 class Blocks:
-    """The raw text of a stream, cut at each "\\n\\n": what is really on the wire."""
+    """Splits the raw text of a stream at each "\\n\\n"."""
 
     def __init__(self):
         self._raw = bytearray()
 
     def feed(self, raw):
-        # A blank line may lie across two pieces.
+        # The two line feeds may arrive separately.
         if b"\n\n" not in self._raw[-1:] + raw:
             self._raw += raw
             return []
@@ -106,7 +105,7 @@ class Blocks:
 
     @property
     def rest(self):
-        """What stands behind the last complete block; nothing, on a stream that ended well."""
+        """The bytes after the last complete block.  Empty if the stream ended properly."""
         return bytes(self._raw)
 
 
@@ -118,11 +117,11 @@ def blocks(raw):
     return Blocks().feed(raw)
 
 
-# ---- as the frontends do -----------------------------------------------------------------------------
+# ---- the parsers of the frontends --------------------------------------------------------------------
 
 
 def builder_events(raw):
-    """Builder's hooks: blocks at "\\n\\n", in each the `event:` and the *last* `data:` line, as (name, data)."""
+    """Builder's hooks: split at "\\n\\n" and take the `event:` and the *last* `data:` line of each block."""
     events = []
     for block in raw.decode("utf-8", "replace").split("\n\n")[:-1]:
         name, data = "message", None
@@ -137,7 +136,7 @@ def builder_events(raw):
 
 
 def spools_events(raw):
-    """Spools' hook: an EventSource with one listener, whose payloads are JSON."""
+    """Spools' hook: an EventSource with one listener; the payloads are JSON."""
     return [event.json() for event in parse(raw) if event.name == "spool_update"]
 
 
@@ -145,5 +144,5 @@ BLOG_EVENTS = ("connected", "progress-update", "step-change", "complete", "faile
 
 
 def blog_events(raw):
-    """Blog's page: an EventSource with a listener for each name it knows; the rest is ignored."""
+    """Blog's page: an EventSource with a listener for each name in BLOG_EVENTS; other events are ignored."""
     return [(event.name, event.json()) for event in parse(raw) if event.name in BLOG_EVENTS]

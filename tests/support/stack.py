@@ -1,4 +1,4 @@
-"""A whole private system for tests: redis-server, nginx with TLS and gateways, through scripts/stack."""
+"""A private system for tests, started by scripts/stack: redis-server, nginx with TLS, and gateways."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def default_binary():
 
 
 def toml(value):
-    """A value as `--set` takes it.  Text stands as it is, so that TOML can be given as text."""
+    """The text of a value for `--set`.  Text is unchanged, so that a test can pass TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
@@ -35,7 +35,8 @@ def toml(value):
 
 
 class Stack:
-    """One running system.  `facts` is what `scripts/stack up` said; the common ones are attributes."""
+    """One running system.  `facts` is the JSON object that `scripts/stack up` printed.  Its common members are
+    attributes."""
 
     def __init__(self, directory):
         self.dir = Path(directory)
@@ -62,10 +63,12 @@ class Stack:
         redis_tls=False,
         own_sockets=False,
     ):
-        """Starts one.  `settings`, `env` and `nginx_settings` are dicts for --set, --env and --nginx-set;
-        `config` a file, by default all three examples at once.  In values "{run}" is the sockets' folder.
-        `own_sockets`: gateways bind them themselves, as in a container, and so answer until they end; without
-        it they inherit them, and one that is told to go leaves its new connections to a successor."""
+        """Starts a system.  `settings`, `env` and `nginx_settings` are dicts for --set, --env and --nginx-set.  In
+        values, "{run}" stands for the folder of the sockets.  `config` is a file; the default is all-three.toml.
+
+        With `own_sockets`, gateways bind their sockets themselves, as in a container, and a draining gateway still
+        answers.  Otherwise they inherit their sockets, and a draining gateway leaves new connections to its
+        successor."""
         stack = cls(directory)
         more = ["--binary", default_binary(), "--instances", instances, "--wait", wait]
         if config:
@@ -97,7 +100,7 @@ class Stack:
         return done.stdout
 
     def down(self):
-        """Ends it.  A sanitizer's report in a gateway's log is an assertion here."""
+        """Ends the system.  Fails if a gateway's log has a sanitizer's report."""
         if self._redis:
             self._redis.close()
             self._redis.connection_pool.disconnect()
@@ -106,7 +109,8 @@ class Stack:
             self._script("down")
 
     def restart(self, what="gateway", kill=False, wait=False):
-        """`what`: gateway, redis or nginx.  Comes back when it is there again; `wait`: and the old gateways gone."""
+        """Restarts `what` (gateway, redis or nginx) and waits until it is ready.  `wait`: also until the old gateways
+        have ended."""
         more = (["--kill"] if kill else []) + (["--wait"] if wait else [])
         self.facts = json.loads(self._script("restart", what, *more))
 
@@ -114,7 +118,7 @@ class Stack:
         more = [word for name, value in nginx_settings.items() for word in ("--nginx-set", f"{name}={value}")]
         self.facts = json.loads(self._script("reload", what, *more))
 
-    # ---- where it is ----
+    # ---- addresses and processes ----
 
     @property
     def base_url(self):
@@ -156,11 +160,11 @@ class Stack:
     def nginx_pid(self):
         return self.facts["pids"]["nginx"]
 
-    # ---- what belongs to it ----
+    # ---- clients and tokens ----
 
     @property
     def redis(self):
-        """A client of the stack's own Redis, text in and out."""
+        """A client of the stack's Redis.  It takes and returns text."""
         if self._redis is None:
             self._redis = redis.Redis(
                 unix_socket_path=self.facts["redis_socket"],
@@ -171,7 +175,7 @@ class Stack:
         return self._redis
 
     def token(self, provider="builder", subject="alice", *, expires_in=None, claims=None, without=(), broken=None):
-        """A token that the stack believes, or, if `broken`, one that it must not."""
+        """A token that the stack accepts, or, if `broken`, one that it must refuse."""
         more = ["--provider", provider, "--subject", subject]
         if expires_in is not None:
             more += ["--expires-in", str(expires_in)]
@@ -189,19 +193,19 @@ class Stack:
         return self._tokens[tuple(more)]
 
     def bearer(self, subject="alice", provider="builder", **more):
-        """The header that says who somebody is."""
+        """The Authorization header with such a token."""
         return {"Authorization": "Bearer " + self.token(provider, subject, **more)}
 
-    # ---- what it says ----
+    # ---- logs and metrics ----
 
     def log_text(self, name="gateway-0"):
-        """What a process has written: gateway-0, redis, nginx, nginx-error or nginx-access."""
+        """The text of a log: gateway-0, redis, nginx, nginx-error or nginx-access."""
         with contextlib.suppress(FileNotFoundError):
             return (Path(self.facts["log_dir"]) / f"{name}.log").read_text(errors="replace")
         return ""
 
     def logs(self, event=None):
-        """The gateway's log lines, all or those of one `event`."""
+        """The log lines of gateway-0 as dicts, all or those of one `event`."""
         lines = []
         for line in self.log_text().splitlines():
             with contextlib.suppress(ValueError):
@@ -209,7 +213,7 @@ class Stack:
         return [line for line in lines if event is None or line.get("event") == event]
 
     def ops(self, path, method="GET"):
-        """(status, text) of the ops listener."""
+        """(status, text) of a request to the ops listener."""
         request = urllib.request.Request(self.ops_url + path, method=method)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
@@ -218,7 +222,7 @@ class Stack:
             return error.code, error.read().decode()
 
     def metrics(self):
-        """{'name{label="value"}': number}"""
+        """The metrics, as {'name{label="value"}': number}."""
         values = {}
         for line in self.ops("/metrics")[1].splitlines():
             if line and not line.startswith("#"):
@@ -226,7 +230,7 @@ class Stack:
                 values[name] = float(number)
         return values
 
-    # ---- what Redis sees ----
+    # ---- the view of Redis ----
 
     def subscribers(self, channel):
         return self.redis.pubsub_numsub(channel)[0][1]
@@ -235,7 +239,7 @@ class Stack:
         wait_until(lambda: self.subscribers(channel) == count, timeout, f"{count} subscriber(s) of {channel}")
 
     def connections(self):
-        """The gateway's connections, as CLIENT LIST shows them."""
+        """The gateway's connections in CLIENT LIST."""
         return [client for client in self.redis.client_list() if client["name"] != "test"]
 
     def socket_to(self, path):

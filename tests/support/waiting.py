@@ -1,10 +1,11 @@
-"""Waiting for what must happen: a deadline, never a fixed sleep."""
+"""Waiting with a deadline instead of a fixed sleep."""
 
 import time
 
 
 def wait_until(predicate, timeout=5, what="it happened"):
-    """The first true value of `predicate`, asked again and again; an assertion that names `what` if none comes."""
+    """Calls `predicate` until it returns a true value, and returns that value.  After `timeout` seconds, fails with an
+    assertion that names `what`."""
     deadline = time.monotonic() + timeout
     pause = 0.002
     while True:
@@ -18,7 +19,7 @@ def wait_until(predicate, timeout=5, what="it happened"):
 
 
 class Deadline:
-    """How long is left of `timeout` seconds, for calls that each take a timeout of their own."""
+    """The time left of `timeout` seconds, for several calls that share one timeout."""
 
     def __init__(self, timeout):
         self._until = time.monotonic() + timeout

@@ -1,5 +1,6 @@
-"""The evident SSE server in FastAPI, as builder's and spools' documents have it: a generator and a Redis Pub/Sub per
-client, a polling XREAD per log viewer, XREVRANGE pages.  Run by uvicorn; REDIS_SOCKET and JWT_SECRET say where and who."""
+"""A straightforward SSE server in FastAPI, as in the documents of builder and spools.  Each client has a generator and
+a Redis Pub/Sub connection, each log viewer an XREAD loop, and pages use XREVRANGE.  Runs under uvicorn, with the
+environment variables REDIS_SOCKET and JWT_SECRET."""
 
 import asyncio
 import json

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support import routes
-from support.clients import NotSent, dial, fetch, open_stream, sealed, send
+from support.clients import NotReceived, dial, fetch, open_stream, sealed, send
 from support.publishers import Builder
 from support.routes import live
 from support.waiting import Deadline, wait_until
@@ -106,7 +106,7 @@ def test_a_gateway_that_is_stopped_for_a_while_goes_on_where_it_was(private_stac
     os.kill(stack.gateway_pid, signal.SIGSTOP)
     for number in range(50):
         watched.say(number)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_event(0.5)
     os.kill(stack.gateway_pid, signal.SIGCONT)
     assert [watched.number_in(event) for event in stream.take_events(50, 10)] == list(range(50))
@@ -146,7 +146,7 @@ class Reader:
                     self.stream = None
                     return
             event = self.stream.next_event(0.2)
-        except (NotSent, ConnectionError, AssertionError):
+        except (NotReceived, ConnectionError, AssertionError):
             if self.stream is not None and self.stream.ended:
                 self.stream = None
             return

@@ -10,7 +10,7 @@ import redis
 
 from chaos.proxy import FaultProxy
 from support import routes
-from support.clients import NotSent, open_stream
+from support.clients import NotReceived, open_stream
 from support.publishers import Builder
 from support.waiting import wait_until
 
@@ -161,7 +161,7 @@ def test_a_new_request_waits_for_redis_that_comes_back_in_time(private_stack, jo
     stack.redis.execute_command("CLIENT", "PAUSE", "1000", "ALL")
     stream = open_stream(stack, watched.path, headers=headers)
     assert stream.status == 200 and stream.next_event().json()["status"] == "running"
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_event(0.1)
 
 

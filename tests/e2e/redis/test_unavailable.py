@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from support import routes
-from support.clients import NotSent, fetch, open_stream, sealed, send
+from support.clients import NotReceived, fetch, open_stream, sealed, send
 from support.publishers import Builder, Spools
 from support.routes import live
 from support.waiting import wait_until
@@ -757,5 +757,5 @@ def test_a_dashboard_lives_through_everything(private_stack):
         payload = Spools(stack.redis).update()
         assert stream.events_until("spool_update")[-1].data == payload
     assert stream.ended is None
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.events_until("resync", 0.5)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.application import Application
-from support.clients import NotSent, fetch, open_stream, send
+from support.clients import NotReceived, fetch, open_stream, send
 from support.publishers import Blog
 from support.stack import DEPLOY, Stack
 from support.waiting import wait_until
@@ -231,7 +231,7 @@ def test_an_eventsource_is_told_by_an_event_instead(stack, application, job):
     assert stream.status == 200
     event = stream.next_event()
     assert event.name == "unavailable" and set(event.json()) == {"reason"}
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.wait_closed(1)
 
 
@@ -242,7 +242,7 @@ def test_it_is_asked_at_the_opening_and_never_polled(stack, application, job):
     application.answers[status_path(job)] = (200, RUNNING)
     stream = open_stream(stack, path(job))
     stream.take_events(2)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_event(3)
     assert len(application.asked_for(status_path(job))) == 1
 

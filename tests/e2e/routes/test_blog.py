@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from support import sse
-from support.clients import NotSent, fetch, open_stream, send
+from support.clients import NotReceived, fetch, open_stream, send
 from support.publishers import Blog
 from support.waiting import wait_until
 
@@ -355,7 +355,7 @@ def test_keepalives_come_always(stack_with, job, http, via):
         worker.publish("step-change", 1)
         try:
             beats += stream.next_block(0.1) == ": keepalive"
-        except NotSent:
+        except NotReceived:
             continue
     assert 1.4 < time.monotonic() - begin < 4
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support import sse
-from support.clients import NotSent, open_stream, send
+from support.clients import NotReceived, open_stream, send
 from support.publishers import Builder
 from support.seals import seal
 from support.waiting import wait_until
@@ -279,7 +279,7 @@ def test_a_record_that_moves_without_ending_says_nothing(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     worker.write_status("scaffold", "quietly")
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_block(1.5)
 
 
@@ -309,7 +309,7 @@ def test_a_heartbeat_waits_for_silence(stack_with, job, path_of):
     while time.monotonic() - begin < 2:
         payload = worker.publish("snapshot.updated")
         assert stream.next_block() == f"data: {payload}"
-        with pytest.raises(NotSent):
+        with pytest.raises(NotReceived):
             stream.next_block(0.1)
     begin = time.monotonic()
     assert stream.next_block(3) == BEAT[path_of]

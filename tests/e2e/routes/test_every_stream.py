@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from support import routes, sse
-from support.clients import NotSent, fetch, open_stream, sealed, send
+from support.clients import NotReceived, fetch, open_stream, sealed, send
 from support.routes import live, open_on
 from support.waiting import wait_until
 
@@ -621,7 +621,7 @@ def test_an_unknown_job_and_a_foreign_one_are_the_same_404(stack, job, kind):
 def test_the_raw_text_and_the_standards_parser_agree(stack, job):
     watched = routes.Lines(stack, job).create()
     stream = live(watched)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_event(0.1)
     watched.finish()
     assert stream.wait_closed()

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support import sse
-from support.clients import NotSent, fetch, open_stream
+from support.clients import NotReceived, fetch, open_stream
 from support.publishers import Builder
 from support.seals import seal
 from support.waiting import wait_until
@@ -74,7 +74,7 @@ def test_a_first_connect_gets_nothing_older(stack, job):
 def test_a_log_that_does_not_exist_yet_is_followed_from_its_first_entry(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_block(0.3)
     worker.log("first")
     worker.log("second")
@@ -521,7 +521,7 @@ def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack,
     worker.log("old")
     stream.next_event()
     stack.redis.delete(worker.log_key)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.events_until("log", 1)
     new = worker.log("new")
     assert ids_of(stream.events_until("log")) == [new]
@@ -599,7 +599,7 @@ def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read
     old = worker.log("old")
     stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
     stream = open_log(stack, worker)
-    with pytest.raises(NotSent):
+    with pytest.raises(NotReceived):
         stream.next_block(0.2)
     fresh = replaced_at_once(stack, worker)
     assert stream.next_block(8) == gap_block(old, fresh[0])
@@ -659,7 +659,7 @@ def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
         worker.log("busy")
         try:
             beats += stream.next_block(0.1) == HEARTBEAT
-        except NotSent:
+        except NotReceived:
             continue
     assert 1.4 < time.monotonic() - begin < 4
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support import sse
-from support.clients import NotSent, open_stream
+from support.clients import NotReceived, open_stream
 from support.publishers import Spools
 from support.waiting import wait_until
 
@@ -158,7 +158,7 @@ def test_a_ping_with_the_time_comes_always(stack_with, http, via):
         Spools(stack.redis).update()
         try:
             block = stream.next_block(0.1)
-        except NotSent:
+        except NotReceived:
             continue
         if found := re.fullmatch(r": ping - (.+)", block):
             stamps.append(datetime.datetime.fromisoformat(found[1].replace("Z", "+00:00")))
