@@ -39,7 +39,8 @@ TEST(Reply, NamesItsErrorOrThatItIsOfAnotherKind) {
 }
 
 TEST(Reply, TellsAServerThatCannotServeNowFromARefusedCommand) {
-  for (const char* word : {"LOADING", "MASTERDOWN", "NOAUTH", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN"}) {
+  for (const char* word :
+       {"LOADING", "MASTERDOWN", "NOAUTH", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN"}) {
     EXPECT_TRUE(is_unavailable(*parsed("-" + std::string(word) + " wait\r\n"))) << word;
     EXPECT_FALSE(is_unavailable(*parsed("+" + std::string(word) + "\r\n"))) << word << " is no error";
   }
