@@ -105,5 +105,13 @@ TEST(Credentials, IncludeNoSessionIdThatIsNotPrintable) {
   EXPECT_FALSE(is_session_id(""));
 }
 
+TEST(Credentials, OfAnotherSchemeAreNoBearerToken) {
+  const std::vector<Credential> bearer_only = {kBlog[0]};
+  for (const char* value :
+       {"Basic YW5uOnNlY3JldA==", "Digest a", "Bearer", "Bearer ", "Bearertoken", "token"}) {
+    EXPECT_EQ(summary(found({{"authorization", value}}, "", bearer_only)), "") << value;
+  }
+}
+
 }  // namespace
 }  // namespace tailgate

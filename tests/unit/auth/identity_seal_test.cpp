@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "gateway/text/digest.h"
+#include "gateway/text/netstring.h"
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -168,6 +170,46 @@ TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReadAgain) {
   seal.replace({kKey}, kNow, seconds(300));
   EXPECT_EQ(outcome(seal, sealed, kNow + seconds(800)), Outcome::kGenuine);
   EXPECT_EQ(seal.seal(kAnn, "events", "j1", kNow + seconds(900)), sealed);
+}
+
+// A seal with a valid MAC around any payload.
+std::string sealed_payload(const std::string& payload) {
+  std::string text;
+  for (const std::string& part :
+       {std::string("tailgate-identity-v1"), std::string("events"), std::string("j1"), payload}) {
+    append_netstring(text, part);
+  }
+  return "v1." + base64url_encode(payload) + '.' + base64url_encode(hmac(Hash::kSha256, kKey, text));
+}
+
+TEST(IdentitySeal, RefusesAnIncompletePayloadBehindAValidMac) {
+  const IdentitySeal seal({kKey});
+  const std::string whole = "3:ann0:5:clerk0:13:1900000000000";
+  EXPECT_EQ(outcome(seal, sealed_payload(whole)), Outcome::kGenuine);
+  for (const char* payload : {"", "3:ann", "3:ann0:", "3:ann0:5:clerk",
+                              "3:ann0:5:clerk0:", "3:ann0:5:clerk0:0:", "3:ann0:5:clerk0:13:190000000000x",
+                              "3:ann0:5:clerk0:13:19000000000000:"}) {
+    EXPECT_EQ(outcome(seal, sealed_payload(payload)), Outcome::kForged) << payload;
+  }
+}
+
+TEST(IdentitySeal, RefusesASealOfMoreThan4096Bytes) {
+  const IdentitySeal seal({kKey});
+  for (std::size_t length = 2900; length < 3100; ++length) {
+    const Identity identity{.user = std::string(length, 'u'), .session = {}, .provider = {}, .until = {}};
+    const std::string sealed = seal.seal(identity, "events", "j1", kExpiry);
+    EXPECT_EQ(outcome(seal, sealed), sealed.size() <= 4096 ? Outcome::kGenuine : Outcome::kForged)
+        << sealed.size();
+  }
+}
+
+TEST(IdentityKeys, AreAtMostSixteen) {
+  std::string text;
+  for (int i = 0; i < 16; ++i) text += std::string(64, 'a') + '\n';
+  EXPECT_TRUE(parse_identity_keys(text));
+  const auto more = parse_identity_keys(text + std::string(64, 'b'));
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error(), "it holds more than 16 keys");
 }
 
 }  // namespace

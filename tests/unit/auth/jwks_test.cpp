@@ -77,7 +77,8 @@ TEST(Jwks, SkipsBrokenKeysAndKeepsTheOthers) {
   }));
   ASSERT_EQ(parsed.keys.size(), 1U);
   EXPECT_EQ(parsed.keys[0].kid, "good");
-  EXPECT_EQ(parsed.skipped.size(), 8U);
+  ASSERT_EQ(parsed.skipped.size(), 8U);
+  EXPECT_EQ(parsed.skipped[1], "key 1: its type or curve is not supported");
 }
 
 TEST(Jwks, SkipsAKeyWithDuplicateMembers) {
@@ -88,6 +89,7 @@ TEST(Jwks, SkipsAKeyWithDuplicateMembers) {
 TEST(Jwks, SkipsAKeyWhoseKidIsNotAShortString) {
   EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kid":7)")), "");
   EXPECT_NE(reason_to_skip(SigningKey::rsa().jwk(R"("kid":")" + std::string(257, 'k') + '"')), "");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("kid":")" + std::string(256, 'k') + '"')), "");
 }
 
 TEST(Jwks, RefusesOtherTexts) {
@@ -96,7 +98,10 @@ TEST(Jwks, RefusesOtherTexts) {
     EXPECT_FALSE(parse_jwks(text)) << text;
   }
   EXPECT_FALSE(parse_jwks(R"({"keys":[]})" + std::string(kMaxJwksBytes, ' ')));
-  EXPECT_TRUE(parse(R"({"keys":[]})").keys.empty());
+  const std::string empty = R"({"keys":[]})";
+  EXPECT_TRUE(parse(empty).keys.empty());
+  EXPECT_TRUE(parse_jwks(empty + std::string(kMaxJwksBytes - empty.size(), ' ')));
+  EXPECT_FALSE(parse_jwks(empty + std::string(kMaxJwksBytes + 1 - empty.size(), ' ')));
 }
 
 TEST(Jwks, HoldsAtMostThirtyTwoKeys) {
@@ -174,6 +179,7 @@ TEST(JwksSource, IsNothingElse) {
                                       "http://issuer:8a/x",
                                       "http://user@issuer/x",
                                       "http://issuer/a b",
+                                      "http://issuer/a\x7F",
                                       "http://issuer/a\r\nX: y",
                                       "http://[::1/x",
                                       "http://[x]/y",
@@ -183,6 +189,32 @@ TEST(JwksSource, IsNothingElse) {
     EXPECT_FALSE(parse_jwks_source(text)) << text;
   }
   EXPECT_NE(parse_jwks_source("https://issuer/jwks").error().find("nginx leg"), std::string::npos);
+}
+
+TEST(Jwks, SkipsACurveOfAnotherType) {
+  const std::string x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+  for (const std::string& jwk :
+       {R"({"kty":"OKP","crv":"X25519","x":")" + x + "\"}",
+        R"({"kty":"EC","crv":"Ed25519","x":")" + x + "\"}", SigningKey::p256().jwk(R"("kty":"OKP")"),
+        std::string(R"({"kty":"EC","crv":"P-521"})")}) {
+    EXPECT_NE(reason_to_skip(jwk), "") << jwk;
+  }
+  std::string okp = SigningKey::p256().jwk();
+  okp.replace(okp.find("\"EC\""), 4, "\"OKP\"");
+  EXPECT_EQ(reason_to_skip(okp), "key 0: its type or curve is not supported");
+}
+
+TEST(KeySet, HoldsTheFirstThirtyTwoKeys) {
+  std::vector<VerificationKey> many;
+  const auto one = parse(jwks_of({SigningKey::ed25519().jwk()})).keys.at(0);
+  for (std::size_t i = 0; i < kMaxKeys + 3; ++i) {
+    many.push_back(one);
+    many.back().kid = std::to_string(i);
+  }
+  const KeySet keys(many);
+  EXPECT_EQ(keys.keys().size(), kMaxKeys);
+  EXPECT_EQ(keys.candidates("31").size(), 1U);
+  EXPECT_EQ(keys.candidates("32").size(), 0U);
 }
 
 }  // namespace

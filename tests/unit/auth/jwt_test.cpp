@@ -150,5 +150,17 @@ TEST(Jwt, IsVerifiedWithTheHashThatItsAlgorithmNames) {
   }
 }
 
+TEST(Jwt, HasAtMost8192Bytes) {
+  // A signature in base64 cannot have every length, but one of these paddings makes 8,192 bytes possible.
+  bool has_met_the_limit = false;
+  for (const std::string padding : {"", "1", "12"}) {
+    const std::string token = join_token(R"({"alg":"HS256","x":")" + padding + "\"}", kPayload, "");
+    const std::string longest = token + std::string(kMaxTokenBytes - token.size(), 'A');
+    has_met_the_limit = has_met_the_limit || std::holds_alternative<Jwt>(parse_jwt(longest));
+    EXPECT_EQ(refusal_of(longest + 'A'), Refusal::kMalformed);
+  }
+  EXPECT_TRUE(has_met_the_limit);
+}
+
 }  // namespace
 }  // namespace tailgate

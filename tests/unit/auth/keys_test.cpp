@@ -88,5 +88,22 @@ TEST_F(KeysTest, OfARemovedProviderAreForgottenAndAwaitedByNobody) {
   EXPECT_TRUE(keys.has_all_keys());
 }
 
+TEST_F(KeysTest, AreCountedForEachProvider) {
+  const Keys keys(loop_, resolver_, providers("one.json"));
+  const auto metrics = [&keys] {
+    MetricsText out;
+    keys.write_metrics(out);
+    return out.text();
+  };
+  const std::string head =
+      "# HELP tailgate_provider_keys 1 if the provider's keys are there.\n# TYPE tailgate_provider_keys "
+      "gauge\n";
+  EXPECT_EQ(metrics(),
+            head + "tailgate_provider_keys{provider=\"p\"} 0\ntailgate_provider_keys{provider=\"s\"} 1\n");
+  ASSERT_TRUE(run_until([&] { return keys.has_keys("p"); }));
+  EXPECT_EQ(metrics(),
+            head + "tailgate_provider_keys{provider=\"p\"} 1\ntailgate_provider_keys{provider=\"s\"} 1\n");
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -198,7 +198,7 @@ TEST_F(ProviderKeysTest, AreRefetchedOnceForAHundredUnknownKids) {
   EXPECT_TRUE(run_until([&done] { return done == 100; }));
   EXPECT_EQ(kids(), "1 2");
   EXPECT_EQ(server.requests.size(), 2U);
-  EXPECT_FALSE(refetch()) << "within 30 s";
+  EXPECT_EQ(keys_->refetch([] {}), nullptr) << "within 30 s";
   EXPECT_EQ(server.requests.size(), 2U);
 }
 
@@ -210,7 +210,7 @@ TEST_F(ProviderKeysTest, AreRefetchedAtMostOnceInEachInterval) {
   run_for(milliseconds(2));
   const auto begin = Loop::now();
   ASSERT_TRUE(refetch());
-  EXPECT_FALSE(refetch());
+  EXPECT_EQ(keys_->refetch([] {}), nullptr);
   KeyWait wait;
   bool is_done = false;
   EXPECT_TRUE(run_until([&] {
@@ -229,7 +229,7 @@ TEST_F(ProviderKeysTest, AreRefetchedAfterARoundThatMayHaveBeenTooEarly) {
   ASSERT_TRUE(become("1"));  // from the file, while the socket's answer is still to come
   EXPECT_TRUE(refetch());
   EXPECT_EQ(server.requests.size(), 2U);
-  EXPECT_FALSE(refetch()) << "it counts as the refetch of this interval";
+  EXPECT_EQ(keys_->refetch([] {}), nullptr) << "it counts as the refetch of this interval";
 }
 
 TEST_F(ProviderKeysTest, CanBeAwaitedInTheFirstRoundWithoutARefetch) {
@@ -268,6 +268,37 @@ TEST_F(ProviderKeysTest, AreAnnouncedToEachWaiterOnce) {
   EXPECT_EQ(done, 1);
   ASSERT_TRUE(refetch());
   EXPECT_EQ(done, 1);
+}
+
+TEST_F(ProviderKeysTest, WaitForTheRunningRefreshBeforeTheyAreRefetched) {
+  RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
+  rule_.refresh = seconds(1);
+  fetch({socket()});
+  ASSERT_TRUE(become("1"));
+  server.silent = true;
+  ASSERT_TRUE(run_until([&] { return server.requests.size() == 2; }));
+  const KeyWait wait = keys_->refetch([] {});
+  EXPECT_NE(wait, nullptr);
+  run_for(milliseconds(50));
+  EXPECT_EQ(server.requests.size(), 2U) << "the round of the refresh goes on";
+  EXPECT_TRUE(run_until([&] { return server.requests.size() == 3; }));
+}
+
+TEST_F(ProviderKeysTest, AreFetchedAgainSoonAfterTheFirstFailureThatFollowsASuccess) {
+  rule_.refresh = seconds(3600);
+  timing_ = {.fetch = seconds(1),
+             .refetch_every = milliseconds(0),
+             .first_retry = milliseconds(1),
+             .last_retry = seconds(3600)};
+  fetch({file()});
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE(refetch()) << "each failure doubles the backoff";
+  write_file("jwks.json", jwks_of({one_}));
+  ASSERT_TRUE(refetch());
+  ASSERT_EQ(kids(), "1");
+  write_file("jwks.json", "");
+  ASSERT_TRUE(refetch());
+  write_file("jwks.json", jwks_of({two_}));
+  EXPECT_TRUE(become("2"));
 }
 
 }  // namespace

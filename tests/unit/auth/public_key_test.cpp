@@ -119,6 +119,14 @@ TEST(PublicKey, RefusesWeakAndAbsurdRsa) {
   EXPECT_FALSE(PublicKey::rsa(modulus.substr(0, 128), three));
   EXPECT_FALSE(PublicKey::rsa("\x7F" + modulus.substr(1), three)) << "2047 bits";
   EXPECT_FALSE(PublicKey::rsa(std::string(2048, '\xFF'), three));
+  EXPECT_TRUE(PublicKey::rsa(std::string(1024, '\xFF'), three)) << "8192 bits";
+  EXPECT_TRUE(PublicKey::rsa('\0' + std::string(1024, '\xFF'), three)) << "a leading zero does not count";
+  EXPECT_FALSE(PublicKey::rsa('\1' + std::string(1024, '\xFF'), three)) << "8193 bits";
+  EXPECT_FALSE(PublicKey::rsa(std::string(2, '\0') + std::string(1024, '\xFF'), three));
+  EXPECT_TRUE(PublicKey::rsa(modulus, std::string(8, '\xFF'))) << "64 bits";
+  EXPECT_TRUE(PublicKey::rsa(modulus, '\0' + std::string(8, '\xFF')));
+  EXPECT_FALSE(PublicKey::rsa(modulus, '\1' + std::string(8, '\xFF'))) << "65 bits";
+  EXPECT_FALSE(PublicKey::rsa(modulus, std::string(2, '\0') + std::string(8, '\xFF')));
   EXPECT_FALSE(PublicKey::rsa(std::string(300, '\0'), three));
   EXPECT_FALSE(PublicKey::rsa(modulus, "\x01"));
   EXPECT_FALSE(PublicKey::rsa(modulus, "\x02"));
@@ -134,6 +142,7 @@ TEST(PublicKey, RefusesPointsThatAreNotOnTheCurve) {
   EXPECT_FALSE(PublicKey::ec(PublicKey::Family::kP256, y, x));
   EXPECT_FALSE(PublicKey::ec(PublicKey::Family::kP256, std::string(32, '\0'), std::string(32, '\0')));
   EXPECT_FALSE(PublicKey::ec(PublicKey::Family::kP256, x, y.substr(1)));
+  EXPECT_FALSE(PublicKey::ec(PublicKey::Family::kP256, x.substr(1), y));
   EXPECT_FALSE(PublicKey::ec(PublicKey::Family::kP384, x, y));
   EXPECT_FALSE(PublicKey::ed25519(x.substr(1)));
   EXPECT_FALSE(PublicKey::ed25519(""));

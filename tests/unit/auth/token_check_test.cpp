@@ -263,5 +263,10 @@ TEST_F(TokenCheckTest, AcceptsEverySecretOfAProvider) {
   EXPECT_EQ(check(sign_token("new", Algorithm::kHS256, kAnn)), "accepted ann");
 }
 
+TEST_F(TokenCheckTest, LooksAtNoClaimOfATokenWithAnotherSignature) {
+  providers_.add_secret("p", {"secret"});
+  EXPECT_EQ(check(sign_token("guess", Algorithm::kHS256, kExpired)), "signature");
+}
+
 }  // namespace
 }  // namespace tailgate
