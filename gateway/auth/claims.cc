@@ -64,7 +64,7 @@ bool has_audience(const JsonValue* aud, const std::vector<std::string>& audience
          std::ranges::any_of(elements, [&](const JsonValue& one) { return is_one_of(&one, audience); });
 }
 
-// "0", "42" or "-7", as every language writes an integer.  Not "-0", which others write as "0".
+// True for "0", "42" and "-7".  Not for "-0": some languages write it back as "0".
 bool is_plain_integer(std::string_view number) {
   if (number == "-0") return false;
   if (number.starts_with('-')) number.remove_prefix(1);

@@ -1,8 +1,8 @@
 // Jwks: parses the public keys that an issuer publishes (RFC 7517), and the address of a JWKS.
 //
-// Pure.  Knows JSON and PublicKey; fetches nothing.  A key that cannot be used is skipped with a reason,
-// because an issuer may publish keys for other purposes too.  Shared secrets and private keys are always
-// skipped.  A KeySet is immutable and shared.
+// Pure.  Knows JSON and PublicKey.  ProviderKeys fetches and refreshes a JWKS.  A key that cannot be used is
+// skipped with a reason, because an issuer may publish keys for other purposes too.  Shared secrets and
+// private keys are always skipped.  A KeySet is immutable and shared.
 #pragma once
 
 #include <cstddef>

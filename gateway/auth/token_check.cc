@@ -86,7 +86,7 @@ TokenCheck check_token(std::string_view token, const std::vector<Provider>& prov
     TokenCheck check = check_with_provider(jwt, *provider, now);
     if (check.outcome == TokenOutcome::kAccepted) return check;
     result.refusal = std::max(result.refusal, check.refusal);
-    // As long as keys are missing, the token is not finally refused.
+    // A key that verifies the token may still come, so this is no final refusal.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && result.outcome == TokenOutcome::kRefused)) {
       result.outcome = check.outcome;

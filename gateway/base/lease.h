@@ -131,7 +131,7 @@ class LeasedCall {
     }
     ~Lease() { clear(function_); }
 
-    // False from the moment at which the call begins, and once it can no longer come.
+    // True while the call can still come: it has not begun, and its maker lives.
     bool under_way() const { return function_ != nullptr && *function_; }
 
    private:

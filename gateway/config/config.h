@@ -45,7 +45,7 @@ struct Config {
   Endpoint listen_streams;
   Endpoint listen_auth;
   Endpoint listen_ops;
-  std::string socket_group;  // empty: unchanged
+  std::string socket_group;  // empty: the socket keeps its group
   std::uint32_t socket_mode = 0660;
 
   std::string identity_key_file;

@@ -1,7 +1,7 @@
 // Options: every key of the configuration, with its type, default, bounds and meaning.
 //
-// Pure.  This table drives the checks of values, the defaults, `--print keys` and the check that
-// deploy/reference.toml documents each key.
+// Pure.  The table kOptions in options.cc drives the checks of values, the defaults, `--print keys` and the
+// check that deploy/reference.toml documents each key.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct Option {
 
   std::string_view key;  // "*" is a name that the user chooses; "[]" is any element of a list
   Type type;
-  std::string_view fallback{};  // the default as TOML; empty: none, or it depends on other keys
+  std::string_view fallback{};  // the default as TOML; empty: no default, or it depends on other keys
   std::string_view what{};      // the meaning; follows "is missing: " in a finding
   std::string_view choices{};   // "a|b|c"
   double min = 0;               // bounds of a number, in the key's own unit

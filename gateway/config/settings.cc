@@ -95,7 +95,7 @@ std::string shortest(double number) {
   return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
 }
 
-// The rule that a value of the right type breaks, or empty.
+// The rule that `value` breaks; empty if it breaks none.  Precondition: its type is right.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
   for (const std::string& text : one_line_texts(option, value)) {
     if (text.empty()) return "must not be empty";

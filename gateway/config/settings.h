@@ -1,8 +1,8 @@
 // Settings: the value of each configuration key, the place where it was set, and all findings.
 //
-// Pure.  Keys are flat: "route.events.hello[0].event".  Checks each value against the option table; the
-// rules that join keys are elsewhere (parts.h).  Call add_toml() and replace() first, then check(), and only
-// then read values.
+// Pure.  options.cc declares the keys.  Keys are flat: "route.events.hello[0].event".  Checks each value
+// against the option table; the rules that join keys are elsewhere (parts.h).  Call add_toml() and replace()
+// first, then check(), and only then read values.
 #pragma once
 
 #include <chrono>
@@ -45,8 +45,8 @@ class Settings {
 
   // Adds all keys of a TOML text.  Returns false and adds one finding if the text is not TOML.
   bool add_toml(std::string_view text);
-  // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  A text
-  // that is not TOML, or that the option takes only as a text, becomes that text.
+  // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  If
+  // it is not TOML, or if the option takes only texts, the value is `text` itself.
   void replace(std::string_view key, std::string_view text);
   // Does the same with the value of the environment variable `variable`.
   void replace_from_environment(std::string_view key, Setting::Value value, std::string_view variable);

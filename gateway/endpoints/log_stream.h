@@ -3,6 +3,8 @@
 // A stream either tails (the log's live feed hands it batches) or is behind (it reads by itself, from its own
 // cursor, as its client drains).  So a slow client costs no memory.  It joins the feed when its cursor has
 // reached the feed's; entries that it already has are cut from the first batch by their ids.
+// When Redis is lost, an open stream stays open and does nothing.  When Redis is back, it reads on from its
+// cursor, which finds every gap.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
 // Ops: answers load balancers, Prometheus and operators: /healthz, /readyz, /metrics, POST /drain.
 //
 // It has a listener of its own, so that it answers whatever the stream listener is doing, and so that no
-// mistake in a proxy's configuration publishes it.  Ready means: was ready once, and is not draining.  A lost
-// Redis or a provider that is down is in the body, not in the status: a load balancer that drops all targets
-// in a short loss of Redis makes it an outage.
+// mistake in a proxy's configuration publishes it.  /readyz answers 200 from the first time that the gateway
+// was ready until a drain begins.  Its body reports a lost Redis or provider; its status does not.  Otherwise
+// a load balancer would drop every gateway during a short loss of Redis, and turn the loss into an outage.
 #pragma once
 
 #include <array>

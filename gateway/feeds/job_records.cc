@@ -13,8 +13,8 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchEvery{1000};
-// Looks of the watched jobs are coalesced into batches of about this size, so that a batch costs two wake-ups
-// of the process.  Larger batches would delay other work.
+// About this many watched jobs are looked at in one turn of the loop.  A batch then wakes the process twice,
+// to send and for the answers, instead of twice for each job.  Larger batches would delay other work.
 constexpr int kBatch = 25;
 // No look is delayed longer than this to join a batch.
 constexpr std::chrono::milliseconds kLongestDelay{100};
@@ -143,7 +143,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   JobRecords& records;
   const RecordRule& rule;
   std::string id;
-  Record known;            // the observers have been told this
+  Record known;            // what the observers were last told
   bool must_tell = false;  // an observer began with another view of the record
   std::optional<TimePoint> gone_since;
   std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found `known`

@@ -9,12 +9,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While nobody is trusted, each key is checked at this interval …
+// While nobody is trusted, a key is checked every 21 ms, or after a twentieth of the time for which it has
+// not grown if that is longer, but at most 200 ms apart.  With more than 1,000 keys all intervals grow in
+// proportion, so Redis checks at most 48,000 keys a second.
 constexpr milliseconds kFastSweep{21};
-// … or after a twentieth of the time for which it has not grown, if that is longer, but within 200 ms …
 constexpr int kPartOfSilence = 20;
 constexpr milliseconds kLongestSilence{200};
-// … and proportionally later if there are more keys than this.  So Redis checks 48,000 keys a second at most.
 constexpr std::size_t kKeysOfFastSweep = 1000;
 // A check of a hundred keys costs Redis a fifth of a hundred checks.
 constexpr std::size_t kKeysOfCheck = 100;
@@ -240,7 +240,7 @@ void KeyWakeups::sweep_slowly(Time now) {
 
 // A check costs less than a read where nothing has grown, and almost always nothing has.
 void KeyWakeups::check_all(Time now) {
-  if (checks_under_way_ > 0) return;  // Redis is slow: it gets no more to do
+  if (checks_under_way_ > 0) return;  // Redis has not answered the last checks: send no more
   std::vector<Key*> together;
   const auto check = [this](std::span<Key* const> keys) {
     ++checks_under_way_;

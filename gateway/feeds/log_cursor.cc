@@ -60,7 +60,7 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return lost ? std::optional(gap) : std::nullopt;
   }
 
-  // The log has entries before the position, so nothing behind it was trimmed: only the entry at the position
+  // The log has entries before the position, so nothing after it was trimmed: only the entry at the position
   // was deleted (XDEL).
   anchor_.reset();
   if (tail.last == position_) {

@@ -39,7 +39,7 @@ class LogCursor {
   // Behind all entries that are in the log now.
   static LogCursor at_tail(const LogTail& tail);
   // Behind `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets `gap` if
-  // entries behind `requested` may be lost.
+  // entries after `requested` may be lost.
   static LogCursor behind(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
 
   EntryId position() const { return position_; }

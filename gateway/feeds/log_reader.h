@@ -2,7 +2,8 @@
 //
 // Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
 // route. At most 16 queued reads are under way at once, so that many clients that reconnect together neither
-// flood Redis nor delay the live feeds.  Every call needs the link to be up.
+// flood Redis nor delay the live feeds.  Every call needs the link to be up.  KeyWakeups decides when the
+// live feed of a log is read; a LogStream that is behind reads by itself.
 #pragma once
 
 #include <cstdint>
@@ -67,8 +68,8 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // Reads the entries behind `cursor`, and moves it behind them before `done` is called.  `cursor` and `pace`
-  // must outlive the read.
+  // Reads the entries after `cursor`.  Before `done` is called, `cursor` moves past them.  `cursor` and
+  // `pace` must outlive the read.
   [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn, Done done);
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
 

@@ -24,12 +24,11 @@ class TrackingTable {
 
   // A key was read because of an invalidation.
   void count_invalidation(bool key_had_changed) { ++(key_had_changed ? useful_ : useless_); }
-  // Ends the period if it is over; `keys` is the number of tracked keys.
+  // Once a period is over, judges its counts and begins the next; `keys` is the number of tracked keys.
   void judge(Time now, std::size_t keys) {
     if (now - period_began_ < kPeriod) return;
     // Commands like EXPIRE invalidate a key without changing its value, so some useless invalidations are
-    // normal: four for each useful one, four for each key, and fifty.  4,000 cost no more than a sweep of
-    // many keys.
+    // normal: 4 for each useful one, 4 for each key but at most 4,000, and 50.
     const std::size_t allowed = 4 * useful_ + std::min<std::size_t>(4 * keys, 4000) + 50;
     bad_periods_ = useless_ > allowed ? bad_periods_ + 1 : 0;
     useful_ = useless_ = 0;

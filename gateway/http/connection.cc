@@ -170,9 +170,9 @@ void HttpConnection::done_cb(evhttp_request* /*request*/, void* self) noexcept {
 
 void HttpConnection::become_stream(std::chrono::milliseconds stalled) {
   stop_checking();
-  // Heartbeats without an acknowledgement keep the kernel from sending keepalive probes (tcp(7)), and then a
-  // client whose network is gone is noticed after 15 minutes.  Fails on a unix socket, where it is not
-  // needed.
+  // TCP_USER_TIMEOUT ends a connection whose client acknowledges nothing.  Keepalive (tcp(7)) does not: the
+  // kernel sends no probe while a heartbeat is unacknowledged, so a dead network shows only after 15 minutes.
+  // The call fails on a unix socket, where it is not needed.
   const auto ms =
       static_cast<unsigned>(std::min<std::chrono::milliseconds::rep>(stalled.count(), 86'400'000));
   (void)setsockopt(bufferevent_getfd(buffer_), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);

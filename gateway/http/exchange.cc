@@ -100,7 +100,7 @@ Exchange::Exchange(evhttp_request* request, HttpConnection& connection)
 Exchange::~Exchange() {
   if (request_ == nullptr) return;
   if (connection_ == nullptr) {
-    evhttp_request_free(request_);  // on_connection_closed() left it to us
+    evhttp_request_free(request_);  // see on_connection_closed()
     return;
   }
   cut();

@@ -149,7 +149,8 @@ void HttpServer::adopt_accepted() {
     const bool is_freed = event == nullptr;
     bufferevent_decref(buffer);
     if (is_freed) continue;
-    auto* connection = static_cast<evhttp_connection*>(arg);  // libevent 2.1.12, evhttp_start_read_
+    auto* connection =
+        static_cast<evhttp_connection*>(arg);  // set by evhttp_start_read_() of libevent 2.1.12
     if (is_past_share(buffer)) {
       ++turned_away_;
       static LogValve valve(1, 1);

@@ -34,7 +34,7 @@ class Socket {
 struct UnixSocketRule {
   std::string path;
   std::uint32_t mode = 0660;
-  std::string group;  // empty: unchanged
+  std::string group;  // empty: the socket keeps its group
 };
 
 // Replaces a socket file on which no process listens.  An error if a process does, or if the file is not a

@@ -62,7 +62,7 @@ class Resolver {
   [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host, Done done);
 
  private:
-  struct Shared;  // with the helper threads
+  struct Shared;  // what the Resolver and its helper threads share
 
   static Result<Addresses> ask_system(const std::string& host);
   static void answers_cb(evutil_socket_t fd, short what, void* self) noexcept;

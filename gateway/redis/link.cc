@@ -221,7 +221,7 @@ void RedisLink::on_lost(const std::string& why) {
   const bool was_up = std::exchange(was_up_, false);
   move_to(State::kWaiting);
   if (!was_up) ++address_turn_;
-  // An outage is one line, and one more whenever its reason changes.
+  // Logs one line for an outage, and another each time its reason changes.
   if (was_up || !reason_logged_ || why != why_lost_) {
     log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
     reason_logged_ = true;
@@ -243,7 +243,7 @@ void RedisLink::drop(std::string why) {
 // free (hiredis 0.14.1).
 void RedisLink::free_dropped() {
   if (state_ != State::kDropping) return;
-  // hiredis runs the disconnect callback, which sets context_ to null, only for a context that was connected.
+  // disconnected_cb() sets context_ to null, but hiredis calls it only if the context was connected.
   if (context_ != nullptr) redisAsyncFree(context_);
   if (state_ != State::kDropping) return;
   context_ = nullptr;

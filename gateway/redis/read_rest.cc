@@ -14,7 +14,7 @@ constexpr double kLineThreshold = 1.5;
 constexpr double kHysteresis = 0.85;
 // The rest for lines applies while there are at least so many lines for each message.
 constexpr std::size_t kLinesPerMessage = 8;
-// The median moves by this part of itself towards each answer.
+// Each answer moves the running median by this part of its value.
 constexpr int kMedianSteps = 64;
 
 }  // namespace

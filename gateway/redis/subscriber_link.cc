@@ -81,8 +81,8 @@ void SubscriberLink::on_link_up() {
   }
 }
 
-// hiredis (0.14.1 and 1.2) ends the connection over a SUBSCRIBE that Redis does not permit.  Redis's sentence
-// does not name the channel, but it is the first one without an answer.
+// hiredis (0.14.1 and 1.2) ends the connection over a SUBSCRIBE that Redis does not permit.  Redis's error
+// does not name the refused channel.  It is the first channel in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
   if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&

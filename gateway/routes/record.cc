@@ -18,7 +18,7 @@ void add_once(std::vector<std::string>& names, const std::string& name) {
   if (!name.empty() && !contains(names, name)) names.push_back(name);
 }
 
-// `text` as JSON, read as `field.as`.
+// Reads `text` as the type `field.as` and returns that value as JSON.
 std::string value_of_text(const RecordField& field, const std::string& text) {
   if (field.as == As::kText) return json_quote(text);
   const std::optional<JsonValue> json = parse_json(text);
@@ -32,7 +32,7 @@ std::string value_of_text(const RecordField& field, const std::string& text) {
   return to_utf8(json->raw);
 }
 
-// `member` of an application's answer as JSON, read as `field.as`.
+// Reads `member` of an application's answer as the type `field.as` and returns that value as JSON.
 std::string value_of_member(const RecordField& field, const JsonValue& member) {
   using Kind = JsonValue::Kind;
   if (member.kind == Kind::kNull) return field.absent;

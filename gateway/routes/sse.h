@@ -1,7 +1,8 @@
 // SSE: the bytes of an event stream (WHATWG HTML Standard, section 9.2).
 //
 // Pure.  Payloads cannot forge fields or events, because CR, LF and CRLF in data begin another data line.
-// The caller must check names and ids with is_sse_name().
+// The caller must check names and ids with is_sse_name().  append_entry() in framing.cc writes the frame of a
+// log entry, whose id comes first.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,8 @@
 // Stream: one client's open event stream.
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has; its
-// source belongs to the classes in endpoints/ that derive from it.
+// source belongs to the classes in endpoints/ that derive from it.  They also decide what a stream does when
+// Redis is lost: EventStream::on_unconfirmed() and LogStream::on_redis_up().
 #pragma once
 
 #include <chrono>
