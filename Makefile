@@ -183,6 +183,11 @@ coverage: ## print the line coverage of gateway/ by the unit tests (E2E=1: and b
 	$(if $(E2E),@scripts/run-tests --binary build/coverage/tailgate)
 	@scripts/coverage build/coverage
 
+.PHONY: mutate
+mutate: ## change one line of auth/ and feeds/ at a time; a unit test must fail (an hour; FILES="gateway/auth/jwt.cc")
+	@scripts/bootstrap more
+	@scripts/mutate $(FILES)
+
 .PHONY: oracle
 oracle: ## compare the verdicts of the gateway and of PyJWT on N random tokens (N=10000, SEED=1)
 	@scripts/bootstrap test
