@@ -12,7 +12,7 @@ namespace tailgate {
 
 namespace {
 
-// How much of the drain's time is left for the last bytes.
+// The part of the drain's time that is kept for the last bytes.
 constexpr std::chrono::milliseconds kLastBytes{1000};
 constexpr std::chrono::milliseconds kWrittenPoll{20};
 constexpr std::chrono::milliseconds kStartingPoll{50};

@@ -93,7 +93,7 @@ bool is_request_path(std::string_view path) {
 // "name", "name:port", "1.2.3.4:port" or "[::1]:port".
 bool read_authority(std::string_view authority, JwksSource& source) {
   auto server = tcp_endpoint(authority);
-  // A URL holds neither a zone ("%eth0") nor a name in brackets.
+  // Refuses "[::1%eth0]" and "[name]", which a URL cannot hold.
   if (!server || server->host.find('%') != std::string::npos) return false;
   if (authority.starts_with('[') && server->host.find(':') == std::string::npos) return false;
   source.server = std::move(*server);

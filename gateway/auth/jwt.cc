@@ -47,7 +47,7 @@ std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
   const auto algorithm = algorithm_named(alg->text());
   if (!algorithm) return Refusal::kAlgorithm;
   jwt.algorithm = *algorithm;
-  // RFC 7515 section 4.1.11: a critical extension that is not understood is refused, and none is understood.
+  // RFC 7515 section 4.1.11: Tailgate understands no critical extension, so it refuses each of them.
   if (members.find("crit") != nullptr) return Refusal::kMalformed;
   if (const JsonValue* kid = members.find("kid")) {
     if (!kid->is_string()) return Refusal::kMalformed;

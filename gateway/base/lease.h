@@ -147,7 +147,7 @@ class LeasedCall {
 
   // Call this once.
   [[nodiscard]] Lease lease() { return Lease(function_); }
-  // The lease lives and the call has not begun.
+  // True while the lease lives and the call has not begun.
   bool wanted() const { return static_cast<bool>(*function_); }
   // Inside the function the lease may die.
   void operator()(Arguments... arguments) {

@@ -94,7 +94,8 @@ class Settings {
     std::string text;
   };
 
-  // Removes `key`, all keys below it and the other options of its group; adds the tables above it.
+  // Removes `key`, all keys below it and the other options of its group; then makes the tables that contain
+  // `key`.
   void clear_place(std::string_view key, const std::string& origin);
   void check_value(const std::string& key, Setting& setting);
   const Setting* find(std::string_view key) const;

@@ -93,7 +93,7 @@ bool lacks_quotes(std::string_view line) {
 }  // namespace
 
 std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
-  // toml++ reports line 1 for invalid UTF-8 in any line.
+  // Checked here, because toml++ reports line 1 for invalid UTF-8 in any line.
   int line = 0;
   for (const std::string_view each : split(text, '\n')) {
     ++line;

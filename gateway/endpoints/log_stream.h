@@ -75,7 +75,7 @@ class LogStream final : public Stream,
   Phase phase_ = Phase::kOpening;
   LogCursor cursor_;
   ReadPace pace_;
-  bool caught_up_ = false;            // the last read reached the log's end; only then may it join the feed
+  bool caught_up_ = false;  // the last read reached the log's end; only then may the stream join the feed
   std::unique_ptr<Record> record_;    // while opening, the one just read; then the terminal one
   std::optional<EntryId> final_;      // the stream ends behind this entry
   std::unique_ptr<Opening> opening_;  // null once the stream is open

@@ -29,7 +29,7 @@ std::size_t Batch::offset_after(EntryId id) const {
   return after == marks.begin() ? 0 : std::prev(after)->end;
 }
 
-// The receivers of one topic that want one encoding.
+// The receivers of one topic that get the same encoding.
 struct Hub::Group {
   Group(Hub& hub, Topic& its_topic, const Route& its_route)
       : topic(its_topic), route(its_route), receivers([this, &hub] { hub.forget(*this); }) {}
@@ -74,7 +74,7 @@ Hub::Subscription Hub::subscribe(std::string_view name, const Route& route, Rece
   return (*group)->receivers.add(&receiver);
 }
 
-// The group has no receiver any more.
+// Called when a group has lost its last receiver.
 void Hub::forget(const Group& group) {
   Topic& topic = group.topic;
   std::erase_if(topic.groups, [&](const auto& candidate) { return candidate.get() == &group; });

@@ -27,7 +27,7 @@ std::string name_of(const RecordRule& rule, const std::string& id) {
   return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
 }
 
-// True once a minute for each key: a watched record is read every second, and each read may fail.
+// Allows one log line a minute for each key: a watched record is read every second, and each read may fail.
 bool may_log(const std::string& key) {
   static LogValve valve(5, 1);
   static std::map<std::string, TimePoint> logged;

@@ -238,7 +238,7 @@ void KeyWakeups::sweep_slowly(Time now) {
   }
 }
 
-// A check costs less than a read where nothing has grown, and almost always nothing has.
+// A check costs less than a read of a key that has not grown, and in most checks no key has.
 void KeyWakeups::check_all(Time now) {
   if (checks_under_way_ > 0) return;  // Redis has not answered the last checks: send no more
   std::vector<Key*> together;

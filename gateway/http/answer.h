@@ -42,7 +42,7 @@ class HttpAnswerReader {
 
   // Precondition: kDone.
   HttpAnswer take() { return std::move(answer_); }
-  // Precondition: kBroken.
+  // Precondition: feed() has returned kBroken.
   const std::string& error() const { return error_; }
 
  private:

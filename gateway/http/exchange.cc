@@ -282,7 +282,7 @@ void Exchange::end() {
   evhttp_request* request = request_;
   connection_->set_flushing();
   release_request();
-  // begin() cleared the headers.  This one makes evhttp close the connection after the last byte.
+  // begin() cleared the headers.  "Connection: close" makes evhttp close the connection after the last byte.
   evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
   evhttp_send_reply_end(request);
 }

@@ -58,7 +58,7 @@ class HttpFetch {
   Done done_;
   HttpAnswerReader reader_;
   bool started_ = false;
-  EventHandle timer_;  // starts the fetch, then is its deadline
+  EventHandle timer_;  // first starts the fetch; later fires at its deadline
   std::unique_ptr<Resolver::Query> query_;
   Resolver::Addresses addresses_;  // not tried yet, the next one last; empty once connected
   BuffereventHandle buffer_;

@@ -47,7 +47,7 @@ class HttpServer : private HttpConnection::Owner {
 
   // Open connections, also idle ones.
   std::size_t connections() const { return open_; }
-  // Connections that were closed because their descriptor was past the share.
+  // Connections that were closed because the descriptors for clients were used up.
   std::uint64_t turned_away() const { return turned_away_; }
   // Requests that HttpConnection answered with an error instead of the handler.
   std::uint64_t refused() const { return refused_; }

@@ -57,7 +57,7 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // Calls `done` once from the loop, never from inside lookup(), also for a numeric address.  Queries for a
+  // Calls `done` once from the loop, even for a numeric address never from inside lookup().  Queries for a
   // name that is being looked up share its answer.
   [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host, Done done);
 

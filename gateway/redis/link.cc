@@ -145,7 +145,7 @@ void RedisLink::add_read_cb(void* events) noexcept {
 
 void RedisLink::read_on() {
   if (bytes_waiting()) {
-    redisAsyncHandleRead(context_);  // in this turn; the kernel would report the bytes only in the next
+    redisAsyncHandleRead(context_);  // in this turn; epoll would report the bytes in the next
   } else {
     add_read_(context_->ev.data);
   }

@@ -49,7 +49,7 @@ class ReplyArena {
   };
   std::vector<Block> blocks_;  // full before current_, empty after it
   std::size_t current_ = 0;
-  std::size_t used_ = 0;  // bytes of the current block
+  std::size_t used_ = 0;  // how many bytes of the current block are taken
   std::size_t came_ = 0;
 };
 

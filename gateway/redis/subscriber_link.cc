@@ -131,7 +131,7 @@ void SubscriberLink::on_push(const redisReply& reply) {
   }
   if (!unanswered_.empty()) unanswered_.pop_front();
   const auto found = channels_.find(std::string(channel));
-  if (found == channels_.end()) return;  // the control channel
+  if (found == channels_.end()) return;  // it is the control channel
   Channel& state = found->second;
   // An answer carries only the channel's name.  With several commands of one channel under way, only the last
   // answer proves anything.

@@ -84,7 +84,7 @@ StreamLimits::Ticket::~Ticket() {
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user, std::string_view address,
                                         bool& taken) {
   Ticket ticket;
-  // Names without a bound are not stored: most configurations have no such bound.
+  // Without a limit for each user or address, their names are not stored: most configurations have none.
   const std::string user_name(bounds.per_user == 0 ? std::string_view() : user);
   const std::string address_name(bounds.per_address == 0 ? std::string_view() : address);
   taken = (bounds.streams == 0 || streams_ < bounds.streams) &&

@@ -34,7 +34,7 @@ struct Request {
   std::string user;                      // proven; empty: none
   std::string session;                   // proven; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because its token does
-  // Null once the stream is open, except for HTTP records, which are asked again after a loss of Redis.
+  // Null once the stream is open.  Kept for an HTTP record, which is asked again after a loss of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;

@@ -35,7 +35,7 @@ inline std::string hex_encode(std::string_view bytes) {
   return out;
 }
 
-// Nothing if `text` has an odd length or any other character than digits of either case.
+// Nothing if `text` has an odd length or a character that is not a hexadecimal digit, in either case.
 inline std::optional<std::string> hex_decode(std::string_view text) {
   if (text.size() % 2 != 0) return std::nullopt;
   std::string out;

@@ -145,7 +145,7 @@ bool Scanner::take_scalar(Kind& kind) {
   }
 }
 
-// A member's name, the colon and the space around it.
+// A member's name, the colon, and the white space before and after the colon.
 bool Scanner::take_name(std::vector<Members::Member>* members) {
   const char* begin = next_;
   bool plain = false;
