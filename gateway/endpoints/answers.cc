@@ -30,7 +30,7 @@ std::string_view error_word(int status) {
   return found != std::end(kWords) ? found->second : "Service unavailable";
 }
 
-// The word and the sentence of each Unavailable.
+// The word and the sentence of each Unavailable, in the order of the enumerators.
 struct UnavailableTexts {
   std::string_view word;
   std::string_view sentence;
@@ -75,7 +75,7 @@ class Answers::UnavailableStream final : public Stream {
 
  private:
   void on_reminder() override { condemn(EndReason::kUnavailable); }
-  DrainTurn drain_turn() const override { return kLastTwentieth; }
+  DrainPart drain_part() const override { return kLastTwentieth; }
 
   std::size_t& held_without_place_;
   bool has_place_;

@@ -87,15 +87,15 @@ void LogStream::proceed() {
                                         [this](const LogRead& read) { on_read(read); });
 }
 
-// Repeats or ends what an open stream could not read.
-bool LogStream::has_failed(LogRead::Outcome outcome) {
+// Returns true if a read of an open stream has failed.  The stream then reads again later, or it ends.
+bool LogStream::handle_failure(LogRead::Outcome outcome) {
   if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
   if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
   return outcome != LogRead::Outcome::kRead;
 }
 
 void LogStream::on_read(const LogRead& read) {
-  if (condemned() || has_failed(read.outcome)) return;
+  if (condemned() || handle_failure(read.outcome)) return;
   if (read.gap) send_gap(*read.gap);
   std::string bytes;
   std::uint32_t events = 0;
@@ -194,7 +194,7 @@ void LogStream::end_at_tail(const Record& record) {
 }
 
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
-  if (condemned() || has_failed(outcome)) return;
+  if (condemned() || handle_failure(outcome)) return;
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was lost since this stream read it, and no read has found that out yet.  The new log is read

@@ -39,7 +39,7 @@ class LogStream final : public Stream,
   LogStream(Streams& streams, const Resources& resources, Request request);
   // Precondition: Streams owns it.
   void start();
-  DrainTurn drain_turn() const override { return kSecondHalf; }
+  DrainPart drain_part() const override { return kSecondHalf; }
 
  private:
   enum class Phase {
@@ -62,7 +62,7 @@ class LogStream final : public Stream,
   void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
   void proceed();
   void on_read(const LogRead& read);
-  bool has_failed(LogRead::Outcome outcome);
+  bool handle_failure(LogRead::Outcome outcome);
   void join();
   void send_gap(const LogGap& gap);
   void end_at_tail(const Record& record);

@@ -14,22 +14,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "gateway/base/lease.h"
 #include "gateway/http/chunk.h"
 #include "gateway/routes/framing.h"
+#include "gateway/text/text_map.h"
 
 namespace tailgate {
-
-// A map that finds a std::string_view without a copy.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-template <typename T>
-using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
 
 struct Batch {
   Chunk chunk;

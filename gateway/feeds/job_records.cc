@@ -129,7 +129,7 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (!std::exchange(must_tell, false) && !differs(*record, known)) return;
     if (partial && record->terminal) {
       must_tell = true;
-      last_hash.reset();  // the record may have changed again when the whole of it is read
+      last_hash.reset();  // the record may change before all of it is read
       call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
         read(rule, id, rule.hash_fields, reply,
              [this](Found again, const Record* whole) { on_looked(again, whole, false); });

@@ -96,6 +96,7 @@ void LogFeeds::read_soon(std::string_view key) {
 }
 
 std::string_view LogFeeds::woken_by() const {
+  // In the order of the enumerators.
   constexpr std::array<std::string_view, 3> kNames = {"sweep", "tracking", "notifications"};
   return kNames.at(static_cast<std::size_t>(wakeups_.trusted()));
 }

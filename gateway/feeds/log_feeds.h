@@ -18,6 +18,7 @@
 #include "gateway/feeds/hub.h"
 #include "gateway/feeds/key_wakeups.h"
 #include "gateway/feeds/log_reader.h"
+#include "gateway/text/text_map.h"
 
 namespace tailgate {
 

@@ -36,7 +36,7 @@ class ActiveRequest : private Exchange::Observer {
   std::size_t backlog() const { return request_.exchange->backlog(); }
   const Route& route() const { return *request_.route; }
 
-  virtual DrainTurn drain_turn() const { return kFirstHalf; }
+  virtual DrainPart drain_part() const { return kFirstHalf; }
   // Asks an event stream to end at `when`.  A request that has not become one is answered within seconds.
   virtual void drain_at(TimePoint /*when*/) {}
   // Ends now; a request that has no response yet ends without one.

@@ -16,9 +16,11 @@ namespace tailgate {
 class HeartbeatCohorts {
  public:
   // The part of its interval by which the next stream's heartbeats are early, so that streams that opened
-  // together do not stay in step.  A cohort of 32 streams has the same jitter: they are neighbours in memory.
+  // together do not stay in step.  A cohort of streams has the same jitter: they are neighbours in memory.
   float next_jitter() {
-    if (opened_++ % 32 == 0) jitter_ = static_cast<float>(random_unit() * 0.1);
+    constexpr unsigned kCohort = 32;
+    constexpr double kMostJitter = 0.1;
+    if (opened_++ % kCohort == 0) jitter_ = static_cast<float>(random_unit() * kMostJitter);
     return jitter_;
   }
 

@@ -54,7 +54,7 @@ void Streams::drain(TimePoint by) {
 }
 
 void Streams::drain(ActiveRequest& request) const {
-  request.drain_at(drain_moment(Loop::now(), *drain_by_, request.drain_turn(), random_unit()));
+  request.drain_at(drain_moment(Loop::now(), *drain_by_, request.drain_part(), random_unit()));
 }
 
 void Streams::end_all() {
