@@ -52,7 +52,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   phase_ = Phase::kBehind;
   if (resume) {
     std::optional<LogGap> gap;
-    cursor_ = LogCursor::behind(*resume, tail, gap);
+    cursor_ = LogCursor::after(*resume, tail, gap);
     if (gap) send_gap(*gap);
   } else {
     cursor_ = LogCursor::at_tail(tail);
@@ -83,7 +83,7 @@ void LogStream::proceed() {
   }
   if (backlog() > 0) return;                // on_drained() comes back here
   if (!resources_.log_reader.up()) return;  // on_redis_up() does
-  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
+  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Start::kQueued,
                                         [this](const LogRead& read) { on_read(read); });
 }
 

@@ -140,7 +140,7 @@ class RedisLink {
   bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  std::size_t address_index_ = 0;  // which of the host's addresses is tried; a failed attempt takes the next
+  std::size_t address_index_ = 0;  // among the host's addresses; a failed attempt takes the next one
   bool was_up_ = false;           // since the last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
