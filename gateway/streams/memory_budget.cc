@@ -9,7 +9,7 @@
 
 #include "gateway/base/log.h"
 
-#ifdef __SANITIZE_ADDRESS__  // whose allocator mallinfo2() does not see; g++ 12 ships no header for it
+#ifdef __SANITIZE_ADDRESS__  // mallinfo2() does not see its allocator; g++ 12 ships no header for it
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // NOLINT(bugprone-reserved-identifier)
 #endif
 
