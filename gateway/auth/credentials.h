@@ -29,8 +29,8 @@ struct PresentedCredential {
 };
 
 // The credentials of `request`, in the order of `places`.  Leaves out an empty token, an Authorization of
-// another scheme, and a session id that is_session_id() refuses.  If the query may hold a token but cannot be
-// decoded, the result has an empty explicit token, because the query may have held a token.
+// another scheme, and a session id that is_session_id() refuses.  If a token may be in the query, but the
+// query cannot be decoded, the result has an empty explicit token, so that the request is refused.
 std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
                                                   const RequestParts& request);
 

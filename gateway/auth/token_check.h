@@ -17,7 +17,6 @@
 
 namespace tailgate {
 
-// A provider with its current keys.
 struct Provider {
   const ProviderRule* rule = nullptr;
   std::shared_ptr<const KeySet> keys;  // null: not fetched yet, or the provider has secrets instead

@@ -28,7 +28,6 @@ class Auth {
   Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const IdentitySeal& seal,
        const DrainState& drain, Keys& keys);
 
-  // Takes one request from the auth listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
   // Call this when the configuration was replaced.  Forgets the results of all token checks.
   void on_reload() { authenticator_.forget(); }

@@ -10,7 +10,7 @@ namespace tailgate {
 
 namespace {
 
-// After how long a read that Redis refused or did not answer is repeated.
+// The delay before a read that Redis refused or did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace

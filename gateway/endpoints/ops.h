@@ -3,7 +3,7 @@
 // It has its own listener, so that it answers even if the stream listener is busy, and so that a mistake in a
 // proxy's configuration cannot publish it.  /readyz answers 200 from the first time that the gateway is ready
 // until a drain begins.  Its body reports a lost Redis or provider; its status does not.  Otherwise a load
-// balancer would drop every gateway during a short loss of Redis, and turn the loss into an outage.
+// balancer would drop every gateway during a short loss of Redis, which would be an outage.
 #pragma once
 
 #include <array>
@@ -29,7 +29,6 @@ class Ops {
 
   // Returns true if the gateway is ready.  Logs the first time that it is.
   bool check_readiness();
-  // Takes one request from the ops listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
 
  private:

@@ -65,12 +65,12 @@ class ChannelFeeds {
   // Changes of Redis keys, which Redis announces on the same connection.
   struct KeyEvents {
     std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
-    // Redis notifies changes of the key from now on.  It has not notified earlier ones.
+    // Redis notifies of changes of the key from now on.  It has not notified of earlier ones.
     std::function<void(std::string_view key)> on_watched = [](auto) {};
     // A key has changed that was read on a connection with CLIENT TRACKING and REDIRECT to client_id().  An
     // empty `key` means that any such key may have changed.
     std::function<void(std::string_view key)> on_invalidated = [](auto) {};
-    // From now on on_invalidated is called for each change.  Called again after each loss of the link.
+    // on_invalidated is called for each change from now on.  Called again after each loss of the link.
     std::function<void()> on_invalidations_confirmed = [] {};
   };
   void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
@@ -80,9 +80,7 @@ class ChannelFeeds {
   // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  on_invalidations_confirmed is called even
   // if they are subscribed already.
   void confirm_invalidations();
-  // See RedisLink::client_id().
   std::int64_t client_id() const { return link_.link().client_id(); }
-  // See ReadRest::set_half_of_lines().
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
   // Call this after the read of an announced log.  It brought `lines`, and Redis answered after `took`.
   void note_lines(std::size_t lines, Clock::duration took) {

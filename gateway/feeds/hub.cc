@@ -38,7 +38,7 @@ struct Hub::Group {
   const Route& route;
   LeaseList<Receiver*> receivers;  // in a round while `current` is being delivered
   Batch current;
-  // The next batch, which collects: `bytes` becomes its chunk.
+  // The next batch, which collects new events.  `bytes` becomes its chunk.
   std::string bytes;
   Batch batch;
 };

@@ -94,7 +94,7 @@ struct JobRecords::Watched final : Wheel::Entry {
 
   void on_due(Wheel::Time now) override {
     records.deadlines_.set(*this, records.next_look(now));
-    if (!records.link_.up()) gone_since.reset();  // the record may exist
+    if (!records.link_.up()) gone_since.reset();  // while the link is down, the record may exist
     if (!records.link_.up() || call.under_way()) return;
     call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }

@@ -21,7 +21,7 @@ constexpr std::size_t kKeysOfCheck = 100;
 // The announcement of a trusted announcer may get lost.  So a key is read if it was not read for this long.
 constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
-// How long an announcement may follow after the growth was found.  Then it counts as missing.
+// If growth was found without an announcement, the announcement counts as missing after this time.
 constexpr milliseconds kAnnouncementGrace{250};
 // How long notifications are not trusted after a missing one.  Only tracking announces a RENAME onto a key.
 constexpr std::chrono::minutes kDistrust{1};

@@ -92,7 +92,7 @@ class KeyWakeups {
     virtual void on_tracking_refused(std::string_view why) = 0;
   };
 
-  // `growth_command`, for example "xadd", makes keys grow.  Only its notifications make them trusted.
+  // `growth_command`, for example "xadd", makes keys grow.  Notifications are trusted only after one of it.
   KeyWakeups(Owner& owner, Mode mode, std::string growth_command);
 
   // Reads `key` at the end of the turn, then whenever it may have changed.

@@ -13,7 +13,6 @@
 
 namespace tailgate {
 
-// Whether a caller may see a job.
 enum class Access {
   kAllowed,       // the caller may see the job, or the route has no record
   kNoRecord,      // there is no such job

@@ -14,7 +14,7 @@ constexpr double kLineThreshold = 1.5;
 constexpr double kHysteresis = 0.85;
 // The rest for lines applies while at least this many lines arrive for each message.
 constexpr std::size_t kLinesPerMessage = 8;
-// Each answer moves the running median by a 64th of the median.
+// Each answer moves the estimated median by a 64th of its value.
 constexpr int kMedianSteps = 64;
 
 }  // namespace

@@ -17,7 +17,7 @@ constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views 
 constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
 #endif
 
-// Far more than any reply to our commands has.  A reply announces the length of an array before its elements,
+// Far more elements than any expected reply has.  A reply announces the length of an array before its elements,
 // and a server that is not Redis may announce any length.
 constexpr std::size_t kMostElements = 1U << 20;
 

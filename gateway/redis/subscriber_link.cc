@@ -9,7 +9,7 @@ namespace tailgate {
 
 namespace {
 
-// How long a refused channel is not tried again.  Each attempt costs the whole connection.
+// How long a refused channel waits for its next attempt.  Each attempt costs the whole connection.
 constexpr std::chrono::seconds kFirstLeftOut{30};
 constexpr std::chrono::seconds kLongestLeftOut{3600};
 

@@ -43,7 +43,7 @@ class ActiveRequest : private Exchange::Observer {
   virtual void drain_now() { condemn(EndReason::kDrained); }
   // A link to Redis is up, for the first time or again.
   virtual void on_redis_up() {}
-  // Adds the deliveries of this stream to `metrics`, which gets them by itself only when the stream ends.
+  // Adds this stream's deliveries to `metrics`.  Streams::metrics() gets them only when the stream ends.
   virtual void add_deliveries(RouteMetrics& /*metrics*/) const {}
 
  protected:
@@ -61,7 +61,7 @@ class ActiveRequest : private Exchange::Observer {
   friend class Streams;
   enum class Phase : std::uint8_t {
     kOpening,   // no response has begun
-    kOpen,      // an event stream
+    kOpen,      // an open event stream
     kEnding,    // a condemned event stream
     kAnswered,  // condemned, and never an event stream
   };

@@ -29,7 +29,7 @@ class HeartbeatCohorts {
   template <typename MakeValues>
   Chunk message(const Route& route, TimePoint now, const MakeValues& values) {
     if (route.heartbeat.message.mentions("id")) return encode(route, values());
-    // Encodings from an earlier `now` may have routes that a reload has freed.
+    // Drops earlier encodings, because a reload may have freed their routes.
     if (std::exchange(encoded_at_, now) != now) encoded_.clear();
     for (const auto& [whose, chunk] : encoded_) {
       if (whose == &route) return chunk;

@@ -6,10 +6,10 @@ namespace tailgate {
 
 namespace {
 
-// After how long a missing record is read again: from Redis, and from an application, which limits requests.
+// The delay before a missing record is read again: from Redis, and from an application with a rate limit.
 constexpr std::chrono::milliseconds kReadAgain{100};
 constexpr std::chrono::milliseconds kAskAgain{400};
-// After how long a read that Redis did not answer is repeated.
+// The delay before a read that Redis did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace

@@ -34,7 +34,7 @@ struct Request {
   std::string user;                      // the proven user; empty: none
   std::string session;                   // the proven session; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
-  // Null once the stream is open, unless its record is read over HTTP, which repeats after a loss of Redis.
+  // Null once the stream is open.  Kept for an HTTP record, which is read again after a loss of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;

@@ -35,11 +35,10 @@ class Streams {
 
   // Ends every stream by `by`, also those that open later.  drain_schedule.h chooses the moments.
   void drain(TimePoint by);
-  // Ends every request now.
   void end_all();
   // Destroys every request, condemned or not.
   void clear() { requests_.clear(); }
-  // `call` is called at the end of a turn if no request is left, and of this turn if there is none now.
+  // Calls `call` at the end of the turn that buries the last request; of this turn if no request is left now.
   void set_on_empty(std::function<void()> call);
 
   // Calls `call` with each request.  Inside `call` no request may be added.
