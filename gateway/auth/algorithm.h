@@ -28,7 +28,7 @@ enum class Algorithm : std::uint8_t {
 inline constexpr std::array<std::string_view, 10> kAlgorithmNames = {
     "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "HS256", "HS384", "HS512"};
 
-// `name` in its exact spelling.
+// The algorithm with exactly this name; nothing for any other name.
 constexpr std::optional<Algorithm> algorithm_named(std::string_view name) {
   const auto* const found = std::ranges::find(kAlgorithmNames, name);
   if (found == kAlgorithmNames.end()) return std::nullopt;

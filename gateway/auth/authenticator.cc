@@ -11,8 +11,8 @@ namespace tailgate {
 
 namespace {
 
-// Differs for the same token with other providers or other keys.  Netstrings, because a stranger's token must
-// not pass for a part of the providers.
+// Covers the providers and their keys: after they change, the token is checked again.  Netstrings separate
+// the parts, so that no crafted token can imitate a provider.
 Digest cache_key(std::string_view token, const std::vector<Provider>& providers) {
   std::string text = std::to_string(providers.size());
   for (const Provider& provider : providers) {
@@ -57,7 +57,7 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
     }
     if (!proven.user.empty()) continue;
     TokenCheck check = check_or_recall(credential.text, providers, now);
-    // A token that cannot be checked yet decides, even in a cookie: a weaker credential must not replace it.
+    // While a token cannot be checked, no weaker credential may replace it, not even if it is in a cookie.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && unknown_kid == UnknownKid::kReport)) {
       return {.kind = Verdict::Kind::kNoKeys, .provider = std::move(check.provider)};
@@ -95,7 +95,7 @@ TokenCheck Authenticator::check_or_recall(std::string_view token, const std::vec
   if (const TokenCheck* known = refused_.find(key, now)) return *known;
   ++verifications_;
   TokenCheck check = check_token(token, providers, now);
-  // A refusal that time or a new key may reverse is not cached.
+  // Not cached: kNoKeys and kUnknownKid, which a new key may change, and kEarly, which time changes.
   if (check.outcome == TokenOutcome::kAccepted) {
     accepted_.insert(key, check, now);
   } else if (check.outcome == TokenOutcome::kRefused && check.refusal != Refusal::kEarly) {

@@ -1,7 +1,7 @@
-// Authenticator: decides from a request's credentials who sends it.
+// Authenticator: identifies the sender of a request by the request's credentials.
 //
-// Pure.  find_credentials() finds a token, and check_token() verifies it unless a TokenCache knows it.  Reads
-// no clock and fetches no keys.
+// Pure.  find_credentials() finds a token.  check_token() verifies it, unless a TokenCache holds its result.
+// Reads no clock and fetches no keys.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ namespace tailgate {
 struct Verdict {
   enum class Kind {
     kOk,       // `identity` is proven
-    kOpen,     // the route needs no proof from the gateway
+    kOpen,     // the route is public, or its application authenticates
     kRefused,  // 401; `refusal` says why
     kNoKeys,   // 503: fetch the keys of `provider` and authenticate again
   };
@@ -34,25 +34,25 @@ struct Verdict {
   std::string provider{};
 };
 
-// The value of X-Tailgate-Verdict: "ok", "open", "401-expired", "503-keys".
+// The value of X-Tailgate-Verdict, for example "ok", "open", "401-expired" or "503-keys".
 std::string word_of(const Verdict& verdict);
 
 class Authenticator {
  public:
-  // `lookup` returns a provider with its present keys; its rule is null if there is no such provider.
+  // `lookup` returns a provider with its current keys.  The rule is null if there is no such provider.
   explicit Authenticator(std::function<Provider(const std::string& name)> lookup);
 
-  // kReport: a token whose kid no key has yields kNoKeys, because its key may be new.
-  // kRefuse: it is refused, because the keys have just been fetched.
+  // For a token whose kid matches no key.  kReport: the verdict is kNoKeys, because the key may be new.
+  // kRefuse: the token is refused, because the keys have just been fetched.
   enum class UnknownKid { kReport, kRefuse };
 
-  // Tries the credentials in the route's order.  The first accepted token names the user, the first session
-  // id the session.  An explicit token that is refused ends it; a cookie that is refused is ignored.
+  // In the route's order: the first accepted token names the user; later tokens are not checked.  A refused
+  // explicit token refuses the request; a refused cookie is ignored.  The first session id is the session.
   Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
-  // Forgets all tokens.  Call it on a reload, because a provider's secrets may have changed.
+  // Empties the caches.  Call it on a reload, because a provider's secrets may have changed.
   void forget();
-  // The number of tokens that were verified because the cache did not know them.
+  // The number of tokens that were verified because no cache held their result.
   std::uint64_t verifications() const { return verifications_; }
 
  private:
@@ -60,8 +60,8 @@ class Authenticator {
   TokenCheck check_or_recall(std::string_view token, const std::vector<Provider>& providers, WallTime now);
 
   std::function<Provider(const std::string&)> lookup_;
-  // An accepted token takes about 120 bytes, and 600 at most.  Refused tokens have a cache of their own, so
-  // that a stranger's garbage evicts no accepted token.
+  // The entry of an accepted token takes about 120 bytes, at most 600.  Refused tokens have their own cache,
+  // so that a flood of invalid tokens evicts no accepted one.
   TokenCache accepted_{20000, std::chrono::minutes(5)};
   TokenCache refused_{2000, std::chrono::seconds(10)};
   std::uint64_t verifications_ = 0;

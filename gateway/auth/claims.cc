@@ -64,7 +64,7 @@ bool has_audience(const JsonValue* aud, const std::vector<std::string>& audience
          std::ranges::any_of(elements, [&](const JsonValue& one) { return is_one_of(&one, audience); });
 }
 
-// True for "0", "42" and "-7".  Not for "-0": some languages write it back as "0".
+// True for "0", "42" and "-7".  False for "-0", which some JSON libraries write back as "0".
 bool is_plain_integer(std::string_view number) {
   if (number == "-0") return false;
   if (number.starts_with('-')) number.remove_prefix(1);
@@ -81,7 +81,7 @@ std::string subject_of(const JsonValue* claim) {
 
 bool is_subject(std::string_view subject) {
   constexpr std::string_view kReplacement =
-      "\xEF\xBF\xBD";  // U+FFFD: two different ill-formed names would be equal
+      "\xEF\xBF\xBD";  // U+FFFD replaces ill-formed bytes: two different names could become equal
   return !subject.empty() && subject.size() <= kMaxSubjectBytes && !has_control(subject) &&
          is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;
 }

@@ -1,6 +1,6 @@
 // Claims: checks the claims of a token, whose signature is already verified, against its provider's rules.
 //
-// Pure.  Knows JSON and ProviderRule; knows no key.
+// Pure.  Knows JSON and ProviderRule; knows no signing key.
 #pragma once
 
 #include <optional>
@@ -21,14 +21,14 @@ struct Claims {
 
 // Precondition: `payload` is a JSON object without duplicate members, as parse_jwt() checks.
 //  - Every required claim is present; null and "" count as absent.
-//  - exp, nbf and iat, if present, are JSON numbers, with or without a fraction; a date in a string is
-//    refused.  exp + leeway > now, nbf and iat <= now + leeway.
+//  - exp, nbf and iat, if present, are JSON numbers, with or without a fraction.  A date in a string is
+//    refused.  exp + leeway > now; nbf <= now + leeway; iat <= now + leeway.
 //  - iss equals the rule's; aud (a string or a list of strings) holds one of the rule's; azp is one of the
-//    rule's.  A claim that the rule does not name is not checked.
-//  - The subject is a string, or an integer, whose digits become the subject.
+//    rule's.  A claim for which the rule has no value is not checked.
+//  - The subject claim is a string or an integer.  The digits of an integer become the subject.
 std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now);
 
-// True if `subject` may go into a header, a log, and a comparison with a record's field.
+// True if `subject` is safe in a header and in a log, and can be compared with a record's field.
 bool is_subject(std::string_view subject);
 
 }  // namespace tailgate

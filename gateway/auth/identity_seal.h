@@ -1,10 +1,10 @@
 // IdentitySeal: carries a proven identity from /auth through nginx to the stream endpoint.
 //
-// Pure.  Knows keys, names and times; knows no header.  A sealed identity is
+// Pure.  Knows no header.  A sealed identity is
 //     v1.<base64url payload>.<base64url mac>
 // The payload is five netstrings: user, session, provider, the token's expiry in ms (or empty), the seal's
 // own expiry in ms.  The MAC is HMAC-SHA256 over four netstrings: "tailgate-identity-v1", route, job,
-// payload. So a seal for one route and job opens for no other.
+// payload.  So a seal for one route and job does not open for another.
 #pragma once
 
 #include <chrono>
@@ -18,30 +18,30 @@
 
 namespace tailgate {
 
-// The user or the session that a request has proven, or both.
+// A proven user, a proven session, or both.
 struct Identity {
   std::string user;
   std::string session;
-  std::string provider;           // that issued the user's token; empty without a user
-  std::optional<WallTime> until;  // when the user's token expires, its provider's leeway included
+  std::string provider;           // the issuer of the user's token; empty without a user
+  std::optional<WallTime> until;  // when the user's token expires, with the provider's leeway
 
   bool operator==(const Identity&) const = default;
 };
 
 class IdentitySeal {
  public:
-  // Seals with the first key and opens with all, so that a new key can be put in front of the old one.
+  // Seals with the first key and opens with each of them, so that a new key can be put before the old one.
   // Precondition: `keys` is not empty.
   explicit IdentitySeal(std::vector<std::string> keys);
   ~IdentitySeal();
   IdentitySeal(const IdentitySeal&) = delete;
   IdentitySeal& operator=(const IdentitySeal&) = delete;
 
-  // Seals and opens with `keys` from now on.  The previous keys still open seals for `life`, the longest life
-  // of a seal.  Precondition: `keys` is not empty.
+  // Seals and opens with `keys` from now on.  The previous keys still open seals for `life`, the longest
+  // lifetime of a seal.  Precondition: `keys` is not empty.
   void replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life);
 
-  // `expiry` is the seal's own and independent of the token's.
+  // `expiry` is when the seal expires.  It does not depend on when the token expires.
   std::string seal(const Identity& identity, std::string_view route, std::string_view job,
                    WallTime expiry) const;
 

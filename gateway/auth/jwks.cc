@@ -12,7 +12,7 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::size_t kMaxSkippedSentences = 8;  // an issuer's faults must not fill our log
+constexpr std::size_t kMaxSkippedSentences = 8;  // so that an issuer's faults do not fill the log
 constexpr std::size_t kMaxKidBytes = 256;
 
 // The text of member `name`; nothing if it is absent or not a string.
@@ -84,13 +84,13 @@ std::string fingerprint_of(const std::vector<VerificationKey>& keys) {
   return {digest.begin(), digest.end()};
 }
 
-// A path and query that may go into a request line.
+// True if `path`, perhaps with a query, is safe in a request line.
 bool is_request_path(std::string_view path) {
   return path.starts_with('/') &&
          std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
 
-// "name", "name:port", "1.2.3.4:port" or "[::1]:port".
+// Reads "name", "name:port", "1.2.3.4:port" or "[::1]:port".
 bool read_authority(std::string_view authority, JwksSource& source) {
   auto server = tcp_endpoint(authority);
   // Refuses "[::1%eth0]" and "[name]", which a URL cannot hold.

@@ -1,4 +1,4 @@
-// Jwks: parses the public keys that an issuer publishes (RFC 7517), and the address of a JWKS.
+// Jwks: parses a JWKS (the public keys that an issuer publishes, RFC 7517) and the address of a JWKS.
 //
 // Pure.  Knows JSON and PublicKey.  ProviderKeys fetches and refreshes a JWKS.  A key that cannot be used is
 // skipped with a reason, because an issuer may publish keys for other purposes too.  Shared secrets and
@@ -20,13 +20,13 @@
 namespace tailgate {
 
 inline constexpr std::size_t kMaxJwksBytes = 1U << 20;
-// A token without a kid is tried with every key that fits, so a stranger's token costs up to 32 × 20 µs.
+// A token without a kid is tried with every key that fits, so an invalid token costs up to 32 × 20 µs.
 inline constexpr std::size_t kMaxKeys = 32;
 
-// A public key with the kid and the algorithm that its issuer gives it.
+// A public key with the kid and the algorithm that its issuer assigns to it.
 struct VerificationKey {
   std::optional<std::string> kid;
-  std::optional<Algorithm> algorithm;  // the only one allowed; none: any that fits the key
+  std::optional<Algorithm> algorithm;  // the only one allowed; none: each that fits the key
   PublicKey key;
 
   bool fits(Algorithm wanted) const { return (!algorithm || *algorithm == wanted) && key.fits(wanted); }
@@ -38,8 +38,8 @@ class KeySet {
   explicit KeySet(std::vector<VerificationKey> keys);
 
   const std::vector<VerificationKey>& keys() const { return keys_; }
-  // The keys that may have signed a token with this kid: the keys with the same kid; if there is none, the
-  // keys without a kid.  For a token without a kid: all keys.
+  // The keys that may have signed a token with this kid: those with the same kid, or if there are none, those
+  // without a kid.  For a token without a kid: all keys.
   std::vector<const VerificationKey*> candidates(const std::optional<std::string>& kid) const;
   // Two sets have the same fingerprint if they hold the same keys in the same order.
   const std::string& fingerprint() const { return fingerprint_; }
@@ -51,17 +51,16 @@ class KeySet {
 
 struct ParsedJwks {
   std::vector<VerificationKey> keys;
-  std::vector<std::string> skipped;  // one sentence for each key that cannot be used, at most eight
+  std::vector<std::string> skipped;  // why a key cannot be used, for the first eight such keys
 };
 
 // Fails if `text` is not a JWKS of at most kMaxJwksBytes.
 Result<ParsedJwks> parse_jwks(std::string_view text);
 
-// The address of a JWKS.
 struct JwksSource {
-  std::string file;       // a file; if empty, HTTP to `server`
+  std::string file;       // the path of a file; empty: HTTP to `server`
   Endpoint server;        // has a host and a port, or a unix path
-  std::string path;       // of the URL
+  std::string path;       // path and query of the URL
   std::string authority;  // the Host header
 };
 

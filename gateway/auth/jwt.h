@@ -1,7 +1,7 @@
 // Jwt: parses a compact JSON Web Signature (RFC 7515), strictly.
 //
-// Pure.  Verifies no signature, so nothing in a Jwt is trusted.  The token has no say in where the key comes
-// from: `jwk`, `jku`, `x5u` and `x5c` are ignored.
+// Pure.  Verifies no signature, so nothing in a Jwt may be trusted.  Ignores `jwk`, `jku`, `x5u` and `x5c`: a
+// token must not choose the key that verifies it.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +21,14 @@ inline constexpr std::size_t kMaxTokenBytes = 8192;
 struct Jwt {
   Algorithm algorithm{};
   std::optional<std::string> kid;
-  std::optional<std::string> issuer;  // the `iss` that the token claims; selects among providers
+  std::optional<std::string> issuer;  // the claim `iss`, not verified; selects the provider
   std::string payload;                // the claims: one JSON object in UTF-8 without duplicate members
   std::string_view signed_text;       // header "." payload; points into the token
   std::string signature;
 };
 
-// A token has three non-empty parts in strict base64url.  Header and payload are JSON objects in UTF-8
-// without duplicate members; `alg` is one of Algorithm's; there is no `crit`.
+// Requires three non-empty parts in strict base64url.  Header and payload must be JSON objects in UTF-8
+// without duplicate members.  `alg` must be the name of an Algorithm, and `crit` must be absent.
 std::variant<Jwt, Refusal> parse_jwt(std::string_view token);
 
 // True if `signature` is the HMAC of `text`.  False for an empty secret.

@@ -34,7 +34,7 @@ void Keys::on_reload(Providers providers) {
       with_jwks_[rule->name] = std::make_unique<ProviderKeys>(loop_, resolver_, *rule, timing_);
     }
   }
-  // The removed ProviderKeys still refer to the old rules.
+  // Keeps the old rules alive, because the removed ProviderKeys refer to them.
   const auto old_providers = std::exchange(providers_, std::move(providers));
   for (const auto& removed : before) removed.second->notify_waiters();
 }

@@ -1,4 +1,4 @@
-// Keys: the providers of the configuration with their present keys.
+// Keys: the providers of the configuration with their current keys.
 //
 // Owns a ProviderKeys for each provider that has a JWKS.  On a reload, a provider whose JWKS sources have not
 // changed keeps its keys.
@@ -25,11 +25,11 @@ class Keys {
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
-  // A null rule if there is no such provider.
+  // The rule is null if there is no such provider.
   Provider provider(const std::string& name) const;
 
-  // After a verdict of kNoKeys: waits for the provider's keys as ProviderKeys::refetch() says.
-  // Null: authenticate with the present keys.  `done` is also called if a reload removes the provider.
+  // After the verdict kNoKeys: waits for the provider's keys, see ProviderKeys::refetch().  Null: there is
+  // nothing to wait for.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
   void on_reload(Providers providers);

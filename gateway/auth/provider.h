@@ -18,9 +18,9 @@ namespace tailgate {
 // a public key must not be usable as a shared secret (RFC 8725 section 3.1).
 struct ProviderRule {
   std::string name;
-  std::vector<Algorithm> algorithms;            // that are accepted
-  std::vector<std::string> secrets;             // raw bytes; several while one replaces another
-  std::vector<std::string> jwks;                // sources, as parse_jwks_source() reads them
+  std::vector<Algorithm> algorithms;            // the accepted ones
+  std::vector<std::string> secrets;             // raw bytes; more than one during a rotation
+  std::vector<std::string> jwks;                // sources, in the form that parse_jwks_source() reads
   std::string issuer;                           // `iss` must equal it; empty: not checked
   std::vector<std::string> audience;            // `aud` must hold one of these; empty: not checked
   std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: not checked

@@ -12,7 +12,7 @@ namespace tailgate {
 
 namespace {
 
-// Shortens the interval at random, so that a fleet of gateways does not fetch all at once.
+// Shortens each interval at random, so that many gateways do not fetch at the same moment.
 constexpr double kJitter = 0.1;
 
 std::string joined(const std::vector<std::string>& sentences) {
@@ -54,7 +54,7 @@ KeyWait ProviderKeys::refetch(std::function<void()> done) {
   const TimePoint now = Loop::now();
   if (!is_first_round && now >= next_refetch_) {
     next_refetch_ = now + timing_.refetch_every;
-    // The issuer may have answered the running round before it published the new key.
+    // The issuer may have answered the running round before it published the new key: fetch once more.
     is_repeated_ = is_running_;
     if (!is_running_) timer_.after(std::chrono::milliseconds(0));
     is_running_ = true;

@@ -1,8 +1,8 @@
 // ProviderKeys: fetches one provider's public keys, keeps them and refreshes them.
 //
 // Knows where a JWKS comes from (a file, a unix socket, a host) and when to fetch it again; jwks.h knows its
-// contents.  A *round* fetches every source of the provider once.  A source that fails keeps the keys that it
-// gave before: an issuer that is down signs nothing new, and its earlier signatures stay right.
+// contents.  A *round* fetches every source of the provider once.  If a source fails, its earlier keys stay
+// in use: an issuer that is down signs no new token, and its earlier signatures stay valid.
 #pragma once
 
 #include <chrono>
@@ -22,18 +22,18 @@
 namespace tailgate {
 
 struct KeyTiming {
-  std::chrono::milliseconds fetch{3000};           // for one answer, to its last byte
+  std::chrono::milliseconds fetch{3000};           // the timeout of one fetch, to its last byte
   std::chrono::milliseconds refetch_every{30000};  // the shortest time between two refetches
   std::chrono::milliseconds first_retry{1000};     // after a failed round; doubles up to `last_retry`
   std::chrono::milliseconds last_retry{60000};
 };
 
-// A lease: while it lives, its function is called when the keys have been fetched.
+// A lease: if it is alive when the keys have been fetched, its function is called.
 using KeyWait = std::shared_ptr<const std::function<void()>>;
 
 class ProviderKeys {
  public:
-  // Begins the first round at once.  `rule` outlives the keys or is replaced by replace_rule().
+  // Begins the first round at once.  `rule` must live until replace_rule(), or longer than this object.
   ProviderKeys(const Loop& loop, Resolver& resolver, const ProviderRule& rule, const KeyTiming& timing);
   ProviderKeys(const ProviderKeys&) = delete;
   ProviderKeys& operator=(const ProviderKeys&) = delete;
@@ -41,14 +41,14 @@ class ProviderKeys {
   // Precondition: the new rule has the same JWKS sources.
   void replace_rule(const ProviderRule& rule) { rule_ = &rule; }
   const ProviderRule& rule() const { return *rule_; }
-  // Null until a source has given keys for the first time.
+  // Null until a source has been fetched for the first time.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
 
-  // For a token whose key is missing: begins a round, unless the last refetch was less than `refetch_every`
-  // ago, or joins the round that is running.  `done` is called from the loop after the round, whether it
-  // succeeded or not.  Null: no round is running, and none may begin yet.
+  // For a token whose key is missing: joins the running round, or begins one if the last refetch was at least
+  // `refetch_every` ago.  `done` is called from the loop after the round, even if the round failed.
+  // Null: no round is running, and none may begin yet.
   [[nodiscard]] KeyWait refetch(std::function<void()> done);
-  // Calls every `done` that still waits.
+  // Calls `done` of every refetch() whose lease still lives.
   void notify_waiters();
 
  private:
@@ -56,7 +56,7 @@ class ProviderKeys {
     std::string text;  // as configured
     JwksSource address;
     std::unique_ptr<HttpFetch> fetch;
-    std::vector<VerificationKey> keys;  // the last good ones
+    std::vector<VerificationKey> keys;  // from the last fetch that succeeded
     std::string error;                  // of the last fetch; empty: it succeeded
   };
 

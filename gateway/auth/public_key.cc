@@ -29,7 +29,7 @@ using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using EcSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
 
-// Clears OpenSSL's thread-local error queue, which a stranger's tokens would otherwise fill.
+// Clears OpenSSL's thread-local error queue, which invalid tokens would otherwise fill.
 struct ErrorQueueGuard {
   ErrorQueueGuard() = default;
   ErrorQueueGuard(const ErrorQueueGuard&) = delete;
@@ -45,7 +45,7 @@ BigNumber big_number(std::string_view big_endian) {
   return BigNumber(BN_bin2bn(bytes(big_endian), static_cast<int>(big_endian.size()), nullptr));
 }
 
-// A number as OSSL_PARAM takes it: in the machine's byte order.
+// A number for an OSSL_PARAM, in the machine's byte order.
 std::string native_bytes(const BIGNUM* value) {
   std::string out(static_cast<std::size_t>(BN_num_bytes(value)), '\0');
   BN_bn2nativepad(value, reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size()));
@@ -91,12 +91,12 @@ std::string encoded(const T* object) {
   return der;
 }
 
-// The DER signature that OpenSSL takes, made from r and s side by side.  Empty if they are malformed.
+// Converts a JOSE signature (r, then s) into the DER form for OpenSSL.  Empty if it is malformed.
 std::string der_signature(std::string_view signature, std::size_t field) {
   if (signature.size() != 2 * field) return {};
   BigNumber r = big_number(signature.substr(0, field));
   BigNumber s = big_number(signature.substr(field));
-  // A "psychic signature" (CVE-2022-21449) is made of zeros.
+  // A "psychic signature" (CVE-2022-21449) has zeros for r and s.
   if (!r || !s || BN_is_zero(r.get()) || BN_is_zero(s.get())) return {};
   const EcSignature pair(ECDSA_SIG_new());
   if (!pair || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return {};
@@ -192,7 +192,7 @@ bool PublicKey::verifies(Algorithm algorithm, std::string_view text, std::string
   if (!context || EVP_DigestVerifyInit(context.get(), &details, md_of(algorithm), nullptr, key_.get()) != 1) {
     return false;
   }
-  // RFC 7518 section 3.5: the salt is as long as the hash, and MGF1 uses the same one.
+  // RFC 7518 section 3.5: the salt is as long as the hash, and MGF1 uses the same hash.
   if (algorithm == Algorithm::kPS256 &&
       (EVP_PKEY_CTX_set_rsa_padding(details, RSA_PKCS1_PSS_PADDING) != 1 ||
        EVP_PKEY_CTX_set_rsa_pss_saltlen(details, RSA_PSS_SALTLEN_DIGEST) != 1)) {

@@ -1,6 +1,6 @@
-// PublicKey: verifies signatures of one key pair.
+// PublicKey: verifies signatures with one public key.
 //
-// Pure.  Knows OpenSSL's EVP and raw numbers; knows no JSON and no token.  A key works only with the
+// Pure.  Knows OpenSSL's EVP; knows no JSON and no token.  A key works only with the
 // algorithms of its own family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
 #pragma once
 
@@ -20,7 +20,7 @@ class PublicKey {
   enum class Family { kRsa, kP256, kP384, kEd25519 };
 
   // Big-endian numbers.  Fails for a modulus below 2048 or above 8192 bits, and for an exponent that is even
-  // or 1 (not RSA) or longer than 64 bits (it would only waste our time).
+  // or 1 (not RSA) or longer than 64 bits (slow to verify).
   static Result<PublicKey> rsa(std::string_view modulus, std::string_view exponent);
   // Coordinates of exactly the field's size (RFC 7518 section 6.2.1.2).  Fails for a point off the curve.
   // Precondition: `curve` is kP256 or kP384.
@@ -29,8 +29,8 @@ class PublicKey {
 
   Family family() const { return family_; }
   bool fits(Algorithm algorithm) const;
-  // True if the private half signed `text`; always false if the key does not fit the algorithm.  ES256 and
-  // ES384 signatures are r and s, each exactly of the field's size (RFC 7518 section 3.4).
+  // True if the private key signed `text`; always false if the key does not fit the algorithm.  An ES256 or
+  // ES384 signature is r, then s, each exactly of the field's size (RFC 7518 section 3.4).
   bool verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const;
   // DER (SubjectPublicKeyInfo): equal for equal keys.
   std::string der() const;
@@ -39,7 +39,7 @@ class PublicKey {
   PublicKey(Family family, EVP_PKEY* key);
 
   Family family_;
-  std::shared_ptr<EVP_PKEY> key_;  // never changed, so it may be shared
+  std::shared_ptr<EVP_PKEY> key_;  // copies share it, because it never changes
 };
 
 }  // namespace tailgate

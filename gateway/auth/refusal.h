@@ -1,7 +1,7 @@
-// Refusal: the reasons why a token or a request without one is refused.
+// Refusal: why a token, or a request without a token, is refused.
 //
-// Pure.  Each reason has a word for headers, logs and metrics, and a sentence for people.  A sentence names
-// the fault and reveals nothing else of the token.
+// Pure.  Each reason has a word for headers, logs and metrics, and a sentence for people.  The sentence names
+// the fault and reveals nothing else about the token.
 #pragma once
 
 #include <cstdint>
@@ -11,28 +11,28 @@
 
 namespace tailgate {
 
-// In the order of the checks.  If several providers refuse a token, the highest reason is reported, because
-// that provider's checks came furthest.
+// In the order of the checks.  If several providers refuse a token, the last of their reasons in this order
+// is reported, because the checks of that provider came furthest.
 enum class Refusal : std::uint8_t {
   kMissing,    // no credential at all
-  kMalformed,  // no compact JWS of at most kMaxTokenBytes, or it has critical extensions
+  kMalformed,  // not a compact JWS of at most kMaxTokenBytes, or one with critical extensions
   kAlgorithm,  // the provider does not allow the algorithm, or it does not fit the key
   kKid,        // the token names a key that the provider does not have
   kSignature,
   kClaims,  // a required claim is missing, or a claim has the wrong type
   kExpired,
-  kEarly,  // `nbf` or `iat` lies ahead
+  kEarly,  // `nbf` or `iat` is in the future
   kIssuer,
   kAudience,
-  kParty,    // `azp`
+  kParty,    // `azp` is not accepted
   kSubject,  // missing, empty, too long or not printable
 };
 
-// "expired".  The words never change, so that dashboards keep working.
+// For example "expired".  The words never change, so that dashboards keep working.
 std::string_view word_of(Refusal refusal);
 std::optional<Refusal> refusal_named(std::string_view word);
 
-// "The token has expired", without a full stop.
+// For example "The token has expired", without a full stop.
 std::string_view sentence_of(Refusal refusal);
 
 // The WWW-Authenticate header of the 401 (RFC 6750 section 3).  It names an error only if the request had a

@@ -1,6 +1,6 @@
-// TokenCache: remembers the outcome of token checks, so that a storm of reconnects verifies each token once.
+// TokenCache: remembers the results of token checks, so that a storm of reconnects verifies each token once.
 //
-// Pure.  Its keys are hashes, so it holds no token.
+// Pure.  The cache keys are hashes of tokens, so the cache holds no token.
 #pragma once
 
 #include <chrono>
@@ -14,16 +14,16 @@
 
 namespace tailgate {
 
-// Evicts about the least recently used entry.  Entries go into `recent_`.  When that holds half of the bound,
-// it becomes `older_`, whose former entries are dropped.  A hit moves an entry back.
+// An approximate LRU cache.  New entries go into `recent_`.  When `recent_` holds half of the bound, it
+// replaces `older_`, whose entries are dropped.  A hit in `older_` moves the entry to `recent_`.
 class TokenCache {
  public:
   // Holds `bound` entries at most, each for `life` at most.
   TokenCache(std::size_t bound, std::chrono::milliseconds life) : bound_(bound), life_(life) {}
 
-  // Null if there is none, or if it has expired.  Valid until the next call.
+  // Null if there is no entry, or if it has expired.  The pointer is valid until the next call.
   const TokenCheck* find(const Digest& key, WallTime now);
-  // The entry expires after the cache's life, or with its token if that is earlier.
+  // The entry expires after `life`, or when its token expires if that is earlier.
   void insert(const Digest& key, TokenCheck check, WallTime now);
   void clear();
   std::size_t size() const { return recent_.size() + older_.size(); }

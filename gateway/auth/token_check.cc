@@ -15,7 +15,7 @@ TokenCheck refused(Refusal refusal) {
   return {.outcome = TokenOutcome::kRefused, .refusal = refusal};
 }
 
-// The providers whose issuer the token names; if there is none, the providers without an issuer.
+// The providers whose issuer is the token's `iss`; if there are none, the providers without an issuer.
 std::vector<const Provider*> possible_providers(const Jwt& jwt, const std::vector<Provider>& providers) {
   std::vector<const Provider*> named;
   std::vector<const Provider*> without_issuer;
@@ -86,7 +86,7 @@ TokenCheck check_token(std::string_view token, const std::vector<Provider>& prov
     TokenCheck check = check_with_provider(jwt, *provider, now);
     if (check.outcome == TokenOutcome::kAccepted) return check;
     result.refusal = std::max(result.refusal, check.refusal);
-    // A key that verifies the token may still come, so this is no final refusal.
+    // Not a final refusal: the next fetch may bring a key that verifies the token.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && result.outcome == TokenOutcome::kRefused)) {
       result.outcome = check.outcome;

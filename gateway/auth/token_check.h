@@ -1,7 +1,7 @@
-// TokenCheck: decides whether one token is genuine, and whose it is.
+// TokenCheck: checks whether one token is genuine, and reads its user.
 //
-// Pure.  Asks every provider that may have issued the token: parse_jwt(), then the signature with the
-// provider's keys, then check_claims().  Knows no request, no route and no cache.
+// Pure.  Parses the token.  Then, for each provider that may have issued it, checks the signature with the
+// provider's keys, and the claims.  Knows no request, no route and no cache.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,6 @@
 
 namespace tailgate {
 
-// A provider with its present keys.
 struct Provider {
   const ProviderRule* rule = nullptr;
   std::shared_ptr<const KeySet> keys;  // null: not fetched yet, or the provider has secrets instead
@@ -32,9 +31,9 @@ enum class TokenOutcome {
 
 struct TokenCheck {
   TokenOutcome outcome = TokenOutcome::kRefused;
-  Refusal refusal = Refusal::kMalformed;  // unless accepted
+  Refusal refusal = Refusal::kMalformed;  // without meaning if accepted
   std::string user{};                     // if accepted
-  std::string provider{};           // unless refused: the one that accepts it, or whose keys are missing
+  std::string provider{};           // the provider that accepted it, or whose keys are missing
   std::optional<WallTime> until{};  // if accepted: when the token expires, leeway included
 };
 

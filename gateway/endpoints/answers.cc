@@ -13,12 +13,12 @@ namespace tailgate {
 
 namespace {
 
-// How long an `unavailable` stream stays open.  A client that resets its backoff on open must not spin, and
-// clients must not come back together.
+// How long an `unavailable` stream stays open.  Long, because some clients reset their backoff on open.
+// Random, so that clients do not reconnect together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
-// A flood must not pass the limits by way of the answers that say so.
-constexpr std::size_t kMostHeldWithoutPlace = 1000;
+// Bounds the `unavailable` streams of requests over the stream limit, so that they cannot bypass the limit.
+constexpr std::size_t kMostHeldOverLimit = 1000;
 constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;
 
@@ -54,17 +54,17 @@ std::string retry_after() {
 
 }  // namespace
 
-// Sends `event: unavailable` and stays open for a while.
+// Sends `event: unavailable` and stays open for 10 to 25 s.
 class Answers::UnavailableStream final : public Stream {
  public:
-  UnavailableStream(Streams& streams, Request request, std::size_t& held_without_place)
+  UnavailableStream(Streams& streams, Request request, std::size_t& held_over_limit)
       : Stream(streams, std::move(request)),
-        held_without_place_(held_without_place),
-        has_place_(Stream::request().ticket.taken()) {
-    if (!has_place_) ++held_without_place_;
+        held_over_limit_(held_over_limit),
+        has_ticket_(Stream::request().ticket.taken()) {
+    if (!has_ticket_) ++held_over_limit_;
   }
   ~UnavailableStream() override {
-    if (!has_place_) --held_without_place_;
+    if (!has_ticket_) --held_over_limit_;
   }
 
   void start(Unavailable reason) {
@@ -77,8 +77,8 @@ class Answers::UnavailableStream final : public Stream {
   void on_reminder() override { condemn(EndReason::kUnavailable); }
   DrainPart drain_part() const override { return kLastTwentieth; }
 
-  std::size_t& held_without_place_;
-  bool has_place_;
+  std::size_t& held_over_limit_;
+  bool has_ticket_;
 };
 
 std::string error_body(const Route& route, int status, std::string_view message) {
@@ -124,9 +124,9 @@ void Answers::refuse(Request request, Access access) {
 }
 
 void Answers::answer_unavailable(Request request, Unavailable reason) {
-  const bool may_hold = request.ticket.taken() || held_without_place_ < kMostHeldWithoutPlace;
+  const bool may_hold = request.ticket.taken() || held_over_limit_ < kMostHeldOverLimit;
   if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
-    streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_without_place_))
+    streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_over_limit_))
         .start(reason);
     return;
   }

@@ -1,7 +1,7 @@
-// Answers: gives a request an answer that is no stream of its route, in the route's own style.
+// Answers: answers a request with a page, an error or `unavailable`, in the format of the request's route.
 //
 // Knows the error bodies, the headers of each status, and when `unavailable` is sent as an event stream: an
-// EventSource that gets a status other than 200 gives up for good.  Counts what it answers.
+// EventSource that gets a status other than 200 gives up for good.  Counts the answers.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace tailgate {
 
-// Why the gateway cannot serve: the reason of `event: unavailable`.
+// The reasons of `event: unavailable`.
 enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth };
 
 class Answers {
@@ -24,14 +24,14 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  // A status and a body of JSON, or none.  An EventSource that gets a 204 does not come back.
+  // Answers with `status` and `json`, which may be empty.  An EventSource does not reconnect after a 204.
   void answer(Request request, int status, std::string json = {}, HttpHeaders extra = {});
-  // `status`, with the route's error body around `message`.
+  // Answers with `status` and the route's error body, which contains `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
-  // The status that belongs to `access`.  Precondition: it is not kAllowed.
+  // Answers with the status for `access`.  Precondition: `access` is not kAllowed.
   void refuse(Request request, Access access);
-  // 503 (429 for a limit) with Retry-After; or an event stream that says so and ends some seconds later,
-  // where route and client ask for it.  At most 1,000 requests without a place among the streams are held so.
+  // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want it, opens an
+  // `unavailable` stream instead; for requests over the stream limit, at most 1,000 at a time.
   void answer_unavailable(Request request, Unavailable reason);
 
  private:
@@ -39,12 +39,12 @@ class Answers {
 
   Streams& streams_;
   const DrainState& drain_;
-  std::size_t held_without_place_ = 0;
+  std::size_t held_over_limit_ = 0;
 };
 
 // The sentence of a 503; nginx uses it too, while the gateway is down.
 std::string_view unavailable_message(Unavailable reason);
-// The error body of `route` around a status and a message.
+// The error body of `route` with `status` and `message` inserted.
 std::string error_body(const Route& route, int status, std::string_view message);
 
 }  // namespace tailgate

@@ -14,7 +14,7 @@ WallTime wall_time() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-// The target of the request that nginx asks about.
+// The target of the request for which nginx sent its auth_request.
 Target target_of(const Exchange& exchange) {
   return split_target(exchange.header("X-Tailgate-Uri").value_or(""));
 }
@@ -43,7 +43,7 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
   if (!match || !needs_verdict) return answer(*exchange, 204, "open", {});
   Verdict verdict = authenticate(*exchange, *match, target.query, Authenticator::UnknownKid::kReport);
   if (verdict.kind == Verdict::Kind::kNoKeys) {
-    // The keys may be on their way; nginx waits.
+    // nginx waits for the answer while the provider's keys are fetched.
     Waiting& waiting = waiting_.emplace_back(clean_up_);
     waiting.wait = keys_.refetch(verdict.provider, [this, &waiting] { on_keys(waiting); });
     if (waiting.wait != nullptr) {
@@ -61,7 +61,7 @@ void Auth::on_keys(Waiting& waiting) {
   if (std::exchange(waiting.over, true)) return;
   clean_up_.ask();
   const Target target = target_of(*waiting.exchange);
-  // A reload may have taken the route away meanwhile.
+  // A reload may have removed the route in the meantime.
   if (const auto match = config_->routes.match(target.path)) {
     answer(*waiting.exchange, *match,
            authenticate(*waiting.exchange, *match, target.query, Authenticator::UnknownKid::kRefuse));

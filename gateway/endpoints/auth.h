@@ -1,7 +1,7 @@
 // Auth: answers nginx's auth_request with the caller's sealed identity, or with a refusal.
 //
 // It has a listener of its own, so that only nginx can ask for an identity.  Every answer carries
-// X-Tailgate-Verdict.  A request whose token names an unknown key waits for the provider's keys.
+// X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,8 @@ class Auth {
   Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const IdentitySeal& seal,
        const DrainState& drain, Keys& keys);
 
-  // Takes one request from the auth listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
-  // The configuration was replaced: forgets the verdicts of the old one.
+  // Call this when the configuration was replaced.  Forgets the results of all token checks.
   void on_reload() { authenticator_.forget(); }
   void write_metrics(MetricsText& out) const;
 

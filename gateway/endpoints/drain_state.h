@@ -1,4 +1,4 @@
-// DrainState: how far this process is on its way out.  The Gateway moves it; endpoints read it.
+// DrainState: the phase of this process's shutdown.  The Gateway changes it; endpoints read it.
 //
 // Pure.
 #pragma once
@@ -11,9 +11,9 @@ class DrainState {
  public:
   enum class Phase {
     kServing,
-    kSettling,     // not ready any more, but serves as before: load balancers take it out first
+    kSettling,     // /readyz answers 503, but requests are served: load balancers remove it first
     kRefusing,     // new streams get 503 or `unavailable`
-    kHandingOver,  // serves to the end: a successor accepts on the same sockets
+    kHandingOver,  // requests are served until it exits: a successor accepts on the same sockets
   };
 
   void settle() { advance(Phase::kSettling); }
@@ -23,7 +23,7 @@ class DrainState {
   bool draining() const { return phase_ != Phase::kServing; }
   bool refuses() const { return phase_ == Phase::kRefusing; }
   bool hands_over() const { return phase_ == Phase::kHandingOver; }
-  // A connection that is kept alive would bring the client's next request here.
+  // Otherwise a kept-alive connection would bring the client's next request to this process.
   void add_close(HttpHeaders& headers) const {
     if (refuses() || hands_over()) headers.emplace_back("Connection", "close");
   }

@@ -8,7 +8,7 @@ namespace tailgate {
 
 namespace {
 
-// How long after the record says so the published end may come.
+// How long a stream waits for the published end after its record has become terminal.
 constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
@@ -71,7 +71,7 @@ void EventStream::on_outcome(Access access, const Record* record) {
 void EventStream::open_with(const Record* record) {
   begin(FirstMessages::kOfRoute);
   if (record != nullptr && record->terminal)
-    return send_ending(*record);  // the final record says everything that is held
+    return send_ending(*record);  // the terminal record replaces all events that are held
   if (record != nullptr) send_status(route().standing, record);
   go_live(record);
 }
@@ -84,13 +84,13 @@ void EventStream::reopen(Access access, const Record* record) {
       break;
     case Access::kNoRecord:
       if (is_http) return condemn(EndReason::kRecordGone);
-      break;  // JobRecords reports when the record has been gone for too long
+      break;  // on_record_gone() ends the stream if the record stays missing
     case Access::kForeign:
     case Access::kUnauthorized:
       return condemn(EndReason::kOwnerChanged);
     case Access::kTooMany:
     case Access::kUnavailable:
-      return condemn(EndReason::kGap);  // nobody can tell whether something was missed
+      return condemn(EndReason::kGap);  // events may have been missed
   }
   if (record != nullptr && record->terminal) return send_ending(*record);
   if (route().on_gap == OnGap::kClose) return condemn(EndReason::kGap);
@@ -137,21 +137,21 @@ void EventStream::deliver(const Batch& batch) {
 
 void EventStream::on_record(const Record& record) {
   if (!open()) return;
-  ending_.reset();  // a record that is not terminal any more: the job runs again
+  ending_.reset();  // the job may run again
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
-    // Workers write the record first and publish then: their own last message says more than the record.
+    // Workers write the record before they publish their last message, which says more.  So wait for it.
     ending_ = std::make_unique<Record>(record);
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {
-    send_ending(record);  // nothing that is published meanwhile reaches us
+    send_ending(record);  // while the subscription is lost, the published end does not arrive
   }
 }
 
 void EventStream::on_reminder() {
   if (ending_ == nullptr) return;
-  // Messages that were published before the record was read come first, the published end among them.
+  // First delivers the messages that have arrived.  The published end may be among them.
   resources_.hub.flush(route().key_for(request().id));
   if (!condemned()) send_ending(*ending_);
 }

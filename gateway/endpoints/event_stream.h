@@ -1,8 +1,8 @@
 // EventStream: one client's stream of one channel.
 //
-// The opening, and the same again after each loss of Redis: subscribe, wait until Redis confirms, read the
-// record, send the job's status, then what arrived since the confirmation.  DESIGN.md, "The opening
-// sequence", says what happens when the client or Redis leaves in between.
+// At its opening, and again after each loss of Redis, it subscribes, waits until Redis confirms, reads the
+// record, sends the job's status, then sends the events that arrived since the confirmation.  DESIGN.md, "The
+// opening sequence", describes what happens if the client or Redis is lost in between.
 #pragma once
 
 #include <memory>
@@ -38,7 +38,7 @@ class EventStream final : public Stream,
 
  private:
   enum class Phase {
-    kSubscribing,  // Redis has not confirmed: events that arrive may have gaps and are dropped
+    kSubscribing,  // Redis has not confirmed; events that arrive are dropped, because some may be missing
     kReading,      // confirmed; the record is being read, and events that arrive are held
     kLive,
   };
@@ -54,7 +54,7 @@ class EventStream final : public Stream,
   void on_redis_up() override;
   void on_reminder() override;
 
-  // As soon as the source is ready.
+  // Reads the record as soon as the source is ready.
   void read_record(Opening::TimeLimits limits);
   void open_with(const Record* record);
   void reopen(Access access, const Record* record);
@@ -68,7 +68,7 @@ class EventStream final : public Stream,
   std::size_t held_bytes_ = 0;
   std::unique_ptr<Record> ending_;    // the terminal record, while the published end may still come
   std::unique_ptr<Opening> opening_;  // null while live
-  // Declared last, because they end before the members that their callbacks use.
+  // Declared last, so that they are destroyed before the members that their callbacks use.
   Hub::Subscription subscription_;
   ChannelFeeds::Interest interest_;
   JobRecords::Watch watch_;

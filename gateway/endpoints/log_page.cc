@@ -30,7 +30,7 @@ void LogPage::read() {
     if (!last) return answer_page();
     from = last->text();
   }
-  // One entry more than the page holds shows whether there are more.
+  // Requests one entry more than the page can hold, to learn whether there are more.
   const std::size_t wanted = static_cast<std::size_t>(request().parameters->page.limit) - page_.lines() + 1;
   read_entries_ = std::min<std::size_t>(wanted, resources_.pace.count);
   range_ = resources_.link.command({"XREVRANGE", key_, from, "-", "COUNT", std::to_string(read_entries_)},

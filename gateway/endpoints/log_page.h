@@ -22,7 +22,7 @@ class LogPage final : public ActiveRequest, private Opening::Observer {
     Opening::Sources opening;
     RedisLink& link;
     Answers& answers;
-    ReadPace pace{};  // how many entries of a log one read asks for; of all pages together
+    ReadPace pace{};  // how many entries one read requests; shared by all pages
   };
 
   LogPage(Streams& streams, Resources& resources, Request request);
@@ -41,8 +41,8 @@ class LogPage final : public ActiveRequest, private Opening::Observer {
   Resources& resources_;
   std::string key_;
   Page page_;
-  std::optional<EntryId> below_;  // the next read is of entries below this one
-  std::size_t read_entries_ = 0;  // how many entries the read under way asks for
+  std::optional<EntryId> below_;  // the next read requests entries older than this one
+  std::size_t read_entries_ = 0;  // how many entries the read under way requests
   RedisCall range_;
   Opening opening_;
 };

@@ -10,7 +10,7 @@ namespace tailgate {
 
 namespace {
 
-// How soon a read that Redis refused or lost is repeated.
+// The delay before a read that Redis refused or did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
@@ -33,7 +33,7 @@ void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
-  // Read after the record: if the job had ended then, its log is complete up to this tail.
+  // The tail is read after the record.  So if the record is terminal, the log is complete up to this tail.
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome read, const LogTail& tail) { on_opening_tail(read, tail); });
 }
@@ -52,7 +52,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   phase_ = Phase::kBehind;
   if (resume) {
     std::optional<LogGap> gap;
-    cursor_ = LogCursor::behind(*resume, tail, gap);
+    cursor_ = LogCursor::after(*resume, tail, gap);
     if (gap) send_gap(*gap);
   } else {
     cursor_ = LogCursor::at_tail(tail);
@@ -67,27 +67,27 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   proceed();
 }
 
-// The next step of a stream that is behind.
+// Does the next step of a stream that is behind: ends it, joins the feed, or reads.
 void LogStream::proceed() {
   if (condemned() || phase_ != Phase::kBehind) return;
   if (reached_end()) return finish();
-  if (reading_.under_way()) return;  // on_read() comes back here
+  if (reading_.under_way()) return;  // on_read() calls proceed() again
   if (!final_ && caught_up_) {
     const auto fed = resources_.log_feeds.position(key_);
     if (!fed || cursor_.position() >= *fed) return join();
-    // The feed is ahead of the log: the log was replaced, and the feed has not found out yet.
+    // The feed's position is after the log's end: the log was replaced, and the feed has not detected it yet.
     caught_up_ = false;
     resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
     return;
   }
-  if (backlog() > 0) return;                // on_drained() comes back here
-  if (!resources_.log_reader.up()) return;  // on_redis_up() does
-  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Turn::kQueued,
+  if (backlog() > 0) return;                // on_drained() calls proceed() again
+  if (!resources_.log_reader.up()) return;  // on_redis_up() calls proceed() again
+  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Start::kQueued,
                                         [this](const LogRead& read) { on_read(read); });
 }
 
-// Returns true if a read of an open stream has failed.  The stream then reads again later, or it ends.
+// For an open stream.  Returns true if the read failed.  Then the stream reads again later, or it ends.
 bool LogStream::handle_failure(LogRead::Outcome outcome) {
   if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
   if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
@@ -105,7 +105,7 @@ void LogStream::on_read(const LogRead& read) {
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  // The log ends before its last id: the entries in between were deleted.
+  // The log ends before final_, because its newest entries were deleted.
   if (final_ && caught_up_ && !reached_end()) final_ = cursor_.position();
   proceed();
 }
@@ -124,7 +124,7 @@ void LogStream::on_batch(const Batch& batch) {
   if (offset == batch.chunk.size()) return;
   const std::size_t waiting = backlog();
   if (waiting > 0 && waiting + batch.chunk.size() - offset > route().backlog_bytes) {
-    phase_ = Phase::kBehind;  // it reads on by itself when its client has drained
+    phase_ = Phase::kBehind;  // after on_drained() it reads by itself
     caught_up_ = false;
     return;
   }
@@ -165,7 +165,7 @@ void LogStream::on_redis_up() {
 
 void LogStream::on_reminder() {
   if (record_ && !final_) return end_at_tail(Record(*record_));
-  // The feed did not bring the last entry: it may have nothing more to bring.
+  // The feed has not delivered the entry final_, which may have been deleted.  The stream reads by itself.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
   proceed();
@@ -184,7 +184,7 @@ void LogStream::on_record_gone() {
   if (open() && !final_) condemn(EndReason::kRecordGone);
 }
 
-// The job has ended.  The stream ends at the log's last id, which is read after the record that said so.
+// The job has ended.  The stream ends at the log's last id, which is read after the terminal record.
 void LogStream::end_at_tail(const Record& record) {
   record_ = std::make_unique<Record>(record);
   if (tail_.under_way()) return;
@@ -197,8 +197,8 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned() || handle_failure(outcome)) return;
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
-    // The log was lost since this stream read it, and no read has found that out yet.  The new log is read
-    // from its beginning.  A read under way would be checked against the old position, so it is dropped.
+    // The log was replaced after this stream's last read, and no read has detected it yet.  The new log is
+    // read from its beginning.  A read under way would be checked against the old position, so it is dropped.
     reading_ = {};
     if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;

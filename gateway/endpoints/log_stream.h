@@ -1,10 +1,10 @@
 // LogStream: one client's stream of one log, live or resumed.
 //
-// A stream either tails (the log's live feed hands it batches) or is behind (it reads by itself, from its own
-// cursor, as its client drains).  So a slow client costs no memory.  It joins the feed when its cursor has
-// reached the feed's; entries that it already has are cut from the first batch by their ids.
+// A stream either *tails* (the log's live feed sends it batches) or is *behind* (it reads by itself, whenever
+// its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
+// cursor has reached the feed's.  Entries that it already has are cut from the first batch by their ids.
 // When Redis is lost, an open stream stays open and does nothing.  When Redis is back, it reads on from its
-// cursor, which finds every gap.
+// cursor, which detects every gap.
 #pragma once
 
 #include <memory>
@@ -76,8 +76,8 @@ class LogStream final : public Stream,
   LogCursor cursor_;
   ReadPace pace_;
   bool caught_up_ = false;  // the last read reached the log's end; only then may the stream join the feed
-  std::unique_ptr<Record> record_;    // while opening, the one just read; then the terminal one
-  std::optional<EntryId> final_;      // the stream ends behind this entry
+  std::unique_ptr<Record> record_;    // while opening: the record just read; later: the terminal record
+  std::optional<EntryId> final_;      // the stream ends after this entry; none: the job has not ended
   std::unique_ptr<Opening> opening_;  // null once the stream is open
   RedisCall tail_;
   LogReader::Read reading_;

@@ -1,9 +1,9 @@
 // Ops: answers load balancers, Prometheus and operators: /healthz, /readyz, /metrics, POST /drain.
 //
-// It has a listener of its own, so that it answers whatever the stream listener is doing, and so that no
-// mistake in a proxy's configuration publishes it.  /readyz answers 200 from the first time that the gateway
-// was ready until a drain begins.  Its body reports a lost Redis or provider; its status does not.  Otherwise
-// a load balancer would drop every gateway during a short loss of Redis, and turn the loss into an outage.
+// It has its own listener, so that it answers even if the stream listener is busy, and so that a mistake in a
+// proxy's configuration cannot publish it.  /readyz answers 200 from the first time that the gateway is ready
+// until a drain begins.  Its body reports a lost Redis or provider; its status does not.  Otherwise a load
+// balancer would drop every gateway during a short loss of Redis, which would be an outage.
 #pragma once
 
 #include <array>
@@ -27,9 +27,8 @@ class Ops {
   Ops(Links links, const Keys& keys, const DrainState& drain, std::function<void(MetricsText&)> write_metrics,
       std::function<void()> on_drain);
 
-  // Is the gateway ready?  Logs the first time that it is.
+  // Returns true if the gateway is ready.  Logs the first time that it is.
   bool check_readiness();
-  // Takes one request from the ops listener.
   void handle_request(std::unique_ptr<Exchange> exchange);
 
  private:

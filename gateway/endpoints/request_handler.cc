@@ -47,7 +47,7 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   return headers;
 }
 
-// Is the client a native EventSource?  It names the type and can send no header of its own.
+// By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
 bool wants_sse(const Route& route, const Exchange& exchange) {
   switch (route.on_unavailable) {
     case OnUnavailable::kStatus:
@@ -62,8 +62,8 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
          !exchange.header("Authorization") && !exchange.header("X-Session-Id");
 }
 
-// Collects the caller's own headers for the application.  Credentials that an EventSource can only put into
-// the query go into the header that the application reads.
+// Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
+// them, become the header that the application reads.
 void collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
   for (const std::string& name : request.route->record->forward) {
@@ -80,19 +80,19 @@ void collect_for_application(Request& request, const Query& query) {
   }
 }
 
-// Where a client comes back to its stream.
+// The point at which a client resumes its stream.
 struct Resume {
   bool saw_end = false;
   std::optional<EntryId> after;
 };
 
-// `id` is an entry's, or a stream's end with or without an entry.
+// `id` is the id of an entry, or the id of a stream's end, which may contain the id of an entry.
 Resume resume_at(std::string_view id) {
   const auto end = parse_end_id(id);
   return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
 }
 
-// Reads which page the client asks for, or where it comes back to.
+// Reads which page the client requests, or where it resumes its stream.
 Status read_position(Request& request, const std::optional<Query>& query) {
   const Source source = request.route->source;
   RequestParameters& parameters = *request.parameters;
@@ -146,7 +146,7 @@ bool RequestHandler::identify(Request& request) {
   if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return true;
   const auto sealed = request.exchange->header("X-Tailgate-Identity");
   if (!sealed || sealed->empty()) {
-    // nginx passes the verdict of /auth on.  A caller who forges it only chooses the sentence of a refusal.
+    // nginx forwards the verdict of /auth.  A caller who forges it can only choose the text of the refusal.
     const std::string_view verdict = request.exchange->header("X-Tailgate-Verdict").value_or("");
     if (verdict.starts_with("503")) {
       resources_.answers.answer_unavailable(std::move(request), Unavailable::kAuth);
@@ -172,7 +172,7 @@ bool RequestHandler::identify(Request& request) {
   request.session = opened.identity.session;
   const ProviderRule* provider = request.config->provider(opened.identity.provider);
   if (opened.identity.until && provider != nullptr && provider->end_at_expiry) {
-    // A token may end in the year 9999; nanoseconds would overflow after 292 years.
+    // A token may expire in the year 9999, but a count of nanoseconds overflows after 292 years.
     constexpr std::chrono::hours kFarthest(100 * 365 * 24);
     const auto left = std::min<WallTime::duration>(*opened.identity.until - now, kFarthest);
     request.expires = Loop::now() + std::chrono::duration_cast<Clock::duration>(left);
@@ -193,7 +193,7 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   return true;
 }
 
-bool RequestHandler::take_place(Request& request) {
+bool RequestHandler::take_ticket(Request& request) {
   const Limits& limits = request.config->limits;
   const std::string address =
       limits.streams_per_address == 0
@@ -246,7 +246,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
   if (!identify(request) || !read_parameters(request, target.query)) return;
   if (resources_.memory.is_tight())
     return resources_.answers.answer_unavailable(std::move(request), Unavailable::kMemory);
-  if (!is_page && !take_place(request)) return;
+  if (!is_page && !take_ticket(request)) return;
   if (resources_.drain.refuses())
     return resources_.answers.answer_unavailable(std::move(request), Unavailable::kDraining);
   serve(std::move(request));

@@ -1,8 +1,8 @@
-// RequestHandler: takes every request of the stream listener through the checks that need no Redis, and hands
-// it to its stream or page.
+// RequestHandler: checks every request of the stream listener as far as that needs no Redis, then starts its
+// stream or page.
 //
-// The order: route 404, method 405, identity 401, parameters 422, memory 503, limits 429, draining 503. Redis
-// 503 and record 404 come later, from the Opening.  Believes no header but the sealed identity.
+// The order of the checks: route 404, method 405, identity 401, parameters 422, memory 503, limits 429,
+// draining 503.  The Opening then checks Redis (503) and the record (404).  Trusts only the sealed identity.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,7 @@ class RequestHandler {
   // These return false if they have answered the request.
   bool identify(Request& request);
   bool read_parameters(Request& request, std::string_view query);
-  bool take_place(Request& request);
+  bool take_ticket(Request& request);
   void refuse_identity(Request request, Refusal refusal);
   void serve(Request request);
 

@@ -8,11 +8,11 @@ namespace tailgate {
 
 namespace {
 
-// How long a channel without observers stays subscribed, and how often such channels are looked for.
+// How long a channel without observers stays subscribed, and how often this is checked.
 constexpr std::chrono::seconds kKeptUnobserved{3};
 constexpr std::chrono::milliseconds kUnsubscribeEvery{500};
 
-// The channel of invalidations (CLIENT TRACKING … REDIRECT).  Redis 7.0 sends them without a subscription,
+// The channel of invalidations (CLIENT TRACKING with REDIRECT).  Redis 7.0 sends them without a subscription,
 // but hiredis 0.14.1 drops messages of channels to which it has not subscribed.
 constexpr std::string_view kInvalidations = "__redis__:invalidate";
 
@@ -89,7 +89,7 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel == kInvalidations) return key_events_.on_invalidations_confirmed();
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
-  // Receivers get the messages that came before the confirmation before their streams learn of it.
+  // on_confirmed() must come after the messages that arrived before the confirmation.
   hub_.flush(channel);
   found->second->observers.for_each([](Observer* observer) { observer->on_confirmed(); });
 }
@@ -102,7 +102,7 @@ void ChannelFeeds::on_refused(std::string_view channel) {
                 {{"of", "tracking"}, {"why", "NOPERM " + std::string(kInvalidations)}});
     return;
   }
-  // A user who may not subscribe to one notification may subscribe to none, and logs can do without.
+  // A user who may not subscribe to one key's notifications is assumed to lack the right for all keys.
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);

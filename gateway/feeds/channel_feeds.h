@@ -1,4 +1,4 @@
-// ChannelFeeds: one Redis subscription for each channel that somebody watches.
+// ChannelFeeds: keeps one Redis subscription for each channel that has an observer.
 //
 // Knows the subscriber link and the hub; knows no stream and no job.  A channel without observers stays
 // subscribed for three seconds, because some clients reopen their stream on every event.
@@ -26,13 +26,13 @@ class ChannelFeeds {
   struct Feed;
 
  public:
-  // Called from the loop.  Inside these calls no observer may come, leave or die.
+  // Called from the loop.  Inside these calls no observer may be added, removed or destroyed.
   class Observer {
    public:
-    // The hub's receivers get every message that is published on the channel from now on.  Comes again after
+    // The hub's receivers get every message that is published on the channel from now on.  Called again after
     // each loss of the link.
     virtual void on_confirmed() = 0;
-    // Messages that are published from now on may be missed.
+    // Messages that are published from now on may get lost.
     virtual void on_unconfirmed() = 0;
     // Redis does not let this user subscribe to the channel.
     virtual void on_refused() = 0;
@@ -41,15 +41,15 @@ class ChannelFeeds {
     ~Observer() = default;
   };
 
-  // The observer's interest in a channel; ends when it dies.
+  // Lease: an observer's interest in a channel.
   class Interest {
    public:
     Interest() = default;
     // Both `feeds` and `observer` outlive the interest.
     Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer);
 
-    // True if the channel is confirmed now.  Then on_confirmed() has not been and will not be called for
-    // that.
+    // True if the channel is confirmed now.  on_confirmed() is not called for a confirmation that came before
+    // the interest began.
     bool confirmed() const;
 
    private:
@@ -62,37 +62,34 @@ class ChannelFeeds {
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // Changes of keys, which Redis announces over the same link.
+  // Changes of Redis keys, which Redis announces on the same connection.
   struct KeyEvents {
     std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
-    // Changes of the key are notified from now on.  Earlier ones were not.
+    // Redis notifies of changes of the key from now on.  It has not notified of earlier ones.
     std::function<void(std::string_view key)> on_watched = [](auto) {};
-    // A key has changed that was read by a connection which redirects to client_id().  Empty: any of those
-    // keys may have changed.
+    // A key has changed that was read on a connection with CLIENT TRACKING and REDIRECT to client_id().  An
+    // empty `key` means that any such key may have changed.
     std::function<void(std::string_view key)> on_invalidated = [](auto) {};
-    // The link lives, and on_invalidated comes from now on.  Comes again after each loss of the link.
+    // on_invalidated is called for each change from now on.  Called again after each loss of the link.
     std::function<void()> on_invalidations_confirmed = [] {};
   };
   void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
-  // Subscribes to the keyspace notifications of one key.
+  // Subscribes to the keyspace notifications of one Redis key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
-  // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  on_invalidations_confirmed comes even if
-  // Redis has the subscription already.
+  // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  on_invalidations_confirmed is called even
+  // if they are subscribed already.
   void confirm_invalidations();
-  // See RedisLink::client_id().
   std::int64_t client_id() const { return link_.link().client_id(); }
-  // See ReadRest::set_half_of_lines().
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
-  // An announced key was read: Redis took so long to answer, with so many lines.
+  // Call this after the read of an announced log.  It brought `lines`, and Redis answered after `took`.
   void note_lines(std::size_t lines, Clock::duration took) {
     rest_.count_lines(lines);
     rest_.note_answer(took);
   }
-  // False once Redis has refused this user the channel of one notification: after that, watch_key() does
-  // nothing.
+  // False after Redis has refused the notifications of a key to this user.  Then watch_key() does nothing.
   bool may_watch_keys() const { return may_watch_keys_; }
-  // The same for confirm_invalidations().
+  // False after Redis has refused the channel of invalidations to this user.
   bool may_hear_invalidations() const { return may_hear_invalidations_; }
 
   bool up() const { return link_.up(); }
@@ -111,11 +108,11 @@ class ChannelFeeds {
   Hub& hub_;
   std::string keyspace_prefix_;
   KeyEvents key_events_;
-  std::unordered_set<std::string> keys_;  // watched
+  std::unordered_set<std::string> keys_;  // the Redis keys that are watched
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some have one again
+  std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some may have a new one
   std::uint64_t messages_ = 0;
   ReadRest rest_;
   Timer unsubscribe_timer_;

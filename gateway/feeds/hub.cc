@@ -10,9 +10,9 @@ namespace {
 
 // Room for the bytes that framing adds to a payload without line ends.
 constexpr std::size_t kFraming = 128;
-// How many deliveries a topic makes before another topic has its turn.
+// After this many deliveries of one topic, flush_some() continues with the next topic.
 constexpr std::size_t kShare = 256;
-// How many receivers ahead of a delivery the cache is asked for one: with thousands of them none is in it.
+// How many deliveries ahead a receiver is prefetched.  With thousands of receivers, none is in the CPU cache.
 constexpr std::size_t kAhead = 6;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
@@ -36,9 +36,9 @@ struct Hub::Group {
 
   Topic& topic;
   const Route& route;
-  LeaseList<Receiver*> receivers;  // while `current` is handed out, in a round
+  LeaseList<Receiver*> receivers;  // in a round while `current` is being delivered
   Batch current;
-  // The next batch: its events so far, and the rest of it.
+  // The next batch, which collects new events.  `bytes` becomes its chunk.
   std::string bytes;
   Batch batch;
 };
@@ -47,7 +47,7 @@ struct Hub::Topic {
   std::string name;
   std::vector<std::unique_ptr<Group>> groups;
   bool pending = false;
-  std::size_t turn = 0;  // the group whose batch is handed out
+  std::size_t current_group = 0;  // the index of the group whose batch is being delivered
 };
 
 Hub::Hub(Events events) : events_(std::move(events)) {
@@ -95,7 +95,7 @@ void Hub::publish(std::string_view name, std::string_view payload) {
   for (const auto& group : topic->groups) {
     if (group->batch.last) continue;
     if (group->bytes.empty()) Chunk::begin(group->bytes);
-    // Not twice the size: a slow client keeps the buffer alive as it is.
+    // Reserves no more than needed, because a slow client keeps the whole buffer alive.
     group->bytes.reserve(group->bytes.size() + payload.size() + kFraming);
     switch (append_message(group->bytes, group->route, payload)) {
       case FramingResult::kSkipped:
@@ -126,11 +126,11 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
   mark_pending(*topic);
 }
 
-// True once nothing of the topic is pending.
+// Returns true if nothing of the topic is pending any more.
 bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
-  for (std::size_t idle = 0; idle < topic.groups.size(); ++topic.turn) {
-    if (topic.turn >= topic.groups.size()) topic.turn = 0;
-    Group& group = *topic.groups[topic.turn];
+  for (std::size_t idle = 0; idle < topic.groups.size(); ++topic.current_group) {
+    if (topic.current_group >= topic.groups.size()) topic.current_group = 0;
+    Group& group = *topic.groups[topic.current_group];
     if (!group.receivers.in_round()) {
       group.current = {};
       if (group.batch.events == 0) {

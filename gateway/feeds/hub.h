@@ -1,10 +1,10 @@
-// Hub: hands the events of one source to every receiver that listens to it.
+// Hub: delivers the events of each topic (a channel or a log) to the topic's receivers.
 //
-// Pure.  Knows topics (the name of a channel or of a log), routes and bytes; knows no Redis and no socket. An
-// event is encoded when it is published, once for each route that listens.  A topic's events of one turn form
-// one batch; while a batch is being handed out, the next one collects.  flush_some() hands out in slices,
-// topic by topic, so that a topic with many receivers does not delay the others. Inside on_batch() no
-// receiver may subscribe, unsubscribe or die: streams/streams.h buries streams after the turn.
+// Pure.  Knows topics, routes and bytes; knows no Redis and no socket.  An event is encoded when it is
+// published, once for each route that has receivers.  The events between two flushes form one batch.  While a
+// batch is being delivered, the next batch collects.  flush_some() alternates between the topics, so that a
+// topic with many receivers does not delay the others.  Inside on_batch() no receiver may subscribe,
+// unsubscribe or be destroyed: streams/streams.h destroys streams after the turn.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct Batch {
   std::uint32_t events = 0;
   bool last = false;  // the stream ends after this batch
 
-  // Only for a log: where each entry ends in the chunk's events, in order.
+  // Only for a log: the offset in the chunk's events at which each entry ends, in the log's order.
   struct Mark {
     EntryId id;
     std::size_t end = 0;
@@ -54,10 +54,10 @@ class Hub {
  public:
   struct Events {
     std::function<void()> on_pending;                    // has_pending() has become true
-    std::function<void(const Route& route)> on_skipped;  // the route cannot carry a payload
+    std::function<void(const Route& route)> on_skipped;  // a payload does not have the route's format
   };
 
-  // The receiver is called as long as this lives.
+  // Lease: the receiver is called while the lease lives.
   using Subscription = LeaseList<Receiver*>::Lease;
 
   explicit Hub(Events events);
@@ -65,14 +65,14 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // `receiver` gets the events that are published on topic `name` from now on, encoded for `route`.  Both,
-  // and the hub, must outlive the subscription.
+  // `receiver` gets the events that are published on topic `name` from now on, encoded for `route`.
+  // `route`, `receiver` and the hub must outlive the subscription.
   [[nodiscard]] Subscription subscribe(std::string_view name, const Route& route, Receiver& receiver);
 
   void publish(std::string_view name, std::string_view payload);
   void publish(std::string_view name, std::span<const LogEntry> entries);
 
-  // Hands out all pending batches, of all topics or of one.
+  // Delivers all pending batches, of all topics or of one.
   void flush();
   void flush(std::string_view name);
   // Calls on_batch() at most `deliveries` times.  True if batches are still pending.
@@ -87,7 +87,7 @@ class Hub {
 
   Events events_;
   TextMap<std::unique_ptr<Topic>> topics_;
-  std::deque<Topic*> pending_;  // the first has the next slice
+  std::deque<Topic*> pending_;  // flush_some() continues with the first
 };
 
 }  // namespace tailgate

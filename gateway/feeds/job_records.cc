@@ -13,21 +13,21 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchEvery{1000};
-// About this many watched jobs are looked at in one turn of the loop.  A batch then wakes the process twice,
-// to send and for the answers, instead of twice for each job.  Larger batches would delay other work.
+// About this many looks at watched jobs are sent in one turn of the loop.  Such a batch wakes the process
+// twice (to send, and for the answers), not twice for each job.  Larger batches would delay other work.
 constexpr int kBatch = 25;
-// No look is delayed longer than this to join a batch.
+// The longest time that a look waits for a batch.
 constexpr std::chrono::milliseconds kLongestDelay{100};
 constexpr std::chrono::seconds kGoneAfter{10};
 constexpr std::chrono::seconds kLogEvery{60};
 constexpr std::size_t kMostLogged = 1000;
 
-// A rule outlives all looks that use it, so its address can stand for it.
+// Names a rule by its address, because a rule outlives all looks that use it.
 std::string name_of(const RecordRule& rule, const std::string& id) {
   return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
 }
 
-// Allows one log line a minute for each key: a watched record is read every second, and each read may fail.
+// Allows one log line a minute for each Redis key, because every look at a watched record may fail.
 bool may_log(const std::string& key) {
   static LogValve valve(5, 1);
   static std::map<std::string, TimePoint> logged;
@@ -40,12 +40,12 @@ bool may_log(const std::string& key) {
   return true;
 }
 
-// The parts of a record that observers are told of.
+// Compares the parts of a record that observers use.
 bool differs(const Record& a, const Record& b) {
   return a.user != b.user || a.session != b.session || a.status != b.status;
 }
 
-// Equal for two replies with the same fields: then the second one need not be parsed.
+// Replies with the same fields have the same hash.  So an unchanged record need not be parsed again.
 std::size_t reply_hash(const redisReply& reply) {
   std::size_t hash = reply.elements;
   for (std::size_t i = 0; i < reply.elements; ++i) {
@@ -94,16 +94,15 @@ struct JobRecords::Watched final : Wheel::Entry {
 
   void on_due(Wheel::Time now) override {
     records.deadlines_.set(*this, records.next_look(now));
-    if (!records.link_.up()) gone_since.reset();  // nobody knows whether the record is there
+    if (!records.link_.up()) gone_since.reset();  // while the link is down, the record may exist
     if (!records.link_.up() || call.under_way()) return;
     call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }
 
-  // Most looks find the record unchanged.
   void on_reply(const redisReply* reply) {
     const bool is_hash = reply != nullptr && reply->type == REDIS_REPLY_ARRAY;
     const std::size_t hash = is_hash ? reply_hash(*reply) : 0;
-    if (is_hash && hash == last_hash && !must_tell) return;
+    if (is_hash && hash == last_hash && !must_report) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
     read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
       last_hash = record != nullptr ? std::optional(hash) : std::nullopt;
@@ -111,8 +110,8 @@ struct JobRecords::Watched final : Wheel::Entry {
     });
   }
 
-  // `partial`: the reply has only the rule's watch_fields, which leave out large fields that only matter at
-  // the end.
+  // `partial`: the reply has only the rule's watch_fields, without the large fields that are needed when the
+  // job has ended.
   void on_looked(Found found, const Record* record, bool partial) {
     if (found == Found::kUnavailable) {
       gone_since.reset();
@@ -126,9 +125,9 @@ struct JobRecords::Watched final : Wheel::Entry {
       return;
     }
     gone_since.reset();
-    if (!std::exchange(must_tell, false) && !differs(*record, known)) return;
+    if (!std::exchange(must_report, false) && !differs(*record, known)) return;
     if (partial && record->terminal) {
-      must_tell = true;
+      must_report = true;
       last_hash.reset();  // the record may change before all of it is read
       call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
         read(rule, id, rule.hash_fields, reply,
@@ -143,10 +142,10 @@ struct JobRecords::Watched final : Wheel::Entry {
   JobRecords& records;
   const RecordRule& rule;
   std::string id;
-  Record known;            // what the observers were last told
-  bool must_tell = false;  // an observer began with another view of the record
+  Record known;            // the record that the observers got last
+  bool must_report = false;  // the next record is reported even if it equals `known`
   std::optional<TimePoint> gone_since;
-  std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found `known`
+  std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found a record
   LeaseList<Observer*> observers;
   RedisCall call;
 };
@@ -216,11 +215,11 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, id, known);
-    // Jittered, so that many jobs that were opened together are not looked at together.
+    // Jittered, so that looks at jobs that were opened together are spread.
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }
   Watched& watched = *slot->second;
-  if (differs(known, watched.known)) watched.must_tell = true;
+  if (differs(known, watched.known)) watched.must_report = true;
   return watched.observers.add(&observer);
 }
 

@@ -1,8 +1,8 @@
 // JobRecords: reads jobs' records from Redis, once for an opening and then about once a second.
 //
-// Knows the command link and how a rule reads a hash; knows no stream.  Looks at one job that are asked for
-// in one turn of the loop become one command, which is sent at the end of the turn: so every look is later
-// than the event that caused it.
+// Knows the command link and how a rule reads a hash; knows no stream.  A *look* is one read of one job's
+// record.  All looks at a job in one turn of the loop share one command.  It is sent at the end of the turn,
+// so it reads the record later than each event that caused a look.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,7 @@ class JobRecords {
   enum class Found { kRecord, kNothing, kWrongType, kUnavailable };
   using Done = std::function<void(Found, const Record*)>;
 
-  // One look under way.  `done` is not called after it has died.
+  // Lease: one look under way.  `done` is not called after the lease has died.
   using Look = LeasedCall<Found, const Record*>::Lease;
 
   // Called from the loop, only when the record has changed.  Inside these calls no watch may begin or end.
@@ -45,7 +45,7 @@ class JobRecords {
     ~Observer() = default;
   };
 
-  // An observer's watch of a job's record; ends when it dies.
+  // Lease: an observer's watch of a job's record.
   using Watch = LeaseList<Observer*>::Lease;
 
   JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines);
@@ -53,11 +53,11 @@ class JobRecords {
   JobRecords(const JobRecords&) = delete;
   JobRecords& operator=(const JobRecords&) = delete;
 
-  // The record of job `id`, read after this call.  `rule` outlives the look.
+  // Reads the record of job `id`.  `rule` must outlive the look.
   [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
 
-  // Tells `observer` each change from `known` on, at most 1.2 s late.  `rule` and `observer` outlive the
-  // watch.
+  // Reports each change after `known` to `observer`, at most 1.2 s late.  `rule` and `observer` must outlive
+  // the watch.
   [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
                             Observer& observer);
 
@@ -71,12 +71,12 @@ class JobRecords {
                 ReplyCall call);
   static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
-  // When a job that is looked at now will be looked at again.
+  // The time of the next look at a watched job that is looked at now.
   TimePoint next_look(TimePoint now) const;
 
   RedisLink& link_;
   Deadlines& deadlines_;
-  // By rule and id.
+  // The key of both maps is made of the rule and the id.
   std::unordered_map<std::string, std::unique_ptr<PendingLook>> pending_;  // sent at the end of the turn
   std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;
   std::list<std::unique_ptr<PendingLook>> sent_;

@@ -9,25 +9,24 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While nobody is trusted, a key is checked every 21 ms, or after a twentieth of the time for which it has
-// not grown if that is longer, but at most 200 ms apart.  With more than 1,000 keys all intervals grow in
+// While no announcer is trusted, the interval between two checks of a key is a twentieth of the time since it
+// last grew, but at least 21 ms and at most 200 ms.  With more than 1,000 keys all intervals grow in
 // proportion, so Redis checks at most 48,000 keys a second.
 constexpr milliseconds kFastSweep{21};
-constexpr int kPartOfSilence = 20;
-constexpr milliseconds kLongestSilence{200};
+constexpr int kIdleDivisor = 20;
+constexpr milliseconds kLongestPause{200};
 constexpr std::size_t kKeysOfFastSweep = 1000;
-// A check of a hundred keys costs Redis a fifth of a hundred checks.
+// One check of a hundred keys costs Redis a fifth of a hundred checks of one key.
 constexpr std::size_t kKeysOfCheck = 100;
-// While somebody is trusted, an announcement may still get lost: a key that was not read for this long is
-// read.
+// The announcement of a trusted announcer may get lost.  So a key is read if it was not read for this long.
 constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
-// How long an announcement may come after the growth was found before it counts as missing.
-constexpr milliseconds kLate{250};
-// After a missing notification.  A key that is renamed into place is never notified, only tracked.
-constexpr std::chrono::minutes kDisbelief{1};
-// A client that empties databases in a loop has all keys read at this interval.
-constexpr milliseconds kFlushes{20};
+// If growth was found without an announcement, the announcement counts as missing after this time.
+constexpr milliseconds kAnnouncementGrace{250};
+// How long notifications are not trusted after a missing one.  Only tracking announces a RENAME onto a key.
+constexpr std::chrono::minutes kDistrust{1};
+// The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
+constexpr milliseconds kFlushInterval{20};
 
 }  // namespace
 
@@ -54,7 +53,7 @@ void KeyWakeups::unwatch(Key& key) {
   if (key.phase_ == Key::Phase::kDue) std::erase(due_, &key);
 }
 
-// ---- what happens to keys ---------------------------------------------------------------------------
+// ---- announcements and reads ------------------------------------------------------------------------
 
 void KeyWakeups::read_soon(Key& key) {
   switch (key.phase_) {
@@ -86,7 +85,7 @@ void KeyWakeups::on_announced(Key& key, Announcer announcer) {
 }
 
 void KeyWakeups::on_all_invalidated() {
-  if (!std::exchange(all_invalidated_, true)) owner_.sweep_in(kFlushes);
+  if (!std::exchange(all_invalidated_, true)) owner_.sweep_in(kFlushInterval);
 }
 
 void KeyWakeups::read_all() {
@@ -96,7 +95,7 @@ void KeyWakeups::read_all() {
 void KeyWakeups::start_reads(Time now) {
   const bool can_read = owner_.links().reading;
   for (Key* key : std::exchange(due_, {})) {
-    // While the link is down nothing is read: on_reading_link_up() comes back to every key.
+    // While the link is down nothing is read.  on_reading_link_up() reads every key.
     key->phase_ = can_read ? Key::Phase::kReading : Key::Phase::kIdle;
     if (!can_read) continue;
     key->read_began_ = now;
@@ -124,13 +123,12 @@ KeyWakeups::Announcer KeyWakeups::on_read_ended(Key& key, ReadResult result, boo
   return announced;
 }
 
-// ---- whom to trust ----------------------------------------------------------------------------------
+// ---- trust ------------------------------------------------------------------------------------------
 
-// An announcement from before a link was lost, or tracking was ended, does not prove that the next one will
-// come.
+// An announcement counts only while the subscriber link is up and, for tracking, while tracking is on.
 bool KeyWakeups::can_trust(Announcer announcer, Time now) const {
   if (mode_ != Mode::kAuto || !owner_.links().subscriber) return false;
-  return announcer == Announcer::kTracking ? tracking_ == Tracking::kOn : now >= notifications_believed_from_;
+  return announcer == Announcer::kTracking ? tracking_ == Tracking::kOn : now >= distrusted_until_;
 }
 
 void KeyWakeups::trust(Announcer announcer, std::string_view why) {
@@ -147,9 +145,9 @@ bool KeyWakeups::wants_tracking(Time now) const {
          !tracking_table_.is_full(now) && owner_.links().may_hear_invalidations;
 }
 
-// Redis sends invalidations to the client id that it was given.  The id dies with its connection, and after a
-// restart Redis may give it to another client.  So the subscriber link has to answer first: then the id is
-// its own.
+// CLIENT TRACKING names the client id to which Redis sends invalidations.  After a restart Redis may give the
+// id of a lost connection to another client.  So the subscriber link must answer first, which proves that its
+// id is still valid.
 void KeyWakeups::update_tracking(Time now) {
   const Links links = owner_.links();
   if (!links.reading) return;
@@ -227,8 +225,8 @@ void KeyWakeups::sweep(Time now) {
 void KeyWakeups::sweep_slowly(Time now) {
   for (Key* key : keys_) {
     if (key->phase_ == Key::Phase::kReading || key->phase_ == Key::Phase::kReadingStale) continue;
-    if (mode_ == Mode::kAuto && key->missed_at_ && now - *key->missed_at_ > kLate) {
-      if (trusted_ == Announcer::kNotifications) notifications_believed_from_ = now + kDisbelief;
+    if (mode_ == Mode::kAuto && key->missed_at_ && now - *key->missed_at_ > kAnnouncementGrace) {
+      if (trusted_ == Announcer::kNotifications) distrusted_until_ = now + kDistrust;
       trust(Announcer::kNobody, "an entry was not announced");
     }
     if (now - key->read_began_ >= kLongestUnread) {
@@ -238,7 +236,7 @@ void KeyWakeups::sweep_slowly(Time now) {
   }
 }
 
-// A check costs less than a read of a key that has not grown, and in most checks no key has.
+// Most keys have not grown since the last check, and a check of such a key costs less than a read.
 void KeyWakeups::check_all(Time now) {
   if (checks_under_way_ > 0) return;  // Redis has not answered the last checks: send no more
   std::vector<Key*> together;
@@ -251,8 +249,8 @@ void KeyWakeups::check_all(Time now) {
     if (key->phase_ != Key::Phase::kIdle || now < key->next_check_) continue;
     ++keys_checked_;
     const auto pause =
-        std::clamp<Time::duration>((now - key->last_growth_) / kPartOfSilence, kFastSweep, kLongestSilence);
-    // At the sweep that comes nearest to it: timers are not exact.
+        std::clamp<Time::duration>((now - key->last_growth_) / kIdleDivisor, kFastSweep, kLongestPause);
+    // Half a sweep early, so that the check falls on the nearest sweep: timers are not exact.
     key->next_check_ = now + pause - kFastSweep / 2;
     if (key->is_checked_alone_) {
       check({&key, 1});

@@ -1,9 +1,10 @@
 // KeyWakeups: decides when a watched Redis key is read again, because it may have changed.
 //
-// Pure.  Redis can announce a change in two ways: by a keyspace notification, and by an invalidation of a key
-// that was read (CLIENT TRACKING).  KeyWakeups trusts a way only after it has announced growth; until then it
-// checks all keys every 21 ms.  Knows no command, no link and no value of a key.  DESIGN.md has the state
-// machine. The owner calls nothing here from inside the functions of Owner.
+// Pure.  There are two *announcers* of changes: keyspace notifications, and invalidations of keys that were
+// read (CLIENT TRACKING).  A key is read when its change is announced.  An announcer is *trusted* after it
+// has announced that a key grew.  While none is trusted, a *fast sweep* checks all keys every 21 ms.  A *slow
+// sweep* reads each key that was not read for 2 s.  DESIGN.md has the state machine.  The owner calls nothing
+// here from inside the functions of Owner.
 #pragma once
 
 #include <chrono>
@@ -22,20 +23,20 @@ class KeyWakeups {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // redis.wakeups
+  // The values of redis.wakeups in the configuration.
   enum class Mode { kAuto, kNotifications, kSweep };
-  // What announces that a key has changed, in ascending order of preference.
+  // In ascending order of preference.
   enum class Announcer { kNobody, kTracking, kNotifications };
-  // How one read of a key ended.  kChanged: it changed, but nothing was added.
+  // The result of one read of a key.  kChanged: the key changed, but nothing was added.
   enum class ReadResult { kFailed, kUnchanged, kChanged, kGrew };
 
-  // One watched key.  The owner derives from it and adds what a read needs.
+  // One watched Redis key.  The owner derives from it and adds the data that a read needs.
   class Key {
    public:
     Key() = default;
     Key(const Key&) = delete;
     Key& operator=(const Key&) = delete;
-    // When the read that is under way, or the last one, began.
+    // The time at which the current read began; if there is none, the last one.
     Time read_began() const { return read_began_; }
 
    protected:
@@ -43,26 +44,26 @@ class KeyWakeups {
 
    private:
     friend class KeyWakeups;
-    // kDue: read at the end of the turn.  kReadingStale: it changed while it was being read, so it is read
+    // kDue: is read at the end of the turn.  kReadingStale: changed while it was being read, so it is read
     // again.
     enum class Phase { kIdle, kDue, kReading, kReadingStale };
 
     std::size_t index_ = 0;  // in keys_
     Phase phase_ = Phase::kIdle;
-    Announcer announced_ = Announcer::kNobody;  // since the last read
-    bool is_swept_ = false;                     // the next read was ordered by the slow sweep
-    bool is_checked_alone_ = false;             // Redis answered a check of several keys with an error
-    std::optional<Time> missed_at_;             // when the slow sweep found growth that nobody had announced
+    Announcer announced_ = Announcer::kNobody;  // the announcer of a change since the last read
+    bool is_swept_ = false;                     // the slow sweep ordered the next read
+    bool is_checked_alone_ = false;             // because a check of several keys failed
+    std::optional<Time> missed_at_;             // when the slow sweep found growth without an announcement
     Time read_began_{};
     Time last_growth_{};
     Time next_check_{};
   };
 
-  // The state of the two links and the rights on them.
+  // The state of the two links, and what Redis permits on them.
   struct Links {
     bool reading = false;        // the link that reads keys is up
-    bool subscriber = false;     // the link that hears announcements is up
-    bool has_client_id = false;  // … and Redis has told us its CLIENT ID
+    bool subscriber = false;     // the link that receives announcements is up
+    bool has_client_id = false;  // the CLIENT ID of the subscriber link is known
     bool may_hear_notifications = true;
     bool may_hear_invalidations = true;
   };
@@ -72,26 +73,26 @@ class KeyWakeups {
    public:
     virtual ~Owner() = default;
     virtual Links links() const = 0;
-    // Begin to read `key`; on_read_ended() must follow.  Only while the reading link is up.
+    // Begin to read `key`; on_read_ended() must follow.  Called only while the reading link is up.
     virtual void read(Key& key) = 0;
     // Ask in one command which of `keys` have grown; on_check_ended() must follow.
     virtual void check_for_growth(std::span<Key* const> keys) = 0;
-    // Subscribe to invalidations, even if that is done already; on_invalidations_confirmed() follows.
+    // Subscribe to invalidations, even if they are subscribed already; on_invalidations_confirmed() follows.
     virtual void hear_invalidations() = 0;
-    // Have Redis track what the reading link reads, or end that.  on_tracking_answered() follows
-    // start_tracking(); only the answer to the latest call counts.
+    // Start or end CLIENT TRACKING of the keys that the reading link reads.  Call on_tracking_answered() with
+    // the answer to the latest start_tracking().
     virtual void start_tracking() = 0;
     virtual void end_tracking() = 0;
     // Call start_reads() once at the end of the turn.
     virtual void start_reads_after_turn() = 0;
-    // Call sweep() once after `delay`, and not at the time that was set before.
+    // Call sweep() once after `delay`.  This replaces an earlier sweep_in().
     virtual void sweep_in(std::chrono::milliseconds delay) = 0;
     // For the log.
     virtual void on_trust_changed(Announcer announcer, std::string_view why) = 0;
     virtual void on_tracking_refused(std::string_view why) = 0;
   };
 
-  // `growth_command`: the only command whose notification proves that growth is notified, for example "xadd".
+  // `growth_command`, for example "xadd", makes keys grow.  Notifications are trusted only after one of it.
   KeyWakeups(Owner& owner, Mode mode, std::string growth_command);
 
   // Reads `key` at the end of the turn, then whenever it may have changed.
@@ -108,24 +109,24 @@ class KeyWakeups {
   void on_all_invalidated();
 
   void on_reading_link_up(Time now);
-  // Redis has answered hear_invalidations(): the subscriber link lives, and its CLIENT ID is its own.
+  // Redis has answered hear_invalidations(), so the subscriber link is alive and its CLIENT ID is valid.
   void on_invalidations_confirmed(Time now);
   // `why_refused` is empty if Redis tracks.
   void on_tracking_answered(std::string_view why_refused);
 
-  // What the owner's timers call.
+  // Called by the owner's timers.
   void start_reads(Time now);
   void sweep(Time now);
 
-  // `more`: there is more to read.  Returns who had announced a change.
+  // `more`: there is more to read.  Returns the announcer of the change that was read, or kNobody.
   Announcer on_read_ended(Key& key, ReadResult result, bool more, Time now);
-  // One check has been answered.  The owner calls read_soon() for each key that has grown …
+  // Redis has answered one check.  Afterwards the owner calls read_soon() for each key that has grown.
   void on_check_ended() { --checks_under_way_; }
-  // … or this, if Redis answered with an error: one of several keys was to blame.
+  // Redis answered a check of `key` and others with an error.  One of them is at fault: check each alone.
   void check_alone(Key& key) { key.is_checked_alone_ = true; }
 
  private:
-  // kAwaitingConfirmation also after a refusal: only a new connection may change that.
+  // kAwaitingConfirmation: waits for on_invalidations_confirmed(); after a refusal, for a new connection.
   enum class Tracking { kOff, kAwaitingConfirmation, kOn };
 
   void on_announced(Key& key, Announcer announcer);
@@ -144,10 +145,10 @@ class KeyWakeups {
   const Mode mode_;
   const std::string growth_command_;
   Announcer trusted_;
-  Time notifications_believed_from_{};
+  Time distrusted_until_{};  // notifications are not trusted before this time
   Tracking tracking_ = Tracking::kOff;
   TrackingTable tracking_table_;
-  std::string why_refused_;  // the reason that was reported last
+  std::string why_refused_;  // the last reason that the owner got
   std::vector<Key*> keys_;
   std::vector<Key*> due_;
   bool sweep_pending_ = false;

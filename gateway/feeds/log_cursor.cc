@@ -10,10 +10,10 @@ LogCursor LogCursor::at_tail(const LogTail& tail) {
   return cursor;
 }
 
-LogCursor LogCursor::behind(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap) {
+LogCursor LogCursor::after(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap) {
   LogCursor cursor;
   cursor.position_ = requested;
-  // From the beginning of a log that does not exist yet: nothing can be lost.
+  // A reader from the beginning of a log that does not exist yet cannot have lost an entry.
   if (requested.is_zero()) cursor.added_ = 0;
   if (requested.is_zero() && !tail.exists) return cursor;
   gap = cursor.resolve_doubt(tail);
@@ -35,7 +35,7 @@ void LogCursor::advance(EntryId last, std::uint64_t count) {
 std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   const std::optional<EntryId> first = tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt;
   const LogGap gap{.requested = position_, .first_available = first};
-  // The number of entries that came before the first one.
+  // The number of entries that were added before `first`.
   std::optional<std::uint64_t> before = tail.exists ? tail.added : 0;
   if (before) *before -= tail.length;
 
@@ -48,10 +48,10 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return gap.requested.is_zero() ? std::nullopt : std::optional(gap);
   }
 
-  // All entries lie behind the position.  Others behind the position may have been removed: none are lost if
-  // the reader has had exactly as many entries as came before the first one.
+  // All entries of the log are later than the position.  Entries between the position and `first` may have
+  // been removed.  None were if the reader has got as many entries as were added before `first`.
   if (!first || *first > position_) {
-    // Redis before 7.0 does not count: from the beginning means from the first entry that is left.
+    // Redis before 7.0 has no entries-added.  Then a reader at 0-0 begins with `first`, without a gap.
     bool lost = first ? !position_.is_zero() : tail.last != position_;
     if (added_ && before) lost = *before != *added_;
     if (!first) position_ = tail.last;

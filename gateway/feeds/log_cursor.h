@@ -1,11 +1,11 @@
-// LogCursor: the position of a reader in a log, and the judgement whether entries were lost behind it.
+// LogCursor: the position of a reader in a log.  Detects whether entries after the position were lost.
 //
 // Pure.  A log is a Redis Stream: a list of entries with ascending ids.  Writers add entries at its end
-// (XADD), and Redis may remove old ones at its beginning (XTRIM, MAXLEN), or the whole log may be deleted and
-// begun anew.  Redis does not report any of that to a reader.  So a reader reads from its position
-// *inclusively* and calls proves_no_gap(): while the entry that it delivered last is still there, nothing
-// behind it was removed.  If it is gone, the reader asks for the log's tail (XINFO STREAM) and calls
-// resolve_doubt().  If the tail cannot prove that nothing is lost, it is a gap.
+// (XADD).  Redis may remove the oldest entries (XTRIM, MAXLEN), or a client may delete the log and begin it
+// anew.  Redis reports none of this to a reader.  So a reader reads from its position *inclusively* and calls
+// proves_no_gap(): while the entry that it delivered last still exists, no later entry was removed.  If that
+// entry is gone, the reader fetches the log's tail (XINFO STREAM) and calls resolve_doubt(), which returns a
+// gap unless the tail proves that nothing is lost.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace tailgate {
 
-// The answer to XINFO STREAM.  Of a log that does not exist all fields keep their defaults.
+// The answer to XINFO STREAM.  For a log that does not exist, all fields keep their defaults.
 struct LogTail {
   bool exists = false;
   EntryId last;                        // last-generated-id: of the newest entry ever, even if it was removed
@@ -25,8 +25,8 @@ struct LogTail {
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
 };
 
-// Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm; it is never
-// left out.
+// Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm, but no loss
+// remains unreported.
 struct LogGap {
   EntryId requested;
   std::optional<EntryId> first_available;  // none: the log is empty
@@ -36,28 +36,28 @@ class LogCursor {
  public:
   LogCursor() = default;
 
-  // Behind all entries that are in the log now.
+  // After all entries that are in the log now.
   static LogCursor at_tail(const LogTail& tail);
-  // Behind `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets `gap` if
+  // After `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets `gap` if
   // entries after `requested` may be lost.
-  static LogCursor behind(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
+  static LogCursor after(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
 
   EntryId position() const { return position_; }
 
-  // Judges an inclusive read from position() by the id of its first entry, if there is one.  True: deliver
-  // the entries.  False: keep them, ask for the tail and call resolve_doubt().
+  // `first_read`: the id of the first entry of an inclusive read from position(), if it found one.  Returns
+  // true: deliver the entries.  Returns false: keep them, fetch the tail and call resolve_doubt().
   bool proves_no_gap(std::optional<EntryId> first_read) const;
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // Precondition: `tail` was asked for after the read.  No gap: deliver the entries that were kept; they were
-  // complete, because they still are.  A gap: drop them and read again from position().
+  // Precondition: `tail` was fetched after the read.  No gap: the kept entries are complete, deliver them.
+  // A gap: drop them and read again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
   EntryId position_;
-  // The entry with which an inclusive read must begin to prove that nothing is lost; none: it is unknown.
+  // An inclusive read that begins with this entry proves that nothing is lost; none: unknown.
   std::optional<EntryId> anchor_;
-  // The log's entries-added at the moment when the newest entry was the one at the position.
+  // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
   std::optional<std::uint64_t> added_;
 };
 

@@ -10,10 +10,10 @@ namespace tailgate {
 
 namespace {
 
-// Half of all lines are to be with their clients within this time where Redis tracks.  Tracking costs Redis
-// more than notifications, so more lines share one wake-up.
+// Replaces ReadRest::kHalfOfLines while tracking is trusted.  Tracking costs Redis more than notifications,
+// so more lines share one wake-up.
 constexpr std::chrono::microseconds kHalfOfTrackedLines{1500};
-// One read counts as this many lines at most when the length of a rest is chosen.
+// ReadRest counts one read as at most this many lines.
 constexpr std::size_t kLinesCounted = 4;
 
 KeyWakeups::Mode mode_of(std::string_view wakeups) {
@@ -29,7 +29,7 @@ KeyWakeups::ReadResult result_of(const LogRead& read) {
 
 }  // namespace
 
-// Every key that this class gives to KeyWakeups is a Feed.
+// The live reader of one log.  Each KeyWakeups::Key of LogFeeds is a Feed.
 struct LogFeeds::Feed : KeyWakeups::Key {
   Feed(LogFeeds& feeds, std::string name, const LogCursor& at)
       : key(std::move(name)), cursor(at), observers([this, &feeds] { feeds.on_unfollowed(*this); }) {}
@@ -128,7 +128,7 @@ void LogFeeds::on_read(Feed& feed, const LogRead& read) {
   hub_.publish(topic(feed.key), read.entries);
 }
 
-// ---- what KeyWakeups has us do ----------------------------------------------------------------------
+// ---- KeyWakeups::Owner ------------------------------------------------------------------------------
 
 KeyWakeups::Links LogFeeds::links() const {
   return {.reading = reader_.up(),
@@ -140,14 +140,14 @@ KeyWakeups::Links LogFeeds::links() const {
 
 void LogFeeds::read(KeyWakeups::Key& key) {
   Feed& feed = static_cast<Feed&>(key);
-  feed.reading = reader_.read(feed.key, feed.cursor, feed.pace, LogReader::Turn::kAtOnce,
+  feed.reading = reader_.read(feed.key, feed.cursor, feed.pace, LogReader::Start::kAtOnce,
                               [this, &feed](const LogRead& read) { on_read(feed, read); });
 }
 
 void LogFeeds::check_for_growth(std::span<KeyWakeups::Key* const> keys) {
   std::erase_if(checks_, [](const RedisCall& call) { return !call.under_way(); });
   std::vector<LogReader::Position> logs;
-  std::vector<std::string> names;  // some feeds may be gone when the answer comes
+  std::vector<std::string> names;  // not Feed pointers: some feeds may have ended before Redis answers
   for (const KeyWakeups::Key* key : keys) {
     const Feed& feed = static_cast<const Feed&>(*key);
     logs.push_back({.key = feed.key, .last = feed.cursor.position()});

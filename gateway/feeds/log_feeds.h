@@ -1,7 +1,7 @@
 // LogFeeds: keeps one live reader for each log that a stream follows.
 //
-// Reads what has grown, publishes it to the hub, and tells the log's observers of gaps.  KeyWakeups decides
-// when a log is read; LogReader reads it.  Knows no stream and no route.
+// Publishes new entries to the hub, and reports gaps to the log's observers.  KeyWakeups decides when a log
+// is read; LogReader reads it.  Knows no stream and no route.
 #pragma once
 
 #include <chrono>
@@ -26,12 +26,12 @@ class LogFeeds : private KeyWakeups::Owner {
   struct Feed;
 
  public:
-  // Called from the loop.  Inside it no observer may die, and none may be added or removed.
+  // Called from the loop.  Inside these calls no observer may be added, removed or destroyed.
   class Observer {
    public:
-    // Entries behind those that the feed has delivered are lost.  The feed reads on from `cursor`.
+    // Entries after the last one that the feed published may be lost.  The feed reads on from `cursor`.
     virtual void on_gap(const LogGap& gap, const LogCursor& cursor) = 0;
-    // The key holds something other than a log.
+    // The Redis key holds something other than a log.
     virtual void on_wrong_type() = 0;
 
    protected:
@@ -41,23 +41,23 @@ class LogFeeds : private KeyWakeups::Owner {
   // Lease: an observer's interest in a log.  The live reader of a log ends with its last lease.
   using Follow = LeaseList<Observer*>::Lease;
 
-  // `wakeups` is redis.wakeups.
+  // `wakeups` is redis.wakeups of the configuration.
   LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
   ~LogFeeds() override;
   LogFeeds(const LogFeeds&) = delete;
   LogFeeds& operator=(const LogFeeds&) = delete;
 
-  // The hub's topic for a log's entries.  The line break keeps it apart from every channel's topic.
+  // The hub's topic for the log's entries.  The line break distinguishes it from a channel's topic.
   static std::string topic(const std::string& key) { return "log\n" + key; }
 
-  // The position up to which the live reader of `key` has published, if there is a reader.
+  // The entry up to which the live reader of `key` has published; none: there is no reader.
   std::optional<EntryId> position(std::string_view key) const;
   // If `key` has no live reader yet, a new one begins at `at`.
   [[nodiscard]] Follow follow(const std::string& key, const LogCursor& at, Observer& observer);
   // Reads `key` at the end of the turn.
   void read_soon(std::string_view key);
 
-  // The reading link is up: all logs are read.
+  // Call this when the reading link is up.  Reads all logs.
   void on_up() { wakeups_.on_reading_link_up(Loop::now()); }
 
   std::size_t followed() const { return feeds_.size(); }
@@ -88,7 +88,7 @@ class LogFeeds : private KeyWakeups::Owner {
   Hub& hub_;
   KeyWakeups wakeups_;
   TextMap<std::unique_ptr<Feed>> feeds_;
-  RedisCall tracking_;  // the latest CLIENT TRACKING; replacing it drops the answer to the one before
+  RedisCall tracking_;  // the latest CLIENT TRACKING; replacing it drops the answer to the earlier one
   std::vector<RedisCall> checks_;
   Timer sweep_;
   TurnEnd turn_end_;

@@ -24,7 +24,7 @@ LogRead::Outcome refused(const std::string& key, const redisReply& reply) {
   return is_wrong_type(reply) ? LogRead::Outcome::kWrongType : LogRead::Outcome::kUnavailable;
 }
 
-// Reads the answer to XINFO STREAM `key`, which is a list: name, value, name, value, …
+// Reads the answer to XINFO STREAM `key`, a list in which names and values alternate.
 LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogTail& tail) {
   if (reply == nullptr) return LogRead::Outcome::kUnavailable;
   if (reply->type != REDIS_REPLY_ARRAY) {
@@ -87,7 +87,7 @@ LogReader::Job::~Job() {
   }
 }
 
-LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn,
+LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when,
                                 Done done) {
   Read handle;
   handle.job_ = std::make_unique<Job>();
@@ -97,7 +97,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
   started.cursor = &cursor;
   started.pace = &pace;
   started.done = std::move(done);
-  if (turn == Turn::kAtOnce) {
+  if (when == Start::kAtOnce) {
     start(started);
   } else if (queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
     started.counts = true;
@@ -112,7 +112,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
 
 void LogReader::start(Job& job) {
   const EntryId from = job.cursor->position();
-  // One more than the pace: the first entry is the one that was delivered last.
+  // One more than the pace, because the first entry of the answer was delivered before.
   const std::string count = std::to_string(job.pace->count + 1);
   job.call = link_.command({"XRANGE", job.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
                            [&job](const redisReply* reply) { job.on_range(reply); });
@@ -139,7 +139,7 @@ void LogReader::finish(Job& job, const LogRead& read) {
   job.reader = nullptr;
   if (std::exchange(job.counts, false)) --queued_under_way_;
   const Done done = std::move(job.done);
-  done(read);  // may destroy the job, by starting another read in its place
+  done(read);  // may start another read with the same lease, which destroys the job
   start_next();
 }
 
@@ -154,7 +154,7 @@ void LogReader::Job::on_range(const redisReply* reply) {
   entries.reserve(reply->elements);
   std::size_t bytes = 0;
   std::size_t taken = 0;
-  // Entries beyond the bound are left for the next read, because one answer becomes one batch.
+  // Entries beyond kLargeAnswer are left for the next read, because one answer becomes one batch.
   for (; taken < reply->elements && (bytes < kLargeAnswer || entries.size() < 2); ++taken) {
     if (auto entry = read_entry(*reply->element[taken], bytes)) entries.push_back(std::move(*entry));
   }
@@ -211,10 +211,10 @@ RedisCall LogReader::check_for_growth(std::span<const Position> logs,
   for (const Position& log : logs) words.emplace_back(positions.emplace_back(log.last.text()));
   return link_.command(words, [done = std::move(done)](const redisReply* reply) {
     Grown grown;
-    // After a lost link all logs are read anyway.
+    // A null reply means that the link was lost: all logs are read when it is up again.
     if (reply == nullptr || reply->type != REDIS_REPLY_ERROR) grown.emplace();
     if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
-      for (std::size_t i = 0; i < reply->elements; ++i) {  // the logs that have grown: key, entries
+      for (std::size_t i = 0; i < reply->elements; ++i) {  // each log that has grown: its key and entries
         const redisReply& log = *reply->element[i];
         if (log.type == REDIS_REPLY_ARRAY && log.elements == 2) grown->push_back(text_of(*log.element[0]));
       }

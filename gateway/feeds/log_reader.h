@@ -1,9 +1,9 @@
 // LogReader: reads logs (Redis Streams) and detects every gap.
 //
 // Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
-// route. At most 16 queued reads are under way at once, so that many clients that reconnect together neither
-// flood Redis nor delay the live feeds.  Every call needs the link to be up.  KeyWakeups decides when the
-// live feed of a log is read; a LogStream that is behind reads by itself.
+// route.  At most 16 queued reads are under way at once, so that many clients that reconnect together neither
+// flood Redis nor delay the live feeds.  The link must be up at every call.  KeyWakeups decides when the
+// live feed of a log is read; a LogStream that is behind the feed reads by itself.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@
 
 namespace tailgate {
 
-// The number of entries that a reader asks for.  It adapts to their size, so that one answer stays within a
-// few hundred kilobytes.
+// How many entries a read requests.  The number adapts to the size of the entries, so that one answer stays
+// within a few hundred kilobytes.
 struct ReadPace {
   unsigned count = 32;
   void adapt(std::size_t entries, std::size_t bytes);
-  // After a read without an answer: perhaps Redis closed the link because the answer was too large
-  // (client-output-buffer-limit).
+  // Call this after a read without an answer.  Redis may have closed the link because the answer exceeded
+  // client-output-buffer-limit.
   void shrink();
 };
 
@@ -62,7 +62,7 @@ class LogReader {
     std::unique_ptr<Job> job_;
   };
 
-  enum class Turn { kAtOnce, kQueued };
+  enum class Start { kAtOnce, kQueued };
 
   explicit LogReader(RedisLink& link) : link_(link) {}
   LogReader(const LogReader&) = delete;
@@ -70,22 +70,22 @@ class LogReader {
 
   // Reads the entries after `cursor`.  Before `done` is called, `cursor` moves past them.  `cursor` and
   // `pace` must outlive the read.
-  [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Turn turn, Done done);
+  [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when, Done done);
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
 
   struct Position {
     std::string_view key;
     EntryId last;  // the last entry that was read
   };
-  // The keys of the logs that have grown; nothing if Redis answered with an error.  One key of several may be
-  // to blame: it holds no log or is not permitted.  A Redis Cluster refuses keys of different slots.
+  // The keys of the logs that have grown; nothing if Redis answered with an error.  One key may be the cause:
+  // it holds no log or is not permitted.  Another cause is a Redis Cluster with the keys in different slots.
   using Grown = std::optional<std::vector<std::string_view>>;
-  // Asks in one command which logs have an entry behind a position.
+  // Asks in one command which logs have an entry after `last`.
   [[nodiscard]] RedisCall check_for_growth(std::span<const Position> logs,
                                            std::function<void(const Grown& grown)> done);
 
-  // Has Redis tell the connection `client_id` once when a log changes that was read on this link (CLIENT
-  // TRACKING). `done` gets Redis's reason if it refuses, else an empty text.
+  // CLIENT TRACKING: Redis sends one invalidation to the connection `client_id` when a log changes that was
+  // read on this link.  `done` gets Redis's reason if it refuses, else an empty text.
   [[nodiscard]] RedisCall track(std::int64_t client_id,
                                 std::function<void(std::string_view why_refused)> done);
   [[nodiscard]] RedisCall untrack();
@@ -100,7 +100,7 @@ class LogReader {
   RedisLink& link_;
   std::deque<Job*> queue_;
   unsigned queued_under_way_ = 0;
-  bool starting_ = false;  // start_next() is running further up the stack
+  bool starting_ = false;  // start_next() is on the call stack
 };
 
 // One read, queued or under way.
@@ -113,10 +113,10 @@ struct LogReader::Job {
   ReadPace* pace = nullptr;
   Done done;
   bool is_queued = false;  // waits in the queue
-  bool counts = false;     // is one of the queued reads that are under way
+  bool counts = false;     // is counted in queued_under_way_
   RedisCall call;
 
-  // Entries of doubtful completeness, copied until the answer to XINFO STREAM comes.
+  // Copies of the entries, kept until the answer to XINFO STREAM shows whether some are missing.
   struct Kept {
     EntryId id;
     std::vector<std::pair<std::string, std::string>> fields;

@@ -37,7 +37,7 @@ std::optional<EntryId> id_before(EntryId id) {
 
 bool Page::add(const LogEntry& entry) {
   if (has_more_) return false;
-  // The bound is for bytes that are sent, and a page has one line at least, however large.
+  // page_bytes bounds the bytes of the lines.  A page has at least one line, however large.
   const std::size_t begin = lines_.size();
   if (begins_.size() < limit_ && (begin == 0 || begin < route_.page_bytes)) {
     append_line(lines_, route_.entry, entry);

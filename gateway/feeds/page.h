@@ -16,7 +16,7 @@ namespace tailgate {
 
 struct PageQuery {
   int limit = 0;
-  std::optional<EntryId> before;  // the page ends below this id; none: it ends with the newest entry
+  std::optional<EntryId> before;  // all entries are older than this id; none: begin with the newest entry
 };
 
 // Reads `limit` and `before_id`.  An error names the parameter.
@@ -30,7 +30,7 @@ class Page {
  public:
   Page(const Route& route, int limit) : route_(route), limit_(static_cast<std::size_t>(limit)) {}
 
-  // False if the page is full: the entry was left out.
+  // Returns false if the page is full.  The entry is then left out.
   bool add(const LogEntry& entry);
   bool full() const { return has_more_; }
   std::size_t lines() const { return begins_.size(); }
@@ -41,7 +41,7 @@ class Page {
   const Route& route_;
   std::size_t limit_;
   std::string lines_;                // the JSON of all lines, newest first, without separators
-  std::vector<std::size_t> begins_;  // the offset of each line in it
+  std::vector<std::size_t> begins_;  // the offset of each line in lines_
   std::optional<EntryId> oldest_;
   bool has_more_ = false;
 };

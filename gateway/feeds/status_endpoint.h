@@ -1,7 +1,7 @@
 // StatusEndpoint: asks an application for the status of a job, with the caller's own credentials.
 //
-// Serves records that are not in Redis.  Streams ask at their opening and after a loss of Redis and never
-// poll, because applications limit rates.  Status 200 means that the caller may see the job.
+// For records that are not in Redis.  Streams ask when they open and after a loss of Redis.  They never poll,
+// because applications limit the rate of requests.  Status 200 means that the caller may see the job.
 #pragma once
 
 #include <functional>
@@ -13,11 +13,10 @@
 
 namespace tailgate {
 
-// Whether a caller may see a job.
 enum class Access {
   kAllowed,       // the caller may see the job, or the route has no record
   kNoRecord,      // there is no such job
-  kForeign,       // the job belongs to another caller; a status endpoint does not tell this from kNoRecord
+  kForeign,       // the job belongs to another caller; for a status endpoint this is kNoRecord
   kUnauthorized,  // the application refuses the caller's credentials
   kTooMany,       // the application refuses the rate of requests
   kUnavailable,   // Redis or the application gave no answer in time
@@ -28,7 +27,7 @@ class StatusEndpoint {
   // The record is null unless kAllowed.
   using Done = std::function<void(Access, const Record*)>;
 
-  // One question under way.  `done` is not called after it has died.
+  // Lease: one question under way.  `done` is not called after the lease has died.
   using Question = std::unique_ptr<HttpFetch>;
 
   StatusEndpoint(const Loop& loop, Resolver& resolver) : loop_(loop), resolver_(resolver) {}

@@ -1,9 +1,9 @@
 // TrackingTable: judges whether Redis's table of tracked keys (CLIENT TRACKING) is full.
 //
-// Pure.  A Redis whose table is full (tracking-table-max-keys) forgets one key for each other key that is
-// read, and sends an invalidation for the forgotten one.  That key is then read again, and so on without end.
-// Redis does not report a full table.  The only sign is that most invalidations name keys that have not
-// changed.
+// Pure.  While the table is full (tracking-table-max-keys), each key that is read evicts another key, and
+// Redis sends an invalidation for the evicted key.  That key is then read again and evicts another one, and
+// so on.  Redis does not report a full table.  The only sign is that most invalidations name keys that have
+// not changed.
 #pragma once
 
 #include <algorithm>
@@ -17,18 +17,18 @@ class TrackingTable {
   using Time = std::chrono::steady_clock::time_point;
   // The counts of one period are judged together.
   static constexpr std::chrono::milliseconds kPeriod{500};
-  // The table counts as full after this many bad periods in a row …
+  // After this many bad periods in a row, the table counts as full.
   static constexpr int kBadPeriods = 4;
-  // … for this long.
+  // How long the table then counts as full.
   static constexpr std::chrono::minutes kFullFor{10};
 
-  // A key was read because of an invalidation.
+  // Call this after a key was read because of an invalidation.
   void count_invalidation(bool key_had_changed) { ++(key_had_changed ? useful_ : useless_); }
   // Once a period is over, judges its counts and begins the next; `keys` is the number of tracked keys.
   void judge(Time now, std::size_t keys) {
     if (now - period_began_ < kPeriod) return;
     // Commands like EXPIRE invalidate a key without changing its value, so some useless invalidations are
-    // normal: 4 for each useful one, 4 for each key but at most 4,000, and 50.
+    // allowed: the sum of 4 for each useful one, 4 for each key (at most 4,000) and 50.
     const std::size_t allowed = 4 * useful_ + std::min<std::size_t>(4 * keys, 4000) + 50;
     bad_periods_ = useless_ > allowed ? bad_periods_ + 1 : 0;
     useful_ = useless_ = 0;
@@ -38,7 +38,7 @@ class TrackingTable {
     full_until_ = now + kFullFor;
   }
   bool is_full(Time now) const { return now < full_until_; }
-  // The server is another one, perhaps with a larger table.
+  // Call this after a reconnect: the server may be another one, with a larger table.
   void reset() { *this = {}; }
 
  private:

@@ -22,7 +22,7 @@ struct EntryId {
   static std::optional<EntryId> parse(std::string_view text);
   std::string text() const;
 
-  // True for "0-0", which no entry can have: the place before the first entry.
+  // True for "0-0", the position before the first entry.  No entry can have this id.
   bool is_zero() const { return ms == 0 && seq == 0; }
 };
 

@@ -88,14 +88,14 @@ void RedisLink::connect() {
     connect_to(rule_.endpoint.unix_path);
     return;
   }
-  // Resolved again at every attempt, because a failover may have moved the name.
+  // Resolved again at every attempt, because a failover may have changed the address of the host.
   move_to(State::kResolving);
   query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<Resolver::Addresses> addresses) {
     query_.reset();
     if (!addresses) {
       on_lost("cannot resolve " + rule_.endpoint.host + ": " + addresses.error());
     } else {
-      connect_to((*addresses)[address_turn_ % addresses->size()]);
+      connect_to((*addresses)[address_index_ % addresses->size()]);
     }
   });
 }
@@ -190,7 +190,7 @@ void RedisLink::greet() {
   if (rule_.database != 0) {
     greeting_.push_back(command({"SELECT", std::to_string(rule_.database)}, expect_ok("SELECT")));
   }
-  // The name only helps people who read CLIENT LIST: a server may refuse it.
+  // A refusal is ignored, because the name only helps people who read CLIENT LIST.
   greeting_.push_back(command({"CLIENT", "SETNAME", "tailgate-" + name_}, [](const redisReply*) {}));
   client_id_ = 0;
   if (wants_client_id_) {
@@ -220,7 +220,7 @@ void RedisLink::on_greeted() {
 void RedisLink::on_lost(const std::string& why) {
   const bool was_up = std::exchange(was_up_, false);
   move_to(State::kWaiting);
-  if (!was_up) ++address_turn_;
+  if (!was_up) ++address_index_;
   // Logs one line for an outage, and another each time its reason changes.
   if (was_up || !reason_logged_ || why != why_lost_) {
     log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
@@ -239,8 +239,8 @@ void RedisLink::drop(std::string why) {
   move_to(State::kDropping);
 }
 
-// At the end of a turn, outside every hiredis callback: freeing a context inside onConnect is a use after
-// free (hiredis 0.14.1).
+// Called at the end of a turn, outside every hiredis callback.  In hiredis 0.14.1, freeing a context inside
+// onConnect is a use after free.
 void RedisLink::free_dropped() {
   if (state_ != State::kDropping) return;
   // disconnected_cb() sets context_ to null, but hiredis calls it only if the context was connected.
@@ -252,8 +252,8 @@ void RedisLink::free_dropped() {
 
 void RedisLink::probe() {
   if (!up()) return;
-  // Not at the greeting: otherwise a link that is lost over the first command would be made anew twenty times
-  // a second.
+  // Resets the backoff here, not at the greeting: otherwise a link that each first command breaks would
+  // reconnect twenty times a second.
   if (unanswered_probes_ == 0) backoff_.on_success();
   if (unanswered_probes_ >= 2) {
     drop("no answer for " + std::to_string(unanswered_probes_ * rule_.probe_every.count()) + " ms");
@@ -282,7 +282,7 @@ bool RedisLink::bytes_waiting() const {
 }
 
 RedisCall RedisLink::command(std::span<const std::string_view> arguments, ReplyCall call) {
-  // hiredis holds it, as the command's private data, until reply_cb().
+  // Owned by hiredis, as the command's private data, until reply_cb() deletes it.
   auto* pending = new LeasedCall<const redisReply*>(std::move(call));
   RedisCall lease = pending->lease();
   send(arguments, reply_cb, pending);

@@ -1,17 +1,17 @@
-// RedisLink: one connection to Redis that heals itself.
+// RedisLink: one connection to Redis that reconnects by itself.
 //
-// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no key and no channel.  Commands can
-// be sent only while the link is up.  When it is lost, each unanswered command gets a null reply; the link
-// repeats none.  The link may not be destroyed inside one of its own callbacks.
+// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no Redis key and no channel.
+// Commands can be sent only while the link is up.  When it is lost, each unanswered command gets a null reply
+// and is not sent again.  The link may not be destroyed inside one of its own callbacks.
 //
-//   state        context_   ends with
-//   kWaiting     none       the timer: the next attempt
-//   kResolving   none       an address, no address, or the connect timeout
-//   kConnecting  ours       hiredis's connect callback, or the connect timeout
-//   kGreeting    ours       the answer to PING, a refusal, a loss, or the connect timeout
-//   kUp          ours       drop() or a loss
-//   kLosing      hiredis's  hiredis's disconnect callback; until then it hands out null replies
-//   kDropping    ours       the end of this turn of the loop, which frees the context
+//   state        context_ is        the state ends with
+//   kWaiting     null               the timer: the next attempt
+//   kResolving   null               an address, no address, or the connect timeout
+//   kConnecting  ours to free       hiredis's connect callback, or the connect timeout
+//   kGreeting    ours to free       the answer to PING, a refusal, a loss, or the connect timeout
+//   kUp          ours to free       drop() or a loss
+//   kLosing      hiredis's to free  hiredis's disconnect callback, after a null reply for each command
+//   kDropping    ours to free       the end of this turn of the loop, which frees the context
 //
 // Every loss, and every attempt that fails, ends in kWaiting.  move_to() is the only writer of the state.
 #pragma once
@@ -41,9 +41,9 @@
 
 namespace tailgate {
 
-// The reply lives during the call.  It is null when the link was lost.
+// The reply is valid during the call.  It is null if the link was lost.
 using ReplyCall = std::function<void(const redisReply* reply)>;
-// One command under way.  Its reply is not delivered after the lease has died.
+// Lease: one command under way.  Its reply is not delivered after the lease has died.
 using RedisCall = LeasedCall<const redisReply*>::Lease;
 
 class RedisLink {
@@ -54,8 +54,8 @@ class RedisLink {
     std::function<void()> on_down = {};
     // Every reply to send(), and every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
-    // Sends something that Redis will answer.  Without it, the link sends PING, which a Pub/Sub connection
-    // may not (hiredis 0.14.1 never runs the callback).
+    // Sends a command that Redis answers.  If empty, the link sends PING.  A Pub/Sub connection must not send
+    // PING, because hiredis 0.14.1 never runs its callback.
     std::function<void()> probe = {};
   };
 
@@ -68,20 +68,19 @@ class RedisLink {
   bool up() const { return state_ == State::kUp; }
   const std::string& name() const { return name_; }
   std::uint64_t times_lost() const { return times_lost_; }
-  // How many rests between two reads there have been.
+  // How many rests (pauses between two reads) there have been.
   std::uint64_t rests() const { return rests_; }
   // Why the last connection was lost, or the last attempt failed.
   const std::string& why_lost() const { return why_lost_; }
-  // Redis's number of this connection (CLIENT ID).  0 while the link is down, and where Redis refuses CLIENT
-  // ID.
+  // The CLIENT ID of this connection.  0 while the link is down, and if Redis refuses CLIENT ID.
   std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
   // True if the last read filled its buffer and the kernel still holds unread bytes, which the next turn of
   // the loop will bring.  Counts from the last call on.
   bool more_coming();
 
-  // After each read and each write, `rest` says how long the next read may wait.  Call it at most once,
-  // before the link is up.
+  // `rest` returns how long the next read may wait.  It is called after each read and each write.  Call
+  // set_rest() at most once, before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
   // Makes each greeting ask for client_id().  Call it before the link is up.
   void request_client_id() { wants_client_id_ = true; }
@@ -96,7 +95,7 @@ class RedisLink {
     send(std::span(arguments.begin(), arguments.size()), push_cb, nullptr);
   }
 
-  // Gives the connection up at the end of this turn of the loop, and starts again.  `why` is for the log.
+  // Closes the connection at the end of this turn of the loop, then reconnects.  `why` is for the log.
   void drop(std::string why);
 
  private:
@@ -130,7 +129,7 @@ class RedisLink {
 
   State state_ = State::kWaiting;
   ReplyArena arena_;
-  redisAsyncContext* context_ = nullptr;  // borrowed: hiredis frees it itself after any loss
+  redisAsyncContext* context_ = nullptr;  // after a loss hiredis frees it; see the table of states
   std::unique_ptr<Resolver::Query> query_;
   std::vector<RedisCall> greeting_;
   RedisCall ping_;
@@ -141,11 +140,11 @@ class RedisLink {
   bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  std::size_t address_turn_ = 0;  // which of the host's addresses is tried; a failed attempt takes the next
-  bool was_up_ = false;           // since the last loss
+  std::size_t address_index_ = 0;  // among the host's addresses; a failed attempt takes the next one
+  bool was_up_ = false;           // the link has been up since its last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
-  std::unique_ptr<ShortTimer> rest_end_;  // only where rest_ is set
+  std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
   std::uint64_t rests_ = 0;
   void (*add_read_)(void* events) = nullptr;  // the libevent adapter's own function
   Timer timer_;                               // the next attempt, or the connect timeout

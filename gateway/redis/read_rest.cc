@@ -6,15 +6,15 @@ namespace tailgate {
 
 namespace {
 
-// How many messages must be expected in a rest.  With fewer, the timer costs as much as the wake-ups that it
-// saves. For lines the threshold is lower, because lines that arrive together are also read together.
+// A rest must be expected to bring this many messages.  With fewer, the timer costs as much as the wake-ups
+// that it saves.  For lines the threshold is lower, because lines that arrive together are read together.
 constexpr double kMessageThreshold = 2;
 constexpr double kLineThreshold = 1.5;
 // Hysteresis: once resting is on, it stays on until traffic falls below 85 % of the threshold.
 constexpr double kHysteresis = 0.85;
-// The rest for lines applies while there are at least so many lines for each message.
+// The rest for lines applies while at least this many lines arrive for each message.
 constexpr std::size_t kLinesPerMessage = 8;
-// Each answer moves the running median by this part of its value.
+// Each answer moves the estimated median by a 64th of its value.
 constexpr int kMedianSteps = 64;
 
 }  // namespace

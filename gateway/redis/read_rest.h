@@ -1,7 +1,7 @@
-// ReadRest: how long a busy connection waits between two reads, so that one wake-up reads several messages.
+// ReadRest: chooses the *rest*, the time that a busy connection waits between two reads.
 //
-// Pure.  A wake-up, a read and a command cost the same for one message as for three.  While messages are so
-// rare that a wait would rarely join two of them, the wait is zero.
+// Pure.  A wake-up, a read and a command cost the same for one message as for three.  So a rest lets one
+// wake-up read several messages.  While too few messages arrive for that, the rest is zero.
 #pragma once
 
 #include <chrono>
@@ -12,14 +12,14 @@ namespace tailgate {
 class ReadRest {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  // The rest while messages of channels prevail.
+  // The rest while most of the traffic is messages of channels.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // The median delay of a log's line that the rest aims at.  An announcement waits for half a rest on
-  // average; the read that follows takes about as long as three answers of Redis.
+  // The rest for lines is chosen so that half of the lines are delivered within this time.  An announcement
+  // waits half a rest on average.  The read that follows takes about as long as three answers of Redis.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
-  // The rest for lines is never shorter: slow answers mean a busy machine, which needs the rests.
+  // The shortest rest for lines, however slow the answers: they mean a busy machine, which needs the rests.
   static constexpr std::chrono::microseconds kShortestRest{800};
-  // How often the rest is chosen anew.
+  // The interval after which the rest is chosen anew.
   static constexpr std::chrono::milliseconds kSpan{50};
 
   // Replaces kHalfOfLines.
@@ -40,7 +40,7 @@ class ReadRest {
   std::size_t lines_ = 0;
   Time begun_{};
   std::chrono::microseconds half_of_lines_ = kHalfOfLines;
-  Time::duration answer_{0};  // estimated median of note_answer()
+  Time::duration answer_{0};  // estimated median of the times that note_answer() got
   std::chrono::microseconds rest_{0};
 };
 

@@ -9,13 +9,13 @@
 
 namespace tailgate {
 
-// The text of a string, status or error; empty for a reply without text.  It lives as long as the reply.
+// The text of a string, status or error; empty for a reply without text.  A view into the reply.
 std::string_view text_of(const redisReply& reply);
-// Why a reply that should have been an array is of no use.
+// The error text of a reply that should have been an array.
 std::string_view error_of(const redisReply& reply);
-// True for an error which says that Redis cannot serve now (LOADING, MASTERDOWN, NOAUTH, READONLY, …).
+// True for an error by which Redis refuses to serve for now, for example LOADING, MASTERDOWN or READONLY.
 bool is_unavailable(const redisReply& reply);
-// True for the error of a command on a key that holds another type.
+// True for WRONGTYPE: the Redis key holds another type than the command needs.
 bool is_wrong_type(const redisReply& reply);
 
 }  // namespace tailgate

@@ -12,16 +12,16 @@ namespace {
 // block of its own.
 constexpr std::size_t kBlock = 16UL * 1024;
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views of dead replies
+constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views into freed replies
 #else
 constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
 #endif
 
-// Far more than any of our commands is answered with.  A reply announces the length of an array before its
-// elements, and a server that is no Redis may announce any length.
+// Far more elements than any expected reply has.  A reply announces the length of an array before its elements,
+// and a server that is not Redis may announce any length.
 constexpr std::size_t kMostElements = 1U << 20;
 
-// The outermost reply.  hiredis frees it without naming the arena, so the arena's address stands before it.
+// The outermost reply.  free_cb() gets only the address of `reply`, and finds the arena before it.
 struct Root {
   ReplyArena* arena;
   redisReply reply;
@@ -122,8 +122,8 @@ void* ReplyArena::nil_cb(const Task* task) noexcept {
 }
 
 #if HIREDIS_MAJOR >= 1
-// Only for RESP3, which Tailgate does not request.  hiredis 1.x uses an invalid pointer where these are
-// missing.
+// For RESP3, which Tailgate does not request.  Without these, hiredis 1.x would use an invalid pointer as the
+// reply.
 void* ReplyArena::double_cb(const Task* task, double /*value*/, char* text, std::size_t length) noexcept {
   return string_cb(task, text, length);
 }

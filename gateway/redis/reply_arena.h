@@ -1,7 +1,7 @@
 // ReplyArena: the memory in which hiredis builds the replies of one connection.
 //
 // hiredis's own functions allocate each element and each text: a thousand allocations for a page of a hundred
-// lines. The arena takes them from blocks of one size.  Only one reply lives at a time: hiredis 0.14 and 1.x
+// lines.  The arena places them in blocks of one size.  Only one reply exists at a time: hiredis 0.14 and 1.x
 // free a reply after its callback, before they parse the next one.  The arena must outlive the connection.
 #pragma once
 
@@ -18,7 +18,7 @@ class ReplyArena {
  public:
   // The replies of `context` come from this arena.  Precondition: nothing has been read from it yet.
   void serve(redisContext& context);
-  // How many bytes are kept for the next reply.
+  // The size of all blocks, in bytes.
   std::size_t kept() const;
   // How many bytes the texts of all replies since the last call had.
   std::size_t take_came() { return std::exchange(came_, 0); }
@@ -38,7 +38,7 @@ class ReplyArena {
   static void* nil_cb(const Task* task) noexcept;
   static void free_cb(void* root) noexcept;
 
-  // Makes a zeroed reply of the task's type with `more` bytes behind it, and puts it into its parent array.
+  // Makes a zeroed reply of the task's type, followed by `more` bytes, and puts it into its parent array.
   static redisReply* make(const Task& task, std::size_t more);
   void* take(std::size_t size);
   void reset();

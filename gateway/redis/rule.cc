@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint16_t kRedisPort = 6379;
 
-// Parameters that other clients put into the query of a Redis URL.  They are ignored.
+// Parameters in the query of a Redis URL that only other Redis clients use.  They are ignored.
 constexpr std::string_view kForeignParameters[] = {
     "ssl_cert_reqs",   "ssl_ca_certs",          "ssl_check_hostname",     "family",
     "protocol",        "socket_timeout",        "socket_connect_timeout", "socket_keepalive",
@@ -71,7 +71,7 @@ Status read_address(RedisRule& rule, std::string_view text) {
 }  // namespace
 
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) {
-  // No sentence here may show the URL: it holds the password.
+  // No error may contain the URL, because it holds the password.
   RedisRule rule;
   std::string_view rest = url;
   const auto take = [&rest](std::string_view prefix) {

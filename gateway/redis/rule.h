@@ -19,13 +19,13 @@ struct RedisRule {
   int database = 0;
   std::string wakeups;  // "auto" | "notifications" | "sweep": how the gateway learns that a log has grown
   std::chrono::milliseconds connect_timeout{2000};
-  std::chrono::milliseconds probe_every{3000};  // how often a link asks for a sign of life
+  std::chrono::milliseconds probe_every{3000};  // how often a link checks that Redis still answers
   std::chrono::milliseconds wait{3000};         // how long a new request waits for Redis
 };
 
 // Reads "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
-// "unix:/path". `leg` is the socket of the nginx leg that speaks TLS to Redis, or empty.  An error names the
-// rule and never the URL, which holds the password.
+// "unix:/path".  `leg` is the unix socket of the nginx server that speaks TLS to Redis, or empty.  An error
+// never contains the URL, because it holds the password.
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg);
 
 }  // namespace tailgate

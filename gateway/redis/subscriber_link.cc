@@ -9,7 +9,7 @@ namespace tailgate {
 
 namespace {
 
-// How long a refused channel is left out.  Each attempt costs the whole connection.
+// How long a refused channel waits for its next attempt.  Each attempt costs the whole connection.
 constexpr std::chrono::seconds kFirstLeftOut{30};
 constexpr std::chrono::seconds kLongestLeftOut{3600};
 
@@ -81,8 +81,8 @@ void SubscriberLink::on_link_up() {
   }
 }
 
-// hiredis (0.14.1 and 1.2) ends the connection over a SUBSCRIBE that Redis does not permit.  Redis's error
-// does not name the refused channel.  It is the first channel in unanswered_.
+// hiredis (0.14.1 and 1.2) closes the connection if Redis does not permit a SUBSCRIBE.  Redis's error does
+// not name the refused channel.  It is the first channel in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
   if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&
@@ -98,7 +98,7 @@ void SubscriberLink::on_link_down() {
   events_.on_down();
 }
 
-// Redis may have been told to permit the channel since.
+// An operator may have permitted the channels in the meantime.
 void SubscriberLink::retry_refused() {
   const TimePoint now = Loop::now();
   std::erase_if(refused_, [&](const auto& entry) {
@@ -133,8 +133,8 @@ void SubscriberLink::on_push(const redisReply& reply) {
   const auto found = channels_.find(std::string(channel));
   if (found == channels_.end()) return;  // it is the control channel
   Channel& state = found->second;
-  // An answer carries only the channel's name.  With several commands of one channel under way, only the last
-  // answer proves anything.
+  // While several commands for one channel are under way, only the answer to the last one shows whether the
+  // channel is subscribed.
   if (--state.unanswered > 0) return;
   if (state.wanted) {
     refused_.erase(found->first);

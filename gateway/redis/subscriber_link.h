@@ -1,11 +1,10 @@
 // SubscriberLink: the one connection that is in Pub/Sub mode.
 //
-// Knows SUBSCRIBE, UNSUBSCRIBE and what their answers prove; knows no feed.  hiredis 0.14.1 sets the rules:
-// - One channel a command, and one callback for all replies, which reads the channel's name in each reply.
-// - A control channel that is never left: after the last UNSUBSCRIBE, hiredis aborts at the next command.
-// - No other command.  The link's probe is SUBSCRIBE of the control channel, which Redis answers every time
-// and
-//   which needs no right to publish.
+// Knows SUBSCRIBE, UNSUBSCRIBE and their answers; knows no feed.  hiredis 0.14.1 imposes three rules:
+// - Each command names one channel.  All replies have the same callback, which reads the channel's name.
+// - A control channel stays subscribed: after the last UNSUBSCRIBE, hiredis aborts at the next command.
+// - No other command is sent.  So the probe is SUBSCRIBE of the control channel.  Redis always answers it,
+//   and it needs no right to publish.
 #pragma once
 
 #include <chrono>
@@ -24,24 +23,24 @@ class SubscriberLink {
   // All are called from the loop.  The link may not be destroyed in any of them.
   struct Events {
     std::function<void()> on_down;
-    // Redis does not let this user subscribe to the channel, and the connection was lost over the attempt.
-    // The link leaves the channel out for 30 seconds, and twice as long after each further refusal.
+    // Redis does not let this user subscribe to the channel, and the connection was lost.  The link does not
+    // try the channel again for 30 seconds.  Each further refusal doubles that time.
     std::function<void(std::string_view channel)> on_refused;
-    // Redis has the subscription: messages published from now on arrive.  Comes again after each loss.
+    // Messages published on the channel from now on arrive.  Called again after each loss of the link.
     std::function<void(std::string_view channel)> on_confirmed;
-    // Called for each text where the message is a list, and with an empty text where it is nil.  Only
-    // invalidations (CLIENT TRACKING with REDIRECT) are such messages.
+    // An invalidation (CLIENT TRACKING with REDIRECT) is a list of Redis keys or nil.  Then on_message is
+    // called for each key of the list, or once with an empty payload for nil.
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
-    // How long the next read may wait.  Called after each read and each write.
+    // See RedisLink::set_rest().
     std::function<std::chrono::microseconds()> rest;
   };
 
   SubscriberLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, Events events);
 
-  // The channel is wanted until unsubscribe(), over every loss of the link.
+  // Keeps the channel subscribed until unsubscribe(), also after each loss of the link.
   void subscribe(const std::string& channel);
-  // The same, and on_confirmed comes even if Redis has the subscription already.  A refused channel is still
-  // left out.
+  // Like subscribe(), but on_confirmed is called even if the channel is subscribed already.  A refused
+  // channel still waits for its next attempt.
   void confirm_again(const std::string& channel);
   void unsubscribe(const std::string& channel);
   // True if Redis has the subscription: no SUBSCRIBE or UNSUBSCRIBE of the channel is unanswered, and the
@@ -55,7 +54,7 @@ class SubscriberLink {
  private:
   struct Channel {
     bool wanted = false;
-    int unanswered = 0;  // SUBSCRIBE and UNSUBSCRIBE commands on this connection
+    int unanswered = 0;  // how many commands for this channel Redis has not answered on this connection
   };
   struct Refused {
     TimePoint until;
@@ -73,7 +72,7 @@ class SubscriberLink {
   Events events_;
   std::string control_channel_;
   std::unordered_map<std::string, Channel> channels_;
-  std::deque<std::string> unanswered_;  // the channel of each command under way, in their order
+  std::deque<std::string> unanswered_;  // the channel of each unanswered command, oldest first
   std::unordered_map<std::string, Refused> refused_;
   Timer retry_timer_;
   RedisLink link_;

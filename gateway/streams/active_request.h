@@ -1,8 +1,8 @@
 // ActiveRequest: a request that is being served, from its acceptance until it is buried.
 //
 // Knows its exchange and how it ends; knows no deadline and no source.  Streams owns it.
-// Nothing dies inside a callback that may be iterating: condemn() marks the request with a reason.  From then
-// on it sends nothing and reacts to nothing, and Streams buries it after the loop's turn.
+// No request is destroyed inside a callback: condemn() only marks it with a reason.  From then on it sends
+// nothing and reacts to nothing.  At the end of the turn Streams *buries* it: ends the response, destroys it.
 #pragma once
 
 #include <cstddef>
@@ -25,34 +25,34 @@ class ActiveRequest : private Exchange::Observer {
   ActiveRequest(const ActiveRequest&) = delete;
   ActiveRequest& operator=(const ActiveRequest&) = delete;
 
-  // kClean: the bytes that are written still leave, then the response ends.  kCut: the connection closes.
+  // kClean: bytes that were written are still sent before the response ends.  kCut: the connection is closed.
   enum class Ending : std::uint8_t { kClean, kCut };
-  // Ends the request after this turn.  The first reason stays.
+  // Ends the request after this turn.  Only the first call counts.
   void condemn(EndReason reason, Ending ending = Ending::kClean);
   bool condemned() const { return phase_ >= Phase::kEnding; }
-  // Has its event stream begun, and not ended?
+  // True if its event stream has begun and has not been condemned.
   bool open() const { return phase_ == Phase::kOpen; }
-  // How many bytes of the response wait in our own memory.
+  // How many bytes of the response the kernel has not accepted yet.
   std::size_t backlog() const { return request_.exchange->backlog(); }
   const Route& route() const { return *request_.route; }
 
   virtual DrainPart drain_part() const { return kFirstHalf; }
-  // Asks an event stream to end at `when`.  A request that has not become one is answered within seconds.
+  // Makes an event stream end at `when`.  Does nothing for other requests, which are answered within seconds.
   virtual void drain_at(TimePoint /*when*/) {}
-  // Ends now; a request that has no response yet ends without one.
+  // Ends the request now, even if it has no response yet.
   virtual void drain_now() { condemn(EndReason::kDrained); }
   // A link to Redis is up, for the first time or again.
   virtual void on_redis_up() {}
-  // Adds deliveries that are not in `metrics` yet, because they are counted when a stream ends.
+  // Adds this stream's deliveries to `metrics`.  Streams::metrics() gets them only when the stream ends.
   virtual void add_deliveries(RouteMetrics& /*metrics*/) const {}
 
  protected:
   Streams& streams() { return streams_; }
   Request& request() { return request_; }
   const Request& request() const { return request_; }
-  // Returns the request, so that Answers can answer it, and ends.
+  // Condemns this object and returns its request, so that Answers can answer it.
   Request hand_over();
-  // The exchange's response has begun: this is an open stream.
+  // Call this when the response of an event stream has begun.
   void set_open() { phase_ = Phase::kOpen; }
   EndReason reason() const { return reason_; }
   Ending ending() const { return ending_; }
@@ -61,20 +61,20 @@ class ActiveRequest : private Exchange::Observer {
   friend class Streams;
   enum class Phase : std::uint8_t {
     kOpening,   // no response has begun
-    kOpen,      // an event stream
+    kOpen,      // an open event stream
     kEnding,    // a condemned event stream
     kAnswered,  // condemned, and never an event stream
   };
 
   void on_gone(Exchange::Gone gone) final;
-  // An open stream is being buried: ends its response.
+  // Called when an event stream is buried.
   virtual void end_response() {}
 
   Streams& streams_;
   std::size_t index_ = 0;  // in Streams' list
   EndReason reason_ = EndReason::kAnswered;
   Ending ending_ = Ending::kClean;
-  // A delivery reads the exchange, the request's last member, and the phase beside it.
+  // Neighbours in memory, because a delivery reads `request_.exchange` (its last member) and `phase_`.
   Request request_;
   Phase phase_ = Phase::kOpening;
 };

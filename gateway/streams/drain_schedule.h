@@ -1,13 +1,13 @@
-// When a stream ends in a drain: channels first, logs later, so that not all clients come back at once.
+// DrainPart: chooses when each stream ends in a drain, so that clients do not all reconnect at the same time.
 //
-// Pure.
+// Pure.  Channel streams end in the first half, log streams in the second half, `unavailable` streams last.
 #pragma once
 
 #include <chrono>
 
 namespace tailgate {
 
-// The part of the drain's time in which a stream ends, counted back from the end of the drain.
+// A stream ends at a moment between these two.  1 is the start of the drain, 0 is its end.
 struct DrainPart {
   double least;
   double most;
@@ -16,7 +16,7 @@ inline constexpr DrainPart kFirstHalf{0.5, 1.0};
 inline constexpr DrainPart kSecondHalf{0.0, 0.5};
 inline constexpr DrainPart kLastTwentieth{0.0, 0.05};
 
-// The moment between `now` and `by` at which a stream of this part ends.  `chance` is in [0, 1).
+// The moment at which a stream of `part` ends in a drain from `now` to `by`.  `chance` is random in [0, 1).
 inline std::chrono::steady_clock::time_point drain_moment(std::chrono::steady_clock::time_point now,
                                                           std::chrono::steady_clock::time_point by,
                                                           DrainPart part, double chance) {

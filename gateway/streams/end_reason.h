@@ -12,18 +12,18 @@ namespace tailgate {
 enum class EndReason : std::uint8_t {
   kTerminal,      // the job has ended
   kClientLeft,    // FIN, RST, half-close
-  kStalled,       // accepted no byte for the send timeout
+  kStalled,       // the client accepted no byte for the send timeout
   kSlow,          // its backlog was full
   kMaxAge,        // the route's maximum age
   kDrained,       // this process is stopping
   kOwnerChanged,  // the record names another owner
   kRecordGone,    // the record has been missing for ten seconds
-  kGap,           // events may be missing, and the route closes then
-  kTokenExpired,  // the token that opened it, if its provider says that streams end with it
-  kWrongType,     // the key has another Redis type
-  kUnavailable,   // an `unavailable` stream was held for its time
-  kMemory,        // behind while the process was over its memory bound
-  kAnswered,      // never became a stream
+  kGap,           // events may be missing, and no event reports that to the client
+  kTokenExpired,  // the client's token expired, and its provider has at_expiry = "end"
+  kWrongType,     // the Redis key holds another type
+  kUnavailable,   // the planned end of an `unavailable` stream
+  kMemory,        // it had a backlog while the process was over its memory bound
+  kAnswered,      // the request never became a stream
 };
 
 inline constexpr std::array<std::string_view, 14> kEndReasonWords = {

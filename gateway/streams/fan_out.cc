@@ -4,8 +4,8 @@ namespace tailgate {
 
 namespace {
 
-// How many deliveries one turn of the loop makes: 2 ms on a unix socket, 6 ms on TCP.  Everything else waits
-// that long.
+// The most deliveries in one turn of the loop.  They take 2 ms on unix sockets and 6 ms on TCP.  Everything
+// else waits that long.
 constexpr std::size_t kSlice = 1024;
 constexpr std::chrono::milliseconds kLongestJoin{2};
 

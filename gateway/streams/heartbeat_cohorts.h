@@ -15,8 +15,8 @@ namespace tailgate {
 
 class HeartbeatCohorts {
  public:
-  // The part of its interval by which the next stream's heartbeats are early, so that streams that opened
-  // together do not stay in step.  A cohort of streams has the same jitter: they are neighbours in memory.
+  // The fraction of its interval by which the next stream's heartbeats are early.  So streams that opened
+  // together do not stay in step.  A cohort has one jitter, because its streams are neighbours in memory.
   float next_jitter() {
     constexpr unsigned kCohort = 32;
     constexpr double kMostJitter = 0.1;
@@ -24,12 +24,12 @@ class HeartbeatCohorts {
     return jitter_;
   }
 
-  // The heartbeat of `route` at `now`, the wheel's time.  `values` is called for the values of the message's
-  // names if it has to be encoded.
+  // The heartbeat of `route` at `now`, the wheel's time.  `values` returns the values for the message's
+  // ${names}; it is called only if the message has to be encoded.
   template <typename MakeValues>
   Chunk message(const Route& route, TimePoint now, const MakeValues& values) {
     if (route.heartbeat.message.mentions("id")) return encode(route, values());
-    // A reload may free the routes of an earlier moment.
+    // Drops earlier encodings, because a reload may have freed their routes.
     if (std::exchange(encoded_at_, now) != now) encoded_.clear();
     for (const auto& [whose, chunk] : encoded_) {
       if (whose == &route) return chunk;
@@ -45,7 +45,7 @@ class HeartbeatCohorts {
     return Chunk(std::move(bytes));
   }
 
-  float jitter_ = 0;  // of the present cohort
+  float jitter_ = 0;  // of the current cohort
   unsigned opened_ = 0;
   TimePoint encoded_at_{};
   std::vector<std::pair<const Route*, Chunk>> encoded_;

@@ -1,8 +1,8 @@
-// MemoryBudget: keeps the heap within a bound, four times a second.
+// MemoryBudget: keeps the heap within a bound.  Checks it four times a second.
 //
 //   above three quarters of the bound  pages and new streams are refused (503, `unavailable`);
 //   above the bound                    channel streams with a backlog are cut, the largest first;
-//   above it twice in a row            log streams with a backlog too: their clients resume where they were.
+//   above it at two checks in a row    log streams with a backlog are cut too, because they can be resumed.
 // A stream whose client keeps up is never cut.
 #pragma once
 
@@ -23,7 +23,7 @@ class MemoryBudget {
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
   bool is_tight() const { return is_tight_; }
-  // How many bytes of the heap are in use.  Socket buffers are the kernel's and not part of it.
+  // How many bytes of the heap are in use.  The kernel's socket buffers do not count.
   static std::uint64_t in_use();
   static void write_metrics(MetricsText& out);
 

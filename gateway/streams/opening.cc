@@ -6,10 +6,10 @@ namespace tailgate {
 
 namespace {
 
-// How often a missing record is read again: from Redis, and from an application, which counts requests.
+// The delay before a missing record is read again: from Redis, and from an application with a rate limit.
 constexpr std::chrono::milliseconds kReadAgain{100};
 constexpr std::chrono::milliseconds kAskAgain{400};
-// How soon a read that Redis did not answer is repeated.
+// The delay before a read that Redis did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
@@ -63,7 +63,7 @@ void Opening::on_answered(Access access, const Record* record) {
   report(access, record);
 }
 
-// A missing job and a foreign one must take the same time, or the difference would tell them apart.
+// A missing job and another caller's job take the same time.  Otherwise a caller could tell which one it is.
 void Opening::on_missing(Access access) {
   const TimePoint now = Loop::now();
   const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;

@@ -2,7 +2,7 @@
 //
 // Waits until the source can be read, reads the job's record, and reads it again while it is missing or Redis
 // does not answer.  Knows records and time limits; knows no source, no response and no status code.
-// An open event stream uses one again after each loss of Redis, then without time limits.
+// An open EventStream uses an Opening again after each loss of Redis, without time limits.
 #pragma once
 
 #include <chrono>
@@ -18,10 +18,10 @@ class Opening final : private Wheel::Entry {
  public:
   class Observer {
    public:
-    // Can the source be read now?  Asked before and after the record is read.
+    // Returns true if the source can be read now.  Called before and after the record is read.
     virtual bool is_ready() const = 0;
-    // `record` is null unless kAllowed, and for a route without records.  The observer may destroy the
-    // Opening in this call.
+    // `record` is null for a route without a record, and unless `access` is kAllowed.  The observer may
+    // destroy the Opening in this call.
     virtual void on_outcome(Access access, const Record* record) = 0;
 
    protected:
@@ -34,8 +34,8 @@ class Opening final : private Wheel::Entry {
     Deadlines& deadlines;
   };
   struct TimeLimits {
-    std::chrono::milliseconds redis{0};   // then kUnavailable; 0: waits without end
-    std::chrono::milliseconds record{0};  // how long a record that is missing or foreign is read again
+    std::chrono::milliseconds redis{0};   // how long to wait for Redis before kUnavailable; 0: no limit
+    std::chrono::milliseconds record{0};  // how long to repeat reads of a missing or another caller's record
   };
 
   // `sources`, `request` and `observer` outlive the Opening.  Nothing happens before advance().
@@ -45,9 +45,9 @@ class Opening final : private Wheel::Entry {
 
   // Reads the record now, unless it is being read or the source is not ready.
   void advance();
-  // The source was lost: forgets a read that is under way, and waits for advance().
+  // Call this when the source is lost.  Cancels a read that is under way, and waits for advance().
   void restart();
-  // After kAllowed: the source could not be read.  Reads the record again in half a second.
+  // Call this if the source could not be read after kAllowed.  Reads the record again in half a second.
   void try_again();
 
  private:

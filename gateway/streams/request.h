@@ -18,35 +18,35 @@
 
 namespace tailgate {
 
-// What the request says besides its path, and the headers of its answer.
+// The request's query and headers in parsed form, and the headers of its answer.
 struct RequestParameters {
-  bool saw_end = false;           // the client comes back with the id of a stream's end
+  bool saw_end = false;           // the client reconnects with the id of a stream's end
   std::optional<EntryId> resume;  // logs: the last entry that the client has
   PageQuery page;                 // pages
-  HttpHeaders caller;             // sent to the status endpoint (HTTP records only)
-  HttpHeaders headers;            // of every answer: CORS, X-Request-ID
+  HttpHeaders caller;             // headers for the status endpoint (HTTP records only)
+  HttpHeaders headers;            // headers of every answer: CORS, X-Request-ID
 };
 
 struct Request {
   std::shared_ptr<const Config> config;
   const Route* route = nullptr;          // of `config`
-  std::string id;                        // of the job; empty where the path has none
-  std::string user;                      // proven; empty: none
-  std::string session;                   // proven; empty: none
-  TimePoint expires = TimePoint::max();  // when the stream must end because its token does
-  // Null once the stream is open.  Kept for an HTTP record, which is asked again after a loss of Redis.
+  std::string id;                        // of the job; empty if the route's path has none
+  std::string user;                      // the proven user; empty: none
+  std::string session;                   // the proven session; empty: none
+  TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
+  // Null once the stream is open.  Kept for an HTTP record, which is read again after a loss of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;
   std::unique_ptr<Exchange> exchange;
 };
 
-// May the caller see the job that `record` describes?
+// True if the caller may see the job that `record` describes.
 inline bool may_see(const Request& request, const Record& record) {
   return request.route->who == Who::kAnyone || may_see(record, request.user, request.session);
 }
 
-// Has the client seen the end of this stream, and is the job still at its end?  Then the answer is 204.
+// True if the client has seen the end of this stream and the job has not been restarted.  The answer is 204.
 inline bool has_seen_end(const Request& request, const Record* record) {
   return record != nullptr && record->terminal && request.parameters->saw_end;
 }

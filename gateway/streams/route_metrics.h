@@ -1,6 +1,6 @@
-// RouteMetrics: what is counted for each route, by the route's name, so that it outlives a reload.
+// RouteMetrics: the counters of each route.  Kept by the route's name, so that they survive a reload.
 //
-// Pure.  Knows the metrics' names.  Streams, Answers and the hub count.
+// Pure.  Knows the metrics' names.  Stream, Answers and FanOut update the counters.
 #pragma once
 
 #include <array>
@@ -17,9 +17,9 @@ namespace tailgate {
 struct RouteCounts {
   std::uint64_t open = 0;  // streams open now
   std::uint64_t opened = 0;
-  std::uint64_t events = 0;   // delivered, summed over streams
+  std::uint64_t events = 0;   // delivered; an event to two streams counts twice
   std::uint64_t bytes = 0;    // of these events and of heartbeats
-  std::uint64_t skipped = 0;  // payloads that were not what the route carries
+  std::uint64_t skipped = 0;  // payloads that were not in the route's format
   std::uint64_t gaps = 0;     // gap and resync events sent
   std::array<std::uint64_t, kEndReasonWords.size()> ended{};
   std::map<int, std::uint64_t> answered;  // by status: requests that did not become a stream

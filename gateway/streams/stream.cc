@@ -19,8 +19,8 @@ namespace {
 constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
 constexpr std::chrono::milliseconds kDrainRetryMost{15000};
 
-// An operator can tell two users apart by it without learning who they are.  The salt changes with every
-// start, so that nobody can look a name up.
+// Lets an operator tell two users apart without learning their names.  The salt changes with every start, so
+// that nobody can test whether a name belongs to a hash.
 std::string subject_hash(const Request& request) {
   if (request.user.empty() && request.session.empty()) return "";
   static const std::string salt = random_hex(16);
@@ -135,7 +135,7 @@ void Stream::drain_now() {
   condemn(EndReason::kDrained);
 }
 
-// Before the stream is open only a reminder can be due: a drain and the token's end wait for the answer.
+// Before the stream is open, only a reminder can be due.  Drain and token expiry apply once it is open.
 void Stream::schedule() {
   if (condemned()) return;
   TimePoint next = remind_at_;
@@ -178,12 +178,12 @@ std::chrono::milliseconds Stream::heartbeat_interval() const {
 }
 
 void Stream::heartbeat(TimePoint now) {
-  // Silence begins with the last byte sent, so a stream that sent something since is due later.
+  // A heartbeat is due when the stream has sent nothing for the interval, so each byte sent postpones it.
   if (!route().heartbeat.always && now - last_sent_ < heartbeat_interval()) {
     next_heartbeat_ = last_sent_ + heartbeat_interval();
     return;
   }
-  // A client that has not taken the last heartbeat yet needs no further one.
+  // A client that has not received all earlier bytes yet needs no heartbeat.
   if (backlog() == 0) send(streams().heartbeats().message(route(), now, [this] { return values(); }), 0, 0);
   next_heartbeat_ = now + heartbeat_interval();
 }

@@ -1,8 +1,8 @@
 // Stream: one client's open event stream.
 //
-// Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has; its
-// source belongs to the classes in endpoints/ that derive from it.  They also decide what a stream does when
-// Redis is lost: EventStream::on_unconfirmed() and LogStream::on_redis_up().
+// Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
+// classes in endpoints/ that derive from it know its source, and decide what a stream does when Redis is
+// lost: EventStream::on_unconfirmed() and LogStream::on_redis_up().
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace tailgate {
 
-// The moments of a stream; max(): never.
+// The deadlines of a stream; max(): never.
 class StreamTimes : public Wheel::Entry {
  protected:
   TimePoint opened_{};
@@ -28,17 +28,17 @@ class StreamTimes : public Wheel::Entry {
   TimePoint max_age_at_ = TimePoint::max();
   TimePoint drain_at_ = TimePoint::max();
   TimePoint remind_at_ = TimePoint::max();
-  float heartbeat_jitter_ = 0;  // the part of the route's interval by which a heartbeat is early
+  float heartbeat_jitter_ = 0;  // the fraction of the route's interval by which a heartbeat is early
 };
 
-// The times are a base, in front of the rest, so that what a delivery reads stands together: the request's
-// exchange, the counters below, and the first members of EventStream.
+// StreamTimes is the first base class.  So the members that a delivery reads are neighbours in memory: the
+// request's exchange, the counters below, and the first members of EventStream.
 class Stream : private StreamTimes, public ActiveRequest {
  public:
   Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {}
 
-  // With a `retry` that spreads the clients' return.
   void drain_at(TimePoint when) override;
+  // Sends a random `retry` before the end, so that clients reconnect at different times.
   void drain_now() override;
   void add_deliveries(RouteMetrics& metrics) const override;
 
@@ -46,18 +46,18 @@ class Stream : private StreamTimes, public ActiveRequest {
   // Starts the response: headers and retry, and perhaps the route's own first messages.
   enum class FirstMessages { kNone, kOfRoute };
   void begin(FirstMessages first);
-  // Sends the chunk from `offset` of its events on; that part holds `events` of them.
+  // Sends the chunk's bytes from `offset` on, which hold `events` events.
   void send(const Chunk& chunk, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
   void send_event(std::string_view name, std::string_view json);
-  // The values that every message of this stream may name: id, route, max_age_s, now.
+  // The values that every message of this stream may contain: id, route, max_age_s, now.
   Values values() const;
   // Sends the first of `messages` that fits the record's status, if one does.  `record` may be null.  The
-  // message may name values(), the record's values and `more`.
+  // message may contain values(), the record's values and `more`.
   void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
                    const Values& more = {});
 
-  // Calls on_reminder() at `when`; the next call replaces it.
+  // Calls on_reminder() at `when`.  The next remind_at() replaces it.
   void remind_at(TimePoint when);
   virtual void on_reminder() {}
 

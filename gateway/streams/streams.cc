@@ -22,7 +22,7 @@ void Streams::own(std::unique_ptr<ActiveRequest> request) {
 }
 
 void Streams::on_redis_up() {
-  // By index, because a request may be answered here by a held stream, which is added.
+  // By index, because on_redis_up() may replace a request by an `unavailable` stream, which is appended.
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     if (!requests_[i]->condemned()) requests_[i]->on_redis_up();
   }
@@ -34,7 +34,7 @@ void Streams::on_condemned(ActiveRequest& request) {
 }
 
 void Streams::bury_condemned() {
-  // Burying one may condemn others: those are buried in the next round.
+  // Burying a request may condemn others.  The next iteration buries those.
   while (!condemned_.empty()) {
     for (ActiveRequest* request : std::exchange(condemned_, {})) bury(*request);
   }

@@ -1,6 +1,6 @@
-// Streams: owns every request that is being served, and is the one place where they die.
+// Streams: owns every request that is being served.  Nothing else destroys them.
 //
-// Buries the condemned after the loop's turn, and ends the others in a drain.
+// Buries condemned requests at the end of the turn (see active_request.h).  In a drain, ends the others.
 #pragma once
 
 #include <functional>
@@ -33,21 +33,20 @@ class Streams {
   }
   void on_redis_up();
 
-  // Ends every stream by `by`, also those that open later; drain_schedule.h has the moments.
+  // Ends every stream by `by`, also those that open later.  drain_schedule.h chooses the moments.
   void drain(TimePoint by);
-  // Ends every request now.
   void end_all();
   // Destroys every request, condemned or not.
   void clear() { requests_.clear(); }
-  // `call` comes once no request is left: after this turn if there is none now.
+  // Calls `call` at the end of the turn that buries the last request; of this turn if no request is left now.
   void set_on_empty(std::function<void()> call);
 
-  // Calls `call` with each request; in it none may come, and none dies.
+  // Calls `call` with each request.  Inside `call` no request may be added.
   template <typename Call>
   void for_each(const Call& call) const {
     for (const auto& request : requests_) call(*request);
   }
-  // The metrics of all routes, with the deliveries of open streams among them.
+  // Writes the metrics of all routes, including the deliveries of open streams.
   void write_metrics(MetricsText& out) const;
   std::size_t count() const { return requests_.size(); }
 

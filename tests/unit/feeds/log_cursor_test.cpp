@@ -25,7 +25,7 @@ LogTail emptied(std::uint64_t last, std::uint64_t added) {
 
 LogCursor behind(std::uint64_t requested, const LogTail& tail, std::optional<LogGap>* gap = nullptr) {
   std::optional<LogGap> found;
-  LogCursor cursor = LogCursor::behind(id(requested), tail, found);
+  LogCursor cursor = LogCursor::after(id(requested), tail, found);
   if (gap != nullptr) *gap = found;
   return cursor;
 }

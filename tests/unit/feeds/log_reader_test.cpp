@@ -21,7 +21,7 @@ namespace {
 using Names = std::vector<std::string>;
 using Outcome = LogRead::Outcome;
 using Proxy = testing::LaggingProxy;
-using Turn = LogReader::Turn;
+using Start = LogReader::Start;
 
 // One reader of one log, and all that it was told.
 struct Client {
@@ -51,8 +51,8 @@ class LogReaderTest : public testing::LoopTest {
     for (int i = first; i <= last; ++i) redis("XADD log " + std::to_string(i) + "-0 text " + text);
   }
 
-  void start(Client& client, Turn turn = Turn::kAtOnce, const std::string& key = "log") {
-    client.reading = reader_.read(key, client.cursor, client.pace, turn, [&client](const LogRead& read) {
+  void start(Client& client, Start when = Start::kAtOnce, const std::string& key = "log") {
+    client.reading = reader_.read(key, client.cursor, client.pace, when, [&client](const LogRead& read) {
       client.outcomes.push_back(read.outcome);
       for (const LogEntry& entry : read.entries) client.ids.push_back(entry.id.text());
       client.gap = read.gap;
@@ -246,7 +246,7 @@ class LogReaderQueueTest : public LogReaderTest {
   // Sixteen reads under way, of which Redis gets nothing yet, and `waiting` more in the queue.
   void fill(std::size_t waiting) {
     proxy_.hold(Proxy::kToServer);
-    for (std::size_t i = 0; i < 16 + waiting; ++i) start(clients_.emplace_back(), Turn::kQueued, key_of(i));
+    for (std::size_t i = 0; i < 16 + waiting; ++i) start(clients_.emplace_back(), Start::kQueued, key_of(i));
     ASSERT_TRUE(run_until([this] { return commands_held("XRANGE") == 16; }));
   }
   static std::string key_of(std::size_t client) { return '<' + std::to_string(client) + '>'; }
@@ -287,10 +287,10 @@ TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
   Client first;
   Client again;
   proxy_.hold(Proxy::kToServer);
-  first.reading = reader_.read("first", first.cursor, first.pace, Turn::kQueued,
-                               [&](const LogRead&) { start(again, Turn::kQueued, "<again>"); });
-  for (int i = 0; i < 15; ++i) start(clients_.emplace_back(), Turn::kQueued);
-  start(clients_.emplace_back(), Turn::kQueued, "<waiting>");
+  first.reading = reader_.read("first", first.cursor, first.pace, Start::kQueued,
+                               [&](const LogRead&) { start(again, Start::kQueued, "<again>"); });
+  for (int i = 0; i < 15; ++i) start(clients_.emplace_back(), Start::kQueued);
+  start(clients_.emplace_back(), Start::kQueued, "<waiting>");
   ASSERT_TRUE(run_until([this] { return commands_held("XRANGE") == 16; }));
   ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
   ASSERT_TRUE(run_until([&] { return !first.reading.under_way() && commands_held("XRANGE") == 16; }));
