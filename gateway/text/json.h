@@ -31,10 +31,7 @@ struct JsonMember {
 std::string json_object(const std::vector<JsonMember>& members);
 
 bool is_json(std::string_view text);
-// True if all of `text` is one JSON number, without space around it.
-bool is_json_number(std::string_view text);
-// True if JSON.parse() reads `number` as a finite number.  1e999 is JSON, but becomes Infinity.
-// Precondition: is_json_number(number).
+// True if JSON.parse() reads the JSON number `number` as a finite number.  1e999 becomes Infinity.
 bool is_finite_number(std::string_view number);
 
 struct JsonValue {
