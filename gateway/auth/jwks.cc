@@ -86,8 +86,7 @@ std::string fingerprint_of(const std::vector<VerificationKey>& keys) {
 
 // A path and query that may go into a request line.
 bool is_request_path(std::string_view path) {
-  return path.starts_with('/') &&
-         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  return path.starts_with('/') && is_visible_ascii(path);
 }
 
 // "name", "name:port", "1.2.3.4:port" or "[::1]:port".

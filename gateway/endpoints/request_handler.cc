@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t kMaxRequestId = 128;
 
 bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxRequestId &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return text.size() <= kMaxRequestId && is_visible_ascii(text);
 }
 
 bool has_header(const HttpHeaders& headers, std::string_view name) {

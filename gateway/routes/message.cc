@@ -5,6 +5,7 @@
 
 #include "gateway/routes/sse.h"
 #include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -48,9 +49,7 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
     const std::size_t close = text.find('}', open);
     if (close == std::string_view::npos) return Error{"a \"${\" is not closed"};
     std::string name(text.substr(open + 2, close - open - 2));
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return Error{"${" + name + "} is no name that is known here"};
-    }
+    if (!contains(known, name)) return Error{"${" + name + "} is no name that is known here"};
     compiled.pieces_.push_back({.text = std::move(name), .is_name = true});
     text.remove_prefix(close + 1);
   }

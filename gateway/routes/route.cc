@@ -15,16 +15,6 @@ constexpr std::size_t kMaxIdSize = 128;
 // expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-bool consists_of(std::string_view text, std::string_view punctuation) {
-  return std::all_of(text.begin(), text.end(), [punctuation](char c) {
-    return is_alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
-  });
-}
-
 bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
 }
@@ -124,7 +114,7 @@ std::optional<RouteMatch> RouteTable::match(std::string_view path) const {
 }
 
 bool is_job_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
+  return text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
 }
 
 std::string with_id(std::string_view pattern, std::string_view id) {
