@@ -158,7 +158,8 @@ class RouteReader {
     route_.heartbeat.always = table_.text("heartbeat.when") == "always";
     const bool has_message = table_.has("heartbeat.comment") || table_.has("heartbeat.event") ||
                              table_.has("heartbeat.data") || table_.has("heartbeat.text");
-    if (auto message = has_message ? read_message("heartbeat", {}) : *Message::comment("heartbeat", {})) {
+    if (auto message = has_message ? read_message("heartbeat", {})
+                                   : *Message::make(Message::Kind::kComment, {}, "heartbeat", {})) {
       route_.heartbeat.message = std::move(*message);
     }
     for (std::size_t i = 0; i < settings_.size_of(table_.at("hello")); ++i) {
@@ -193,10 +194,10 @@ class RouteReader {
     }
     names.insert(names.end(), {"id", "route", "max_age_s", "now"});
     const std::string content = key + (has_comment ? ".comment" : has_data ? ".data" : ".text");
-    const std::string event = table_.text(key + ".event");
-    Result<Message> message = has_comment ? Message::comment(table_.text(content), names)
-                              : has_data  ? Message::event(event, table_.text(content), names)
-                                          : Message::text_event(event, table_.text(content), names);
+    const auto kind = has_comment ? Message::Kind::kComment
+                      : has_data  ? Message::Kind::kJsonEvent
+                                  : Message::Kind::kTextEvent;
+    auto message = Message::make(kind, table_.text(key + ".event"), table_.text(content), names);
     if (message) return std::move(*message);
     table_.add_error(content, message.error());
     return std::nullopt;

@@ -43,7 +43,7 @@ std::string value_of_member(const RecordField& field, const JsonValue& member) {
 
 void set_status(Record& record, const RecordRule& rule, std::string status) {
   record.terminal = rule.is_terminal(status);
-  record.values.set("status", status.empty() ? "null" : json_quote(status));
+  record.values["status"] = status.empty() ? "null" : json_quote(status);
   record.status = std::move(status);
 }
 
@@ -85,7 +85,7 @@ std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector
   record.session = copy_of(rule.session);
   for (const RecordField& field : rule.fields) {
     const std::string* text = text_of(field.from);
-    record.values.set(field.name, text != nullptr ? value_of_text(field, *text) : field.absent);
+    record.values[field.name] = text != nullptr ? value_of_text(field, *text) : field.absent;
   }
   set_status(record, rule, copy_of(rule.status));
   return record;
@@ -97,7 +97,7 @@ Result<Record> record_from_json(const RecordRule& rule, std::string_view body) {
   Record record;
   for (const RecordField& field : rule.fields) {
     const JsonValue* member = members.find(field.from);
-    record.values.set(field.name, member != nullptr ? value_of_member(field, *member) : field.absent);
+    record.values[field.name] = member != nullptr ? value_of_member(field, *member) : field.absent;
   }
   const JsonValue* status = members.find(rule.status);
   set_status(record, rule, status != nullptr && status->is_string() ? status->text() : std::string());
