@@ -102,7 +102,7 @@ void print_keys() {
 
 void print_cors(const Config& config) {
   std::cout << "headers\t" << config.cors.allowed_headers() << '\n';
-  for (const std::string& origin : config.cors_origins) std::cout << origin << '\n';
+  for (const std::string& origin : config.cors.origins()) std::cout << origin << '\n';
 }
 
 void print_routes(const Config& config) {

@@ -89,12 +89,11 @@ void read_listen(Settings& settings, Config& config) {
 }
 
 void read_cors(Settings& settings, Config& config) {
-  config.cors_origins = settings.texts("cors.origins");
-  const auto headers = settings.texts("cors.allowed_headers");
-  Result<CorsRule> rule = CorsRule::make(config.cors_origins, headers);
+  const auto origins = settings.texts("cors.origins");
+  Result<CorsRule> rule = CorsRule::make(origins, settings.texts("cors.allowed_headers"));
   if (rule) {
     config.cors = std::move(*rule);
-  } else if (const auto origins_only = CorsRule::make(config.cors_origins, {}); !origins_only) {
+  } else if (const auto origins_only = CorsRule::make(origins, {}); !origins_only) {
     settings.add_error("cors.origins", origins_only.error());
   } else {
     settings.add_error("cors.allowed_headers", rule.error());

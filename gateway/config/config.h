@@ -55,7 +55,6 @@ struct Config {
   Limits limits;
   DrainRule drain;
   CorsRule cors;
-  std::vector<std::string> cors_origins;  // as configured, for --print
 
   ProviderList providers;
   std::vector<std::unique_ptr<RecordRule>> records;

@@ -36,7 +36,7 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   HttpHeaders headers;
   if (const auto id = exchange.header("X-Request-ID"); id && is_request_id(*id))
     headers.emplace_back("X-Request-ID", *id);
-  if (config.cors.empty()) return headers;
+  if (config.cors.origins().empty()) return headers;
   headers.emplace_back("Vary", "Origin");
   const auto origin = exchange.header("Origin");
   if (!origin || !config.cors.allows(*origin)) return headers;

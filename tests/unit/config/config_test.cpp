@@ -35,7 +35,7 @@ TEST(Config, HasADefaultForEveryKey) {
   EXPECT_EQ(config->limits.streams, 0U);
   EXPECT_EQ(config->drain.settle, 5s);
   EXPECT_EQ(config->drain.deadline, 25s);
-  EXPECT_TRUE(config->cors.empty());
+  EXPECT_TRUE(config->cors.origins().empty());
   EXPECT_NE(config->cors.allowed_headers().find("last-event-id"), std::string::npos);
 }
 
@@ -301,7 +301,7 @@ TEST(ConfigOverrides, TheEnvironmentOverridesTheFileAndSet) {
   EXPECT_EQ(config->listen_auth.unix_path, "/a");
   EXPECT_EQ(config->listen_ops.port, 2);
   EXPECT_EQ(config->identity_key_file, "/k");
-  EXPECT_EQ(config->cors_origins,
+  EXPECT_EQ(config->cors.origins(),
             (std::vector<std::string>{"https://a.example.com", "https://*.b.example.com"}));
   EXPECT_TRUE(config->cors.allows("https://x.b.example.com"));
 }
