@@ -1,7 +1,5 @@
 #include "gateway/config/config.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -44,19 +42,6 @@ void apply_environment(Settings& settings, const ConfigSources& sources) {
     }
     settings.replace_from_environment(variable.key, origins, variable.name);
   }
-}
-
-bool is_address_block(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  const std::string address = text.substr(0, slash);
-  std::array<unsigned char, 16> bytes{};
-  const bool is_v4 = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
-  if (!is_v4 && inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) return false;
-  if (slash == std::string::npos) return true;
-  unsigned width = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data() + slash + 1, end, width);
-  return error == std::errc() && stop == end && width <= (is_v4 ? 32U : 128U);
 }
 
 void read_listen(Settings& settings, Config& config) {
@@ -104,15 +89,17 @@ void read_limits(Settings& settings, Config& config) {
   const auto count = [&settings](const char* key) {
     return static_cast<std::uint64_t>(settings.integer(key));
   };
-  config.limits.streams = count("limits.streams");
-  config.limits.streams_per_user = count("limits.streams_per_user");
-  config.limits.streams_per_address = count("limits.streams_per_address");
+  config.limits.streams = {.streams = count("limits.streams"),
+                           .per_user = count("limits.streams_per_user"),
+                           .per_address = count("limits.streams_per_address")};
   config.limits.memory_bytes = count("limits.memory_mb") << 20U;
-  config.limits.trusted_proxies = settings.texts("limits.trusted_proxies");
-  for (const std::string& proxy : config.limits.trusted_proxies) {
-    if (is_address_block(proxy)) continue;
-    settings.add_error("limits.trusted_proxies",
-                       '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
+  for (const std::string& proxy : settings.texts("limits.trusted_proxies")) {
+    if (const auto block = AddressBlock::parse(proxy)) {
+      config.limits.trusted_proxies.push_back(*block);
+    } else {
+      settings.add_error("limits.trusted_proxies",
+                         '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
+    }
   }
 }
 

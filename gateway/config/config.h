@@ -19,17 +19,16 @@
 #include "gateway/base/result.h"
 #include "gateway/redis/rule.h"
 #include "gateway/routes/cors.h"
+#include "gateway/routes/limits.h"
 #include "gateway/routes/record.h"
 #include "gateway/routes/route.h"
 
 namespace tailgate {
 
 struct Limits {
-  std::uint64_t streams = 0;  // of all users together; 0: no limit
-  std::uint64_t streams_per_user = 0;
-  std::uint64_t streams_per_address = 0;
-  std::vector<std::string> trusted_proxies;  // addresses or CIDR blocks
-  std::uint64_t memory_bytes = 0;            // of the heap; 0: no limit
+  StreamLimits::Bounds streams;
+  std::vector<AddressBlock> trusted_proxies;
+  std::uint64_t memory_bytes = 0;  // of the heap; 0: no limit
 };
 
 struct DrainRule {

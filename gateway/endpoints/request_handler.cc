@@ -195,7 +195,7 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
 bool RequestHandler::take_place(Request& request) {
   const Limits& limits = request.config->limits;
   const std::string address =
-      limits.streams_per_address == 0
+      limits.streams.per_address == 0
           ? std::string()
           : client_address(request.exchange->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
   std::string user;
@@ -204,13 +204,10 @@ bool RequestHandler::take_place(Request& request) {
   } else if (!request.session.empty()) {
     user = "s:" + request.session;
   }
-  bool taken = false;
-  request.ticket = limits_.take({.streams = limits.streams,
-                                 .per_user = limits.streams_per_user,
-                                 .per_address = limits.streams_per_address},
-                                user, address, taken);
-  if (!taken) resources_.answers.answer_unavailable(std::move(request), Unavailable::kLimit);
-  return taken;
+  request.ticket = limits_.take(limits.streams, user, address);
+  if (request.ticket != nullptr) return true;
+  resources_.answers.answer_unavailable(std::move(request), Unavailable::kLimit);
+  return false;
 }
 
 void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {

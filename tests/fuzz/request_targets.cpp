@@ -279,7 +279,7 @@ void fuzz_page(std::string_view input) {
 }
 
 void fuzz_forwarded(std::string_view input) {
-  const std::vector<std::string> inside = {"10.0.0.0/8", "fd00::/8"};
+  const std::vector inside = {*AddressBlock::parse("10.0.0.0/8"), *AddressBlock::parse("fd00::/8")};
   const std::string address = client_address(input, inside);
   const auto hops = split(input, ',');
   if (address.empty()) {

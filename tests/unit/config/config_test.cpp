@@ -32,7 +32,7 @@ TEST(Config, HasADefaultForEveryKey) {
   EXPECT_EQ(config->redis.connect_timeout, 2s);
   EXPECT_EQ(config->redis.probe_every, 3s);
   EXPECT_EQ(config->redis.wait, 3s);
-  EXPECT_EQ(config->limits.streams, 0U);
+  EXPECT_EQ(config->limits.streams.streams, 0U);
   EXPECT_EQ(config->drain.settle, 5s);
   EXPECT_EQ(config->drain.deadline, 25s);
   EXPECT_TRUE(config->cors.origins().empty());
@@ -228,7 +228,7 @@ TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
   EXPECT_EQ(route_of(*config, "events").heartbeat.every, 200ms);
   EXPECT_EQ(config->listen_ops.port, 9999);
   EXPECT_EQ(config->listen_auth.unix_path, "/a.sock");
-  EXPECT_EQ(config->limits.trusted_proxies, std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_EQ(config->limits.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
   EXPECT_EQ(route_of(*config, "events").not_found, "404");
   EXPECT_TRUE(route_of(*config, "events").only_objects);
   EXPECT_EQ(config->provider("p")->secrets, std::vector<std::string>{"1234567890123456"});
