@@ -106,7 +106,7 @@ void print_cors(const Config& config) {
 }
 
 void print_routes(const Config& config) {
-  for (const Route& route : config.routes.routes()) {
+  for (const Route& route : config.routes) {
     std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
               << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
@@ -148,7 +148,7 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   if (!sockets) return fail(sockets.error(), kExitEnvironment);
   log_info("started", {{"version", TAILGATE_VERSION},
                        {"config", options.config_file},
-                       {"routes", config->routes.routes().size()}});
+                       {"routes", config->routes.size()}});
   Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
   gateway.run();
   return 0;
@@ -179,7 +179,7 @@ int run(const std::vector<std::string>& arguments) {
   } else if (options->print == "routes") {
     print_routes(**config);
   } else if (options->check) {
-    const std::size_t count = (*config)->routes.routes().size();
+    const std::size_t count = (*config)->routes.size();
     std::cout << options->config_file << ": good, " << count << (count == 1 ? " route\n" : " routes\n");
   } else {
     return serve(*options, *config);

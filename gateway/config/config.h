@@ -57,7 +57,7 @@ struct Config {
 
   ProviderList providers;
   std::vector<std::unique_ptr<RecordRule>> records;
-  RouteTable routes;
+  std::vector<Route> routes;
 
   const ProviderRule* provider(std::string_view name) const { return find_provider(providers, name); }
 };

@@ -263,19 +263,17 @@ void read_routes(Settings& settings, Config& config) {
   const std::vector<std::string> names = settings.names_in("route");
   if (names.empty() && !settings.has_error_below("route"))
     settings.add_error("route", "there is none: at least one [route.<name>] is needed");
-  std::vector<Route> routes;
   for (const std::string& name : names) {
     if (settings.is_fragment("route." + name, {"path", "source", "key", "who"})) continue;
     auto route = RouteReader(settings, config, name).read();
     if (!route) continue;
-    for (const Route& other : routes) {
+    for (const Route& other : config.routes) {
       if (!overlap(other.path, route->path)) continue;
       settings.add_error("route." + name + ".path",
                          "matches the same path as that of [route." + other.name + ']');
     }
-    routes.push_back(std::move(*route));
+    config.routes.push_back(std::move(*route));
   }
-  config.routes = RouteTable(std::move(routes));
 }
 
 }  // namespace tailgate

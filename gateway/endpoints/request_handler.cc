@@ -218,7 +218,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
   request.parameters->headers = common_headers(*request.config, *request.exchange);
   const Target target = split_target(request.exchange->target());
 
-  auto match = request.config->routes.match(target.path);
+  auto match = find_route(request.config->routes, target.path);
   if (!match) {
     ++unrouted_;
     request.parameters->headers.emplace_back("Content-Type", "application/json");

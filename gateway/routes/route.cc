@@ -102,12 +102,8 @@ bool overlap(const PathPattern& a, const PathPattern& b) {
                     [](std::string_view x, std::string_view y) { return segments_overlap(x, y); });
 }
 
-std::string Route::key_for(std::string_view id) const {
-  return with_id(key, id);
-}
-
-std::optional<RouteMatch> RouteTable::match(std::string_view path) const {
-  for (const Route& route : routes_) {
+std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path) {
+  for (const Route& route : routes) {
     if (auto id = route.path.match(path)) return RouteMatch{.route = &route, .id = std::move(*id)};
   }
   return std::nullopt;

@@ -83,7 +83,7 @@ TEST(Config, KeepsTheRoutesInTheOrderOfTheFile) {
   const auto config = loaded();
   ASSERT_TRUE(config);
   std::vector<std::string> names;
-  for (const Route& route : config->routes.routes()) names.push_back(route.name);
+  for (const Route& route : config->routes) names.push_back(route.name);
   EXPECT_EQ(names, (std::vector<std::string>{"events", "lines", "pages", "named"}));
 }
 
