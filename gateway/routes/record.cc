@@ -99,8 +99,7 @@ Result<Record> record_from_json(const RecordRule& rule, std::string_view body) {
     const JsonValue* member = members.find(field.from);
     record.values[field.name] = member != nullptr ? value_of_member(field, *member) : field.absent;
   }
-  const JsonValue* status = members.find(rule.status);
-  set_status(record, rule, status != nullptr && status->is_string() ? status->text() : std::string());
+  set_status(record, rule, members.text_of(rule.status).value_or(""));
   return record;
 }
 

@@ -337,4 +337,10 @@ const JsonValue* Members::find(std::string_view name) const {
   return nullptr;
 }
 
+std::optional<std::string> Members::text_of(std::string_view name) const {
+  const JsonValue* value = find(name);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return value->text();
+}
+
 }  // namespace tailgate

@@ -59,6 +59,8 @@ class Members {
 
   // The last member called `name`, as JSON.parse() picks it, or null.  Lives until the next read().
   const JsonValue* find(std::string_view name) const;
+  // The text of that member; nothing if there is none or if it is not a string.
+  std::optional<std::string> text_of(std::string_view name) const;
 
   struct Member {
     std::string_view raw_name;  // with its quotes
