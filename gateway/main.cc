@@ -13,6 +13,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/config/config.h"
+#include "gateway/config/options.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
 #include "gateway/loop/small_file.h"
@@ -96,10 +97,6 @@ const char* name_of(OnUnavailable on_unavailable) {
   return on_unavailable == OnUnavailable::kSse ? "sse" : "status";
 }
 
-void print_keys() {
-  for (const std::string& key : config_keys()) std::cout << key << '\n';
-}
-
 void print_cors(const Config& config) {
   std::cout << "headers\t" << config.cors.allowed_headers() << '\n';
   for (const std::string& origin : config.cors.origins()) std::cout << origin << '\n';
@@ -169,7 +166,7 @@ int run(const std::vector<std::string>& arguments) {
     return kExitConfiguration;
   }
   if (options->print == "keys") {
-    print_keys();
+    for (const Option& option : options()) std::cout << option.key << '\n';
     return 0;
   }
   const auto config = load(*options);

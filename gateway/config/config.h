@@ -56,7 +56,7 @@ struct Config {
   CorsRule cors;
 
   ProviderList providers;
-  std::vector<std::unique_ptr<RecordRule>> records;
+  std::vector<RecordRule> records;
   std::vector<Route> routes;
 
   const ProviderRule* provider(std::string_view name) const { return find_provider(providers, name); }
@@ -74,8 +74,5 @@ struct ConfigSources {
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,
     const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources);
-
-// Every key, with "*" for a name that the user chooses: "route.*.path".
-std::vector<std::string> config_keys();
 
 }  // namespace tailgate

@@ -59,8 +59,8 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
       pattern.has_id_ = true;
     } else if (segment.find(kId) != std::string_view::npos) {
       return Error{"{id} must be a whole segment"};
-    } else if (const std::string unknown = unknown_placeholder(segment); !unknown.empty()) {
-      return Error{"there is no " + unknown + ": a job's id is written {id}"};
+    } else if (const Status status = check_placeholders(segment); !status) {
+      return Error{status.error()};
     } else if (!consists_of(segment, kPathPunctuation)) {
       return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
                    " between the slashes"};
@@ -124,12 +124,12 @@ std::string with_id(std::string_view pattern, std::string_view id) {
   }
 }
 
-std::string unknown_placeholder(std::string_view text) {
+Status check_placeholders(std::string_view text) {
   for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
     const std::size_t close = text.find('}', open);
     if (close == std::string_view::npos) break;
-    const std::string_view placeholder = text.substr(open, close - open + 1);
-    if (placeholder != kId) return std::string(placeholder);
+    const std::string placeholder(text.substr(open, close - open + 1));
+    if (placeholder != kId) return Error{"there is no " + placeholder + ": a job's id is written {id}"};
   }
   return {};
 }

@@ -139,7 +139,7 @@ std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::stri
 bool is_job_id(std::string_view text);
 // `pattern` with every "{id}" replaced.
 std::string with_id(std::string_view pattern, std::string_view id);
-// The first placeholder in `text` that is not "{id}", for example "{job_id}".  Empty if there is none.
-std::string unknown_placeholder(std::string_view text);
+// An error if `text` holds a placeholder other than "{id}", for example "{job_id}".
+Status check_placeholders(std::string_view text);
 
 }  // namespace tailgate

@@ -118,7 +118,7 @@ TEST(Config, ReadsARecordsFields) {
                               {"record.job.fields.result.as", "json"}});
   ASSERT_TRUE(config);
   std::map<std::string, RecordField> fields;
-  for (const RecordField& field : config->records.front()->fields) fields[field.name] = field;
+  for (const RecordField& field : config->records.front().fields) fields[field.name] = field;
   EXPECT_EQ(fields["progress"].from, "progress");
   EXPECT_EQ(fields["progress"].as, RecordField::As::kNumber);
   EXPECT_EQ(fields["progress"].absent, "0");
@@ -134,7 +134,7 @@ TEST(Config, ReadsARecordsFields) {
 TEST(Config, ReadsAnHttpRecord) {
   const auto config = loaded();
   ASSERT_TRUE(config);
-  const RecordRule& rule = *config->records.at(1);
+  const RecordRule& rule = config->records.at(1);
   EXPECT_EQ(rule.kind, RecordRule::Kind::kHttp);
   EXPECT_EQ(rule.target, "unix:/run/app.sock");
   EXPECT_EQ(rule.path, "/status/{id}");

@@ -141,8 +141,9 @@ TEST(Credential, IsParsedWithItsName) {
 }
 
 TEST(Placeholder, OtherThanIdIsFound) {
-  EXPECT_EQ(unknown_placeholder("job:{id}:{job_id}:{x}"), "{job_id}");
-  for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_EQ(unknown_placeholder(text), "");
+  EXPECT_EQ(check_placeholders("job:{id}:{job_id}:{x}").error(),
+            "there is no {job_id}: a job's id is written {id}");
+  for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_TRUE(check_placeholders(text));
 }
 
 }  // namespace
