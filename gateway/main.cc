@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -87,25 +88,19 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
   return options;
 }
 
-const char* name_of(Source source) {
-  if (source == Source::kChannel) return "channel";
-  return source == Source::kLog ? "log" : "pages";
-}
-
-const char* name_of(OnUnavailable on_unavailable) {
-  if (on_unavailable == OnUnavailable::kAuto) return "auto";
-  return on_unavailable == OnUnavailable::kSse ? "sse" : "status";
-}
-
 void print_cors(const Config& config) {
   std::cout << "headers\t" << config.cors.allowed_headers() << '\n';
   for (const std::string& origin : config.cors.origins()) std::cout << origin << '\n';
 }
 
 void print_routes(const Config& config) {
+  // In the order of the enumerators.
+  constexpr std::array kSources = {"channel", "log", "pages"};
+  constexpr std::array kOnUnavailable = {"status", "sse", "auto"};
   for (const Route& route : config.routes) {
-    std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
-              << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable) << '\t'
+    std::cout << route.name << '\t' << kSources.at(static_cast<std::size_t>(route.source)) << '\t'
+              << route.path.text() << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
+              << kOnUnavailable.at(static_cast<std::size_t>(route.on_unavailable)) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
               << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
               << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
@@ -166,7 +161,7 @@ int run(const std::vector<std::string>& arguments) {
     return kExitConfiguration;
   }
   if (options->print == "keys") {
-    for (const Option& option : options()) std::cout << option.key << '\n';
+    for (const Option& option : tailgate::options()) std::cout << option.key << '\n';
     return 0;
   }
   const auto config = load(*options);
