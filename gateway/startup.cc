@@ -38,7 +38,7 @@ std::optional<Socket> inherited(std::string_view name) {
   return std::nullopt;
 }
 
-// With the meaning of errno.
+// The message ends with the meaning of errno.
 Error key_file_error(const std::string& file, const char* what) {
   return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
 }

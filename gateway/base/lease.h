@@ -85,7 +85,7 @@ class LeaseList {
   };
 
   void remove(std::size_t hole) {
-    // The last member of each part, first of the visited and then of all, moves into the hole.
+    // The last visited member fills a hole before it, and the last of all fills the place that is left.
     const auto fill_from = [&](std::size_t last) {
       if (last == hole) return;
       members_[hole] = std::move(members_[last]);
@@ -107,7 +107,7 @@ class LeaseList {
 
   std::function<void()> on_empty_;
   std::vector<Member> members_;
-  std::size_t unvisited_ = 0;  // members of the round under way that are yet to be visited: the last ones
+  std::size_t unvisited_ = 0;  // members that the round has yet to visit: the last ones
 };
 
 // A function that is called at most once, and never after its lease has died.  The object that will call it

@@ -50,7 +50,7 @@ enum class Shape { kUnknown, kValue, kTable, kTableList };
 // The kind of value that `key` must have.
 Shape shape_of(std::string_view key);
 
-// If the last name in `key` is the user's choice and breaks the rule for names, that rule; else empty.
+// The rule that the last name in `key` breaks, if the user chose that name; else empty.
 std::string_view broken_name_rule(std::string_view key);
 
 // The known name that is most similar to the last name in the unknown `key`.  Empty if none is similar.

@@ -22,8 +22,7 @@ using Member = Members::Member;
 
 constexpr std::size_t kMaxDepth = 256;
 
-// The characters whose escape is a backslash and a letter, and these letters.  json_quote() writes only the
-// first kQuoted escapes.
+// A backslash and kLetters[i] stand for kEscaped[i].  json_quote() writes only the first kQuoted of these.
 constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
 constexpr std::string_view kLetters = "\"\\nrtbf/";
 constexpr std::size_t kQuoted = 5;
@@ -206,8 +205,8 @@ std::uint32_t four_hex(std::string_view text) {
   return code;
 }
 
-// Reads what stands behind "\u" at the front of `text`, and the escape of the low surrogate that a high one
-// needs; moves past both.  A lone surrogate gives U+FFFD.
+// Takes the digits of a \u escape from the front of `text`, and the escape of the low surrogate behind a high
+// one.  A lone surrogate gives U+FFFD.
 std::uint32_t take_code(std::string_view& text) {
   const std::uint32_t code = four_hex(text);
   text.remove_prefix(4);
