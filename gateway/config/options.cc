@@ -217,18 +217,13 @@ const Option* find_option(std::string_view key) {
 }
 
 Shape shape_of(std::string_view key) {
-  auto names = split(key, '.');
-  const bool is_element = key.ends_with(']');
+  const auto names = split(key, '.');
+  const std::string element = std::string(key) + "[]";
+  const auto element_names = split(element, '.');
   for (const Option& option : kOptions) {
     const auto parts = split(option.key, '.');
     if (is_prefix(parts, names)) return parts.size() == names.size() ? Shape::kValue : Shape::kTable;
-    if (is_element || names.size() >= parts.size() || !parts[names.size() - 1].ends_with("[]")) continue;
-    const std::string element = std::string(names.back()) + "[]";
-    const std::string_view list = names.back();
-    names.back() = element;
-    const bool is_list = is_prefix(parts, names);
-    names.back() = list;
-    if (is_list) return Shape::kTableList;
+    if (is_prefix(parts, element_names)) return Shape::kTableList;
   }
   return Shape::kUnknown;
 }
