@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/wall_time.h"
 #include "gateway/config/changes.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -135,11 +136,8 @@ void Gateway::on_reload() {
   }
   ++reloads_;
   log_info("config.reloaded");
-  std::string waiting;
-  for (const std::string& key : keys_that_need_a_restart(*first_config_, **config)) {
-    waiting += (waiting.empty() ? "" : ", ") + key;
-  }
-  if (!waiting.empty()) log_warning("config.needs_restart", {{"keys", waiting}});
+  const auto keys_to_wait = keys_that_need_a_restart(*first_config_, **config);
+  if (!keys_to_wait.empty()) log_warning("config.needs_restart", {{"keys", join(keys_to_wait, ", ")}});
 }
 
 void Gateway::write_metrics(MetricsText& out) const {

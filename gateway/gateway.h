@@ -99,7 +99,7 @@ class Gateway {
   std::uint64_t reloads_ = 0;          // of the configuration
   std::uint64_t reloads_refused_ = 0;  // of the configuration or of the identity keys
   bool terminating_ = false;           // a SIGTERM has come
-  TimePoint drain_by_{};               // when the last stream has ended
+  TimePoint drain_by_{};               // when the last stream must have ended
   std::chrono::milliseconds last_bytes_{};
   Timer starting_;  // until the gateway was ready once
   Timer settle_;

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/config/config.h"
+#include "gateway/config/options.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/gateway.h"
 #include "gateway/loop/small_file.h"
@@ -86,29 +88,19 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
   return options;
 }
 
-const char* name_of(Source source) {
-  if (source == Source::kChannel) return "channel";
-  return source == Source::kLog ? "log" : "pages";
-}
-
-const char* name_of(OnUnavailable on_unavailable) {
-  if (on_unavailable == OnUnavailable::kAuto) return "auto";
-  return on_unavailable == OnUnavailable::kSse ? "sse" : "status";
-}
-
-void print_keys() {
-  for (const std::string& key : config_keys()) std::cout << key << '\n';
-}
-
 void print_cors(const Config& config) {
   std::cout << "headers\t" << config.cors.allowed_headers() << '\n';
-  for (const std::string& origin : config.cors_origins) std::cout << origin << '\n';
+  for (const std::string& origin : config.cors.origins()) std::cout << origin << '\n';
 }
 
 void print_routes(const Config& config) {
-  for (const Route& route : config.routes.routes()) {
-    std::cout << route.name << '\t' << name_of(route.source) << '\t' << route.path.text() << '\t'
-              << (route.path.trailing_slash() ? "yes" : "no") << '\t' << name_of(route.on_unavailable) << '\t'
+  // In the order of the enumerators.
+  constexpr std::array kSources = {"channel", "log", "pages"};
+  constexpr std::array kOnUnavailable = {"status", "sse", "auto"};
+  for (const Route& route : config.routes) {
+    std::cout << route.name << '\t' << kSources.at(static_cast<std::size_t>(route.source)) << '\t'
+              << route.path.text() << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
+              << kOnUnavailable.at(static_cast<std::size_t>(route.on_unavailable)) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
               << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
               << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
@@ -148,7 +140,7 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   if (!sockets) return fail(sockets.error(), kExitEnvironment);
   log_info("started", {{"version", TAILGATE_VERSION},
                        {"config", options.config_file},
-                       {"routes", config->routes.routes().size()}});
+                       {"routes", config->routes.size()}});
   Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
   gateway.run();
   return 0;
@@ -169,7 +161,7 @@ int run(const std::vector<std::string>& arguments) {
     return kExitConfiguration;
   }
   if (options->print == "keys") {
-    print_keys();
+    for (const Option& option : tailgate::options()) std::cout << option.key << '\n';
     return 0;
   }
   const auto config = load(*options);
@@ -179,7 +171,7 @@ int run(const std::vector<std::string>& arguments) {
   } else if (options->print == "routes") {
     print_routes(**config);
   } else if (options->check) {
-    const std::size_t count = (*config)->routes.routes().size();
+    const std::size_t count = (*config)->routes.size();
     std::cout << options->config_file << ": good, " << count << (count == 1 ? " route\n" : " routes\n");
   } else {
     return serve(*options, *config);

@@ -38,58 +38,60 @@ std::optional<Socket> inherited(std::string_view name) {
   return std::nullopt;
 }
 
-Result<Socket> open_socket(std::string_view name, const Endpoint& endpoint, const Config& config, bool& any) {
-  if (auto socket = inherited(name)) {
-    any = true;
-    return std::move(*socket);
-  }
-  if (endpoint.unix_path.empty()) return listen_tcp(endpoint.host, endpoint.port);
-  return listen_unix({.path = endpoint.unix_path, .mode = config.socket_mode, .group = config.socket_group});
+// The message ends with the meaning of errno.
+Error key_file_error(const std::string& file, const char* what) {
+  return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
 }
 
 }  // namespace
 
 Result<Sockets> open_sockets(const Config& config) {
-  bool any = false;
-  auto streams = open_socket("streams", config.listen_streams, config, any);
-  if (!streams) return Error{"listen.streams: " + streams.error()};
-  auto auth = open_socket("auth", config.listen_auth, config, any);
-  if (!auth) return Error{"listen.auth: " + auth.error()};
-  auto ops = open_socket("ops", config.listen_ops, config, any);
-  if (!ops) return Error{"listen.ops: " + ops.error()};
-  return Sockets{
-      .streams = std::move(*streams), .auth = std::move(*auth), .ops = std::move(*ops), .inherited = any};
+  struct Listener {
+    std::string name;
+    const Endpoint& endpoint;
+    Socket& socket;
+  };
+  Sockets sockets;
+  for (const auto& [name, endpoint, socket] : {Listener{"streams", config.listen_streams, sockets.streams},
+                                               Listener{"auth", config.listen_auth, sockets.auth},
+                                               Listener{"ops", config.listen_ops, sockets.ops}}) {
+    if (auto given = inherited(name)) {
+      sockets.inherited = true;
+      socket = std::move(*given);
+      continue;
+    }
+    const UnixSocketRule rule{
+        .path = endpoint.unix_path, .mode = config.socket_mode, .group = config.socket_group};
+    auto made = rule.path.empty() ? listen_tcp(endpoint.host, endpoint.port) : listen_unix(rule);
+    if (!made) return Error{"listen." + name + ": " + made.error()};
+    socket = std::move(*made);
+  }
+  return sockets;
 }
 
 Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
   struct stat about {};
   if (lstat(file.c_str(), &about) == 0 || errno != ENOENT) return read_identity_keys(file);
-  const auto failed = [&](const char* what) {
-    return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
-  };
   const auto made = make_identity_keys();
   if (!made) return Error{"identity.key_file: " + made.error()};
   // Written beside and linked into place: of several processes that start together one wins, and no
   // other ever reads half a file.
   const std::string draft = file + '.' + std::to_string(getpid());
   const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return failed("cannot create it");
+  if (fd < 0) return key_file_error(file, "cannot create it");
   const bool written = write(fd, made->data(), made->size()) == static_cast<ssize_t>(made->size());
   close(fd);
   const bool placed = written && (link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
   const int error = errno;
   unlink(draft.c_str());
   errno = error;
-  if (!placed) return failed("cannot create it");
+  if (!placed) return key_file_error(file, "cannot create it");
   return read_identity_keys(file);
 }
 
 Result<std::vector<std::string>> read_identity_keys(const std::string& file) {
-  const auto failed = [&](const char* what) {
-    return Error{"identity.key_file: " + file + ": " + what + ": " + std::strerror(errno)};
-  };
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return failed("cannot open it");
+  if (fd < 0) return key_file_error(file, "cannot open it");
   struct stat about {};
   std::array<char, 4096> text{};
   const bool is_private = fstat(fd, &about) == 0 && (about.st_mode & 077) == 0;
@@ -97,7 +99,7 @@ Result<std::vector<std::string>> read_identity_keys(const std::string& file) {
   close(fd);
   if (!is_private)
     return Error{"identity.key_file: " + file + ": must not be readable by group or others (chmod 600)"};
-  if (length < 0) return failed("cannot read it");
+  if (length < 0) return key_file_error(file, "cannot read it");
   auto keys = parse_identity_keys({text.data(), static_cast<std::size_t>(length)});
   if (!keys) return Error{"identity.key_file: " + file + ": " + keys.error()};
   return keys;

@@ -1,7 +1,5 @@
 #include "gateway/auth/credentials.h"
 
-#include <algorithm>
-
 #include "gateway/text/text.h"
 
 namespace tailgate {
@@ -24,8 +22,7 @@ std::string_view bearer_token(std::string_view authorization) {
 }  // namespace
 
 bool is_session_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxSessionBytes &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+  return text.size() <= kMaxSessionBytes && is_visible_ascii(text);
 }
 
 std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,

@@ -4,7 +4,6 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -28,11 +27,9 @@ std::string text_of(WallTime time) {
 }
 
 std::optional<WallTime> time_of(std::string_view digits) {
-  std::int64_t ms = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, failed] = std::from_chars(digits.data(), end, ms);
-  if (failed != std::errc() || stop != end) return std::nullopt;
-  return WallTime(std::chrono::milliseconds(ms));
+  const auto ms = parse_number<std::int64_t>(digits);
+  if (!ms) return std::nullopt;
+  return WallTime(std::chrono::milliseconds(*ms));
 }
 
 std::string mac_of(std::string_view key, std::string_view route, std::string_view job,

@@ -15,16 +15,9 @@ namespace {
 constexpr std::size_t kMaxSkippedSentences = 8;  // so that an issuer's faults do not fill the log
 constexpr std::size_t kMaxKidBytes = 256;
 
-// The text of member `name`; nothing if it is absent or not a string.
-std::optional<std::string> text_of(const Members& jwk, std::string_view name) {
-  const JsonValue* value = jwk.find(name);
-  if (value == nullptr || !value->is_string()) return std::nullopt;
-  return value->text();
-}
-
 // The bytes of a base64url member.  Empty if it is absent or malformed; no key accepts empty bytes.
 std::string bytes_of(const Members& jwk, std::string_view name) {
-  return base64url_decode(text_of(jwk, name).value_or("")).value_or("");
+  return base64url_decode(jwk.text_of(name).value_or("")).value_or("");
 }
 
 bool has_element(const JsonValue& array, std::string_view wanted) {
@@ -35,8 +28,8 @@ bool has_element(const JsonValue& array, std::string_view wanted) {
 }
 
 Result<PublicKey> public_key_of(const Members& jwk) {
-  const std::string kty = text_of(jwk, "kty").value_or("");
-  const std::string crv = text_of(jwk, "crv").value_or("");
+  const std::string kty = jwk.text_of("kty").value_or("");
+  const std::string crv = jwk.text_of("crv").value_or("");
   if (kty == "RSA") return PublicKey::rsa(bytes_of(jwk, "n"), bytes_of(jwk, "e"));
   if (kty == "EC" && (crv == "P-256" || crv == "P-384")) {
     const auto curve = crv == "P-256" ? PublicKey::Family::kP256 : PublicKey::Family::kP384;
@@ -59,14 +52,14 @@ Result<VerificationKey> verification_key_of(const Members& jwk) {
 
   std::optional<std::string> kid;
   if (jwk.find("kid") != nullptr) {
-    kid = text_of(jwk, "kid");
+    kid = jwk.text_of("kid");
     if (!kid || kid->size() > kMaxKidBytes) return Error{"its kid is not a text of at most 256 bytes"};
   }
   auto key = public_key_of(jwk);
   if (!key) return Error{key.error()};
   std::optional<Algorithm> algorithm;
   if (jwk.find("alg") != nullptr) {
-    algorithm = algorithm_named(text_of(jwk, "alg").value_or(""));
+    algorithm = algorithm_named(jwk.text_of("alg").value_or(""));
     if (!algorithm || !key->fits(*algorithm))
       return Error{"its alg is not one that we verify with such a key"};
   }
@@ -86,8 +79,7 @@ std::string fingerprint_of(const std::vector<VerificationKey>& keys) {
 
 // True if `path`, perhaps with a query, is safe in a request line.
 bool is_request_path(std::string_view path) {
-  return path.starts_with('/') &&
-         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  return path.starts_with('/') && is_visible_ascii(path);
 }
 
 // Reads "name", "name:port", "1.2.3.4:port" or "[::1]:port".

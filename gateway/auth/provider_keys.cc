@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
 #include "gateway/loop/small_file.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -15,20 +16,11 @@ namespace {
 // Shortens each interval at random, so that many gateways do not fetch at the same moment.
 constexpr double kJitter = 0.1;
 
-std::string joined(const std::vector<std::string>& sentences) {
-  std::string text;
-  for (const std::string& sentence : sentences) {
-    if (!text.empty()) text += "; ";
-    text += sentence;
-  }
-  return text;
-}
-
 Result<ParsedJwks> parse_usable_jwks(const Result<std::string>& text) {
   if (!text) return Error{text.error()};
   auto parsed = parse_jwks(*text);
   if (!parsed || !parsed->keys.empty()) return parsed;
-  return Error{"it holds no usable key" + (parsed->skipped.empty() ? "" : ": " + joined(parsed->skipped))};
+  return Error{"it holds no usable key" + (parsed->skipped.empty() ? "" : ": " + join(parsed->skipped, "; "))};
 }
 
 }  // namespace
@@ -126,7 +118,7 @@ void ProviderKeys::accept(Source& source, ParsedJwks parsed) {
     log_info("keys.refreshed", {{"provider", rule_->name},
                                 {"from", source.text},
                                 {"keys", source.keys.size()},
-                                {"left_out", joined(parsed.skipped)}});
+                                {"left_out", join(parsed.skipped, "; ")}});
   }
 }
 

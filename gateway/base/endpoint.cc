@@ -1,9 +1,6 @@
 #include "gateway/base/endpoint.h"
 
-#include <algorithm>
-#include <charconv>
 #include <cstddef>
-#include <optional>
 #include <utility>
 
 #include "gateway/text/text.h"
@@ -13,21 +10,6 @@ namespace tailgate {
 namespace {
 
 constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path, less its NUL
-
-bool is_host(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           std::string_view("-._:%").find(c) != std::string_view::npos;
-  });
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, port);
-  if (error != std::errc() || stop != end || port == 0) return std::nullopt;
-  return port;
-}
 
 }  // namespace
 
@@ -50,13 +32,12 @@ Result<Endpoint> tcp_endpoint(std::string_view text) {
     endpoint.host = rest.substr(0, rest.find(':'));
     rest.remove_prefix(endpoint.host.size());
   }
-  if (!is_host(endpoint.host)) return Error{"names no host"};
+  if (!consists_of(endpoint.host, "-._:%")) return Error{"names no host"};
   if (rest.empty()) return endpoint;
   if (rest.find(':', 1) != std::string_view::npos)
     return Error{"an IPv6 address stands in brackets, as in \"[::1]:80\""};
-  const auto port = parse_port(rest.substr(1));
-  if (rest.front() != ':' || !port) return Error{"its port must be a number from 1 to 65535"};
-  endpoint.port = *port;
+  endpoint.port = parse_number<std::uint16_t>(rest.substr(1)).value_or(0);
+  if (rest.front() != ':' || endpoint.port == 0) return Error{"its port must be a number from 1 to 65535"};
   return endpoint;
 }
 

@@ -22,8 +22,7 @@ class LeaseList {
     Lease() = default;
     Lease(Lease&& other) noexcept { take(other); }
     // The previous lease of this object ends.
-    Lease& operator=(Lease&& other) noexcept {
-      if (this == &other) return *this;
+    Lease& operator=(Lease other) noexcept {
       end();
       take(other);
       return *this;
@@ -86,7 +85,7 @@ class LeaseList {
   };
 
   void remove(std::size_t hole) {
-    // The last member of each part, first of the visited and then of all, moves into the hole.
+    // The last visited member fills a hole before it, and the last of all fills the place that is left.
     const auto fill_from = [&](std::size_t last) {
       if (last == hole) return;
       members_[hole] = std::move(members_[last]);
@@ -108,7 +107,7 @@ class LeaseList {
 
   std::function<void()> on_empty_;
   std::vector<Member> members_;
-  std::size_t unvisited_ = 0;  // members of the round under way that are yet to be visited: the last ones
+  std::size_t unvisited_ = 0;  // members that the round has yet to visit: the last ones
 };
 
 // A function that is called at most once, and never after its lease has died.  The object that will call it
@@ -123,13 +122,14 @@ class LeasedCall {
     Lease() = default;
     Lease(Lease&&) noexcept = default;
     // The function of the previous lease will not be called any more.
-    Lease& operator=(Lease&& other) noexcept {
-      if (this == &other) return *this;
-      clear(function_);
-      function_ = std::move(other.function_);
+    Lease& operator=(Lease other) noexcept {
+      std::swap(function_, other.function_);
       return *this;
     }
-    ~Lease() { clear(function_); }
+    // The function leaves its place before it is destroyed, because that may destroy other leases.
+    ~Lease() {
+      if (function_ != nullptr) const Function cleared = std::exchange(*function_, nullptr);
+    }
 
     // True while the call can still come: it has not begun, and its maker lives.
     bool under_way() const { return function_ != nullptr && *function_; }
@@ -140,27 +140,19 @@ class LeasedCall {
     std::shared_ptr<Function> function_;
   };
 
-  explicit LeasedCall(Function function) : function_(std::make_shared<Function>(std::move(function))) {}
-  LeasedCall(LeasedCall&&) noexcept = default;
-  LeasedCall& operator=(LeasedCall&&) = delete;
-  ~LeasedCall() { clear(function_); }
+  explicit LeasedCall(Function function) : own_(std::make_shared<Function>(std::move(function))) {}
 
   // Call this once.
-  [[nodiscard]] Lease lease() { return Lease(function_); }
+  [[nodiscard]] Lease lease() { return Lease(own_.function_); }
   // True while the lease lives and the call has not begun.
-  bool wanted() const { return static_cast<bool>(*function_); }
+  bool wanted() const { return own_.under_way(); }
   // Inside the function the lease may die.
   void operator()(Arguments... arguments) {
-    if (const Function function = std::exchange(*function_, nullptr)) function(arguments...);
+    if (const Function function = std::exchange(*own_.function_, nullptr)) function(arguments...);
   }
 
  private:
-  // The function leaves its place before it is destroyed, because that may destroy other leases.
-  static void clear(const std::shared_ptr<Function>& function) {
-    if (function != nullptr) const Function cleared = std::exchange(*function, nullptr);
-  }
-
-  std::shared_ptr<Function> function_;
+  Lease own_;  // shares the function with the lease that was given out; either clears it
 };
 
 }  // namespace tailgate

@@ -7,7 +7,6 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <utility>
 #include <vector>
 
 #include "gateway/text/json.h"
@@ -24,18 +23,6 @@ std::string bounded_quote(std::string_view text) {
   return json_quote(std::string(utf8_prefix(text, kMaxTextBytes)) + "...");
 }
 
-std::string_view name_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarning:
-      return "warning";
-    case LogLevel::kError:
-      return "error";
-  }
-  return "";
-}
-
 // Standard error is often a pipe, and its reader may stop: a blocking write would then stop the gateway as
 // well.  A writable pipe takes a line of up to PIPE_BUF bytes at once (pipe(7)).
 bool can_be_written() {
@@ -43,11 +30,11 @@ bool can_be_written() {
   return poll(&standard_error, 1, 0) != 0;
 }
 
-std::string line_of(LogLevel level, std::string_view event, const std::vector<JsonMember>& fields) {
+std::string line_of(std::string_view level, std::string_view event, const std::vector<JsonMember>& fields) {
   // "2026-11-21T10:10:10.123Z"
   const std::string time = iso_time(std::chrono::system_clock::now()).substr(0, 23) + 'Z';
   const std::string time_json = json_quote(time);
-  const std::string level_json = json_quote(name_of(level));
+  const std::string level_json = json_quote(level);
   const std::string event_json = bounded_quote(event);
   std::vector<JsonMember> members = {{"time", time_json}, {"level", level_json}, {"event", event_json}};
   members.insert(members.end(), fields.begin(), fields.end());
@@ -68,7 +55,7 @@ LogField::LogField(std::string_view name, double number) : name_(name) {
 LogField::LogField(std::string_view name, bool value) : name_(name), json_(value ? "true" : "false") {
 }
 
-void log_line(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
   static std::uint64_t lost = 0;
   if (!can_be_written()) {
     ++lost;
@@ -78,7 +65,7 @@ void log_line(LogLevel level, std::string_view event, std::initializer_list<LogF
   for (const LogField& field : fields) members.push_back({field.name_, field.json_});
   std::string line = line_of(level, event, members);
   if (lost > 0) {
-    line.insert(0, line_of(LogLevel::kWarning, "log.lost", {{"lines", std::to_string(lost)}}));
+    line.insert(0, line_of("warning", "log.lost", {{"lines", std::to_string(lost)}}));
     lost = 0;
   }
   // One write, so that lines of several processes do not mix.  A failure is ignored: a log is no reason to
@@ -96,10 +83,6 @@ bool LogValve::open(std::chrono::steady_clock::time_point now) {
   }
   tokens_ -= 1;
   return true;
-}
-
-std::uint64_t LogValve::take_held_back() {
-  return std::exchange(held_back_, 0);
 }
 
 }  // namespace tailgate

@@ -6,46 +6,43 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <type_traits>
+#include <utility>
 
 namespace tailgate {
-
-enum class LogLevel { kInfo, kWarning, kError };
 
 class LogField {
  public:
   // Of a longer text, the first 512 bytes and "..." are logged.
   LogField(std::string_view name, std::string_view text);
-  LogField(std::string_view name, const char* text) : LogField(name, std::string_view(text)) {}
-  LogField(std::string_view name, const std::string& text) : LogField(name, std::string_view(text)) {}
+  template <std::convertible_to<std::string_view> Text>
+  LogField(std::string_view name, const Text& text) : LogField(name, std::string_view(text)) {}
   LogField(std::string_view name, double number);
   LogField(std::string_view name, bool value);
-  template <typename Integer, typename = std::enable_if_t<std::is_integral_v<Integer>>>
-  LogField(std::string_view name, Integer number) : LogField(name, std::to_string(number), Raw{}) {}
+  template <std::integral Integer>
+  LogField(std::string_view name, Integer number) : name_(name), json_(std::to_string(number)) {}
 
  private:
-  friend void log_line(LogLevel, std::string_view, std::initializer_list<LogField>);
-  struct Raw {};
-  LogField(std::string_view name, std::string raw, Raw /*tag*/) : name_(name), json_(std::move(raw)) {}
+  friend void log_line(std::string_view, std::string_view, std::initializer_list<LogField>);
 
   std::string_view name_;
   std::string json_;
 };
 
-void log_line(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields);
 
 inline void log_info(std::string_view event, std::initializer_list<LogField> fields = {}) {
-  log_line(LogLevel::kInfo, event, fields);
+  log_line("info", event, fields);
 }
 inline void log_warning(std::string_view event, std::initializer_list<LogField> fields = {}) {
-  log_line(LogLevel::kWarning, event, fields);
+  log_line("warning", event, fields);
 }
 inline void log_error(std::string_view event, std::initializer_list<LogField> fields = {}) {
-  log_line(LogLevel::kError, event, fields);
+  log_line("error", event, fields);
 }
 
 // A token bucket that limits how often a line is logged, and counts the lines that are held back.
@@ -56,7 +53,7 @@ class LogValve {
   // True if a line may be logged now.
   bool open(std::chrono::steady_clock::time_point now);
   // The number of lines held back since the last call.
-  std::uint64_t take_held_back();
+  std::uint64_t take_held_back() { return std::exchange(held_back_, 0); }
 
  private:
   double burst_;

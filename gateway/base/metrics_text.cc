@@ -29,25 +29,18 @@ void MetricsText::gauge(std::string_view name, std::string_view help, std::uint6
   sample({}, value);
 }
 
-void MetricsText::label(std::string& labels, std::string_view name, std::string_view value) {
-  if (!labels.empty()) labels += ',';
-  labels += name;
-  labels += "=\"";
+std::string MetricsText::label(std::string_view name, std::string_view value) {
+  std::string label(name);
+  label += "=\"";
   for (const char c : value) {
-    if (c == '\\' || c == '"') labels += '\\';
+    if (c == '\\' || c == '"') label += '\\';
     if (c == '\n') {
-      labels += "\\n";
+      label += "\\n";
     } else {
-      labels += c;
+      label += c;
     }
   }
-  labels += '"';
-}
-
-std::string MetricsText::label(std::string_view name, std::string_view value) {
-  std::string labels;
-  label(labels, name, value);
-  return labels;
+  return label + '"';
 }
 
 }  // namespace tailgate

@@ -16,14 +16,13 @@ class MetricsText {
 
   // Begins a metric: its help and its type.  The samples that follow belong to it.
   void begin(std::string_view name, Type type, std::string_view help);
-  // `labels` is empty or made by label().
+  // `labels` is empty or made by label(), with commas between several.
   void sample(std::string_view labels, std::uint64_t value);
   // A metric with one sample and no label.
   void counter(std::string_view name, std::string_view help, std::uint64_t value);
   void gauge(std::string_view name, std::string_view help, std::uint64_t value);
 
-  // Appends name="value" to `labels`, escaped.
-  static void label(std::string& labels, std::string_view name, std::string_view value);
+  // name="value", escaped.
   static std::string label(std::string_view name, std::string_view value);
 
   const std::string& text() const { return text_; }

@@ -3,8 +3,7 @@
 // Pure.  For expected failures, such as bad input or a bad configuration.
 #pragma once
 
-#include <cassert>
-#include <optional>
+#include <concepts>
 #include <string>
 #include <utility>
 #include <variant>
@@ -19,6 +18,7 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
+  Result() requires std::same_as<T, std::monostate> = default;  // success
   Result(T value)  // NOLINT(google-explicit-constructor)
       : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error)  // NOLINT(google-explicit-constructor)
@@ -39,19 +39,6 @@ class [[nodiscard]] Result {
 };
 
 // The result of an action that yields no value.
-class [[nodiscard]] Status {
- public:
-  Status() = default;
-  Status(Error error) : error_(std::move(error.message)) {}  // NOLINT(google-explicit-constructor)
-
-  explicit operator bool() const { return !error_.has_value(); }
-  const std::string& error() const {
-    assert(error_);
-    return *error_;
-  }
-
- private:
-  std::optional<std::string> error_;
-};
+using Status = Result<std::monostate>;
 
 }  // namespace tailgate

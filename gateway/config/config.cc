@@ -1,11 +1,7 @@
 #include "gateway/config/config.h"
 
-#include <arpa/inet.h>
-
-#include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstddef>
+#include <set>
 
 #include "gateway/config/parts.h"
 #include "gateway/text/text.h"
@@ -14,13 +10,8 @@ namespace tailgate {
 
 namespace {
 
-struct Variable {
-  const char* name;
-  std::string_view key;
-};
-
-// These override the file and --set.
-constexpr std::array<Variable, 7> kVariables = {{
+// The environment variables that override a key of the file and of --set.
+constexpr std::array<std::pair<const char*, std::string_view>, 7> kVariables = {{
     {"TAILGATE_LISTEN_STREAMS", "listen.streams"},
     {"TAILGATE_LISTEN_AUTH", "listen.auth"},
     {"TAILGATE_LISTEN_OPS", "listen.ops"},
@@ -31,147 +22,102 @@ constexpr std::array<Variable, 7> kVariables = {{
 }};
 
 void apply_environment(Settings& settings, const ConfigSources& sources) {
-  for (const Variable& variable : kVariables) {
-    const auto value = sources.env(variable.name);
-    if (!value || value->empty()) continue;
-    if (variable.key != "cors.origins") {
-      settings.replace_from_environment(variable.key, *value, variable.name);
-      continue;
+  for (const auto& [name, key] : kVariables) {
+    const auto text = sources.env(name);
+    if (!text || text->empty()) continue;
+    Setting::Value value = *text;
+    if (key == "cors.origins") {
+      auto origins = split(*text, ' ');
+      std::erase(origins, "");
+      value = std::vector<std::string>(origins.begin(), origins.end());
     }
-    std::vector<std::string> origins;
-    for (const std::string_view origin : split(*value, ' ')) {
-      if (!origin.empty()) origins.emplace_back(origin);
-    }
-    settings.replace_from_environment(variable.key, origins, variable.name);
+    settings.replace_from_environment(key, std::move(value), name);
   }
 }
 
-bool is_address_block(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  const std::string address = text.substr(0, slash);
-  std::array<unsigned char, 16> bytes{};
-  const bool is_v4 = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
-  if (!is_v4 && inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) return false;
-  if (slash == std::string::npos) return true;
-  unsigned width = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data() + slash + 1, end, width);
-  return error == std::errc() && stop == end && width <= (is_v4 ? 32U : 128U);
+void read_listen(const Section& table, Config& config) {
+  const auto read = [&table](const char* key, Endpoint& endpoint) {
+    if (auto parsed = table.checked(key, parse_endpoint(table.text(key)))) endpoint = std::move(*parsed);
+  };
+  read("streams", config.listen_streams);
+  read("auth", config.listen_auth);
+  read("ops", config.listen_ops);
+  const std::set places = {table.text("streams"), table.text("auth"), table.text("ops")};
+  if (!table.has_error() && places.size() < 3)
+    table.add_error("streams, auth and ops must be three different places");
+  config.socket_group = table.text("socket_group");
+  config.socket_mode = parse_number<std::uint32_t>(table.text("socket_mode"), 8).value_or(0);
+  if (config.socket_mode > 0777 || (config.socket_mode & 0600) != 0600) {
+    table.add_error("socket_mode",
+                    "must be three octal digits that let the owner read and write, as in \"0660\"");
+  }
 }
 
-void read_listen(Settings& settings, Config& config) {
-  const auto read = [&settings](const char* key, Endpoint& endpoint) {
-    Result<Endpoint> parsed = parse_endpoint(settings.text(key));
-    if (parsed) {
-      endpoint = std::move(*parsed);
+void read_redis(const Section& table, const ConfigSources& sources, Config& config) {
+  const auto keys = table.present({"url", "url_env", "url_file"});
+  if (keys.empty() && table.has_error()) return;
+  if (keys.size() != 1) return table.add_error("needs exactly one of url, url_env and url_file");
+  const auto url = resolve(table, keys.front(), table.text(keys.front()), sources);
+  if (!url) return;
+  auto rule = table.checked(keys.front(), parse_redis_url(trim(*url), table.text("tls_leg")));
+  if (!rule) return;
+  config.redis = std::move(*rule);
+  config.redis.wakeups = table.text("wakeups");
+  config.redis.connect_timeout = table.duration("connect_timeout_s");
+  config.redis.probe_every = table.duration("probe_every_s");
+  config.redis.wait = table.duration("wait_s");
+}
+
+void read_cors(const Section& table, Config& config) {
+  const auto origins = table.texts("origins");
+  if (!table.checked("origins", CorsRule::make(origins, {}))) return;
+  auto rule = table.checked("allowed_headers", CorsRule::make(origins, table.texts("allowed_headers")));
+  if (rule) config.cors = std::move(*rule);
+}
+
+void read_limits(const Section& table, Config& config) {
+  config.limits.streams = {.streams = table.integer<std::uint64_t>("streams"),
+                           .per_user = table.integer<std::uint64_t>("streams_per_user"),
+                           .per_address = table.integer<std::uint64_t>("streams_per_address")};
+  config.limits.memory_bytes = table.integer<std::uint64_t>("memory_mb") << 20U;
+  for (const std::string& proxy : table.texts("trusted_proxies")) {
+    if (const auto block = AddressBlock::parse(proxy)) {
+      config.limits.trusted_proxies.push_back(*block);
     } else {
-      settings.add_error(key, parsed.error());
+      table.add_error("trusted_proxies",
+                      '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
     }
-  };
-  read("listen.streams", config.listen_streams);
-  read("listen.auth", config.listen_auth);
-  read("listen.ops", config.listen_ops);
-  if (!settings.has_error_below("listen") &&
-      (settings.text("listen.streams") == settings.text("listen.auth") ||
-       settings.text("listen.streams") == settings.text("listen.ops") ||
-       settings.text("listen.auth") == settings.text("listen.ops"))) {
-    settings.add_error("listen", "streams, auth and ops must be three different places");
-  }
-  config.socket_group = settings.text("listen.socket_group");
-  const std::string mode = settings.text("listen.socket_mode");
-  const char* end = mode.data() + mode.size();
-  const auto [stop, error] = std::from_chars(mode.data(), end, config.socket_mode, 8);
-  if (error != std::errc() || stop != end || config.socket_mode > 0777 ||
-      (config.socket_mode & 0600) != 0600) {
-    settings.add_error("listen.socket_mode",
-                       "must be three octal digits that let the owner read and write, as in \"0660\"");
   }
 }
 
-void read_cors(Settings& settings, Config& config) {
-  config.cors_origins = settings.texts("cors.origins");
-  const auto headers = settings.texts("cors.allowed_headers");
-  Result<CorsRule> rule = CorsRule::make(config.cors_origins, headers);
-  if (rule) {
-    config.cors = std::move(*rule);
-  } else if (const auto origins_only = CorsRule::make(config.cors_origins, {}); !origins_only) {
-    settings.add_error("cors.origins", origins_only.error());
-  } else {
-    settings.add_error("cors.allowed_headers", rule.error());
-  }
+void read_identity(const Section& table, Config& config) {
+  config.identity_key_file = table.text("key_file");
+  config.identity_life = table.seconds("life_s");
 }
 
-void read_limits(Settings& settings, Config& config) {
-  const auto count = [&settings](const char* key) {
-    return static_cast<std::uint64_t>(settings.integer(key));
-  };
-  config.limits.streams = count("limits.streams");
-  config.limits.streams_per_user = count("limits.streams_per_user");
-  config.limits.streams_per_address = count("limits.streams_per_address");
-  config.limits.memory_bytes = count("limits.memory_mb") << 20U;
-  config.limits.trusted_proxies = settings.texts("limits.trusted_proxies");
-  for (const std::string& proxy : config.limits.trusted_proxies) {
-    if (is_address_block(proxy)) continue;
-    settings.add_error("limits.trusted_proxies",
-                       '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
-  }
-}
-
-void read_identity(Settings& settings, Config& config) {
-  config.identity_key_file = settings.text("identity.key_file");
-  config.identity_life = std::chrono::floor<std::chrono::seconds>(settings.duration("identity.life_s"));
-}
-
-void read_drain(Settings& settings, Config& config) {
-  config.drain.settle = settings.duration("drain.settle_s");
-  config.drain.deadline = settings.duration("drain.deadline_s");
-  if (!settings.has_error_below("drain") && config.drain.settle >= config.drain.deadline)
-    settings.add_error("drain.settle_s", "must be shorter than drain.deadline_s");
+void read_drain(const Section& table, Config& config) {
+  config.drain.settle = table.duration("settle_s");
+  config.drain.deadline = table.duration("deadline_s");
+  if (!table.has_error() && config.drain.settle >= config.drain.deadline)
+    table.add_error("settle_s", "must be shorter than drain.deadline_s");
 }
 
 }  // namespace
 
-void read_redis(Settings& settings, const ConfigSources& sources, Config& config) {
-  std::vector<std::string> keys;
-  for (const char* key : {"redis.url", "redis.url_env", "redis.url_file"}) {
-    if (settings.has(key)) keys.emplace_back(key);
-  }
-  if (keys.empty() && settings.has_error_below("redis")) return;
-  if (keys.size() != 1) return settings.add_error("redis", "needs exactly one of url, url_env and url_file");
-  const std::string& key = keys.front();
-  std::optional<std::string> url = settings.text(key);
-  if (key == "redis.url_env") url = read_variable(settings, key, *url, sources);
-  if (key == "redis.url_file") url = read_secret_file(settings, key, *url, sources);
-  if (!url) return;
-  Result<RedisRule> rule = parse_redis_url(trim(*url), settings.text("redis.tls_leg"));
-  if (!rule) return settings.add_error(key, rule.error());
-  config.redis = std::move(*rule);
-  config.redis.wakeups = settings.text("redis.wakeups");
-  config.redis.connect_timeout = settings.duration("redis.connect_timeout_s");
-  config.redis.probe_every = settings.duration("redis.probe_every_s");
-  config.redis.wait = settings.duration("redis.wait_s");
-}
-
-std::optional<std::string> read_variable(Settings& settings, std::string_view key, const std::string& name,
-                                         const ConfigSources& sources) {
-  if (name.empty()) return std::nullopt;  // check() has added a finding
-  auto value = sources.env(name);
-  if (value && !value->empty()) return value;
-  settings.add_error(key, "the environment variable " + name + (value ? " is empty" : " is not set"));
-  return std::nullopt;
-}
-
-std::optional<std::string> read_secret_file(Settings& settings, std::string_view key, const std::string& path,
-                                            const ConfigSources& sources) {
-  if (path.empty()) return std::nullopt;  // check() has added a finding
-  Result<std::string> text = sources.read_file(path);
-  if (!text) {
-    settings.add_error(key, text.error());
+std::optional<std::string> resolve(const Section& table, std::string_view key, const std::string& text,
+                                   const ConfigSources& sources) {
+  if (text.empty()) return std::nullopt;  // check() has added a finding
+  if (key.ends_with("_env")) {
+    auto value = sources.env(text);
+    if (value && !value->empty()) return value;
+    table.add_error(key, "the environment variable " + text + (value ? " is empty" : " is not set"));
     return std::nullopt;
   }
-  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
-  if (!text->empty()) return std::move(*text);
-  settings.add_error(key, "the file " + path + " is empty");
+  if (!key.ends_with("_file")) return text;
+  auto content = table.checked(key, sources.read_file(text));
+  while (content && (content->ends_with('\n') || content->ends_with('\r'))) content->pop_back();
+  if (!content || !content->empty()) return content;
+  table.add_error(key, "the file " + text + " is empty");
   return std::nullopt;
 }
 
@@ -185,23 +131,17 @@ Result<std::shared_ptr<const Config>> load_config(
   settings.check();
 
   auto config = std::make_shared<Config>();
-  read_listen(settings, *config);
-  read_redis(settings, sources, *config);
-  read_cors(settings, *config);
-  read_limits(settings, *config);
-  read_identity(settings, *config);
-  read_drain(settings, *config);
+  read_listen({settings, "listen"}, *config);
+  read_redis({settings, "redis"}, sources, *config);
+  read_cors({settings, "cors"}, *config);
+  read_limits({settings, "limits"}, *config);
+  read_identity({settings, "identity"}, *config);
+  read_drain({settings, "drain"}, *config);
   read_providers(settings, sources, *config);
   read_records(settings, *config);
   read_routes(settings, *config);
   if (!settings.is_sound()) return Error{settings.findings()};
   return std::shared_ptr<const Config>(std::move(config));
-}
-
-std::vector<std::string> config_keys() {
-  std::vector<std::string> keys;
-  for (const Option& option : options()) keys.emplace_back(option.key);
-  return keys;
 }
 
 }  // namespace tailgate

@@ -19,17 +19,16 @@
 #include "gateway/base/result.h"
 #include "gateway/redis/rule.h"
 #include "gateway/routes/cors.h"
+#include "gateway/routes/limits.h"
 #include "gateway/routes/record.h"
 #include "gateway/routes/route.h"
 
 namespace tailgate {
 
 struct Limits {
-  std::uint64_t streams = 0;  // of all users together; 0: no limit
-  std::uint64_t streams_per_user = 0;
-  std::uint64_t streams_per_address = 0;
-  std::vector<std::string> trusted_proxies;  // addresses or CIDR blocks
-  std::uint64_t memory_bytes = 0;            // of the heap; 0: no limit
+  StreamLimits::Bounds streams;
+  std::vector<AddressBlock> trusted_proxies;
+  std::uint64_t memory_bytes = 0;  // of the heap; 0: no limit
 };
 
 struct DrainRule {
@@ -55,11 +54,10 @@ struct Config {
   Limits limits;
   DrainRule drain;
   CorsRule cors;
-  std::vector<std::string> cors_origins;  // as configured, for --print
 
   ProviderList providers;
-  std::vector<std::unique_ptr<RecordRule>> records;
-  RouteTable routes;
+  std::vector<RecordRule> records;
+  std::vector<Route> routes;
 
   const ProviderRule* provider(std::string_view name) const { return find_provider(providers, name); }
 };
@@ -76,8 +74,5 @@ struct ConfigSources {
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,
     const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources);
-
-// Every key, with "*" for a name that the user chooses: "route.*.path".
-std::vector<std::string> config_keys();
 
 }  // namespace tailgate

@@ -135,13 +135,6 @@ constexpr Option kOptions[] = {
 };
 // clang-format on
 
-bool is_name(std::string_view text, bool is_field) {
-  return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [is_field](char c) {
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return true;
-    return is_field ? c == '_' || (c >= 'A' && c <= 'Z') : c == '-';
-  });
-}
-
 // "hello" for "hello[3]".
 std::string_view without_index(std::string_view name) {
   return name.substr(0, name.find('['));
@@ -192,15 +185,8 @@ std::string Option::rule() const {
       return "must be a text of one line";
     case Type::kProse:
       return "must be a text";
-    case Type::kChoice: {
-      std::string rule = "must be ";
-      const auto parts = split(choices, '|');
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (i > 0) rule += i + 1 < parts.size() ? ", " : " or ";
-        rule += '"' + std::string(parts[i]) + '"';
-      }
-      return rule;
-    }
+    case Type::kChoice:
+      return "must be \"" + join(split(choices, '|'), "\", \"", "\" or \"") + '"';
     case Type::kTexts:
       return "must be a list of texts";
     case Type::kTextOrTexts:
@@ -231,18 +217,13 @@ const Option* find_option(std::string_view key) {
 }
 
 Shape shape_of(std::string_view key) {
-  auto names = split(key, '.');
-  const bool is_element = key.ends_with(']');
+  const auto names = split(key, '.');
+  const std::string element = std::string(key) + "[]";
+  const auto element_names = split(element, '.');
   for (const Option& option : kOptions) {
     const auto parts = split(option.key, '.');
     if (is_prefix(parts, names)) return parts.size() == names.size() ? Shape::kValue : Shape::kTable;
-    if (is_element || names.size() >= parts.size() || !parts[names.size() - 1].ends_with("[]")) continue;
-    const std::string element = std::string(names.back()) + "[]";
-    const std::string_view list = names.back();
-    names.back() = element;
-    const bool is_list = is_prefix(parts, names);
-    names.back() = list;
-    if (is_list) return Shape::kTableList;
+    if (is_prefix(parts, element_names)) return Shape::kTableList;
   }
   return Shape::kUnknown;
 }
@@ -252,8 +233,11 @@ std::string_view broken_name_rule(std::string_view key) {
   const bool is_field = names.size() == 4 && names[0] == "record" && names[2] == "fields";
   const bool is_table =
       names.size() == 2 && (names[0] == "provider" || names[0] == "record" || names[0] == "route");
-  if (is_field && !is_name(names.back(), true)) return "a field's name is 1 to 40 letters, digits and _";
-  if (is_table && !is_name(names.back(), false)) return "a name is 1 to 40 lower-case letters, digits and -";
+  const std::string_view name = names.back();
+  if (is_field && (name.size() > 40 || !consists_of(name, "_")))
+    return "a field's name is 1 to 40 letters, digits and _";
+  if (is_table && (name.size() > 40 || !consists_of(name, "-") || ascii_lower(name) != name))
+    return "a name is 1 to 40 lower-case letters, digits and -";
   return {};
 }
 

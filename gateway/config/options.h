@@ -24,7 +24,7 @@ struct Option {
     kDuration,  // integer or float; the key's ending names the unit: _s or _ms
     kScalar,    // text, number or boolean
   };
-  // The route sources for which an option of "route.*" has an effect.
+  // The route sources for which an option of "route.*" has an effect: a bit for each Source, in its order.
   enum Sources : std::uint8_t { kChannel = 1, kLog = 2, kPages = 4, kStreams = 3, kAll = 7 };
 
   std::string_view key;  // "*" is a name that the user chooses; "[]" is any element of a list
@@ -50,7 +50,7 @@ enum class Shape { kUnknown, kValue, kTable, kTableList };
 // The kind of value that `key` must have.
 Shape shape_of(std::string_view key);
 
-// If the last name in `key` is the user's choice and breaks the rule for names, that rule; else empty.
+// The rule that the last name in `key` breaks, if the user chose that name; else empty.
 std::string_view broken_name_rule(std::string_view key);
 
 // The known name that is most similar to the last name in the unknown `key`.  Empty if none is similar.

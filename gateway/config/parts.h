@@ -4,6 +4,7 @@
 // After a finding the Config is thrown away, so it may stay incomplete.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,10 +23,19 @@ class Section {
 
   std::string at(std::string_view key) const { return name_ + '.' + std::string(key); }
   Settings& settings() const { return settings_; }
+  const std::string& name() const { return name_; }
   bool has(std::string_view key) const { return settings_.has(at(key)); }
+  // Those of `keys` that are set.
+  std::vector<std::string> present(std::vector<std::string> keys) const {
+    std::erase_if(keys, [this](const std::string& key) { return !has(key); });
+    return keys;
+  }
   std::string text(std::string_view key) const { return settings_.text(at(key)); }
   std::vector<std::string> texts(std::string_view key) const { return settings_.texts(at(key)); }
-  std::int64_t integer(std::string_view key) const { return settings_.integer(at(key)); }
+  template <typename T>
+  T integer(std::string_view key) const {
+    return static_cast<T>(settings_.integer(at(key)));
+  }
   bool boolean(std::string_view key) const { return settings_.boolean(at(key)); }
   std::chrono::milliseconds duration(std::string_view key) const { return settings_.duration(at(key)); }
   std::chrono::seconds seconds(std::string_view key) const {
@@ -38,10 +48,15 @@ class Section {
   // Adds the finding `rule` about the table itself.
   void add_error(const std::string& rule) const { settings_.add_error(name_, rule); }
   // Adds the finding `rule` for each of `keys` that is set.
-  void refuse(std::initializer_list<const char*> keys, const char* rule) const {
-    for (const char* key : keys) {
-      if (has(key)) add_error(key, rule);
-    }
+  void refuse(std::vector<std::string> keys, const char* rule) const {
+    for (const std::string& key : present(std::move(keys))) add_error(key, rule);
+  }
+  // The value of `result`; if it has none, adds its error as a finding about `key`.
+  template <typename T>
+  std::optional<T> checked(std::string_view key, Result<T> result) const {
+    if (result) return std::move(*result);
+    add_error(key, result.error());
+    return std::nullopt;
   }
 
  private:
@@ -49,7 +64,6 @@ class Section {
   std::string name_;
 };
 
-void read_redis(Settings& settings, const ConfigSources& sources, Config& config);
 void read_providers(Settings& settings, const ConfigSources& sources, Config& config);
 void read_records(Settings& settings, Config& config);
 // Needs the providers and records.
@@ -58,13 +72,10 @@ void read_routes(Settings& settings, Config& config);
 // Adds a finding for each rule that joins several keys of `route`.  Needs a route without findings.
 void check_route(const Section& table, const Route& route);
 
-// The value of the environment variable `name`, which the setting `key` names.  Adds a finding and returns
-// nothing if the variable is not set or empty.
-std::optional<std::string> read_variable(Settings& settings, std::string_view key, const std::string& name,
-                                         const ConfigSources& sources);
-// The content of the file `path`, which the setting `key` names, without line ends at its end.  Adds a
-// finding and returns nothing if the file cannot be read or is empty.
-std::optional<std::string> read_secret_file(Settings& settings, std::string_view key, const std::string& path,
-                                            const ConfigSources& sources);
+// What the setting `key` stands for: `text`, or, if the key ends in "_env" or "_file", the content of the
+// variable or file of that name, without line ends at its end.  Adds a finding and returns nothing if the
+// content is empty or cannot be read.
+std::optional<std::string> resolve(const Section& table, std::string_view key, const std::string& text,
+                                   const ConfigSources& sources);
 
 }  // namespace tailgate

@@ -30,118 +30,79 @@ Result<std::string> issuer_of_clerk_key(std::string_view key) {
   return "https://" + text->substr(0, text->size() - 1);
 }
 
-class ProviderReader {
- public:
-  ProviderReader(Settings& settings, const ConfigSources& sources, const std::string& name)
-      : table_(settings, "provider." + name), sources_(sources), rule_(std::make_unique<ProviderRule>()) {
-    rule_->name = name;
-  }
-
-  std::unique_ptr<ProviderRule> read() {
-    read_keys();
-    read_algorithms();
-    read_issuer();
-    rule_->audience = table_.texts("audience");
-    rule_->authorized_parties = table_.texts("authorized_parties");
-    rule_->required = table_.texts("required");
-    rule_->subject = table_.text("subject");
-    rule_->leeway = table_.seconds("leeway_s");
-    rule_->refresh = table_.seconds("refresh_s");
-    rule_->end_at_expiry = table_.text("at_expiry") == "end";
-    return std::move(rule_);
-  }
-
- private:
-  void read_keys() {
-    int given = 0;
-    for (const char* key : {"secret", "secret_env", "secret_file", "jwks"}) given += table_.has(key) ? 1 : 0;
-    if (given == 0 && table_.has_error()) return;
-    if (given != 1) return table_.add_error("needs exactly one of secret, secret_env, secret_file and jwks");
-
-    for (const std::string& secret : table_.texts("secret")) add_secret("secret", secret);
-    for (const std::string& name : table_.texts("secret_env")) {
-      if (const auto secret = read_variable(table_.settings(), table_.at("secret_env"), name, sources_))
-        add_secret("secret_env", *secret);
-    }
-    for (const std::string& path : table_.texts("secret_file")) {
-      if (const auto secret = read_secret_file(table_.settings(), table_.at("secret_file"), path, sources_))
-        add_secret("secret_file", *secret);
-    }
-    rule_->jwks = table_.texts("jwks");
-    for (const std::string& source : rule_->jwks) {
-      if (const auto place = parse_jwks_source(source); !place) table_.add_error("jwks", place.error());
-    }
-  }
-
-  void add_secret(const char* key, const std::string& secret) {
-    if (secret.size() < kMinSecretBytes) {
-      table_.add_error(key,
-                       "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
-                       "shorter one can be guessed from any one token");
-    }
-    rule_->secrets.push_back(secret);
-  }
-
-  void read_algorithms() {
-    const bool has_error = table_.has_error();
-    if (!table_.require("algorithms")) return;
-    const auto names = table_.texts("algorithms");
-    if (names.empty()) table_.add_error("algorithms", "must name at least one algorithm");
-    for (const std::string& name : names) {
-      const auto algorithm = algorithm_named(name);
-      if (!algorithm) {
-        table_.add_error(
-            "algorithms",
-            '"' + name +
-                "\" is none of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, HS256, HS384 and "
-                "HS512");
-        continue;
+void read_keys(const Section& table, const ConfigSources& sources, ProviderRule& rule) {
+  const auto keys = table.present({"secret", "secret_env", "secret_file", "jwks"});
+  if (keys.empty() && table.has_error()) return;
+  if (keys.size() != 1)
+    return table.add_error("needs exactly one of secret, secret_env, secret_file and jwks");
+  const std::string& key = keys.front();
+  for (const std::string& text : table.texts(key)) {
+    if (key == "jwks") {
+      if (table.checked(key, parse_jwks_source(text))) rule.jwks.push_back(text);
+    } else if (auto secret = resolve(table, key, text, sources)) {
+      if (secret->size() < kMinSecretBytes) {
+        table.add_error(key,
+                        "a shared secret must have at least 16 bytes (RFC 7518 asks for 32), because a "
+                        "shorter one can be guessed from any one token");
       }
-      rule_->algorithms.push_back(*algorithm);
-      if (has_error) continue;
-      if (is_symmetric(*algorithm) && table_.has("jwks")) {
-        table_.add_error("algorithms",
-                         name + " needs a shared secret; public keys (jwks) must never serve as one");
-      } else if (!is_symmetric(*algorithm) && !table_.has("jwks")) {
-        table_.add_error("algorithms", name + " needs public keys (jwks), not a shared secret");
-      }
+      rule.secrets.push_back(std::move(*secret));
     }
   }
+}
 
-  void read_issuer() {
-    int given = 0;
-    for (const char* key : {"issuer", "clerk_publishable_key", "clerk_publishable_key_env"})
-      given += table_.has(key) ? 1 : 0;
-    if (given > 1)
-      table_.add_error("takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
-    rule_->issuer = table_.text("issuer");
-    std::string key = "clerk_publishable_key";
-    std::optional<std::string> clerk;
-    if (table_.has(key)) clerk = table_.text(key);
-    if (table_.has(key + "_env")) {
-      key += "_env";
-      clerk = read_variable(table_.settings(), table_.at(key), table_.text(key), sources_);
+void read_algorithms(const Section& table, ProviderRule& rule) {
+  const bool has_error = table.has_error();
+  if (!table.require("algorithms")) return;
+  const auto names = table.texts("algorithms");
+  if (names.empty()) table.add_error("algorithms", "must name at least one algorithm");
+  for (const std::string& name : names) {
+    const auto algorithm = algorithm_named(name);
+    if (!algorithm) {
+      table.add_error("algorithms", '"' + name + "\" is none of " + join(kAlgorithmNames, ", ", " and "));
+      continue;
     }
-    if (!clerk) return;
-    const Result<std::string> issuer = issuer_of_clerk_key(trim(*clerk));
-    if (issuer) {
-      rule_->issuer = *issuer;
-    } else {
-      table_.add_error(key, issuer.error());
+    rule.algorithms.push_back(*algorithm);
+    if (has_error) continue;
+    if (is_symmetric(*algorithm) && table.has("jwks")) {
+      table.add_error("algorithms",
+                      name + " needs a shared secret; public keys (jwks) must never serve as one");
+    } else if (!is_symmetric(*algorithm) && !table.has("jwks")) {
+      table.add_error("algorithms", name + " needs public keys (jwks), not a shared secret");
     }
   }
+}
 
-  Section table_;
-  const ConfigSources& sources_;
-  std::unique_ptr<ProviderRule> rule_;
-};
+void read_issuer(const Section& table, const ConfigSources& sources, ProviderRule& rule) {
+  const auto keys = table.present({"issuer", "clerk_publishable_key", "clerk_publishable_key_env"});
+  if (keys.size() > 1)
+    table.add_error("takes one of issuer, clerk_publishable_key and clerk_publishable_key_env");
+  rule.issuer = table.text("issuer");
+  if (keys.empty() || keys.back() == "issuer") return;
+  const auto clerk = resolve(table, keys.back(), table.text(keys.back()), sources);
+  if (!clerk) return;
+  if (auto issuer = table.checked(keys.back(), issuer_of_clerk_key(trim(*clerk))))
+    rule.issuer = std::move(*issuer);
+}
 
 }  // namespace
 
 void read_providers(Settings& settings, const ConfigSources& sources, Config& config) {
   for (const std::string& name : settings.names_in("provider")) {
-    if (settings.is_fragment("provider." + name, {"algorithms"})) continue;
-    config.providers.push_back(ProviderReader(settings, sources, name).read());
+    const Section table(settings, "provider." + name);
+    if (settings.is_fragment(table.name(), {"algorithms"})) continue;
+    auto rule = std::make_unique<ProviderRule>();
+    rule->name = name;
+    read_keys(table, sources, *rule);
+    read_algorithms(table, *rule);
+    read_issuer(table, sources, *rule);
+    rule->audience = table.texts("audience");
+    rule->authorized_parties = table.texts("authorized_parties");
+    rule->required = table.texts("required");
+    rule->subject = table.text("subject");
+    rule->leeway = table.seconds("leeway_s");
+    rule->refresh = table.seconds("refresh_s");
+    rule->end_at_expiry = table.text("at_expiry") == "end";
+    config.providers.push_back(std::move(rule));
   }
 }
 

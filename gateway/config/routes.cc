@@ -1,6 +1,5 @@
 // Reads [route.*], the rows of the route table.
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "gateway/config/parts.h"
@@ -10,251 +9,222 @@ namespace tailgate {
 
 namespace {
 
+// Unlike require(), this also refuses an empty text or list.
+void require_value(const Section& table, std::string_view key) {
+  const auto values = table.texts(key);
+  if (values.empty() || values.front().empty()) table.settings().add_missing(table.at(key));
+}
+
+void read_source(const Section& table, Route& route) {
+  table.require("source");
+  const std::string source = table.text("source");
+  if (source.empty()) return;
+  if (source == "log") route.source = Source::kLog;
+  if (source == "pages") route.source = Source::kPages;
+  const unsigned bit = 1U << static_cast<unsigned>(route.source);
+  for (const std::string& key : table.settings().keys_below(table.name())) {
+    if ((find_option(key)->sources & bit) == 0)
+      table.settings().add_error(key, "has no effect on a route with source = \"" + source + '"');
+  }
+}
+
+void read_path(const Section& table, Route& route) {
+  if (table.require("path")) {
+    auto path = PathPattern::compile(table.text("path"), table.boolean("trailing_slash"));
+    if (auto good = table.checked("path", std::move(path))) route.path = std::move(*good);
+  }
+  table.require("key");
+  route.key = table.text("key");
+  table.checked("key", check_placeholders(route.key));
+}
+
+void read_access(const Section& table, const Config& config, Route& route) {
+  table.require("who");
+  if (table.text("who") == "anyone") route.who = Who::kAnyone;
+  if (table.text("auth") == "application") route.auth = AuthBy::kApplication;
+  route.providers = table.texts("providers");
+  for (const std::string& name : route.providers) {
+    if (config.provider(name) == nullptr)
+      table.add_error("providers", "there is no [provider." + name + ']');
+  }
+  for (const std::string& text : table.texts("credentials")) {
+    if (auto credential = table.checked("credentials", Credential::parse(text)))
+      route.credentials.push_back(std::move(*credential));
+  }
+  route.record_grace = table.duration("record_grace_ms");
+  if (!table.has("record")) return;
+  const std::string name = table.text("record");
+  const auto record = std::ranges::find(config.records, name, &RecordRule::name);
+  if (record != config.records.end()) {
+    route.record = &*record;
+  } else {
+    table.add_error("record", "there is no [record." + name + ']');
+  }
+}
+
+void read_framing(const Section& table, Route& route) {
+  const std::string source = table.text("source");
+  if (source == "channel") {
+    table.require("framing");
+    if (table.text("framing") == "named") route.framing = Framing::kNamed;
+  } else if (!source.empty()) {
+    route.framing = Framing::kEntry;
+    require_value(table, "entry");
+  }
+  if (route.framing == Framing::kNamed) {
+    require_value(table, "name_from");
+    require_value(table, "data_from");
+  }
+  route.event = table.text("event");
+  route.id_from = table.text("id_from");
+  route.only_objects = table.boolean("only_objects");
+  route.name_from = table.texts("name_from");
+  route.data_from = table.text("data_from");
+  route.entry = table.texts("entry");
+  if (contains(route.entry, "id"))
+    table.add_error("entry", "must not hold \"id\": each line has its entry's id by that name");
+  route.ends_on_field = table.text("ends_on.field");
+  route.ends_on_values = table.texts("ends_on.values");
+  route.ends_on_events = table.texts("ends_on.events");
+}
+
+void read_answers(const Section& table, Route& route) {
+  auto body = Template::compile_json(table.text("error_body"), {"status", "error", "message"});
+  if (auto good = table.checked("error_body", std::move(body))) route.error_body = std::move(*good);
+  route.not_found = table.text("not_found");
+  route.page_default = table.integer<int>("page_default");
+  route.page_max = table.integer<int>("page_max");
+  route.page_bytes = table.integer<std::uint64_t>("page_bytes");
+  const std::string on_unavailable = table.text("on_unavailable");
+  if (on_unavailable == "sse") route.on_unavailable = OnUnavailable::kSse;
+  if (on_unavailable == "status" || route.source == Source::kPages)
+    route.on_unavailable = OnUnavailable::kStatus;
+  if (table.text("on_gap") == "close") route.on_gap = OnGap::kClose;
+}
+
+// Reads the message in the table `key`: a comment, or an event with `data` or `text`.  `names` are the
+// ${names} that it may use besides those of every message.
+std::optional<Message> read_message(const Section& table, const std::string& key,
+                                    std::vector<std::string> names) {
+  using Kind = Message::Kind;
+  const auto contents = table.present({key + ".comment", key + ".data", key + ".text"});
+  const bool has_comment = table.has(key + ".comment");
+  if (contents.size() != 1 || (has_comment && table.has(key + ".event"))) {
+    table.add_error(key, "must be a comment, or an event with either data or text");
+    return std::nullopt;
+  }
+  names.insert(names.end(), {"id", "route", "max_age_s", "now"});
+  const Kind kind = has_comment                ? Kind::kComment
+                    : table.has(key + ".data") ? Kind::kJsonEvent
+                                               : Kind::kTextEvent;
+  const std::string& content = contents.front();
+  return table.checked(content,
+                       Message::make(kind, table.text(key + ".event"), table.text(content), names));
+}
+
+void read_lifecycle(const Section& table, Route& route) {
+  route.heartbeat.every = table.duration("heartbeat.every_s");
+  route.heartbeat.always = table.text("heartbeat.when") == "always";
+  const auto beat =
+      table.present({"heartbeat.comment", "heartbeat.event", "heartbeat.data", "heartbeat.text"});
+  if (beat.empty()) {
+    route.heartbeat.message = *Message::make(Message::Kind::kComment, {}, "heartbeat", {});
+  } else if (auto message = read_message(table, "heartbeat", {})) {
+    route.heartbeat.message = std::move(*message);
+  }
+  for (std::size_t i = 0; i < table.settings().size_of(table.at("hello")); ++i) {
+    const std::string key = "hello[" + std::to_string(i) + ']';
+    if (auto message = read_message(table, key, {"request_id", "connection_id"}))
+      route.hello.push_back(std::move(*message));
+  }
+  route.retry = table.duration("retry_ms");
+  route.max_age = table.duration("max_age_s");
+  if (table.has("age_notice")) {
+    route.age_notice_before = table.duration("age_notice.before_s");
+    route.age_notice = read_message(table, "age_notice", {});
+  }
+  // A channel's backlog must hold a burst until nginx takes it, and all viewers of the channel share its
+  // bytes.  A log's viewer loses nothing when its backlog is full: the log is read on later.
+  const bool is_log = route.source == Source::kLog;
+  route.send_timeout = std::chrono::seconds(is_log ? 600 : 30);
+  route.backlog_bytes = is_log ? 256U << 10 : 4U << 20;
+  if (table.has("send_timeout_s")) route.send_timeout = table.duration("send_timeout_s");
+  if (table.has("backlog_bytes")) route.backlog_bytes = table.integer<std::uint64_t>("backlog_bytes");
+}
+
+bool has_terminal(const Route& route) {
+  return route.record != nullptr && !route.record->terminal.empty();
+}
+
+void default_ends_on_values(const Section& table, Route& route) {
+  if (route.ends_on_field.empty() || !route.ends_on_values.empty()) return;
+  if (!has_terminal(route))
+    return table.add_error("ends_on.field", "needs ends_on.values, or a record that has terminal statuses");
+  route.ends_on_values = route.record->terminal;
+}
+
+std::vector<StatusMessage> read_status_messages(const Section& table, const Route& route,
+                                                const std::string& list, bool terminal) {
+  if (!table.has(list)) return {};
+  if (route.record == nullptr || route.record->status.empty()) {
+    table.add_error(list, "needs a record with status and terminal");
+    return {};
+  }
+  std::vector<std::string> names = {"status"};
+  for (const RecordField& field : route.record->fields) names.push_back(field.name);
+  if (terminal && route.source == Source::kLog) names.emplace_back("last_id");
+  std::vector<StatusMessage> messages;
+  for (std::size_t i = 0; i < table.settings().size_of(table.at(list)); ++i) {
+    const std::string key = list + '[' + std::to_string(i) + ']';
+    const auto statuses = table.texts(key + ".status");
+    for (const std::string& status : statuses) {
+      if (route.record->is_terminal(status) == terminal) continue;
+      table.add_error(key + ".status",
+                      '"' + status +
+                          (terminal ? "\" is not a terminal status"
+                                    : "\" is a terminal status: its message is among ending"));
+    }
+    if (auto message = read_message(table, key, names))
+      messages.push_back({.statuses = statuses, .message = std::move(*message)});
+  }
+  return messages;
+}
+
+void check_endings(const Section& table, const Route& route) {
+  if (!has_terminal(route)) return;
+  for (const std::string& status : route.record->terminal) {
+    const bool is_covered = std::ranges::any_of(route.ending, [&status](const StatusMessage& entry) {
+      return entry.statuses.empty() || contains(entry.statuses, status);
+    });
+    if (is_covered) continue;
+    table.add_error("ending", "has no message for the terminal status \"" + status +
+                                  "\", so its clients would not learn of the end");
+  }
+}
+
 // Reads one route in three steps: each key by itself, the rules that join keys, and the keys that depend on
 // the record.  A step is skipped once the route or its record has a finding, because it would often only
 // repeat that finding in other words.
-class RouteReader {
- public:
-  RouteReader(Settings& settings, const Config& config, const std::string& name)
-      : settings_(settings), table_(settings, "route." + name), config_(config) {
-    route_.name = name;
-  }
-
-  // Returns nothing if the route has no usable path.
-  std::optional<Route> read() {
-    read_source();
-    read_path();
-    read_access();
-    read_framing();
-    read_answers();
-    if (route_.source != Source::kPages) read_lifecycle();
-    if (is_sound()) check_route(table_, route_);
-    if (is_sound()) {
-      default_ends_on_values();
-      route_.standing = read_status_messages("standing", false);
-      route_.ending = read_status_messages("ending", true);
-      if (route_.source != Source::kPages) check_endings();
-    }
-    if (route_.path.text().empty()) return std::nullopt;
-    return std::move(route_);
-  }
-
- private:
-  bool has_terminal() const { return route_.record != nullptr && !route_.record->terminal.empty(); }
-
-  bool is_sound() const {
-    return !table_.has_error() &&
-           (route_.record == nullptr || !settings_.has_error_below("record." + route_.record->name));
-  }
-
-  // Unlike require(), this also refuses an empty text or list.
-  void require_value(std::string_view key) {
-    const auto values = table_.texts(key);
-    if (values.empty() || values.front().empty()) settings_.add_missing(table_.at(key));
-  }
-
-  void read_source() {
-    table_.require("source");
-    const std::string source = table_.text("source");
-    if (source.empty()) return;
-    if (source == "log") route_.source = Source::kLog;
-    if (source == "pages") route_.source = Source::kPages;
-    const unsigned bit = source == "log"     ? Option::kLog
-                         : source == "pages" ? Option::kPages
-                                             : Option::kChannel;
-    for (const std::string& key : settings_.keys_below("route." + route_.name)) {
-      if ((find_option(key)->sources & bit) == 0)
-        settings_.add_error(key, "has no effect on a route with source = \"" + source + '"');
-    }
-  }
-
-  void read_path() {
-    if (table_.require("path")) {
-      auto path = PathPattern::compile(table_.text("path"), table_.boolean("trailing_slash"));
-      if (path) {
-        route_.path = std::move(*path);
-      } else {
-        table_.add_error("path", path.error());
-      }
-    }
-    table_.require("key");
-    route_.key = table_.text("key");
-    if (const std::string unknown = unknown_placeholder(route_.key); !unknown.empty())
-      table_.add_error("key", "there is no " + unknown + ": a job's id is written {id}");
-  }
-
-  void read_access() {
-    table_.require("who");
-    if (table_.text("who") == "anyone") route_.who = Who::kAnyone;
-    if (table_.text("auth") == "application") route_.auth = AuthBy::kApplication;
-    route_.providers = table_.texts("providers");
-    for (const std::string& name : route_.providers) {
-      if (config_.provider(name) == nullptr)
-        table_.add_error("providers", "there is no [provider." + name + ']');
-    }
-    for (const std::string& text : table_.texts("credentials")) {
-      Result<Credential> credential = Credential::parse(text);
-      if (credential) {
-        route_.credentials.push_back(std::move(*credential));
-      } else {
-        table_.add_error("credentials", credential.error());
-      }
-    }
-    route_.record_grace = table_.duration("record_grace_ms");
-    if (!table_.has("record")) return;
-    const std::string name = table_.text("record");
-    for (const auto& record : config_.records) {
-      if (record->name == name) route_.record = record.get();
-    }
-    if (route_.record == nullptr) table_.add_error("record", "there is no [record." + name + ']');
-  }
-
-  void read_framing() {
-    const std::string source = table_.text("source");
-    if (source == "channel") {
-      table_.require("framing");
-      if (table_.text("framing") == "named") route_.framing = Framing::kNamed;
-    } else if (!source.empty()) {
-      route_.framing = Framing::kEntry;
-      require_value("entry");
-    }
-    if (route_.framing == Framing::kNamed) {
-      require_value("name_from");
-      require_value("data_from");
-    }
-    route_.event = table_.text("event");
-    route_.id_from = table_.text("id_from");
-    route_.only_objects = table_.boolean("only_objects");
-    route_.name_from = table_.texts("name_from");
-    route_.data_from = table_.text("data_from");
-    route_.entry = table_.texts("entry");
-    if (contains(route_.entry, "id"))
-      table_.add_error("entry", "must not hold \"id\": each line has its entry's id by that name");
-    route_.ends_on_field = table_.text("ends_on.field");
-    route_.ends_on_values = table_.texts("ends_on.values");
-    route_.ends_on_events = table_.texts("ends_on.events");
-  }
-
-  void read_answers() {
-    Result<Template> body = Template::compile_json(table_.text("error_body"), {"status", "error", "message"});
-    if (body) {
-      route_.error_body = std::move(*body);
-    } else {
-      table_.add_error("error_body", body.error());
-    }
-    route_.not_found = table_.text("not_found");
-    route_.page_default = static_cast<int>(table_.integer("page_default"));
-    route_.page_max = static_cast<int>(table_.integer("page_max"));
-    route_.page_bytes = static_cast<std::uint64_t>(table_.integer("page_bytes"));
-    const std::string on_unavailable = table_.text("on_unavailable");
-    if (on_unavailable == "sse") route_.on_unavailable = OnUnavailable::kSse;
-    if (on_unavailable == "status" || route_.source == Source::kPages)
-      route_.on_unavailable = OnUnavailable::kStatus;
-    if (table_.text("on_gap") == "close") route_.on_gap = OnGap::kClose;
-  }
-
-  void read_lifecycle() {
-    route_.heartbeat.every = table_.duration("heartbeat.every_s");
-    route_.heartbeat.always = table_.text("heartbeat.when") == "always";
-    const bool has_message = table_.has("heartbeat.comment") || table_.has("heartbeat.event") ||
-                             table_.has("heartbeat.data") || table_.has("heartbeat.text");
-    if (auto message = has_message ? read_message("heartbeat", {}) : *Message::comment("heartbeat", {})) {
-      route_.heartbeat.message = std::move(*message);
-    }
-    for (std::size_t i = 0; i < settings_.size_of(table_.at("hello")); ++i) {
-      if (auto message = read_message("hello[" + std::to_string(i) + ']', {"request_id", "connection_id"}))
-        route_.hello.push_back(std::move(*message));
-    }
-    route_.retry = table_.duration("retry_ms");
-    route_.max_age = table_.duration("max_age_s");
-    if (table_.has("age_notice")) {
-      route_.age_notice_before = table_.duration("age_notice.before_s");
-      route_.age_notice = read_message("age_notice", {});
-    }
-    // A channel's backlog must hold a burst until nginx takes it, and all viewers of the channel share its
-    // bytes.  A log's viewer loses nothing when its backlog is full: the log is read on later.
-    const bool is_log = route_.source == Source::kLog;
-    route_.send_timeout = std::chrono::seconds(is_log ? 600 : 30);
-    route_.backlog_bytes = is_log ? 256U << 10 : 4U << 20;
-    if (table_.has("send_timeout_s")) route_.send_timeout = table_.duration("send_timeout_s");
-    if (table_.has("backlog_bytes"))
-      route_.backlog_bytes = static_cast<std::uint64_t>(table_.integer("backlog_bytes"));
-  }
-
-  // Reads the message in the table `key`: a comment, or an event with `data` or `text`.  `names` are the
-  // ${names} that it may use besides those of every message.
-  std::optional<Message> read_message(const std::string& key, std::vector<std::string> names) {
-    const bool has_comment = table_.has(key + ".comment");
-    const bool has_data = table_.has(key + ".data");
-    const bool has_text = table_.has(key + ".text");
-    if (has_comment + has_data + has_text != 1 || (has_comment && table_.has(key + ".event"))) {
-      table_.add_error(key, "must be a comment, or an event with either data or text");
-      return std::nullopt;
-    }
-    names.insert(names.end(), {"id", "route", "max_age_s", "now"});
-    const std::string content = key + (has_comment ? ".comment" : has_data ? ".data" : ".text");
-    const std::string event = table_.text(key + ".event");
-    Result<Message> message = has_comment ? Message::comment(table_.text(content), names)
-                              : has_data  ? Message::event(event, table_.text(content), names)
-                                          : Message::text_event(event, table_.text(content), names);
-    if (message) return std::move(*message);
-    table_.add_error(content, message.error());
-    return std::nullopt;
-  }
-
-  void default_ends_on_values() {
-    if (route_.ends_on_field.empty() || !route_.ends_on_values.empty()) return;
-    if (!has_terminal()) {
-      return table_.add_error("ends_on.field",
-                              "needs ends_on.values, or a record that has terminal statuses");
-    }
-    route_.ends_on_values = route_.record->terminal;
-  }
-
-  std::vector<StatusMessage> read_status_messages(const std::string& list, bool terminal) {
-    if (!table_.has(list)) return {};
-    if (route_.record == nullptr || route_.record->status.empty()) {
-      table_.add_error(list, "needs a record with status and terminal");
-      return {};
-    }
-    std::vector<std::string> names = {"status"};
-    for (const RecordField& field : route_.record->fields) names.push_back(field.name);
-    if (terminal && route_.source == Source::kLog) names.emplace_back("last_id");
-    std::vector<StatusMessage> messages;
-    for (std::size_t i = 0; i < settings_.size_of(table_.at(list)); ++i) {
-      const std::string key = list + '[' + std::to_string(i) + ']';
-      const auto statuses = table_.texts(key + ".status");
-      for (const std::string& status : statuses) {
-        if (route_.record->is_terminal(status) == terminal) continue;
-        table_.add_error(key + ".status",
-                         '"' + status +
-                             (terminal ? "\" is not a terminal status"
-                                       : "\" is a terminal status: its message is among ending"));
-      }
-      if (auto message = read_message(key, names))
-        messages.push_back({.statuses = statuses, .message = std::move(*message)});
-    }
-    return messages;
-  }
-
-  void check_endings() {
-    if (!has_terminal() || !is_sound()) return;
-    for (const std::string& status : route_.record->terminal) {
-      const bool is_covered =
-          std::any_of(route_.ending.begin(), route_.ending.end(), [&status](const StatusMessage& entry) {
-            return entry.statuses.empty() || contains(entry.statuses, status);
-          });
-      if (is_covered) continue;
-      table_.add_error("ending", "has no message for the terminal status \"" + status +
-                                     "\", so its clients would not learn of the end");
-    }
-  }
-
-  Settings& settings_;
-  Section table_;
-  const Config& config_;
-  Route route_;
-};
+Route read_route(const Section& table, const Config& config) {
+  Route route;
+  const auto is_sound = [&] {
+    if (table.has_error()) return false;
+    return route.record == nullptr || !table.settings().has_error_below("record." + route.record->name);
+  };
+  read_source(table, route);
+  read_path(table, route);
+  read_access(table, config, route);
+  read_framing(table, route);
+  read_answers(table, route);
+  if (route.source != Source::kPages) read_lifecycle(table, route);
+  if (is_sound()) check_route(table, route);
+  if (!is_sound()) return route;
+  default_ends_on_values(table, route);
+  route.standing = read_status_messages(table, route, "standing", false);
+  route.ending = read_status_messages(table, route, "ending", true);
+  if (route.source != Source::kPages && is_sound()) check_endings(table, route);
+  return route;
+}
 
 }  // namespace
 
@@ -262,19 +232,18 @@ void read_routes(Settings& settings, Config& config) {
   const std::vector<std::string> names = settings.names_in("route");
   if (names.empty() && !settings.has_error_below("route"))
     settings.add_error("route", "there is none: at least one [route.<name>] is needed");
-  std::vector<Route> routes;
   for (const std::string& name : names) {
-    if (settings.is_fragment("route." + name, {"path", "source", "key", "who"})) continue;
-    auto route = RouteReader(settings, config, name).read();
-    if (!route) continue;
-    for (const Route& other : routes) {
-      if (!overlap(other.path, route->path)) continue;
-      settings.add_error("route." + name + ".path",
-                         "matches the same path as that of [route." + other.name + ']');
+    const Section table(settings, "route." + name);
+    if (settings.is_fragment(table.name(), {"path", "source", "key", "who"})) continue;
+    Route route = read_route(table, config);
+    route.name = name;
+    if (route.path.text().empty()) continue;
+    for (const Route& other : config.routes) {
+      if (overlap(other.path, route.path))
+        table.add_error("path", "matches the same path as that of [route." + other.name + ']');
     }
-    routes.push_back(std::move(*route));
+    config.routes.push_back(std::move(route));
   }
-  config.routes = RouteTable(std::move(routes));
 }
 
 }  // namespace tailgate

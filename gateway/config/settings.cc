@@ -90,11 +90,6 @@ std::vector<std::string> one_line_texts(const Option& option, const Setting::Val
   return text == nullptr || may_be_empty ? std::vector<std::string>() : std::vector{*text};
 }
 
-std::string shortest(double number) {
-  std::array<char, 32> buffer{};
-  return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
-}
-
 // The rule that `value` breaks; empty if it breaks none.  Precondition: its type is right.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
   for (const std::string& text : one_line_texts(option, value)) {
@@ -103,10 +98,7 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
     if (!is_utf8(text)) return "must be UTF-8";
   }
   if (option.type == Type::kChoice) {
-    const auto choices = split(option.choices, '|');
-    if (std::find(choices.begin(), choices.end(), std::get<std::string>(value)) == choices.end()) {
-      return option.rule();
-    }
+    if (!contains(split(option.choices, '|'), std::get<std::string>(value))) return option.rule();
   }
   if (option.type == Type::kInteger || option.type == Type::kDuration) {
     const double number = *number_in(value);
@@ -121,8 +113,8 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
 bool Settings::add_toml(std::string_view text) {
   auto flat = flatten_toml(text);
   if (const auto* error = std::get_if<TomlError>(&flat)) {
-    findings_.push_back(
-        {error->line, file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->text});
+    findings_.emplace(error->line,
+                      file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->text);
     return false;
   }
   for (auto& [key, setting] : std::get<FlatToml>(flat)) settings_.insert_or_assign(key, std::move(setting));
@@ -173,11 +165,8 @@ void Settings::replace_from_environment(std::string_view key, Setting::Value val
 void Settings::check() {
   std::vector<std::string> refused;  // the keys below these are removed unchecked
   for (auto& [key, setting] : settings_) {
-    const std::string& name = key;
-    if (std::any_of(refused.begin(), refused.end(),
-                    [&name](const auto& parent) { return is_below(name, parent); })) {
+    if (std::ranges::any_of(refused, [&name = key](const auto& parent) { return is_below(name, parent); }))
       continue;
-    }
     const std::string_view name_rule = broken_name_rule(key);
     const Shape shape = shape_of(key);
     const bool is_table = std::holds_alternative<Setting::Table>(setting.value);
@@ -206,7 +195,7 @@ void Settings::check() {
     }
   }
   std::erase_if(settings_, [&refused](const auto& entry) {
-    return std::any_of(refused.begin(), refused.end(), [&entry](const auto& parent) {
+    return std::ranges::any_of(refused, [&entry](const auto& parent) {
       return is_below(entry.first, parent) || (entry.first == parent && shape_of(parent) != Shape::kValue);
     });
   });
@@ -214,12 +203,9 @@ void Settings::check() {
 
 void Settings::check_value(const std::string& key, Setting& setting) {
   const Option& option = *find_option(key);
-  std::string rule;
-  if (!is_of_type(option, setting.value)) {
-    rule = option.rule() + ", not " + std::visit(NameOf{}, setting.value);
-  } else {
-    rule = broken_rule(option, setting.value);
-  }
+  const std::string rule = is_of_type(option, setting.value)
+                               ? broken_rule(option, setting.value)
+                               : option.rule() + ", not " + std::visit(NameOf{}, setting.value);
   if (rule.empty()) return;
   add_error(key, rule);
   setting.broken = true;
@@ -231,20 +217,14 @@ const Setting* Settings::find(std::string_view key) const {
 }
 
 std::vector<std::string> Settings::names_in(std::string_view table) const {
-  struct Name {
-    int line = 0;
-    std::string text;
-  };
-  std::vector<Name> names;
+  std::multimap<int, std::string> by_line;
   for (const auto& [key, setting] : settings_) {
     if (key.find('[') != std::string::npos || parent_of(key) != table) continue;
-    names.push_back({setting.line, key.substr(table.size() + 1)});
+    by_line.emplace(setting.line, key.substr(table.size() + 1));
   }
-  std::stable_sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.line < b.line; });
-  std::vector<std::string> texts;
-  texts.reserve(names.size());
-  for (Name& name : names) texts.push_back(std::move(name.text));
-  return texts;
+  std::vector<std::string> names;
+  for (auto& [line, name] : by_line) names.push_back(std::move(name));
+  return names;
 }
 
 std::vector<std::string> Settings::keys_below(std::string_view table) const {
@@ -255,12 +235,6 @@ std::vector<std::string> Settings::keys_below(std::string_view table) const {
   return keys;
 }
 
-std::size_t Settings::size_of(std::string_view key) const {
-  const Setting* setting = find(key);
-  const auto* list = setting != nullptr ? std::get_if<Setting::TableList>(&setting->value) : nullptr;
-  return list != nullptr ? list->size : 0;
-}
-
 Setting::Value Settings::value_of(std::string_view key) const {
   const Setting* setting = find(key);
   if (setting != nullptr && !setting->broken) return setting->value;
@@ -269,29 +243,11 @@ Setting::Value Settings::value_of(std::string_view key) const {
   return flatten_toml_value(key, option->fallback)->front().second.value;
 }
 
-std::string Settings::text(std::string_view key) const {
-  const Setting::Value value = value_of(key);
-  const auto* text = std::get_if<std::string>(&value);
-  return text != nullptr ? *text : std::string();
-}
-
 std::vector<std::string> Settings::texts(std::string_view key) const {
   const Setting::Value value = value_of(key);
   if (const auto* text = std::get_if<std::string>(&value)) return {*text};
   const auto* texts = std::get_if<std::vector<std::string>>(&value);
   return texts != nullptr ? *texts : std::vector<std::string>();
-}
-
-std::int64_t Settings::integer(std::string_view key) const {
-  const Setting::Value value = value_of(key);
-  const auto* integer = std::get_if<std::int64_t>(&value);
-  return integer != nullptr ? *integer : 0;
-}
-
-bool Settings::boolean(std::string_view key) const {
-  const Setting::Value value = value_of(key);
-  const auto* boolean = std::get_if<bool>(&value);
-  return boolean != nullptr && *boolean;
 }
 
 std::chrono::milliseconds Settings::duration(std::string_view key) const {
@@ -304,7 +260,10 @@ std::string Settings::json(std::string_view key) const {
   if (const auto* text = std::get_if<std::string>(&value)) return json_quote(*text);
   if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
   if (const auto* integer = std::get_if<std::int64_t>(&value)) return std::to_string(*integer);
-  if (const auto* number = std::get_if<double>(&value)) return shortest(*number);
+  if (const auto* number = std::get_if<double>(&value)) {
+    std::array<char, 32> shortest{};
+    return {shortest.data(), std::to_chars(shortest.begin(), shortest.end(), *number).ptr};
+  }
   return "null";
 }
 
@@ -316,16 +275,13 @@ void Settings::add_error(std::string_view key, const std::string& rule) {
     parent = parent_of(parent);
     setting = find(parent);
   }
-  Finding finding{.line = 1, .text = {}};
+  int line = setting != nullptr ? std::max(setting->line, 1) : 1;
+  std::string place = file_name_ + ':' + std::to_string(line);
   if (setting != nullptr && !setting->origin.empty()) {
-    finding.line = std::numeric_limits<int>::max();
-    finding.text = setting->origin;
-  } else {
-    if (setting != nullptr && setting->line > 0) finding.line = setting->line;
-    finding.text = file_name_ + ':' + std::to_string(finding.line);
+    line = std::numeric_limits<int>::max();
+    place = setting->origin;
   }
-  finding.text += ": " + printable(key) + ": " + rule;
-  findings_.push_back(std::move(finding));
+  findings_.emplace(line, place + ": " + printable(key) + ": " + rule);
 }
 
 void Settings::add_missing(std::string_view key) {
@@ -341,33 +297,26 @@ bool Settings::require(std::string_view key) {
 bool Settings::is_fragment(std::string_view key, std::initializer_list<std::string_view> needed) {
   const Setting* table = find(key);
   if (table == nullptr || table->origin.empty()) return false;
-  std::string list;
-  bool is_whole = true;
-  for (const std::string_view name : needed) {
+  const bool is_whole = std::ranges::all_of(needed, [&](std::string_view name) {
     const std::string full = std::string(key) + '.' + std::string(name);
-    is_whole = is_whole && (has(full) || has_error_below(full));
-    if (!list.empty()) list += name == *(needed.end() - 1) ? " and " : ", ";
-    list += name;
-  }
+    return has(full) || has_error_below(full);
+  });
   if (is_whole) return false;
-  add_error(key, "there is no [" + std::string(key) + "] in the file, and a new one needs " + list);
+  add_error(key, "there is no [" + std::string(key) + "] in the file, and a new one needs " +
+                     join(needed, ", ", " and "));
   return true;
 }
 
 bool Settings::has_error_below(std::string_view key) const {
-  return std::any_of(keys_with_error_.begin(), keys_with_error_.end(),
-                     [key](const std::string& about) { return about == key || is_below(about, key); });
+  return std::ranges::any_of(keys_with_error_, [key](const std::string& about) {
+    return about == key || is_below(about, key);
+  });
 }
 
 std::string Settings::findings() const {
-  std::vector<Finding> sorted = findings_;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Finding& a, const Finding& b) { return a.line < b.line; });
   std::string text;
-  for (const Finding& finding : sorted) {
-    if (!text.empty()) text += '\n';
-    text += finding.text;
-  }
+  for (const auto& [line, finding] : findings_) text += finding + '\n';
+  if (!text.empty()) text.pop_back();
   return text;
 }
 

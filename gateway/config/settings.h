@@ -16,7 +16,6 @@
 #include <variant>
 #include <vector>
 
-#include "gateway/base/result.h"
 #include "gateway/config/options.h"
 
 namespace tailgate {
@@ -60,13 +59,13 @@ class Settings {
   // The keys below `table` that set an option.
   std::vector<std::string> keys_below(std::string_view table) const;
   // The number of tables in the list `key`.
-  std::size_t size_of(std::string_view key) const;
+  std::size_t size_of(std::string_view key) const { return get<Setting::TableList>(key).size; }
 
   // The value of `key`, or its option's default, or an empty value.
-  std::string text(std::string_view key) const;
+  std::string text(std::string_view key) const { return get<std::string>(key); }
   std::vector<std::string> texts(std::string_view key) const;  // a single text gives a list of one
-  std::int64_t integer(std::string_view key) const;
-  bool boolean(std::string_view key) const;
+  std::int64_t integer(std::string_view key) const { return get<std::int64_t>(key); }
+  bool boolean(std::string_view key) const { return get<bool>(key); }
   std::chrono::milliseconds duration(std::string_view key) const;
   // A scalar as JSON; "null" if `key` is not set.
   std::string json(std::string_view key) const;
@@ -89,21 +88,22 @@ class Settings {
   std::string findings() const;
 
  private:
-  struct Finding {
-    int line = 0;
-    std::string text;
-  };
-
   // Removes `key`, all keys below it and the other options of its group; then makes the tables that contain
   // `key`.
   void clear_place(std::string_view key, const std::string& origin);
   void check_value(const std::string& key, Setting& setting);
   const Setting* find(std::string_view key) const;
   Setting::Value value_of(std::string_view key) const;
+  template <typename T>
+  T get(std::string_view key) const {
+    const Setting::Value value = value_of(key);
+    const T* held = std::get_if<T>(&value);
+    return held != nullptr ? *held : T();
+  }
 
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
-  std::vector<Finding> findings_;
+  std::multimap<int, std::string> findings_;  // by line; those that are not about the file come last
   std::set<std::string, std::less<>> keys_with_error_;
 };
 

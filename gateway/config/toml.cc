@@ -25,20 +25,10 @@ namespace tailgate {
 
 namespace {
 
-bool is_list_of(const toml::array& array, toml::node_type type) {
-  return std::all_of(array.begin(), array.end(),
-                     [type](const toml::node& element) { return element.type() == type; });
-}
-
-bool is_bare(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
-}
-
 // One name of a flat key.  Characters that no key of Tailgate has become "?", for example the dot in "a.b".
 std::string component(std::string_view name) {
   std::string text(name);
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return !is_bare(c); }, '?');
+  std::ranges::replace_if(text, [](char c) { return !is_alphanumeric(c) && c != '_' && c != '-'; }, '?');
   return text;
 }
 
@@ -47,7 +37,8 @@ Setting::Value value_of(const toml::node& node) {
   if (const auto* integer = node.as_integer()) return integer->get();
   if (const auto* number = node.as_floating_point()) return number->get();
   if (const auto* boolean = node.as_boolean()) return boolean->get();
-  if (const auto* array = node.as_array(); array != nullptr && is_list_of(*array, toml::node_type::string)) {
+  const auto* array = node.as_array();
+  if (array != nullptr && (array->empty() || array->is_homogeneous(toml::node_type::string))) {
     std::vector<std::string> texts;
     for (const toml::node& element : *array) texts.push_back(element.as_string()->get());
     return texts;
@@ -57,26 +48,22 @@ Setting::Value value_of(const toml::node& node) {
 
 // Recursion is safe: toml++ refuses texts that nest deeper than 256 levels.
 void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
-  Setting setting;
-  setting.line = static_cast<int>(node.source().begin.line);
-  const auto* array = node.as_array();
+  const auto add = [&](Setting::Value value) {
+    out.emplace_back(key, Setting{.value = std::move(value), .line = static_cast<int>(node.source().begin.line)});
+  };
   if (const auto* table = node.as_table()) {
-    if (!key.empty()) {
-      setting.value = Setting::Table{};
-      out.emplace_back(key, std::move(setting));
-    }
+    if (!key.empty()) add(Setting::Table{});
     for (const auto& [name, child] : *table) {
       flatten(child, (key.empty() ? key : key + '.') + component(name.str()), out);
     }
-  } else if (array != nullptr && !array->empty() && is_list_of(*array, toml::node_type::table)) {
-    setting.value = Setting::TableList{.size = array->size()};
-    out.emplace_back(key, std::move(setting));
-    for (std::size_t i = 0; i < array->size(); ++i) {
-      flatten(*array->get(i), key + '[' + std::to_string(i) + ']', out);
+  } else if (node.is_array_of_tables()) {
+    const toml::array& tables = *node.as_array();
+    add(Setting::TableList{.size = tables.size()});
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+      flatten(tables[i], key + '[' + std::to_string(i) + ']', out);
     }
   } else {
-    setting.value = value_of(node);
-    out.emplace_back(key, std::move(setting));
+    add(value_of(node));
   }
 }
 

@@ -60,7 +60,7 @@ class Answers::UnavailableStream final : public Stream {
   UnavailableStream(Streams& streams, Request request, std::size_t& held_over_limit)
       : Stream(streams, std::move(request)),
         held_over_limit_(held_over_limit),
-        has_ticket_(Stream::request().ticket.taken()) {
+        has_ticket_(Stream::request().ticket != nullptr) {
     if (!has_ticket_) ++held_over_limit_;
   }
   ~UnavailableStream() override {
@@ -124,7 +124,7 @@ void Answers::refuse(Request request, Access access) {
 }
 
 void Answers::answer_unavailable(Request request, Unavailable reason) {
-  const bool may_hold = request.ticket.taken() || held_over_limit_ < kMostHeldOverLimit;
+  const bool may_hold = request.ticket != nullptr || held_over_limit_ < kMostHeldOverLimit;
   if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
     streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_over_limit_))
         .start(reason);

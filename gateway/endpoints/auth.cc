@@ -36,7 +36,7 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
     return exchange->answer(404, {{"Content-Type", "application/json"}}, R"({"detail":"Not found"})");
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
   const Target target = target_of(*exchange);
-  const auto match = config_->routes.match(target.path);
+  const auto match = find_route(config_->routes, target.path);
   // The stream listener answers unknown routes and other methods: 404 and 405 come before 401.
   const bool needs_verdict =
       method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
@@ -62,7 +62,7 @@ void Auth::on_keys(Waiting& waiting) {
   clean_up_.ask();
   const Target target = target_of(*waiting.exchange);
   // A reload may have removed the route in the meantime.
-  if (const auto match = config_->routes.match(target.path)) {
+  if (const auto match = find_route(config_->routes, target.path)) {
     answer(*waiting.exchange, *match,
            authenticate(*waiting.exchange, *match, target.query, Authenticator::UnknownKid::kRefuse));
   } else {

@@ -23,7 +23,7 @@ void EventStream::on_record_gone() {
 
 void EventStream::start() {
   read_record({.redis = request().config->redis.wait, .record = route().record_grace});
-  const std::string channel = route().key_for(request().id);
+  const std::string channel = with_id(route().key, request().id);
   subscription_ = resources_.hub.subscribe(channel, route(), *this);
   interest_ = ChannelFeeds::Interest(resources_.channels, channel, *this);
   if (interest_.confirmed()) on_confirmed();
@@ -152,7 +152,7 @@ void EventStream::on_record(const Record& record) {
 void EventStream::on_reminder() {
   if (ending_ == nullptr) return;
   // First delivers the messages that have arrived.  The published end may be among them.
-  resources_.hub.flush(route().key_for(request().id));
+  resources_.hub.flush(with_id(route().key, request().id));
   if (!condemned()) send_ending(*ending_);
 }
 

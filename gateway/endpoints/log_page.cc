@@ -10,7 +10,7 @@ namespace tailgate {
 LogPage::LogPage(Streams& streams, Resources& resources, Request request)
     : ActiveRequest(streams, std::move(request)),
       resources_(resources),
-      key_(route().key_for(ActiveRequest::request().id)),
+      key_(with_id(route().key, ActiveRequest::request().id)),
       page_(route(), ActiveRequest::request().parameters->page.limit),
       below_(ActiveRequest::request().parameters->page.before),
       opening_(resources.opening, ActiveRequest::request(),

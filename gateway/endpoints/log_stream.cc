@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kTryAgain{500};
 LogStream::LogStream(Streams& streams, const Resources& resources, Request request)
     : Stream(streams, std::move(request)),
       resources_(resources),
-      key_(route().key_for(Stream::request().id)) {
+      key_(with_id(route().key, Stream::request().id)) {
 }
 
 void LogStream::start() {

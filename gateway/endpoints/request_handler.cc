@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t kMaxRequestId = 128;
 
 bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxRequestId &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return text.size() <= kMaxRequestId && is_visible_ascii(text);
 }
 
 bool has_header(const HttpHeaders& headers, std::string_view name) {
@@ -37,7 +36,7 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   HttpHeaders headers;
   if (const auto id = exchange.header("X-Request-ID"); id && is_request_id(*id))
     headers.emplace_back("X-Request-ID", *id);
-  if (config.cors.empty()) return headers;
+  if (config.cors.origins().empty()) return headers;
   headers.emplace_back("Vary", "Origin");
   const auto origin = exchange.header("Origin");
   if (!origin || !config.cors.allows(*origin)) return headers;
@@ -196,7 +195,7 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
 bool RequestHandler::take_ticket(Request& request) {
   const Limits& limits = request.config->limits;
   const std::string address =
-      limits.streams_per_address == 0
+      limits.streams.per_address == 0
           ? std::string()
           : client_address(request.exchange->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
   std::string user;
@@ -205,13 +204,10 @@ bool RequestHandler::take_ticket(Request& request) {
   } else if (!request.session.empty()) {
     user = "s:" + request.session;
   }
-  bool taken = false;
-  request.ticket = limits_.take({.streams = limits.streams,
-                                 .per_user = limits.streams_per_user,
-                                 .per_address = limits.streams_per_address},
-                                user, address, taken);
-  if (!taken) resources_.answers.answer_unavailable(std::move(request), Unavailable::kLimit);
-  return taken;
+  request.ticket = limits_.take(limits.streams, user, address);
+  if (request.ticket != nullptr) return true;
+  resources_.answers.answer_unavailable(std::move(request), Unavailable::kLimit);
+  return false;
 }
 
 void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
@@ -222,7 +218,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
   request.parameters->headers = common_headers(*request.config, *request.exchange);
   const Target target = split_target(request.exchange->target());
 
-  auto match = request.config->routes.match(target.path);
+  auto match = find_route(request.config->routes, target.path);
   if (!match) {
     ++unrouted_;
     request.parameters->headers.emplace_back("Content-Type", "application/json");

@@ -1,6 +1,5 @@
 #include "gateway/feeds/page.h"
 
-#include <charconv>
 #include <limits>
 
 #include "gateway/text/json.h"
@@ -13,9 +12,8 @@ Result<PageQuery> parse_page_query(const Query& query, const Route& route) {
     if (query.repeats(name)) return Error{std::string(name) + ": must be given only once"};
   }
   if (const std::string* text = query.find("limit")) {
-    const char* end = text->data() + text->size();
-    const auto [stop, error] = std::from_chars(text->data(), end, page.limit);
-    if (error != std::errc() || stop != end || page.limit < 1 || page.limit > route.page_max) {
+    page.limit = parse_number<int>(*text).value_or(0);
+    if (page.limit < 1 || page.limit > route.page_max) {
       return Error{"limit: must be a whole number from 1 to " + std::to_string(route.page_max)};
     }
   }

@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kMaxHeadBytes = 16384;
 
-bool is_one_word(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
-}
-
 bool is_value(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != 0x7F); });
@@ -23,8 +19,8 @@ bool is_value(std::string_view text) {
 }  // namespace
 
 Result<std::string> http_get(std::string_view path, std::string_view authority, const HttpHeaders& headers) {
-  if (!path.starts_with('/') || !is_one_word(path)) return Error{"the path cannot stand in a request line"};
-  if (!is_one_word(authority)) return Error{"the host cannot stand in a header"};
+  if (!path.starts_with('/') || !is_visible_ascii(path)) return Error{"the path cannot stand in a request line"};
+  if (!is_visible_ascii(authority)) return Error{"the host cannot stand in a header"};
   std::string text = "GET ";
   text += path;
   text += " HTTP/1.0\r\nHost: ";

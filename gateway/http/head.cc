@@ -138,7 +138,7 @@ HeadCheck check_head(std::string_view bytes) {
     }
     if (feed == std::string_view::npos) {
       // Refuses at once what cannot become a request, such as a TLS greeting.
-      if (first && !bytes.empty() && !is_token_char(bytes.front()))
+      if (first && !bytes.empty() && !is_token(bytes.substr(0, 1)))
         return refused(400, "The request line is not a method, an address and a version");
       return {};
     }

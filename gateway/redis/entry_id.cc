@@ -1,26 +1,14 @@
 #include "gateway/redis/entry_id.h"
 
-#include <charconv>
+#include "gateway/text/text.h"
 
 namespace tailgate {
-
-namespace {
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
-}  // namespace
 
 std::optional<EntryId> EntryId::parse(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
-  const auto ms = parse_number(text.substr(0, dash));
-  const auto seq = parse_number(text.substr(dash + 1));
+  const auto ms = parse_number<std::uint64_t>(text.substr(0, dash));
+  const auto seq = parse_number<std::uint64_t>(text.substr(dash + 1));
   if (!ms || !seq) return std::nullopt;
   return EntryId{*ms, *seq};
 }

@@ -1,7 +1,5 @@
 #include "gateway/redis/rule.h"
 
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "gateway/text/text.h"
@@ -19,11 +17,9 @@ constexpr std::string_view kForeignParameters[] = {
     "max_connections", "health_check_interval", "decode_responses"};
 
 Status read_database(RedisRule& rule, std::string_view text) {
-  std::uint16_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end) return Error{"its database must be a number from 0 to 65535"};
-  rule.database = number;
+  const auto number = parse_number<std::uint16_t>(text);
+  if (!number) return Error{"its database must be a number from 0 to 65535"};
+  rule.database = *number;
   return {};
 }
 
@@ -49,8 +45,7 @@ Status read_parameters(RedisRule& rule, std::string_view text) {
       rule.password = value;
     } else if (name == "username") {
       rule.user = value;
-    } else if (std::find(std::begin(kForeignParameters), std::end(kForeignParameters), name) ==
-               std::end(kForeignParameters)) {
+    } else if (!contains(kForeignParameters, name)) {
       return Error{"its query may hold only db, username and password"};
     }
   }

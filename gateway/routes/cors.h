@@ -19,16 +19,11 @@ class CorsRule {
                                const std::vector<std::string>& allowed_headers);
 
   bool allows(std::string_view origin) const;
+  const std::vector<std::string>& origins() const { return origins_; }     // as given to make()
   const std::string& allowed_headers() const { return allowed_headers_; }  // "a, b, c"
-  bool empty() const { return exact_.empty() && suffixes_.empty(); }
 
  private:
-  struct Suffix {
-    std::string scheme;  // "https://"
-    std::string tail;    // ".example.com:8443"
-  };
-  std::vector<std::string> exact_;
-  std::vector<Suffix> suffixes_;
+  std::vector<std::string> origins_;
   std::string allowed_headers_;
 };
 

@@ -14,49 +14,33 @@ namespace {
 // EventSource that is refused never reconnects.
 constexpr std::size_t kMaxIdBytes = 1024;
 
-// One object for all payloads, so that parsing them allocates no memory in the steady state.
-Members& shared_members() {
-  static Members members;
-  return members;
-}
-
 std::string id_from(const Members& members, const std::string& name) {
   const JsonValue* value = members.find(name);
-  if (value == nullptr) return {};
-  if (!value->is_string() && value->kind != JsonValue::Kind::kNumber) return {};
+  if (value == nullptr || (!value->is_string() && value->kind != JsonValue::Kind::kNumber)) return {};
   std::string id = value->text();
   return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
 }
 
-FramingResult append_raw(std::string& out, const Route& route, std::string_view payload) {
-  const bool must_read = route.only_objects || !route.id_from.empty() || !route.ends_on_field.empty();
+FramingResult append_raw(std::string& out, const Route& route, std::string_view payload, Members& members) {
   std::string id;
   bool last = false;
-  if (must_read) {
-    Members& members = shared_members();
-    const bool is_object = members.read(payload);
-    if (route.only_objects && !is_object) return FramingResult::kSkipped;
-    if (is_object && !route.id_from.empty()) id = id_from(members, route.id_from);
-    if (is_object && !route.ends_on_field.empty()) {
-      const JsonValue* value = members.find(route.ends_on_field);
-      last = value != nullptr && value->is_string() && contains(route.ends_on_values, value->text());
-    }
+  if (route.only_objects || !route.id_from.empty() || !route.ends_on_field.empty()) {
+    if (!members.read(payload) && route.only_objects) return FramingResult::kSkipped;
+    if (!route.id_from.empty()) id = id_from(members, route.id_from);
+    const auto status = members.text_of(route.ends_on_field);
+    last = status && contains(route.ends_on_values, *status);
   }
   append_event(out, route.event, payload, last ? kEndId : std::string_view(id));
   return last ? FramingResult::kLastFrame : FramingResult::kFrame;
 }
 
-FramingResult append_named(std::string& out, const Route& route, std::string_view payload) {
-  Members& members = shared_members();
+FramingResult append_named(std::string& out, const Route& route, std::string_view payload, Members& members) {
   if (!members.read(payload)) return FramingResult::kSkipped;
-  const auto named =
-      std::find_if(route.name_from.begin(), route.name_from.end(), [&](const std::string& member) {
-        const JsonValue* value = members.find(member);
-        return value != nullptr && value->is_string() && value->raw.size() > 2;
-      });
-  if (named == route.name_from.end()) return FramingResult::kSkipped;
-  const std::string name = members.find(*named)->text();
-  if (!is_sse_name(name)) return FramingResult::kSkipped;
+  std::string name;
+  for (const std::string& member : route.name_from) {
+    if (name.empty()) name = members.text_of(member).value_or("");
+  }
+  if (name.empty() || !is_sse_name(name)) return FramingResult::kSkipped;
 
   const JsonValue* value = members.find(route.data_from);
   std::string data = value == nullptr ? "{}" : value->text();
@@ -69,8 +53,9 @@ FramingResult append_named(std::string& out, const Route& route, std::string_vie
 }  // namespace
 
 FramingResult append_message(std::string& out, const Route& route, std::string_view payload) {
-  return route.framing == Framing::kNamed ? append_named(out, route, payload)
-                                          : append_raw(out, route, payload);
+  static Members members;  // for all payloads, so that in the steady state no memory is allocated for them
+  return route.framing == Framing::kNamed ? append_named(out, route, payload, members)
+                                          : append_raw(out, route, payload, members);
 }
 
 void append_line(std::string& out, const std::vector<std::string>& fields, const LogEntry& entry) {

@@ -3,33 +3,29 @@
 // Pure.  Must outlive its tickets.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "gateway/text/text_map.h"
 
 namespace tailgate {
 
 class StreamLimits {
-  using Counts = std::unordered_map<std::string, std::uint64_t>;
+  using Counts = TextMap<std::uint64_t>;
+  struct Release {
+    Counts::value_type* user = nullptr;  // the user's count; null: not counted
+    Counts::value_type* address = nullptr;
+    void operator()(StreamLimits* limits) const;
+  };
 
  public:
   // Counts one stream until it is destroyed.
-  class Ticket {
-   public:
-    Ticket() = default;
-    Ticket(Ticket&& other) noexcept;
-    Ticket& operator=(Ticket&& other) noexcept;
-    ~Ticket();
-    bool taken() const { return limits_ != nullptr; }
-
-   private:
-    friend class StreamLimits;
-    StreamLimits* limits_ = nullptr;
-    Counts::value_type* user_ = nullptr;  // the user's count; null: not counted
-    Counts::value_type* address_ = nullptr;
-  };
+  using Ticket = std::unique_ptr<StreamLimits, Release>;
 
   struct Bounds {  // 0: no bound
     std::uint64_t streams = 0;
@@ -37,8 +33,8 @@ class StreamLimits {
     std::uint64_t per_address = 0;
   };
 
-  // Counts one stream and sets `taken`, unless a bound is reached.  An empty user or address is not counted.
-  Ticket take(const Bounds& bounds, std::string_view user, std::string_view address, bool& taken);
+  // Counts one stream, or returns null if a bound is reached.  An empty user or address is not counted.
+  Ticket take(const Bounds& bounds, std::string_view user, std::string_view address);
   std::uint64_t streams() const { return streams_; }
 
  private:
@@ -47,9 +43,18 @@ class StreamLimits {
   Counts addresses_;
 };
 
-// The client's address: the rightmost hop of X-Forwarded-For that is not a trusted proxy.  `trusted` holds
-// addresses and CIDR blocks.  The search stops at a hop that is not an address.  Empty if there is no
-// address.
-std::string client_address(std::string_view forwarded_for, const std::vector<std::string>& trusted);
+// An address, or a block of addresses such as 10.0.0.0/8.
+struct AddressBlock {
+  std::array<unsigned char, 16> network{};  // an IPv4 address is mapped to IPv6
+  unsigned bits = 128;
+
+  // Nothing if `text` is neither.
+  static std::optional<AddressBlock> parse(std::string_view text);
+  bool operator==(const AddressBlock&) const = default;
+};
+
+// The client's address: the rightmost hop of X-Forwarded-For that is not a trusted proxy.  The
+// search stops at a hop that is not an address.  Empty if there is no address.
+std::string client_address(std::string_view forwarded_for, const std::vector<AddressBlock>& trusted);
 
 }  // namespace tailgate

@@ -5,31 +5,18 @@
 // event.
 #pragma once
 
-#include <initializer_list>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "gateway/base/result.h"
 
 namespace tailgate {
 
-// Names with their values as JSON.  They are so few that find() scans them.
-class Values {
- public:
-  Values() = default;
-  Values(std::initializer_list<std::pair<std::string, std::string>> entries);
-
-  // Replaces an earlier value of `name`.
-  void set(std::string_view name, std::string json);
-  void set_all(const Values& others);
-  // Null if `name` has no value.  The next set() invalidates the pointer.
-  const std::string* find(std::string_view name) const;
-
- private:
-  std::vector<std::pair<std::string, std::string>> entries_;
-};
+// Names with their values as JSON.
+using Values = std::map<std::string, std::string, std::less<>>;
 
 // A compiled text with ${names}.
 class Template {
@@ -56,16 +43,16 @@ class Template {
 
 class Message {
  public:
-  // A comment: ": <text>".
-  static Result<Message> comment(std::string_view text, const std::vector<std::string>& known);
-  // An event with a JSON template as data.  Browsers call it "message" if `event` is empty.
-  static Result<Message> event(std::string_view event, std::string_view data,
-                               const std::vector<std::string>& known);
-  // An event with plain text as data, for example "[DONE]".
-  static Result<Message> text_event(std::string_view event, std::string_view text,
-                                    const std::vector<std::string>& known);
+  enum class Kind {
+    kComment,    // ": <text>"
+    kJsonEvent,  // an event whose data are a JSON template
+    kTextEvent,  // an event whose data are plain text, for example "[DONE]"
+  };
 
-  bool is_comment() const { return kind_ == Kind::kComment; }
+  // Browsers call an event "message" if `event` is empty.  A comment has no event.
+  static Result<Message> make(Kind kind, std::string_view event, std::string_view text,
+                              const std::vector<std::string>& known);
+
   // True if the message holds ${name}.
   bool mentions(std::string_view name) const { return content_.mentions(name); }
 
@@ -74,10 +61,6 @@ class Message {
   void append_to(std::string& out, const Values& values, std::string_view id = {}) const;
 
  private:
-  enum class Kind { kComment, kJsonEvent, kTextEvent };
-
-  static Result<Message> make(Kind kind, std::string_view event, Result<Template> content);
-
   Kind kind_ = Kind::kComment;
   std::string event_;
   Template content_;

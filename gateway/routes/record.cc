@@ -43,7 +43,7 @@ std::string value_of_member(const RecordField& field, const JsonValue& member) {
 
 void set_status(Record& record, const RecordRule& rule, std::string status) {
   record.terminal = rule.is_terminal(status);
-  record.values.set("status", status.empty() ? "null" : json_quote(status));
+  record.values["status"] = status.empty() ? "null" : json_quote(status);
   record.status = std::move(status);
 }
 
@@ -65,29 +65,20 @@ void RecordRule::list_fields() {
 
 std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector<std::string>& names,
                                        const std::vector<std::optional<std::string>>& texts) {
-  const auto text_of = [&](const std::string& name) -> const std::string* {
-    if (name.empty()) return nullptr;
-    for (std::size_t i = 0; i < names.size() && i < texts.size(); ++i) {
-      if (names[i] == name && texts[i]) return &*texts[i];
-    }
-    return nullptr;
+  static const std::optional<std::string> kAbsent;
+  const auto text_of = [&](const std::string& name) -> const std::optional<std::string>& {
+    const auto i = static_cast<std::size_t>(std::ranges::find(names, name) - names.begin());
+    return i < texts.size() ? texts[i] : kAbsent;
   };
-  const auto copy_of = [&](const std::string& name) {
-    const std::string* text = text_of(name);
-    return text != nullptr ? *text : std::string();
-  };
-
-  if (std::none_of(texts.begin(), texts.end(), [](const auto& text) { return text.has_value(); })) {
-    return std::nullopt;
-  }
+  if (std::ranges::none_of(texts, [](const auto& text) { return text.has_value(); })) return std::nullopt;
   Record record;
-  record.user = copy_of(rule.user);
-  record.session = copy_of(rule.session);
+  record.user = text_of(rule.user).value_or("");
+  record.session = text_of(rule.session).value_or("");
   for (const RecordField& field : rule.fields) {
-    const std::string* text = text_of(field.from);
-    record.values.set(field.name, text != nullptr ? value_of_text(field, *text) : field.absent);
+    const auto& text = text_of(field.from);
+    record.values[field.name] = text ? value_of_text(field, *text) : field.absent;
   }
-  set_status(record, rule, copy_of(rule.status));
+  set_status(record, rule, text_of(rule.status).value_or(""));
   return record;
 }
 
@@ -97,10 +88,9 @@ Result<Record> record_from_json(const RecordRule& rule, std::string_view body) {
   Record record;
   for (const RecordField& field : rule.fields) {
     const JsonValue* member = members.find(field.from);
-    record.values.set(field.name, member != nullptr ? value_of_member(field, *member) : field.absent);
+    record.values[field.name] = member != nullptr ? value_of_member(field, *member) : field.absent;
   }
-  const JsonValue* status = members.find(rule.status);
-  set_status(record, rule, status != nullptr && status->is_string() ? status->text() : std::string());
+  set_status(record, rule, members.text_of(rule.status).value_or(""));
   return record;
 }
 

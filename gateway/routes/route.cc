@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "gateway/text/text.h"
 
@@ -14,16 +15,6 @@ constexpr std::size_t kMaxIdSize = 128;
 // The punctuation of literal segments.  It has no special meaning in a URL, in nginx or in a quoted regular
 // expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
-
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-bool consists_of(std::string_view text, std::string_view punctuation) {
-  return std::all_of(text.begin(), text.end(), [punctuation](char c) {
-    return is_alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
-  });
-}
 
 bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
@@ -69,8 +60,8 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
       pattern.has_id_ = true;
     } else if (segment.find(kId) != std::string_view::npos) {
       return Error{"{id} must be a whole segment"};
-    } else if (const std::string unknown = unknown_placeholder(segment); !unknown.empty()) {
-      return Error{"there is no " + unknown + ": a job's id is written {id}"};
+    } else if (const Status status = check_placeholders(segment); !status) {
+      return Error{status.error()};
     } else if (!consists_of(segment, kPathPunctuation)) {
       return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
                    " between the slashes"};
@@ -112,19 +103,15 @@ bool overlap(const PathPattern& a, const PathPattern& b) {
                     [](std::string_view x, std::string_view y) { return segments_overlap(x, y); });
 }
 
-std::string Route::key_for(std::string_view id) const {
-  return with_id(key, id);
-}
-
-std::optional<RouteMatch> RouteTable::match(std::string_view path) const {
-  for (const Route& route : routes_) {
+std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path) {
+  for (const Route& route : routes) {
     if (auto id = route.path.match(path)) return RouteMatch{.route = &route, .id = std::move(*id)};
   }
   return std::nullopt;
 }
 
 bool is_job_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
+  return text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
 }
 
 std::string with_id(std::string_view pattern, std::string_view id) {
@@ -138,12 +125,12 @@ std::string with_id(std::string_view pattern, std::string_view id) {
   }
 }
 
-std::string unknown_placeholder(std::string_view text) {
+Status check_placeholders(std::string_view text) {
   for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
     const std::size_t close = text.find('}', open);
     if (close == std::string_view::npos) break;
-    const std::string_view placeholder = text.substr(open, close - open + 1);
-    if (placeholder != kId) return std::string(placeholder);
+    const std::string placeholder(text.substr(open, close - open + 1));
+    if (placeholder != kId) return Error{"there is no " + placeholder + ": a job's id is written {id}"};
   }
   return {};
 }

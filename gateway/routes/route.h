@@ -1,4 +1,4 @@
-// Route: one row of the route table (path, source, access, framing, lifecycle); RouteTable: all rows.
+// Route: one row of the route table: path, source, access, framing, lifecycle.
 //
 // Pure.  config/routes.cc makes them, and nothing changes them afterwards: a stream keeps the Config that it
 // was opened under, so a reload does not affect it.
@@ -6,11 +6,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "gateway/base/result.h"
@@ -122,9 +120,6 @@ struct Route {
   int page_default = 100;
   int page_max = 500;
   std::uint64_t page_bytes = 8U << 20;
-
-  // `key` with `id` in place of "{id}".
-  std::string key_for(std::string_view id) const;
 };
 
 // True if some path matches both.
@@ -135,25 +130,14 @@ struct RouteMatch {
   std::string id;
 };
 
-class RouteTable {
- public:
-  RouteTable() = default;
-  // No two paths may overlap().
-  explicit RouteTable(std::vector<Route> routes) : routes_(std::move(routes)) {}
-
-  // `path` is the request target up to "?", not decoded.
-  std::optional<RouteMatch> match(std::string_view path) const;
-  const std::vector<Route>& routes() const { return routes_; }
-
- private:
-  std::vector<Route> routes_;
-};
+// The route whose path matches `path`, the request target up to "?", not decoded.  No two may overlap().
+std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
 // True for [A-Za-z0-9._-]{1,128} except "." and "..", which would leave the path of a status endpoint.
 bool is_job_id(std::string_view text);
 // `pattern` with every "{id}" replaced.
 std::string with_id(std::string_view pattern, std::string_view id);
-// The first placeholder in `text` that is not "{id}", for example "{job_id}".  Empty if there is none.
-std::string unknown_placeholder(std::string_view text);
+// An error if `text` holds a placeholder other than "{id}", for example "{job_id}".
+Status check_placeholders(std::string_view text);
 
 }  // namespace tailgate

@@ -29,18 +29,16 @@ void RouteMetrics::write(MetricsText& out) const {
   for (const auto& [route, counts] : routes_) {
     for (std::size_t i = 0; i < counts.ended.size(); ++i) {
       if (counts.ended[i] == 0) continue;
-      std::string labels = MetricsText::label("route", route);
-      MetricsText::label(labels, "reason", kEndReasonWords[i]);
-      out.sample(labels, counts.ended[i]);
+      const std::string reason = MetricsText::label("reason", kEndReasonWords[i]);
+      out.sample(MetricsText::label("route", route) + ',' + reason, counts.ended[i]);
     }
   }
   out.begin("tailgate_answers_total", Type::kCounter,
             "Requests that got an answer other than a stream, by status.");
   for (const auto& [route, counts] : routes_) {
     for (const auto& [status, count] : counts.answered) {
-      std::string labels = MetricsText::label("route", route);
-      MetricsText::label(labels, "status", std::to_string(status));
-      out.sample(labels, count);
+      const std::string label = MetricsText::label("status", std::to_string(status));
+      out.sample(MetricsText::label("route", route) + ',' + label, count);
     }
   }
 }

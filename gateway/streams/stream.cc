@@ -88,21 +88,19 @@ void Stream::send_retry(std::chrono::milliseconds retry) {
 
 void Stream::send_first_messages(std::string_view request_id) {
   Values named = values();
-  if (!request_id.empty()) named.set("request_id", json_quote(request_id));
-  named.set("connection_id", json_quote(random_uuid()));
+  if (!request_id.empty()) named["request_id"] = json_quote(request_id);
+  named["connection_id"] = json_quote(random_uuid());
   std::string bytes;
   for (const Message& message : route().hello) message.append_to(bytes, named);
   send(std::move(bytes), static_cast<std::uint32_t>(route().hello.size()));
 }
 
 Values Stream::values() const {
-  Values named;
-  named.set("id", json_quote(request().id));
-  named.set("route", json_quote(route().name));
-  named.set("max_age_s",
-            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(route().max_age).count()));
-  named.set("now", json_quote(iso_time(std::chrono::system_clock::now())));
-  return named;
+  const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(route().max_age);
+  return {{"id", json_quote(request().id)},
+          {"route", json_quote(route().name)},
+          {"max_age_s", std::to_string(max_age.count())},
+          {"now", json_quote(iso_time(std::chrono::system_clock::now()))}};
 }
 
 void Stream::send_status(const std::vector<StatusMessage>& messages, const Record* record,
@@ -112,9 +110,9 @@ void Stream::send_status(const std::vector<StatusMessage>& messages, const Recor
     return candidate.statuses.empty() || contains(candidate.statuses, status);
   });
   if (fits == messages.end()) return;
-  Values named = values();
-  if (record != nullptr) named.set_all(record->values);
-  named.set_all(more);
+  Values named = more;
+  if (record != nullptr) named.insert(record->values.begin(), record->values.end());
+  named.merge(values());
   std::string bytes;
   fits->message.append_to(bytes, named, id);
   send(std::move(bytes), 1);

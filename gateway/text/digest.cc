@@ -8,26 +8,6 @@
 
 namespace tailgate {
 
-namespace {
-
-const EVP_MD* md_of(Hash hash) {
-  switch (hash) {
-    case Hash::kSha256:
-      return EVP_sha256();
-    case Hash::kSha384:
-      return EVP_sha384();
-    case Hash::kSha512:
-      return EVP_sha512();
-  }
-  std::abort();
-}
-
-const unsigned char* bytes(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-}  // namespace
-
 Digest sha256(std::string_view text) {
   Digest digest{};
   if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) std::abort();
@@ -35,14 +15,15 @@ Digest sha256(std::string_view text) {
 }
 
 std::string hmac(Hash hash, std::string_view key, std::string_view text) {
+  constexpr std::array kAlgorithms = {EVP_sha256, EVP_sha384, EVP_sha512};  // in the order of Hash
+  const EVP_MD* algorithm = kAlgorithms.at(static_cast<std::size_t>(hash))();
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
   unsigned size = 0;
   // OpenSSL takes a null pointer for "the key of the last call", so an empty key needs an address.
   const void* secret = key.empty() ? "" : key.data();
-  if (HMAC(md_of(hash), secret, static_cast<int>(key.size()), bytes(text), text.size(), out.data(), &size) ==
-      nullptr) {
+  if (HMAC(algorithm, secret, static_cast<int>(key.size()), bytes, text.size(), out.data(), &size) == nullptr)
     std::abort();
-  }
   return {reinterpret_cast<const char*>(out.data()), size};
 }
 

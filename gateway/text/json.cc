@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -17,232 +18,14 @@ namespace tailgate {
 namespace {
 
 using Kind = JsonValue::Kind;
+using Member = Members::Member;
 
 constexpr std::size_t kMaxDepth = 256;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// The role of a byte inside a string.
-enum StringByte : std::uint8_t { kPlain, kBeyondAscii, kQuote, kEscape, kControl };
-
-constexpr std::array<std::uint8_t, 256> string_bytes() {
-  std::array<std::uint8_t, 256> bytes{};
-  for (std::size_t i = 0; i < 0x20; ++i) bytes[i] = kControl;
-  for (std::size_t i = 0x80; i < 0x100; ++i) bytes[i] = kBeyondAscii;
-  bytes[static_cast<unsigned char>('"')] = kQuote;
-  bytes[static_cast<unsigned char>('\\')] = kEscape;
-  return bytes;
-}
-
-constexpr auto kStringBytes = string_bytes();
-
-// Walks once over a text.  Each take_x() moves past an x, or returns false if the text has none there.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : next_(text.data()), end_(text.data() + text.size()) {}
-
-  // True if the whole text is one value.  If it is an object, its members are appended to `members`, unless
-  // that is null.
-  bool scan(JsonValue& outermost, std::vector<Members::Member>* members);
-  bool scan_number() { return take_number() && next_ == end_; }
-
- private:
-  bool at_end() const { return next_ == end_; }
-  bool take(char c) {
-    if (at_end() || *next_ != c) return false;
-    ++next_;
-    return true;
-  }
-  void skip_space() {
-    while (!at_end() && (*next_ == ' ' || *next_ == '\n' || *next_ == '\r' || *next_ == '\t')) ++next_;
-  }
-  bool take_digits() {
-    const char* begin = next_;
-    while (!at_end() && is_digit(*next_)) ++next_;
-    return next_ != begin;
-  }
-  bool take_word(std::string_view word) {
-    if (!std::string_view(next_, static_cast<std::size_t>(end_ - next_)).starts_with(word)) return false;
-    next_ += word.size();
-    return true;
-  }
-  std::string_view since(const char* begin) const { return {begin, static_cast<std::size_t>(next_ - begin)}; }
-
-  bool take_number();
-  bool take_string(bool& plain);
-  bool take_escape();
-  bool take_scalar(Kind& kind);
-  bool take_name(std::vector<Members::Member>* members);
-  JsonValue* value_to_fill(JsonValue& outermost, std::vector<Members::Member>* members) const;
-
-  const char* next_;
-  const char* end_;
-  std::size_t depth_ = 0;
-  std::bitset<kMaxDepth> in_object_;  // by depth: true for an object, false for an array
-};
-
-bool Scanner::take_number() {
-  take('-');
-  if (!take('0') && !take_digits()) return false;
-  if (take('.') && !take_digits()) return false;
-  if (take('e') || take('E')) {
-    if (!take('+')) take('-');
-    return take_digits();
-  }
-  return true;
-}
-
-bool Scanner::take_escape() {
-  if (at_end()) return false;
-  const char c = *next_++;
-  if (c != 'u') return std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos;
-  for (int i = 0; i < 4; ++i, ++next_) {
-    if (at_end() || hex_value(*next_) < 0) return false;
-  }
-  return true;
-}
-
-bool Scanner::take_string(bool& plain) {
-  plain = true;
-  if (!take('"')) return false;
-  while (true) {
-    while (!at_end() && kStringBytes[static_cast<unsigned char>(*next_)] == kPlain) ++next_;
-    if (at_end()) return false;
-    switch (kStringBytes[static_cast<unsigned char>(*next_++)]) {
-      case kQuote:
-        return true;
-      case kControl:
-        return false;
-      case kEscape:
-        if (!take_escape()) return false;
-        [[fallthrough]];
-      default:
-        plain = false;
-    }
-  }
-}
-
-bool Scanner::take_scalar(Kind& kind) {
-  bool plain = false;
-  switch (at_end() ? '\0' : *next_) {
-    case '"':
-      kind = Kind::kString;
-      return take_string(plain);
-    case 't':
-      kind = Kind::kBoolean;
-      return take_word("true");
-    case 'f':
-      kind = Kind::kBoolean;
-      return take_word("false");
-    case 'n':
-      kind = Kind::kNull;
-      return take_word("null");
-    default:
-      kind = Kind::kNumber;
-      return take_number();
-  }
-}
-
-// A member's name, the colon, and the white space before and after the colon.
-bool Scanner::take_name(std::vector<Members::Member>* members) {
-  const char* begin = next_;
-  bool plain = false;
-  if (!take_string(plain)) return false;
-  if (members != nullptr && depth_ == 1) {
-    members->push_back({.raw_name = since(begin), .value = {}, .plain = plain});
-  }
-  skip_space();
-  if (!take(':')) return false;
-  skip_space();
-  return true;
-}
-
-// The caller wants the outermost value and, if it is an object, its members.  Deeper values are only
-// validated: null.
-JsonValue* Scanner::value_to_fill(JsonValue& outermost, std::vector<Members::Member>* members) const {
-  if (depth_ == 0) return &outermost;
-  if (depth_ == 1 && members != nullptr && !members->empty()) return &members->back().value;
-  return nullptr;
-}
-
-bool Scanner::scan(JsonValue& outermost, std::vector<Members::Member>* members) {
-  skip_space();
-  while (true) {
-    const char* begin = next_;
-    Kind kind = Kind::kNull;
-    if (take('{')) {
-      kind = Kind::kObject;
-    } else if (take('[')) {
-      kind = Kind::kArray;
-    } else if (!take_scalar(kind)) {
-      return false;
-    }
-    if (JsonValue* value = value_to_fill(outermost, members)) *value = {.kind = kind, .raw = since(begin)};
-    if (kind == Kind::kObject || kind == Kind::kArray) {
-      if (depth_ == kMaxDepth) return false;
-      in_object_[depth_++] = kind == Kind::kObject;
-      skip_space();
-      const bool is_empty = !at_end() && *next_ == (kind == Kind::kObject ? '}' : ']');
-      if (!is_empty) {
-        if (kind == Kind::kObject && !take_name(members)) return false;
-        continue;
-      }
-    }
-    // Behind a value: a comma leads to the next one, brackets close the values around it.
-    while (true) {
-      if (depth_ == 0) {
-        skip_space();
-        return at_end();
-      }
-      skip_space();
-      if (take(',')) {
-        skip_space();
-        if (in_object_[depth_ - 1] && !take_name(members)) return false;
-        break;
-      }
-      if (!take(in_object_[depth_ - 1] ? '}' : ']')) return false;
-      --depth_;
-      if (JsonValue* value = value_to_fill(outermost, members)) value->raw = since(value->raw.data());
-    }
-  }
-}
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
-
-bool is_high_surrogate(std::uint32_t code) {
-  return code >= 0xD800 && code < 0xDC00;
-}
-bool is_low_surrogate(std::uint32_t code) {
-  return code >= 0xDC00 && code < 0xE000;
-}
-
-// The number of the four hexadecimal digits at the front.  Precondition: `text` begins with four.
-std::uint32_t four_hex(std::string_view text) {
-  std::uint32_t code = 0;
-  for (const char c : text.substr(0, 4)) {
-    code = code * 16 + static_cast<std::uint32_t>(hex_value(c));
-  }
-  return code;
-}
+// A backslash and kLetters[i] stand for kEscaped[i].  json_quote() writes only the first kQuoted of these.
+constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
+constexpr std::string_view kLetters = "\"\\nrtbf/";
+constexpr std::size_t kQuoted = 5;
 
 // How many bytes at the front of `text` need no escape in a JSON string.
 std::size_t unescaped_prefix(std::string_view text) {
@@ -262,6 +45,176 @@ std::size_t unescaped_prefix(std::string_view text) {
   };
   while (i < text.size() && is_plain(static_cast<unsigned char>(text[i]))) ++i;
   return i;
+}
+
+// Walks once over a text.  Each take_x() moves past an x, or returns false if the text has none there.
+class Scanner {
+ public:
+  // The members or elements of the outermost value are appended to `parts`, unless it is null.
+  Scanner(std::string_view text, std::vector<Member>* parts)
+      : next_(text.data()), end_(text.data() + text.size()), parts_(parts) {}
+
+  // Nothing if the whole text is not one value.
+  std::optional<JsonValue> scan();
+
+ private:
+  bool at_end() const { return next_ == end_; }
+  bool take(char c) {
+    if (at_end() || *next_ != c) return false;
+    ++next_;
+    return true;
+  }
+  void skip_space() {
+    while (!at_end() && (*next_ == ' ' || *next_ == '\n' || *next_ == '\r' || *next_ == '\t')) ++next_;
+  }
+  bool take_digits() {
+    const char* begin = next_;
+    while (!at_end() && *next_ >= '0' && *next_ <= '9') ++next_;
+    return next_ != begin;
+  }
+  bool take_word(std::string_view word) {
+    if (!rest().starts_with(word)) return false;
+    next_ += word.size();
+    return true;
+  }
+  std::string_view since(const char* begin) const { return {begin, static_cast<std::size_t>(next_ - begin)}; }
+  std::string_view rest() const { return {next_, static_cast<std::size_t>(end_ - next_)}; }
+
+  bool take_number();
+  bool take_string();
+  bool take_escape();
+  bool take_name();
+  std::optional<Kind> take_value();
+  JsonValue* value_to_fill();
+
+  const char* next_;
+  const char* end_;
+  std::vector<Member>* parts_;
+  JsonValue outermost_;
+  std::size_t depth_ = 0;
+  std::bitset<kMaxDepth> in_object_;  // by depth: true for an object, false for an array
+};
+
+bool Scanner::take_number() {
+  take('-');
+  if (!take('0') && !take_digits()) return false;
+  if (take('.') && !take_digits()) return false;
+  if (take('e') || take('E')) {
+    if (!take('+')) take('-');
+    return take_digits();
+  }
+  return true;
+}
+
+bool Scanner::take_escape() {
+  if (at_end()) return false;
+  const char c = *next_++;
+  if (c != 'u') return kLetters.find(c) != std::string_view::npos;
+  for (int i = 0; i < 4; ++i, ++next_) {
+    if (at_end() || hex_value(*next_) < 0) return false;
+  }
+  return true;
+}
+
+bool Scanner::take_string() {
+  if (!take('"')) return false;
+  while (true) {
+    next_ += unescaped_prefix(rest());
+    if (at_end()) return false;
+    const char c = *next_++;
+    if (c == '"') return true;
+    if (c < 0x20 || (c == '\\' && !take_escape())) return false;
+  }
+}
+
+// Takes a scalar, or the bracket that opens an object or an array.
+std::optional<Kind> Scanner::take_value() {
+  if (take('{')) return Kind::kObject;
+  if (take('[')) return Kind::kArray;
+  if (rest().starts_with('"')) return take_string() ? std::optional(Kind::kString) : std::nullopt;
+  if (take_word("true") || take_word("false")) return Kind::kBoolean;
+  if (take_word("null")) return Kind::kNull;
+  return take_number() ? std::optional(Kind::kNumber) : std::nullopt;
+}
+
+// A member's name, the colon, and the white space before and after the colon.
+bool Scanner::take_name() {
+  const char* begin = next_;
+  if (!take_string()) return false;
+  if (depth_ == 1 && parts_ != nullptr) {
+    const std::string_view name = since(begin);
+    const bool is_plain = name.find('\\') == std::string_view::npos && is_utf8(name);
+    parts_->push_back({.raw_name = name, .value = {}, .plain = is_plain});
+  }
+  skip_space();
+  if (!take(':')) return false;
+  skip_space();
+  return true;
+}
+
+// The caller wants the outermost value and its parts.  Deeper values are only validated: null.
+JsonValue* Scanner::value_to_fill() {
+  if (depth_ == 0) return &outermost_;
+  return depth_ == 1 && parts_ != nullptr ? &parts_->back().value : nullptr;
+}
+
+std::optional<JsonValue> Scanner::scan() {
+  skip_space();
+  while (true) {
+    if (depth_ == 1 && !in_object_[0] && parts_ != nullptr) parts_->emplace_back();
+    const char* begin = next_;
+    const auto kind = take_value();
+    if (!kind) return std::nullopt;
+    if (JsonValue* value = value_to_fill()) *value = {.kind = *kind, .raw = since(begin)};
+    if (kind == Kind::kObject || kind == Kind::kArray) {
+      if (depth_ == kMaxDepth) return std::nullopt;
+      in_object_[depth_++] = kind == Kind::kObject;
+      skip_space();
+      if (!rest().starts_with(kind == Kind::kObject ? '}' : ']')) {
+        if (kind == Kind::kObject && !take_name()) return std::nullopt;
+        continue;
+      }
+    }
+    // Behind a value: a comma leads to the next one, brackets close the values around it.
+    while (true) {
+      skip_space();
+      if (depth_ == 0) return at_end() ? std::optional(outermost_) : std::nullopt;
+      if (take(',')) {
+        skip_space();
+        if (in_object_[depth_ - 1] && !take_name()) return std::nullopt;
+        break;
+      }
+      if (!take(in_object_[depth_ - 1] ? '}' : ']')) return std::nullopt;
+      --depth_;
+      if (JsonValue* value = value_to_fill()) value->raw = since(value->raw.data());
+    }
+  }
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+  const unsigned continuations = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+  constexpr std::array<std::uint32_t, 4> kFirst = {0, 0xC0, 0xE0, 0xF0};
+  out += static_cast<char>(kFirst.at(continuations) | code >> (6 * continuations));
+  for (unsigned left = continuations; left-- > 0;) out += static_cast<char>(0x80 | (code >> (6 * left) & 0x3F));
+}
+
+// The number of the four hexadecimal digits at the front.  Precondition: `text` begins with four.
+std::uint32_t four_hex(std::string_view text) {
+  std::uint32_t code = 0;
+  (void)std::from_chars(text.data(), text.data() + 4, code, 16);
+  return code;
+}
+
+// Takes the digits of a \u escape from the front of `text`, and the escape of the low surrogate behind a high
+// one.  A lone surrogate gives U+FFFD.
+std::uint32_t take_code(std::string_view& text) {
+  const std::uint32_t code = four_hex(text);
+  text.remove_prefix(4);
+  if (code < 0xD800 || code > 0xDFFF) return code;
+  const std::uint32_t low = text.starts_with("\\u") ? four_hex(text.substr(2)) : 0;
+  if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0xFFFD;
+  text.remove_prefix(6);
+  return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
 }  // namespace
@@ -284,21 +237,13 @@ void append_json_quoted(std::string& out, std::string_view text) {
     const std::size_t run = unescaped_prefix(text);
     out.append(text, 0, run);
     if (run == text.size()) break;
-    const auto byte = static_cast<unsigned char>(text[run]);
+    const char c = text[run];
     text.remove_prefix(run + 1);
-    if (byte == '"' || byte == '\\') {
-      out += '\\';
-      out += static_cast<char>(byte);
-    } else if (byte == '\n') {
-      out += "\\n";
-    } else if (byte == '\r') {
-      out += "\\r";
-    } else if (byte == '\t') {
-      out += "\\t";
+    const std::size_t known = kEscaped.substr(0, kQuoted).find(c);
+    if (known != std::string_view::npos) {
+      out += {'\\', kLetters[known]};
     } else {
-      out += "\\u00";
-      out += hex_digit(byte >> 4);
-      out += hex_digit(byte);
+      out += "\\u00" + hex_encode({&c, 1});
     }
   }
   out += '"';
@@ -329,37 +274,10 @@ std::string json_unquote(std::string_view json) {
     if (backslash == std::string_view::npos) break;
     const char escape = rest[backslash + 1];
     rest.remove_prefix(backslash + 2);
-    switch (escape) {
-      case 'b':
-        out += '\b';
-        break;
-      case 'f':
-        out += '\f';
-        break;
-      case 'n':
-        out += '\n';
-        break;
-      case 'r':
-        out += '\r';
-        break;
-      case 't':
-        out += '\t';
-        break;
-      case 'u': {
-        std::uint32_t code = four_hex(rest);
-        rest.remove_prefix(4);
-        if (is_high_surrogate(code) && rest.starts_with("\\u") &&
-            is_low_surrogate(four_hex(rest.substr(2)))) {
-          code = 0x10000 + ((code - 0xD800) << 10) + (four_hex(rest.substr(2)) - 0xDC00);
-          rest.remove_prefix(6);
-        } else if (is_high_surrogate(code) || is_low_surrogate(code)) {
-          code = 0xFFFD;
-        }
-        append_utf8(out, code);
-        break;
-      }
-      default:
-        out += escape;
+    if (escape == 'u') {
+      append_utf8(out, take_code(rest));
+    } else {
+      out += kEscaped[kLetters.find(escape)];
     }
   }
   return is_utf8(out) ? out : to_utf8(out);
@@ -369,46 +287,21 @@ bool is_json(std::string_view text) {
   return parse_json(text).has_value();
 }
 
-bool is_json_number(std::string_view text) {
-  return Scanner(text).scan_number();
-}
-
 bool is_finite_number(std::string_view number) {
   // Not from_chars: it reports "out of range" for numbers next to zero as well as for those beyond a double.
   return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 
 std::optional<JsonValue> parse_json(std::string_view text) {
-  JsonValue value;
-  if (!Scanner(text).scan(value, nullptr)) return std::nullopt;
-  return value;
+  return Scanner(text, nullptr).scan();
 }
 
 std::vector<JsonValue> json_elements(std::string_view array) {
+  std::vector<Member> parts;
+  (void)Scanner(array, &parts).scan();
   std::vector<JsonValue> elements;
-  std::string_view inside = array.substr(1, array.size() - 2);
-  std::size_t depth = 0;
-  bool in_string = false;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i <= inside.size(); ++i) {
-    const char c = i < inside.size() ? inside[i] : ',';  // ends the last element too
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
-      }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      ++depth;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    } else if (c == ',' && depth == 0) {
-      if (const auto element = parse_json(inside.substr(begin, i - begin))) elements.push_back(*element);
-      begin = i + 1;
-    }
-  }
+  elements.reserve(parts.size());
+  for (const Member& part : parts) elements.push_back(part.value);
   return elements;
 }
 
@@ -418,14 +311,13 @@ std::string JsonValue::text() const {
 
 bool Members::read(std::string_view text) {
   members_.clear();
-  JsonValue value;
-  if (Scanner(text).scan(value, &members_) && value.kind == Kind::kObject) return true;
+  if (trim(text).starts_with('{') && Scanner(text, &members_).scan()) return true;
   members_.clear();
   return false;
 }
 
 std::string Members::Member::name() const {
-  return plain ? std::string(raw_name.substr(1, raw_name.size() - 2)) : json_unquote(raw_name);
+  return json_unquote(raw_name);
 }
 
 bool Members::has_duplicates() const {
@@ -442,6 +334,12 @@ const JsonValue* Members::find(std::string_view name) const {
     if (member->plain ? raw == name : member->name() == name) return &member->value;
   }
   return nullptr;
+}
+
+std::optional<std::string> Members::text_of(std::string_view name) const {
+  const JsonValue* value = find(name);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return value->text();
 }
 
 }  // namespace tailgate

@@ -31,10 +31,7 @@ struct JsonMember {
 std::string json_object(const std::vector<JsonMember>& members);
 
 bool is_json(std::string_view text);
-// True if all of `text` is one JSON number, without space around it.
-bool is_json_number(std::string_view text);
-// True if JSON.parse() reads `number` as a finite number.  1e999 is JSON, but becomes Infinity.
-// Precondition: is_json_number(number).
+// True if JSON.parse() reads the JSON number `number` as a finite number.  1e999 becomes Infinity.
 bool is_finite_number(std::string_view number);
 
 struct JsonValue {
@@ -62,6 +59,8 @@ class Members {
 
   // The last member called `name`, as JSON.parse() picks it, or null.  Lives until the next read().
   const JsonValue* find(std::string_view name) const;
+  // The text of that member; nothing if there is none or if it is not a string.
+  std::optional<std::string> text_of(std::string_view name) const;
 
   struct Member {
     std::string_view raw_name;  // with its quotes

@@ -75,7 +75,7 @@ std::size_t ascii_prefix(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
+std::optional<std::string> percent_decode(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -86,7 +86,7 @@ std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
       out += *byte;
       i += 2;
     } else {
-      out += c == '+' && plus == Plus::kSpace ? ' ' : c;
+      out += c;
     }
   }
   return out;
@@ -94,12 +94,13 @@ std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
 
 std::optional<Query> Query::parse(std::string_view text) {
   Query query;
-  for (const std::string_view part : split(text, '&')) {
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), '+', ' ');
+  for (const std::string_view part : split(spaced, '&')) {
     if (part.empty()) continue;
     const std::size_t equals = part.find('=');
-    auto name = percent_decode(part.substr(0, equals), Plus::kSpace);
-    auto value = equals == std::string_view::npos ? std::string()
-                                                  : percent_decode(part.substr(equals + 1), Plus::kSpace);
+    auto name = percent_decode(part.substr(0, equals));
+    auto value = equals == std::string_view::npos ? std::string() : percent_decode(part.substr(equals + 1));
     if (!name || !value) return std::nullopt;
     query.pairs_.emplace_back(std::move(*name), std::move(*value));
   }
@@ -204,13 +205,22 @@ std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) {
   return text.substr(0, end);
 }
 
-bool is_token_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool consists_of(std::string_view text, std::string_view punctuation) {
+  return !text.empty() && std::ranges::all_of(text, [punctuation](char c) {
+    return is_alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
+  });
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+  return consists_of(text, "!#$%&'*+-.^_`|~");
+}
+
+bool is_visible_ascii(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
 }
 
 bool has_control(std::string_view text) {
@@ -230,10 +240,6 @@ std::string iso_time(std::chrono::system_clock::time_point time) {
       static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
       static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return {buffer.data(), static_cast<std::size_t>(size)};
-}
-
-bool contains(const std::vector<std::string>& texts, std::string_view text) {
-  return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
 std::string ascii_lower(std::string_view text) {

@@ -3,8 +3,11 @@
 // Pure.  Knows no HTTP message and no JSON.  A malformed text gives nothing, never a guess.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,17 +16,15 @@
 
 namespace tailgate {
 
-// Whether "+" stands for itself or, as in a query, for a space.
-enum class Plus { kLiteral, kSpace };
-
 // "%41" becomes "A".  Nothing if a "%" is not followed by two hexadecimal digits.
-std::optional<std::string> percent_decode(std::string_view text, Plus plus = Plus::kLiteral);
+std::optional<std::string> percent_decode(std::string_view text);
 
 // The parameters of a query, decoded, in their order.
 class Query {
  public:
-  // `text` is the part of a URL behind the "?".  A bare "k" is k with an empty value; an empty part is
-  // skipped.  Nothing if any name or value is malformed: a broken token must not pass for an absent one.
+  // `text` is the part of a URL behind the "?".  A "+" is a space; a bare "k" is k with an empty value; an
+  // empty part is skipped.  Nothing if a name or value is malformed: a broken token must not pass for an
+  // absent one.
   static std::optional<Query> parse(std::string_view text);
 
   // The first value of `name`, or null.
@@ -54,21 +55,50 @@ std::string to_utf8(std::string_view bytes);
 // The beginning of `text`, at most `max_bytes` long, cut between two characters and not inside one.
 std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes);
 
-// RFC 9110 section 5.6.2, "token": the name of a header, a cookie or a method.  A token is not empty.
-bool is_token_char(char c);
+// True for an ASCII letter or digit.
+bool is_alphanumeric(char c);
+// True if `text` is not empty and holds only ASCII letters, digits and characters of `punctuation`.
+bool consists_of(std::string_view text, std::string_view punctuation);
+// RFC 9110 section 5.6.2, "token": the name of a header, a cookie or a method.
 bool is_token(std::string_view text);
-
+// True if `text` is not empty and holds only printable ASCII characters without the space.
+bool is_visible_ascii(std::string_view text);
 // True if a byte is below 0x20 or is 0x7F.
 bool has_control(std::string_view text);
+
+// All of `text` as a number, without a plus sign and without space.  Nothing if it is none or exceeds `T`.
+template <typename T>
+std::optional<T> parse_number(std::string_view text, int base = 10) {
+  T number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
 
 // "2026-11-21T10:10:10.123456+00:00".
 std::string iso_time(std::chrono::system_clock::time_point time);
 
-bool contains(const std::vector<std::string>& texts, std::string_view text);
+template <typename Texts>
+bool contains(const Texts& texts, std::string_view text) {
+  return std::find(std::begin(texts), std::end(texts), text) != std::end(texts);
+}
 std::string ascii_lower(std::string_view text);
 // Without spaces, tabs, CR and LF at both ends.
 std::string_view trim(std::string_view text);
 // The parts between the separators; one empty part for an empty text.
 std::vector<std::string_view> split(std::string_view text, char separator);
+// The texts with `separator` between them.  `last` replaces the last separator unless it is empty.
+template <typename Texts>
+std::string join(const Texts& texts, std::string_view separator, std::string_view last = {}) {
+  std::string out;
+  std::size_t left = texts.size();
+  for (const std::string_view text : texts) {
+    if (left < texts.size()) out += left == 1 && !last.empty() ? last : separator;
+    out += text;
+    --left;
+  }
+  return out;
+}
 
 }  // namespace tailgate

@@ -67,7 +67,7 @@ std::string judged(Authenticator& judge, const Config& config, std::string_view 
                                           ? std::optional<std::string_view>(header)
                                           : std::nullopt;
                              }};
-  for (const Route& route : config.routes.routes()) {
+  for (const Route& route : config.routes) {
     if (route.name != name) continue;
     const Verdict verdict = judge.authenticate(route, request, now, Authenticator::UnknownKid::kRefuse);
     std::string answer = word_of(verdict);

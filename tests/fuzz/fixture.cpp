@@ -39,7 +39,7 @@ const Config& shipped_config() {
 }
 
 const Route& shipped_route(std::string_view name) {
-  for (const Route& route : shipped_config().routes.routes()) {
+  for (const Route& route : shipped_config().routes) {
     if (route.name == name) return route;
   }
   throw Broken("the shipped configuration has the route");

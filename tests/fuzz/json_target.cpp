@@ -97,8 +97,6 @@ void fuzz_json(std::string_view input) {
   if (!value || plain != input) return;
 
   compare_value(*value, *reference);
-  must(is_json_number(input) == (value->kind == Kind::kNumber && value->raw.size() == input.size()),
-       "a number alone is a number");
   if (is_object) compare_members(members, *reference);
   if (value->kind == Kind::kArray) {
     const auto elements = json_elements(value->raw);

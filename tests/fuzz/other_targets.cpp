@@ -74,8 +74,8 @@ void fuzz_config(std::string_view input) {
     return;
   }
   const Config& config = **loaded;
-  must(!config.routes.routes().empty(), "a sound configuration has a route");
-  for (const Route& route : config.routes.routes()) {
+  must(!config.routes.empty(), "a sound configuration has a route");
+  for (const Route& route : config.routes) {
     must(!has_control(route.name) && !has_control(route.key), "a route's names are plain");
     must(route.who == Who::kAnyone || route.auth == AuthBy::kApplication || !route.providers.empty() ||
              std::any_of(route.credentials.begin(), route.credentials.end(),
@@ -89,7 +89,7 @@ void fuzz_config(std::string_view input) {
       must(config.provider(name) != nullptr, "a route's providers are there");
     }
     const std::string path = with_id(route.path.text(), "id");
-    const auto match = config.routes.match(path);
+    const auto match = find_route(config.routes, path);
     must(match && match->route == &route, "a route's own path leads to it");
   }
   for (const auto& provider : config.providers) {

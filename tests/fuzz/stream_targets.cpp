@@ -109,10 +109,12 @@ std::string as_value(std::string_view text) {
   return is_json(text) ? std::string(text) : json_quote(text);
 }
 
-void check_message(const Message& message, const Values& values, std::string_view id, bool is_json_event) {
+using Kind = Message::Kind;
+
+void check_message(const Message& message, const Values& values, std::string_view id, Kind kind) {
   std::string block;
   message.append_to(block, values, id);
-  if (message.is_comment()) {
+  if (kind == Kind::kComment) {
     must(!event_in(block), "a comment is no event");
     must(block.starts_with(": "), "a comment is one from its first byte");
     return;
@@ -121,13 +123,13 @@ void check_message(const Message& message, const Values& values, std::string_vie
   must(event.has_value(), "a message is an event");
   must(event->last_id == id, "a message has its id");
   // However deep: a template may put our deepest value into a list.
-  if (is_json_event) must(nlohmann::json::accept(without_differences(event->data)), "its data are JSON");
+  if (kind == Kind::kJsonEvent) must(nlohmann::json::accept(without_differences(event->data)), "its data are JSON");
 }
 
 // Every message of a route with a record's values is one event with JSON in it.
 void check_messages_of(const Route& route, const Values& values) {
   for (const auto* list : {&route.standing, &route.ending}) {
-    for (const StatusMessage& entry : *list) check_message(entry.message, values, kEndId, true);
+    for (const StatusMessage& entry : *list) check_message(entry.message, values, kEndId, Kind::kJsonEvent);
   }
 }
 
@@ -135,11 +137,11 @@ void check_values(const RecordRule& rule, const Record& record) {
   must(record.terminal == rule.is_terminal(record.status), "terminal is what the rule says");
   must(!may_see(record, "", ""), "nobody sees nothing");
   for (const RecordField& field : rule.fields) {
-    const std::string* value = record.values.find(field.name);
-    must(value != nullptr && is_utf8(*value), "every field has a value in UTF-8");
-    const auto json = reference_json(without_differences(*value));
+    const auto found = record.values.find(field.name);
+    must(found != record.values.end() && is_utf8(found->second), "every field has a value in UTF-8");
+    const auto json = reference_json(without_differences(found->second));
     must(json.has_value(), "a value is JSON");
-    if (*value == field.absent) continue;
+    if (found->second == field.absent) continue;
     must(field.as != As::kNumber || json->is_number(), "a number is a number");
     must(field.as != As::kText || json->is_string(), "a text is a string");
   }
@@ -264,7 +266,7 @@ void fuzz_record(std::string_view input) {
   if (!record) return;
   check_values(rule, *record);
   Values values = record->values;
-  values.set("id", "\"job-1\"");
+  values["id"] = "\"job-1\"";
   check_messages_of(route, values);
 }
 
@@ -277,15 +279,15 @@ void fuzz_message(std::string_view input) {
   if (!is_sse_name(id)) id = {};
   const std::vector<std::string> known = {"a", "b", "c"};
   Values values;
-  values.set("a", as_value(pieces.text()));
-  values.set("b", as_value(pieces.rest()));
+  values["a"] = as_value(pieces.text());
+  values["b"] = as_value(pieces.rest());
 
-  const auto comment = Message::comment(content, known);
-  const auto text = Message::text_event(event, content, known);
-  const auto json = Message::event(event, content, known);
-  if (comment) check_message(*comment, values, id, false);
-  if (text) check_message(*text, values, id, false);
-  if (json) check_message(*json, values, id, true);
+  const auto comment = Message::make(Kind::kComment, "", content, known);
+  const auto text = Message::make(Kind::kTextEvent, event, content, known);
+  const auto json = Message::make(Kind::kJsonEvent, event, content, known);
+  if (comment) check_message(*comment, values, id, Kind::kComment);
+  if (text) check_message(*text, values, id, Kind::kTextEvent);
+  if (json) check_message(*json, values, id, Kind::kJsonEvent);
   must(!json || text, "what is good as JSON is good as text");
   if (!is_sse_name(event)) must(!text && !json, "an event's name holds no CR, LF or NUL");
   if (content.find("${") == std::string_view::npos) {

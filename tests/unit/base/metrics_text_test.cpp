@@ -25,11 +25,8 @@ TEST(MetricsText, SaysHelpAndTypeBeforeTheSamples) {
 }
 
 TEST(MetricsText, EscapesWhatWouldEndALabelOrItsLine) {
-  std::string labels;
-  MetricsText::label(labels, "route", R"(a"b\c)");
-  EXPECT_EQ(labels, R"(route="a\"b\\c")");
-  MetricsText::label(labels, "reason", "x\ny");
-  EXPECT_EQ(labels, R"(route="a\"b\\c",reason="x\ny")");
+  EXPECT_EQ(MetricsText::label("route", R"(a"b\c)"), R"(route="a\"b\\c")");
+  EXPECT_EQ(MetricsText::label("reason", "x\ny"), R"(reason="x\ny")");
 }
 
 TEST(MetricsText, WritesACounterOrAGaugeWithOneSample) {

@@ -104,7 +104,7 @@ inline std::shared_ptr<const Config> loaded(const Overrides& overrides = {}, con
 }
 
 inline const Route& route_of(const Config& config, std::string_view name) {
-  const auto& routes = config.routes.routes();
+  const auto& routes = config.routes;
   return *std::find_if(routes.begin(), routes.end(),
                        [name](const Route& route) { return route.name == name; });
 }

@@ -32,10 +32,10 @@ TEST(Config, HasADefaultForEveryKey) {
   EXPECT_EQ(config->redis.connect_timeout, 2s);
   EXPECT_EQ(config->redis.probe_every, 3s);
   EXPECT_EQ(config->redis.wait, 3s);
-  EXPECT_EQ(config->limits.streams, 0U);
+  EXPECT_EQ(config->limits.streams.streams, 0U);
   EXPECT_EQ(config->drain.settle, 5s);
   EXPECT_EQ(config->drain.deadline, 25s);
-  EXPECT_TRUE(config->cors.empty());
+  EXPECT_TRUE(config->cors.origins().empty());
   EXPECT_NE(config->cors.allowed_headers().find("last-event-id"), std::string::npos);
 }
 
@@ -83,7 +83,7 @@ TEST(Config, KeepsTheRoutesInTheOrderOfTheFile) {
   const auto config = loaded();
   ASSERT_TRUE(config);
   std::vector<std::string> names;
-  for (const Route& route : config->routes.routes()) names.push_back(route.name);
+  for (const Route& route : config->routes) names.push_back(route.name);
   EXPECT_EQ(names, (std::vector<std::string>{"events", "lines", "pages", "named"}));
 }
 
@@ -118,7 +118,7 @@ TEST(Config, ReadsARecordsFields) {
                               {"record.job.fields.result.as", "json"}});
   ASSERT_TRUE(config);
   std::map<std::string, RecordField> fields;
-  for (const RecordField& field : config->records.front()->fields) fields[field.name] = field;
+  for (const RecordField& field : config->records.front().fields) fields[field.name] = field;
   EXPECT_EQ(fields["progress"].from, "progress");
   EXPECT_EQ(fields["progress"].as, RecordField::As::kNumber);
   EXPECT_EQ(fields["progress"].absent, "0");
@@ -134,7 +134,7 @@ TEST(Config, ReadsARecordsFields) {
 TEST(Config, ReadsAnHttpRecord) {
   const auto config = loaded();
   ASSERT_TRUE(config);
-  const RecordRule& rule = *config->records.at(1);
+  const RecordRule& rule = config->records.at(1);
   EXPECT_EQ(rule.kind, RecordRule::Kind::kHttp);
   EXPECT_EQ(rule.target, "unix:/run/app.sock");
   EXPECT_EQ(rule.path, "/status/{id}");
@@ -228,7 +228,7 @@ TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
   EXPECT_EQ(route_of(*config, "events").heartbeat.every, 200ms);
   EXPECT_EQ(config->listen_ops.port, 9999);
   EXPECT_EQ(config->listen_auth.unix_path, "/a.sock");
-  EXPECT_EQ(config->limits.trusted_proxies, std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_EQ(config->limits.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
   EXPECT_EQ(route_of(*config, "events").not_found, "404");
   EXPECT_TRUE(route_of(*config, "events").only_objects);
   EXPECT_EQ(config->provider("p")->secrets, std::vector<std::string>{"1234567890123456"});
@@ -301,7 +301,7 @@ TEST(ConfigOverrides, TheEnvironmentOverridesTheFileAndSet) {
   EXPECT_EQ(config->listen_auth.unix_path, "/a");
   EXPECT_EQ(config->listen_ops.port, 2);
   EXPECT_EQ(config->identity_key_file, "/k");
-  EXPECT_EQ(config->cors_origins,
+  EXPECT_EQ(config->cors.origins(),
             (std::vector<std::string>{"https://a.example.com", "https://*.b.example.com"}));
   EXPECT_TRUE(config->cors.allows("https://x.b.example.com"));
 }

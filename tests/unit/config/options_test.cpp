@@ -81,7 +81,7 @@ std::map<std::string, std::string> documented(const std::string& text) {
 
 TEST(Reference, DocumentsEveryKey) {
   const auto keys = documented(read_deploy("reference.toml"));
-  for (const std::string& key : config_keys()) EXPECT_TRUE(keys.count(key)) << key;
+  for (const Option& option : options()) EXPECT_TRUE(keys.count(std::string(option.key))) << option.key;
 }
 
 TEST(Reference, ShowsTheDefaults) {

@@ -92,7 +92,7 @@ TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
     run_for(std::chrono::milliseconds(2));
     streams_.for_each([&](const ActiveRequest& stream) { most = std::max(most, stream.backlog()); });
   }
-  EXPECT_LT(most, config_->routes.routes()[2].backlog_bytes + (1U << 20));
+  EXPECT_LT(most, config_->routes[2].backlog_bytes + (1U << 20));
   ASSERT_TRUE(run_until([&] { return client.got("id: 200-1\n"); }));
   EXPECT_EQ(count(client.raw(), "event: log\n"), 199U);
   EXPECT_EQ(count(client.raw(), "event: gap\n"), 0U);

@@ -45,9 +45,7 @@ TEST(Cors, ASuffixMayHaveAPort) {
 }
 
 TEST(Cors, AnEmptyListAllowsNoOrigin) {
-  EXPECT_TRUE(rule({}).empty());
   EXPECT_FALSE(rule({}).allows("https://a.example.com"));
-  EXPECT_FALSE(rule({"https://*.example.com"}).empty());
 }
 
 TEST(Cors, AcceptsOriginsOfOtherSchemesAndAddresses) {

@@ -2,51 +2,50 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
+#include <string>
+#include <vector>
 
 namespace tailgate {
 namespace {
 
-std::optional<StreamLimits::Ticket> take(StreamLimits& limits, const StreamLimits::Bounds& bounds,
-                                         std::string_view user, std::string_view address) {
-  bool taken = false;
-  auto ticket = limits.take(bounds, user, address, taken);
-  if (!taken) return std::nullopt;
-  return ticket;
+std::vector<AddressBlock> blocks(const std::vector<std::string>& texts) {
+  std::vector<AddressBlock> blocks;
+  for (const std::string& text : texts) blocks.push_back(*AddressBlock::parse(text));
+  return blocks;
 }
 
 TEST(StreamLimits, AreUnboundedByDefault) {
   StreamLimits limits;
   std::vector<StreamLimits::Ticket> held;
-  for (int i = 0; i < 1000; ++i) held.push_back(*take(limits, {}, "u", "1.2.3.4"));
+  for (int i = 0; i < 1000; ++i) held.push_back(limits.take({}, "u", "1.2.3.4"));
   EXPECT_EQ(limits.streams(), 1000U);
 }
 
 TEST(StreamLimits, RefuseAStreamAboveABoundUntilAnotherEnds) {
   StreamLimits limits;
   const StreamLimits::Bounds bounds{.streams = 3, .per_user = 2, .per_address = 2};
-  auto first = take(limits, bounds, "u", "a");
-  auto second = take(limits, bounds, "u", "b");
+  auto first = limits.take(bounds, "u", "a");
+  auto second = limits.take(bounds, "u", "b");
   EXPECT_TRUE(first && second);
-  EXPECT_FALSE(take(limits, bounds, "u", "c"));
-  auto third = take(limits, bounds, "v", "a");
+  EXPECT_FALSE(limits.take(bounds, "u", "c"));
+  auto third = limits.take(bounds, "v", "a");
   EXPECT_TRUE(third);
-  EXPECT_FALSE(take(limits, bounds, "w", "d"));
+  EXPECT_FALSE(limits.take(bounds, "w", "d"));
   first.reset();
-  EXPECT_TRUE(take(limits, bounds, "u", "d"));
+  EXPECT_TRUE(limits.take(bounds, "u", "d"));
   EXPECT_EQ(limits.streams(), 2U);
 }
 
 TEST(StreamLimits, DoNotCountEmptyNames) {
   StreamLimits limits;
   const StreamLimits::Bounds bounds{.streams = 0, .per_user = 1, .per_address = 1};
-  const auto first = take(limits, bounds, "", "");
-  const auto second = take(limits, bounds, "", "");
+  const auto first = limits.take(bounds, "", "");
+  const auto second = limits.take(bounds, "", "");
   EXPECT_TRUE(first && second);
 }
 
 TEST(ClientAddress, IsTheRightmostHopThatIsNotATrustedProxy) {
-  const std::vector<std::string> trusted = {"10.0.0.0/8", "::1", "192.168.1.7"};
+  const auto trusted = blocks({"10.0.0.0/8", "::1", "192.168.1.7"});
   EXPECT_EQ(client_address("203.0.113.9", trusted), "203.0.113.9");
   EXPECT_EQ(client_address("1.1.1.1, 203.0.113.9, 10.2.3.4, 192.168.1.7", trusted), "203.0.113.9");
   EXPECT_EQ(client_address("203.0.113.9, ::1", trusted), "203.0.113.9");
@@ -55,8 +54,8 @@ TEST(ClientAddress, IsTheRightmostHopThatIsNotATrustedProxy) {
 }
 
 TEST(ClientAddress, IsNotReadPastAHopThatIsNotAnAddress) {
-  EXPECT_EQ(client_address("203.0.113.9, junk, 10.2.3.4", {"10.0.0.0/8"}), "10.2.3.4");
-  EXPECT_EQ(client_address("", {"10.0.0.0/8"}), "");
+  EXPECT_EQ(client_address("203.0.113.9, junk, 10.2.3.4", blocks({"10.0.0.0/8"})), "10.2.3.4");
+  EXPECT_EQ(client_address("", blocks({"10.0.0.0/8"})), "");
   EXPECT_EQ(client_address(std::string_view("203.0.113.9\0.evil", 17), {}), "");
 }
 

@@ -9,6 +9,8 @@
 namespace tailgate {
 namespace {
 
+using Kind = Message::Kind;
+
 const std::vector<std::string> kKnown = {"id", "status", "now", "result"};
 
 std::string written(const Result<Message>& message, const Values& values = {}, std::string_view id = {}) {
@@ -19,14 +21,6 @@ std::string written(const Result<Message>& message, const Values& values = {}, s
 
 std::string error_of(const Result<Message>& message) {
   return message ? "" : message.error();
-}
-
-TEST(Values, ReplaceAnEarlierValue) {
-  Values values{{"a", "1"}, {"a", "2"}};
-  EXPECT_EQ(*values.find("a"), "2");
-  values.set("a", "3");
-  EXPECT_EQ(*values.find("a"), "3");
-  EXPECT_EQ(values.find("b"), nullptr);
 }
 
 TEST(Template, InsertsValues) {
@@ -71,77 +65,71 @@ TEST(Template, DoesNotReplaceNamesInsideValues) {
 }
 
 TEST(Message, WritesAnEvent) {
-  EXPECT_EQ(written(Message::event("done", R"({"status":${status}})", kKnown), {{"status", "\"ready\""}}),
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "done", R"({"status":${status}})", kKnown), {{"status", "\"ready\""}}),
             "event: done\ndata: {\"status\":\"ready\"}\n\n");
 }
 
 TEST(Message, WritesAnEventWithoutAName) {
-  EXPECT_EQ(written(Message::event("", "{}", kKnown)), "data: {}\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "", "{}", kKnown)), "data: {}\n\n");
 }
 
 TEST(Message, PutsTheIdLast) {
-  EXPECT_EQ(written(Message::event("e", "{}", kKnown), {}, "end"), "event: e\ndata: {}\nid: end\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "e", "{}", kKnown), {}, "end"), "event: e\ndata: {}\nid: end\n\n");
 }
 
 TEST(Message, WritesAComment) {
-  EXPECT_EQ(written(Message::comment("ping - ${now}", kKnown), {{"now", "\"2026\""}}), ": ping - 2026\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kComment, "", "ping - ${now}", kKnown), {{"now", "\"2026\""}}), ": ping - 2026\n\n");
 }
 
 TEST(Message, ACommentHasNoId) {
-  EXPECT_EQ(written(Message::comment("ok", kKnown), {}, "end"), ": ok\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kComment, "", "ok", kKnown), {}, "end"), ": ok\n\n");
 }
 
 TEST(Message, MayHavePlainTextAsData) {
-  EXPECT_EQ(written(Message::text_event("", "[DONE]", kKnown), {}, "end"), "data: [DONE]\nid: end\n\n");
-  EXPECT_EQ(written(Message::text_event("e", "job ${id}", kKnown), {{"id", "\"j\""}}),
+  EXPECT_EQ(written(Message::make(Kind::kTextEvent, "", "[DONE]", kKnown), {}, "end"), "data: [DONE]\nid: end\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kTextEvent, "e", "job ${id}", kKnown), {{"id", "\"j\""}}),
             "event: e\ndata: job j\n\n");
 }
 
 TEST(Message, WritesADataLineForEachLineOfItsTemplate) {
-  EXPECT_EQ(written(Message::event("e", "{\n\"id\":${id}\r\n}", kKnown), {{"id", "1"}}),
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "e", "{\n\"id\":${id}\r\n}", kKnown), {{"id", "1"}}),
             "event: e\ndata: {\ndata: \"id\":1\ndata: }\n\n");
 }
 
 TEST(Message, NoValueForgesAFieldOrAnEvent) {
   const std::string evil = "\"a\\n\\nevent: forged\\r\\ndata: x\"";
-  EXPECT_EQ(written(Message::text_event("e", "${id}", kKnown), {{"id", evil}}),
+  EXPECT_EQ(written(Message::make(Kind::kTextEvent, "e", "${id}", kKnown), {{"id", evil}}),
             "event: e\ndata: a\ndata: \ndata: event: forged\ndata: data: x\n\n");
-  EXPECT_EQ(written(Message::comment("${id}", kKnown), {{"id", "\"a\\n\\ndata: x\""}}),
+  EXPECT_EQ(written(Message::make(Kind::kComment, "", "${id}", kKnown), {{"id", "\"a\\n\\ndata: x\""}}),
             ": a\n: \n: data: x\n\n");
 }
 
 TEST(Message, RefusesAnEventNameWithALineEndOrNul) {
   using namespace std::string_view_literals;
   for (const std::string_view name : {"a\nb"sv, "a\rb"sv, "a\0b"sv}) {
-    EXPECT_FALSE(Message::event(name, "{}", kKnown));
-    EXPECT_FALSE(Message::text_event(name, "", kKnown));
+    EXPECT_FALSE(Message::make(Kind::kJsonEvent, name, "{}", kKnown));
+    EXPECT_FALSE(Message::make(Kind::kTextEvent, name, "", kKnown));
   }
 }
 
 TEST(Message, RefusesDataThatIsNotJsonOnceFilledIn) {
   for (const char* data : {"", "{", "hello", R"({"id":"${id}"})", R"({"id":"job ${id}"})", R"({${id}:1})",
                            R"([${id}${status}])", R"(1${id})", "{'a':1}"}) {
-    EXPECT_NE(error_of(Message::event("e", data, kKnown)).find("must be JSON"), std::string::npos) << data;
+    EXPECT_NE(error_of(Message::make(Kind::kJsonEvent, "e", data, kKnown)).find("must be JSON"), std::string::npos) << data;
   }
 }
 
 TEST(Message, AcceptsDataThatIsJsonOnceFilledIn) {
   for (const char* data :
        {"{}", "[]", "1", "${id}", R"([${id},${status}])", R"({"a":{"b":${result}},"c":"$"})"}) {
-    EXPECT_TRUE(Message::event("e", data, kKnown)) << data;
+    EXPECT_TRUE(Message::make(Kind::kJsonEvent, "e", data, kKnown)) << data;
   }
 }
 
 TEST(Message, RefusesAnUnknownNameInEveryKind) {
-  EXPECT_FALSE(Message::event("e", "${nobody}", kKnown));
-  EXPECT_FALSE(Message::text_event("e", "${nobody}", kKnown));
-  EXPECT_FALSE(Message::comment("${nobody}", kKnown));
-}
-
-TEST(Message, KnowsWhetherItIsAComment) {
-  EXPECT_TRUE(Message::comment("c", kKnown)->is_comment());
-  EXPECT_FALSE(Message::event("e", "{}", kKnown)->is_comment());
-  EXPECT_FALSE(Message::text_event("e", "", kKnown)->is_comment());
+  EXPECT_FALSE(Message::make(Kind::kJsonEvent, "e", "${nobody}", kKnown));
+  EXPECT_FALSE(Message::make(Kind::kTextEvent, "e", "${nobody}", kKnown));
+  EXPECT_FALSE(Message::make(Kind::kComment, "", "${nobody}", kKnown));
 }
 
 }  // namespace

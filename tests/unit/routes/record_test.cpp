@@ -34,14 +34,14 @@ RecordRule blog_rule() {
 std::string hash_value(As as, const std::string& text) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
-  return *record_from_hash(rule, {"x"}, {text})->values.find("x");
+  return record_from_hash(rule, {"x"}, {text})->values.at("x");
 }
 
 // The value of one field with `json` as the member's value.
 std::string member_value(As as, const std::string& json) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
-  return *record_from_json(rule, "{\"x\":" + json + "}")->values.find("x");
+  return record_from_json(rule, "{\"x\":" + json + "}")->values.at("x");
 }
 
 TEST(RecordRule, ListsOwnersAndStatusFirstAndJsonLast) {
@@ -69,11 +69,11 @@ TEST(Record, IsReadFromAHash) {
   EXPECT_EQ(record->session, "s1");
   EXPECT_EQ(record->status, "running");
   EXPECT_FALSE(record->terminal);
-  EXPECT_EQ(*record->values.find("status"), "\"running\"");
-  EXPECT_EQ(*record->values.find("progress"), "40");
-  EXPECT_EQ(*record->values.find("step"), R"("Writing \"it\"")");
-  EXPECT_EQ(*record->values.find("result"), R"({"a": [1]})");
-  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+  EXPECT_EQ(record->values.at("status"), "\"running\"");
+  EXPECT_EQ(record->values.at("progress"), "40");
+  EXPECT_EQ(record->values.at("step"), R"("Writing \"it\"")");
+  EXPECT_EQ(record->values.at("result"), R"({"a": [1]})");
+  EXPECT_EQ(record->values.at("error"), "\"Job failed\"");
 }
 
 TEST(Record, HasTheAbsentValueForAFieldThatTheHashLacks) {
@@ -83,10 +83,10 @@ TEST(Record, HasTheAbsentValueForAFieldThatTheHashLacks) {
   EXPECT_EQ(record->session, "");
   EXPECT_EQ(record->status, "");
   EXPECT_FALSE(record->terminal);
-  EXPECT_EQ(*record->values.find("status"), "null");
-  EXPECT_EQ(*record->values.find("progress"), "0");
-  EXPECT_EQ(*record->values.find("step"), "null");
-  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+  EXPECT_EQ(record->values.at("status"), "null");
+  EXPECT_EQ(record->values.at("progress"), "0");
+  EXPECT_EQ(record->values.at("step"), "null");
+  EXPECT_EQ(record->values.at("error"), "\"Job failed\"");
 }
 
 TEST(Record, IsReadFromTheWatchedFields) {
@@ -95,7 +95,7 @@ TEST(Record, IsReadFromTheWatchedFields) {
   ASSERT_TRUE(record);
   EXPECT_EQ(record->user, "7");
   EXPECT_TRUE(record->terminal);
-  EXPECT_EQ(*record->values.find("progress"), "0");
+  EXPECT_EQ(record->values.at("progress"), "0");
 }
 
 TEST(Record, DoesNotExistIfAllFieldsAreAbsent) {
@@ -155,10 +155,10 @@ TEST(Record, IsReadFromAnApplicationsAnswer) {
   EXPECT_EQ(record->session, "");
   EXPECT_EQ(record->status, "succeeded");
   EXPECT_TRUE(record->terminal);
-  EXPECT_EQ(*record->values.find("progress"), "100");
-  EXPECT_EQ(*record->values.find("step"), "null");
-  EXPECT_EQ(*record->values.find("result"), R"({"post": "é"})");
-  EXPECT_EQ(*record->values.find("error"), "\"Job failed\"");
+  EXPECT_EQ(record->values.at("progress"), "100");
+  EXPECT_EQ(record->values.at("step"), "null");
+  EXPECT_EQ(record->values.at("result"), R"({"post": "é"})");
+  EXPECT_EQ(record->values.at("error"), "\"Job failed\"");
 }
 
 TEST(Record, ReadsAMemberOfAnyTypeAsItsField) {

@@ -9,7 +9,7 @@ namespace {
 
 Route route_with(std::string_view text) {
   Route route;
-  route.heartbeat.message = *Message::comment(text, {"id"});
+  route.heartbeat.message = *Message::make(Message::Kind::kComment, "", text, {"id"});
   return route;
 }
 

@@ -18,7 +18,7 @@ class OpeningTest : public testing::StreamTest, protected Opening::Observer {
  protected:
   OpeningTest() {
     request_.config = config_;
-    for (const Route& route : config_->routes.routes()) {
+    for (const Route& route : config_->routes) {
       if (route.name == "guarded") request_.route = &route;
     }
     request_.id = "1";

@@ -19,7 +19,6 @@ TEST(Text, PercentDecodes) {
   EXPECT_EQ(percent_decode("a%20b%2Fc%2f"), "a b/c/");
   EXPECT_EQ(percent_decode("%00%ff"), "\0\xFF"s);
   EXPECT_EQ(percent_decode("a+b"), "a+b");
-  EXPECT_EQ(percent_decode("a+b%2B", Plus::kSpace), "a b+");
 }
 
 TEST(Text, RefusesAMalformedPercentSign) {
@@ -29,10 +28,10 @@ TEST(Text, RefusesAMalformedPercentSign) {
 }
 
 TEST(Query, KeepsItsOrderAndDecodes) {
-  const auto query = Query::parse("b=2&a=%31+1&k&=x&&c=a=b");
+  const auto query = Query::parse("b=2&a=%31+1%2B&k&=x&&c=a=b");
   ASSERT_TRUE(query);
   const std::vector<std::pair<std::string, std::string>> expected = {
-      {"b", "2"}, {"a", "1 1"}, {"k", ""}, {"", "x"}, {"c", "a=b"}};
+      {"b", "2"}, {"a", "1 1+"}, {"k", ""}, {"", "x"}, {"c", "a=b"}};
   EXPECT_EQ(query->all(), expected);
 }
 
@@ -168,6 +167,28 @@ TEST(Token, IsOneOrMoreOfTheCharactersOfTheRfc) {
                                       "{a}"sv, "a=b"sv, "\x7F"sv, "\xC3\xA4"sv, "\0"sv}) {
     EXPECT_FALSE(is_token(text)) << text;
   }
+}
+
+TEST(Text, VisibleAsciiHasNoSpaceAndNoControlByte) {
+  EXPECT_TRUE(is_visible_ascii("!09AZaz~"));
+  for (const std::string_view text : {""sv, "a b"sv, "a\t"sv, "\x7F"sv, "\x80"sv, "\0"sv})
+    EXPECT_FALSE(is_visible_ascii(text)) << text;
+}
+
+TEST(Text, ANumberIsTheWholeTextAndFitsItsType) {
+  EXPECT_EQ(parse_number<std::uint16_t>("65535"), 65535);
+  EXPECT_EQ(parse_number<int>("-7"), -7);
+  EXPECT_EQ(parse_number<unsigned>("0660", 8), 0660U);
+  for (const char* text : {"", " 1", "1 ", "+1", "-1", "1.5", "0x1", "65536"})
+    EXPECT_FALSE(parse_number<std::uint16_t>(text)) << text;
+}
+
+TEST(Text, JoinsWithAnotherLastSeparator) {
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(join(Parts{}, ", "), "");
+  EXPECT_EQ(join(Parts{"a", "", "c"}, ", "), "a, , c");
+  EXPECT_EQ(join(Parts{"a", "b", "c"}, ", ", " and "), "a, b and c");
+  EXPECT_EQ(join(Parts{"a"}, ", ", " and "), "a");
 }
 
 TEST(Text, RecognizesControlBytes) {
