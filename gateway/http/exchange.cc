@@ -228,7 +228,7 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));
 
   // No read timeout: the client of a stream sends nothing.
-  const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
+  const timeval interval = as_timeval(send_timeout);
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
   connection_->become_stream(send_timeout);
   install_callbacks();

@@ -74,8 +74,7 @@ void HttpFetch::timer_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noe
 
 void HttpFetch::start() {
   started_ = true;
-  const auto ms = question_.within.count();
-  const timeval patience{ms / 1000, ms % 1000 * 1000};
+  const timeval patience = as_timeval(question_.within);
   event_add(timer_.get(), &patience);
   if (!question_.to.unix_path.empty()) {
     const std::string trouble = connect_to(question_.to);
@@ -103,7 +102,7 @@ void HttpFetch::try_next_address() {
   } while (!trouble.empty() && !addresses_.empty());
   if (!trouble.empty()) return deliver(Error{trouble});
   if (addresses_.empty()) return;
-  const timeval patience{share.count() / 1000, share.count() % 1000 * 1000};
+  const timeval patience = as_timeval(share);
   bufferevent_set_timeouts(buffer_.get(), nullptr, &patience);
 }
 
