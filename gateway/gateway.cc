@@ -79,7 +79,6 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       settle_(loop_, [this] { end_streams(); }),
       deadline_(loop_, [this] { end_rest(); }),
       stopping_(loop_, [this] { stop_once_written(); }) {
-  fan_out_.set_more_coming([this] { return channels_.more_coming() || logs_link_.more_coming(); });
   starting_.after(kStartingPoll);
   streams_server_.start();
   auth_server_.start();

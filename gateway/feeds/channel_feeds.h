@@ -93,7 +93,6 @@ class ChannelFeeds {
   bool may_hear_invalidations() const { return may_hear_invalidations_; }
 
   bool up() const { return link_.up(); }
-  bool more_coming() { return link_.more_coming(); }
   const RedisLink& link() const { return link_.link(); }
   void write_metrics(MetricsText& out) const;
 

@@ -21,10 +21,6 @@ constexpr std::size_t kMostUnread = 64UL * 1024;
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
 constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
 
-timeval as_timeval(std::chrono::milliseconds time) {
-  return {time.count() / 1000, time.count() % 1000 * 1000};
-}
-
 // evhttp answers 400 by itself to an address that it cannot parse.  It can parse every address of the usual
 // form.
 bool can_be_parsed(std::string_view target) {

@@ -9,66 +9,17 @@
 #include <cassert>
 #include <utility>
 
+#include "gateway/http/status.h"
+
 namespace tailgate {
 
 namespace {
 
-// `type` is unsigned because evhttp uses a value outside its enumeration for methods that it does not know.
-std::string_view method_name(unsigned type) {
-  switch (type) {
-    case EVHTTP_REQ_GET:
-      return "GET";
-    case EVHTTP_REQ_HEAD:
-      return "HEAD";
-    case EVHTTP_REQ_POST:
-      return "POST";
-    case EVHTTP_REQ_PUT:
-      return "PUT";
-    case EVHTTP_REQ_DELETE:
-      return "DELETE";
-    case EVHTTP_REQ_OPTIONS:
-      return "OPTIONS";
-    case EVHTTP_REQ_TRACE:
-      return "TRACE";
-    case EVHTTP_REQ_CONNECT:
-      return "CONNECT";
-    case EVHTTP_REQ_PATCH:
-      return "PATCH";
-    default:
-      return "";
-  }
-}
-
-const char* reason_phrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 422:
-      return "Unprocessable Entity";
-    case 429:
-      return "Too Many Requests";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Unknown";
-  }
-}
+constexpr std::pair<unsigned, std::string_view> kMethods[] = {
+    {EVHTTP_REQ_GET, "GET"},         {EVHTTP_REQ_HEAD, "HEAD"},   {EVHTTP_REQ_POST, "POST"},
+    {EVHTTP_REQ_PUT, "PUT"},         {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, "OPTIONS"},
+    {EVHTTP_REQ_TRACE, "TRACE"},     {EVHTTP_REQ_CONNECT, "CONNECT"}, {EVHTTP_REQ_PATCH, "PATCH"},
+};
 
 void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   evkeyvalq* out = evhttp_request_get_output_headers(request);
@@ -107,7 +58,12 @@ Exchange::~Exchange() {
 }
 
 std::string_view Exchange::method() const {
-  return method_name(static_cast<unsigned>(evhttp_request_get_command(request_)));
+  // evhttp gives a method that it does not know a value outside its enumeration.
+  const auto type = static_cast<unsigned>(evhttp_request_get_command(request_));
+  for (const auto& [known, name] : kMethods) {
+    if (known == type) return name;
+  }
+  return {};
 }
 
 std::string_view Exchange::target() const {
@@ -228,7 +184,7 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));
 
   // No read timeout: the client of a stream sends nothing.
-  const timeval interval{send_timeout.count() / 1000, send_timeout.count() % 1000 * 1000};
+  const timeval interval = as_timeval(send_timeout);
   bufferevent_set_timeouts(buffer(), nullptr, &interval);
   connection_->become_stream(send_timeout);
   install_callbacks();

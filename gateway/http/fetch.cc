@@ -1,49 +1,14 @@
 #include "gateway/http/fetch.h"
 
-#include <arpa/inet.h>
 #include <event2/util.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstring>
 #include <utility>
+
+#include "gateway/http/socket.h"
 
 namespace tailgate {
 
 namespace {
-
-struct Address {
-  sockaddr_storage storage{};
-  int size = 0;  // 0: none
-};
-
-Address unix_address(const std::string& path) {
-  Address address;
-  auto* to = reinterpret_cast<sockaddr_un*>(&address.storage);
-  if (path.size() >= sizeof to->sun_path) return address;
-  to->sun_family = AF_UNIX;
-  std::memcpy(to->sun_path, path.data(), path.size());
-  address.size = sizeof *to;
-  return address;
-}
-
-// `host` is numeric.
-Address ip_address(const std::string& host, std::uint16_t port) {
-  Address address;
-  auto* four = reinterpret_cast<sockaddr_in*>(&address.storage);
-  auto* six = reinterpret_cast<sockaddr_in6*>(&address.storage);
-  if (inet_pton(AF_INET, host.c_str(), &four->sin_addr) == 1) {
-    four->sin_family = AF_INET;
-    four->sin_port = htons(port);
-    address.size = sizeof *four;
-  } else if (inet_pton(AF_INET6, host.c_str(), &six->sin6_addr) == 1) {
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(port);
-    address.size = sizeof *six;
-  }
-  return address;
-}
 
 std::string last_socket_error() {
   return evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
@@ -74,8 +39,7 @@ void HttpFetch::timer_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noe
 
 void HttpFetch::start() {
   started_ = true;
-  const auto ms = question_.within.count();
-  const timeval patience{ms / 1000, ms % 1000 * 1000};
+  const timeval patience = as_timeval(question_.within);
   event_add(timer_.get(), &patience);
   if (!question_.to.unix_path.empty()) {
     const std::string trouble = connect_to(question_.to);
@@ -103,30 +67,23 @@ void HttpFetch::try_next_address() {
   } while (!trouble.empty() && !addresses_.empty());
   if (!trouble.empty()) return deliver(Error{trouble});
   if (addresses_.empty()) return;
-  const timeval patience{share.count() / 1000, share.count() % 1000 * 1000};
+  const timeval patience = as_timeval(share);
   bufferevent_set_timeouts(buffer_.get(), nullptr, &patience);
 }
 
 std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   auto request = http_get(question_.path, question_.authority, question_.headers);
-  if (!request) {
-    return request.error();
-  }
-  Address address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
-                                               : unix_address(endpoint.unix_path);
-  if (address.size == 0) {
-    return "the address of the socket is none, or too long";
-  }
+  if (!request) return request.error();
+  const auto address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
+                                                  : unix_address(endpoint.unix_path);
+  if (!address) return address.error();
   // Deferred, so that a connection that fails at once is reported from the loop.
   buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
   bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
   bufferevent_write(buffer_.get(), request->data(), request->size());
-  if (bufferevent_socket_connect(buffer_.get(), reinterpret_cast<sockaddr*>(&address.storage),
-                                 address.size) != 0) {
-    return last_socket_error();
-  }
-  return {};
+  const int connected = bufferevent_socket_connect(buffer_.get(), address->get(), static_cast<int>(address->length));
+  return connected == 0 ? std::string() : last_socket_error();
 }
 
 void HttpFetch::readable_cb(bufferevent* /*buffer*/, void* self) noexcept {

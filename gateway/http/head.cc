@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "gateway/http/status.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
@@ -103,29 +104,6 @@ class HeadChecker {
   bool coded_ = false;
 };
 
-std::string_view phrase_of(int status) {
-  switch (status) {
-    case 408:
-      return "Request Timeout";
-    case 411:
-      return "Length Required";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 417:
-      return "Expectation Failed";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Bad Request";
-  }
-}
-
 }  // namespace
 
 HeadCheck check_head(std::string_view bytes) {
@@ -158,7 +136,7 @@ HeadCheck check_head(std::string_view bytes) {
 std::string refusal_answer(int status, std::string_view sentence) {
   const std::string body = json_object({{"detail", json_quote(sentence)}});
   std::string answer = "HTTP/1.1 " + std::to_string(status) + ' ';
-  answer += phrase_of(status);
+  answer += reason_phrase(status);
   answer += "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ";
   answer += std::to_string(body.size());
   answer += "\r\nConnection: close\r\n\r\n";

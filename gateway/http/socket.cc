@@ -22,11 +22,11 @@ Error failed(const std::string& what) {
   return Error{what + ": " + std::strerror(errno)};
 }
 
-bool is_listened_on(const sockaddr_un& address) {
+bool is_listened_on(const SocketAddress& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const bool answered =
-      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+      connect(fd, address.get(), address.length) == 0 || errno == EAGAIN;
   close(fd);
   return answered;
 }
@@ -63,19 +63,45 @@ void Socket::own_file(std::string path) {
   inode_ = there.st_ino;
 }
 
-Result<Socket> listen_unix(const UnixSocketRule& rule) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (rule.path.size() >= sizeof address.sun_path) {
-    return Error{rule.path + ": a unix socket's path has at most " +
-                 std::to_string(sizeof address.sun_path - 1) + " bytes"};
+Result<SocketAddress> unix_address(const std::string& path) {
+  SocketAddress address;
+  auto& unix_socket = reinterpret_cast<sockaddr_un&>(address.storage);
+  if (path.size() >= sizeof unix_socket.sun_path) {
+    return Error{path + ": a unix socket's path has at most " +
+                 std::to_string(sizeof unix_socket.sun_path - 1) + " bytes"};
   }
-  std::memcpy(address.sun_path, rule.path.c_str(), rule.path.size() + 1);
+  unix_socket.sun_family = AF_UNIX;
+  std::memcpy(unix_socket.sun_path, path.data(), path.size());
+  address.length = sizeof unix_socket;
+  return address;
+}
+
+Result<SocketAddress> ip_address(const std::string& host, std::uint16_t port) {
+  SocketAddress address;
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    address.length = sizeof v4;
+  } else if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    address.length = sizeof v6;
+  } else {
+    return Error{"is not a numeric address"};
+  }
+  return address;
+}
+
+Result<Socket> listen_unix(const UnixSocketRule& rule) {
+  const auto address = unix_address(rule.path);
+  if (!address) return Error{address.error()};
 
   struct stat there {};
   if (lstat(rule.path.c_str(), &there) == 0) {
     if (!S_ISSOCK(there.st_mode)) return Error{rule.path + ": is there already and is not a socket"};
-    if (is_listened_on(address)) return Error{rule.path + ": another process listens there"};
+    if (is_listened_on(*address)) return Error{rule.path + ": another process listens there"};
     if (unlink(rule.path.c_str()) != 0) return failed(rule.path + ": cannot remove the old socket");
   }
 
@@ -83,7 +109,7 @@ Result<Socket> listen_unix(const UnixSocketRule& rule) {
   if (fd < 0) return failed(rule.path + ": socket");
   // Made without any permission, so that nobody can connect before its mode is set.
   const mode_t old_mask = umask(0777);
-  const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int bound = bind(fd, address->get(), address->length);
   umask(old_mask);
   if (bound != 0) {
     Error error = failed(rule.path + ": cannot bind");
@@ -106,28 +132,14 @@ Result<Socket> listen_unix(const UnixSocketRule& rule) {
 
 Result<Socket> listen_tcp(const std::string& host, std::uint16_t port) {
   const std::string where = host + " port " + std::to_string(port);
-  sockaddr_storage address{};
-  socklen_t length = 0;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
-  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    length = sizeof *v4;
-  } else if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    length = sizeof *v6;
-  } else {
-    return Error{where + ": is not a numeric address"};
-  }
-  const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const auto address = ip_address(host, port);
+  if (!address) return Error{where + ": " + address.error()};
+  const int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed(where + ": socket");
   Socket result(fd);
   const int on = 1;
   (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0)
-    return failed(where + ": cannot bind");
+  if (bind(fd, address->get(), address->length) != 0) return failed(where + ": cannot bind");
   if (listen(fd, kBacklog) != 0) return failed(where + ": cannot listen");
   return result;
 }

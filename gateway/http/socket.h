@@ -3,6 +3,8 @@
 // Knows the file system and its modes; knows no HTTP.  Blocking calls, for the start of the process.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 
@@ -30,6 +32,16 @@ class Socket {
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
 };
+
+struct SocketAddress {
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+};
+// An error if the path is too long.
+Result<SocketAddress> unix_address(const std::string& path);
+// An error unless `host` is a numeric address.
+Result<SocketAddress> ip_address(const std::string& host, std::uint16_t port);
 
 struct UnixSocketRule {
   std::string path;

@@ -45,8 +45,7 @@ Timer::Timer(const Loop& loop, std::function<void()> call)
 }
 
 void Timer::after(std::chrono::microseconds delay) {
-  const auto us = std::max<std::int64_t>(delay.count(), 0);
-  const timeval interval{us / 1'000'000, us % 1'000'000};
+  const timeval interval = as_timeval(std::max(delay, std::chrono::microseconds(0)));
   event_add(event_.get(), &interval);
 }
 

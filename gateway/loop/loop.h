@@ -4,6 +4,8 @@
 // object below must die before the Loop that it was made with.
 #pragma once
 
+#include <sys/time.h>
+
 #include <chrono>
 #include <functional>
 
@@ -13,6 +15,10 @@ namespace tailgate {
 
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
+
+inline timeval as_timeval(std::chrono::microseconds time) {
+  return {time.count() / 1'000'000, time.count() % 1'000'000};
+}
 
 class Loop {
  public:

@@ -54,21 +54,23 @@ struct Resolver::Shared {
   const int answers_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);  // readable while there are answers
 
   std::mutex mutex;  // guards the members below
+  std::set<std::string> unanswered;  // the hosts in the queue, and those that a thread looks up
   std::deque<std::string> queue;
-  std::set<std::string> running;
   std::vector<std::pair<std::string, Result<Addresses>>> answers;
   int threads = 0;
 
   static void add(const std::shared_ptr<Shared>& shared, const std::string& host);
   void work();
+  void answer(const std::string& host, Result<Addresses> addresses) {
+    answers.emplace_back(host, std::move(addresses));
+    (void)eventfd_write(answers_fd, 1);
+  }
 };
 
 void Resolver::Shared::add(const std::shared_ptr<Shared>& shared, const std::string& host) {
   const std::lock_guard lock(shared->mutex);
-  auto& queue = shared->queue;
-  if (!shared->running.contains(host) && std::find(queue.begin(), queue.end(), host) == queue.end())
-    queue.push_back(host);
-  if (queue.empty() || shared->threads == kMostThreads) return;
+  if (shared->unanswered.insert(host).second) shared->queue.push_back(host);
+  if (shared->queue.empty() || shared->threads == kMostThreads) return;
   // The thread inherits a mask that blocks all signals: the loop's thread handles them.
   sigset_t all;
   sigset_t before;
@@ -88,13 +90,11 @@ void Resolver::Shared::work() {
   while (!queue.empty()) {
     const std::string host = std::move(queue.front());
     queue.pop_front();
-    running.insert(host);
     lock.unlock();
-    Result<Addresses> answer = lookup(host);
+    Result<Addresses> addresses = lookup(host);
     lock.lock();
-    running.erase(host);
-    answers.emplace_back(host, std::move(answer));
-    (void)eventfd_write(answers_fd, 1);
+    unanswered.erase(host);
+    answer(host, std::move(addresses));
   }
   --threads;
 }
@@ -103,23 +103,33 @@ Resolver::Query::Query(Resolver& resolver, const std::string& host, Done done)
     : resolver_(resolver),
       host_(host),
       done_(std::move(done)),
-      place_(resolver.waiting_.insert(resolver.waiting_.end(), this)),
-      deadline_(resolver.loop_, [this] {
-        resolver_.answer(*this,
-                         Error{"no answer within " + std::to_string(resolver_.patience_.count()) + " ms"});
-      }) {
+      deadline_(event_new(resolver.loop_.base(), -1, 0, deadline_cb, this)) {
+  resolver_.queries_.push_back(this);
+  const timeval patience = as_timeval(resolver.patience_);
+  if (!deadline_ || event_add(deadline_.get(), &patience) != 0) std::abort();
 }
 
 Resolver::Query::~Query() {
-  if (done_) (answer_ ? resolver_.answered_ : resolver_.waiting_).erase(place_);
+  std::erase(resolver_.queries_, this);
+}
+
+void Resolver::Query::deadline_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
+  auto* query = static_cast<Query*>(self);
+  query->finish(Error{"no answer within " + std::to_string(query->resolver_.patience_.count()) + " ms"});
+}
+
+void Resolver::Query::finish(Result<Addresses> answer) {
+  std::erase(resolver_.queries_, this);
+  event_del(deadline_.get());
+  const Done done = std::move(done_);
+  done(std::move(answer));  // may destroy the query
 }
 
 Resolver::Resolver(const Loop& loop, Lookup lookup, std::chrono::milliseconds patience)
     : loop_(loop),
       patience_(patience),
       shared_(std::make_shared<Shared>(std::move(lookup))),
-      answers_event_(event_new(loop.base(), shared_->answers_fd, EV_READ | EV_PERSIST, answers_cb, this)),
-      delivery_(loop, [this] { deliver(); }) {
+      answers_event_(event_new(loop.base(), shared_->answers_fd, EV_READ | EV_PERSIST, answers_cb, this)) {
   if (!answers_event_ || event_add(answers_event_.get(), nullptr) != 0) std::abort();
 }
 
@@ -131,9 +141,9 @@ Resolver::~Resolver() {
 std::unique_ptr<Resolver::Query> Resolver::lookup(const std::string& host, Done done) {
   std::unique_ptr<Query> query(new Query(*this, host, std::move(done)));
   if (auto numeric = ask(host, AI_NUMERICHOST)) {
-    answer(*query, std::move(numeric));
+    const std::lock_guard lock(shared_->mutex);
+    shared_->answer(host, std::move(numeric));
   } else {
-    query->deadline_.after(patience_);
     Shared::add(shared_, host);
   }
   return query;
@@ -141,13 +151,6 @@ std::unique_ptr<Resolver::Query> Resolver::lookup(const std::string& host, Done 
 
 Result<Resolver::Addresses> Resolver::ask_system(const std::string& host) {
   return ask(host, 0);
-}
-
-void Resolver::answer(Query& query, Result<Addresses> answer) {
-  query.deadline_.cancel();
-  query.answer_ = std::move(answer);
-  answered_.splice(answered_.end(), waiting_, query.place_);
-  delivery_.ask();
 }
 
 void Resolver::answers_cb(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
@@ -160,20 +163,12 @@ void Resolver::take_answers() {
   std::unique_lock lock(shared_->mutex);
   const auto answers = std::exchange(shared_->answers, {});
   lock.unlock();
-  for (const auto& [host, found] : answers) {
-    for (auto next = waiting_.begin(); next != waiting_.end();) {
-      Query& query = **next++;
-      if (query.host_ == host) answer(query, found);
+  for (const auto& [host, addresses] : answers) {
+    // A copy, because each call may destroy queries and make new ones.
+    for (Query* query : std::vector(queries_)) {
+      const bool is_alive = std::find(queries_.begin(), queries_.end(), query) != queries_.end();
+      if (is_alive && query->host_ == host) query->finish(addresses);
     }
-  }
-}
-
-void Resolver::deliver() {
-  while (!answered_.empty()) {
-    Query& query = *answered_.front();
-    answered_.pop_front();
-    const Done done = std::exchange(query.done_, nullptr);
-    done(std::move(*query.answer_));  // may destroy the query
   }
 }
 

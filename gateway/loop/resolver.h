@@ -9,9 +9,7 @@
 
 #include <chrono>
 #include <functional>
-#include <list>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,12 +39,13 @@ class Resolver {
     friend class Resolver;
     Query(Resolver& resolver, const std::string& host, Done done);
 
+    static void deadline_cb(evutil_socket_t fd, short what, void* self) noexcept;
+    void finish(Result<Addresses> answer);
+
     Resolver& resolver_;
     const std::string host_;
-    Done done_;  // empty once it has been called
-    std::optional<Result<Addresses>> answer_;
-    std::list<Query*>::iterator place_;  // in answered_ if there is an answer, else in waiting_
-    Timer deadline_;
+    Done done_;
+    EventHandle deadline_;
   };
 
   // A query fails after `patience`, even if its lookup hangs.  The default is longer than glibc waits for one
@@ -67,17 +66,13 @@ class Resolver {
   static Result<Addresses> ask_system(const std::string& host);
   static void answers_cb(evutil_socket_t fd, short what, void* self) noexcept;
 
-  void answer(Query& query, Result<Addresses> answer);
   void take_answers();
-  void deliver();
 
   const Loop& loop_;
   const std::chrono::milliseconds patience_;
-  std::list<Query*> waiting_;
-  std::list<Query*> answered_;  // `done` is yet to be called
+  std::vector<Query*> queries_;  // without an answer
   std::shared_ptr<Shared> shared_;
   EventHandle answers_event_;
-  TurnEnd delivery_;
 };
 
 }  // namespace tailgate

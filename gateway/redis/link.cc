@@ -1,6 +1,6 @@
 #include "gateway/redis/link.h"
 
-#include <hiredis/adapters/libevent.h>
+#include <event2/event.h>
 #include <sys/ioctl.h>
 
 #include <cassert>
@@ -14,16 +14,9 @@ namespace tailgate {
 
 namespace {
 
-#if HIREDIS_MAJOR < 1
-// hiredis 0.14.1's libevent adapter arms its read event anew for each read, which costs two system calls.
-// From hiredis 1.0 on the event is persistent, as this function makes it.
-void keep_reading(const redisAsyncContext& context, event_base* base) {
-  auto* events = static_cast<redisLibeventEvents*>(context.ev.data);
-  event_free(events->rev);
-  events->rev = event_new(base, context.c.fd, EV_READ | EV_PERSIST, redisLibeventReadEvent, events);
-  if (events->rev == nullptr || event_add(events->rev, nullptr) != 0) std::abort();
-}
-#endif
+// How often hiredis reads in one turn of the loop, 16 KB each time, while bytes are waiting.  All events of a
+// turn are one batch for each topic, and a client's write costs the same for one event as for ten.
+constexpr int kReadsPerTurn = 8;
 
 }  // namespace
 
@@ -114,40 +107,65 @@ void RedisLink::connect_to(const std::string& address) {
   context_ = context;
   context->data = this;
   arena_.serve(context->c);
-  redisLibeventAttach(context, loop_.base());
-#if HIREDIS_MAJOR < 1
-  keep_reading(*context, loop_.base());
-#endif
-  if (rest_) add_read_ = std::exchange(context->ev.addRead, add_read_cb);
+  attach();
   redisAsyncSetConnectCallback(context, connected_cb);
   redisAsyncSetDisconnectCallback(context, disconnected_cb);
 }
 
-void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
-  rest_ = std::move(rest);
-  rest_end_ = std::make_unique<ShortTimer>(loop_, [this] { read_on(); });
+// Instead of hiredis's libevent adapter, which reads once in a turn, and in 0.14.1 makes two system calls
+// after each read to watch the socket again.
+void RedisLink::attach() {
+  const auto event_for = [this](short what, event_callback_fn call) {
+    EventHandle event(event_new(loop_.base(), context_->c.fd, what, call, this));
+    if (!event) std::abort();
+    return event;
+  };
+  static const auto self = [](void* link) { return static_cast<RedisLink*>(link); };
+  readable_ = event_for(EV_READ | EV_PERSIST, [](int, short, void* link) noexcept { self(link)->read(); });
+  writable_ = event_for(
+      EV_WRITE, [](int, short, void* link) noexcept { redisAsyncHandleWrite(self(link)->context_); });
+  auto& hooks = context_->ev;
+  hooks.data = this;
+  hooks.addRead = [](void* link) noexcept { self(link)->watch_reading(); };
+  hooks.delRead = [](void* link) noexcept { event_del(self(link)->readable_.get()); };
+  hooks.addWrite = [](void* link) noexcept { event_add(self(link)->writable_.get(), nullptr); };
+  hooks.delWrite = [](void* link) noexcept { event_del(self(link)->writable_.get()); };
+  hooks.cleanup = [](void* link) noexcept {
+    self(link)->readable_.reset();
+    self(link)->writable_.reset();
+  };
 }
 
-// hiredis calls this after each read and each write, to have the socket watched for reading.
-void RedisLink::add_read_cb(void* events) noexcept {
-  auto* link = static_cast<RedisLink*>(static_cast<redisLibeventEvents*>(events)->context->data);
-  if (link == nullptr || link->rest_end_->pending()) return;
-  const auto rest = link->rest_();
-  // Bytes that are there already are read at once: resting would add nothing to them.
-  if (rest.count() > 0 && !link->bytes_waiting()) {
-    link->context_->ev.delRead(events);
-    link->rest_end_->after(rest);
-    ++link->rests_;
+void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
+  rest_ = std::move(rest);
+  rest_end_ = std::make_unique<ShortTimer>(loop_, [this] {
+    // epoll would report waiting bytes only in the next turn.
+    if (bytes_waiting()) {
+      read();
+    } else {
+      event_add(readable_.get(), nullptr);
+    }
+  });
+}
+
+// hiredis calls this after each read and each write.
+void RedisLink::watch_reading() {
+  if (rest_end_ && rest_end_->pending()) return;
+  const auto rest = rest_ ? rest_() : std::chrono::microseconds(0);
+  // A rest adds nothing to bytes that are there already.
+  if (rest.count() > 0 && !bytes_waiting()) {
+    event_del(readable_.get());
+    rest_end_->after(rest);
+    ++rests_;
   } else {
-    link->add_read_(events);
+    event_add(readable_.get(), nullptr);
   }
 }
 
-void RedisLink::read_on() {
-  if (bytes_waiting()) {
-    redisAsyncHandleRead(context_);  // in this turn; epoll would report the bytes in the next
-  } else {
-    add_read_(context_->ev.data);
+void RedisLink::read() {
+  for (int reads = 0; reads < kReadsPerTurn; ++reads) {
+    redisAsyncHandleRead(context_);
+    if ((rest_end_ && rest_end_->pending()) || !bytes_waiting()) return;
   }
 }
 
@@ -266,14 +284,6 @@ void RedisLink::probe() {
     ping_ = command({"PING"}, [](const redisReply*) {});
   }
   probe_timer_.after(rule_.probe_every);
-}
-
-// hiredis reads 16 KB a turn.  A read that filled its buffer with messages has brought at least 4 KB of
-// texts. During a rest nothing is coming in the next turn.
-bool RedisLink::more_coming() {
-  constexpr std::size_t kTextsOfFullRead = 4UL * 1024;
-  if (arena_.take_came() < kTextsOfFullRead) return false;
-  return (rest_end_ == nullptr || !rest_end_->pending()) && bytes_waiting();
 }
 
 bool RedisLink::bytes_waiting() const {

@@ -33,6 +33,7 @@
 #include "gateway/base/backoff.h"
 #include "gateway/base/lease.h"
 #include "gateway/base/metrics_text.h"
+#include "gateway/loop/handles.h"
 #include "gateway/loop/loop.h"
 #include "gateway/loop/resolver.h"
 #include "gateway/redis/reply.h"
@@ -75,10 +76,6 @@ class RedisLink {
   // The CLIENT ID of this connection.  0 while the link is down, and if Redis refuses CLIENT ID.
   std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
-  // True if the last read filled its buffer and the kernel still holds unread bytes, which the next turn of
-  // the loop will bring.  Counts from the last call on.
-  bool more_coming();
-
   // `rest` returns how long the next read may wait.  It is called after each read and each write.  Call
   // set_rest() at most once, before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
@@ -105,18 +102,19 @@ class RedisLink {
   static void disconnected_cb(const redisAsyncContext* context, int status) noexcept;
   static void reply_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
   static void push_cb(redisAsyncContext* context, void* reply, void* privdata) noexcept;
-  static void add_read_cb(void* events) noexcept;
 
   void move_to(State next);
   void on_timer();
   void connect();
   void connect_to(const std::string& address);
+  void attach();
+  void watch_reading();
+  void read();
   void greet();
   void on_greeted();
   void on_lost(const std::string& why);
   void free_dropped();
   void probe();
-  void read_on();
   bool bytes_waiting() const;
   void note_reply(const redisReply* reply);
   void send(std::span<const std::string_view> arguments, redisCallbackFn* callback, void* privdata);
@@ -146,8 +144,9 @@ class RedisLink {
   std::function<std::chrono::microseconds()> rest_;
   std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
   std::uint64_t rests_ = 0;
-  void (*add_read_)(void* events) = nullptr;  // the libevent adapter's own function
-  Timer timer_;                               // the next attempt, or the connect timeout
+  EventHandle readable_;  // this and the next: only while there is a context
+  EventHandle writable_;
+  Timer timer_;  // the next attempt, or the connect timeout
   Timer probe_timer_;
   TurnEnd turn_end_;
 };

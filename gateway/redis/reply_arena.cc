@@ -91,7 +91,6 @@ redisReply* ReplyArena::make(const Task& task, std::size_t more) {
 
 void* ReplyArena::string_cb(const Task* task, char* text, std::size_t length) noexcept {
   redisReply* reply = make(*task, length + 1);
-  static_cast<ReplyArena*>(task->privdata)->came_ += length;
   reply->str = reinterpret_cast<char*>(reply + 1);
   std::memcpy(reply->str, text, length);
   reply->str[length] = '\0';

@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <utility>
 #include <vector>
 
 namespace tailgate {
@@ -20,8 +19,6 @@ class ReplyArena {
   void serve(redisContext& context);
   // The size of all blocks, in bytes.
   std::size_t kept() const;
-  // How many bytes the texts of all replies since the last call had.
-  std::size_t take_came() { return std::exchange(came_, 0); }
 
  private:
   using Task = redisReadTask;
@@ -50,7 +47,6 @@ class ReplyArena {
   std::vector<Block> blocks_;  // full before current_, empty after it
   std::size_t current_ = 0;
   std::size_t used_ = 0;  // how many bytes of the current block are taken
-  std::size_t came_ = 0;
 };
 
 }  // namespace tailgate

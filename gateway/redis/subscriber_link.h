@@ -48,7 +48,6 @@ class SubscriberLink {
   bool confirmed(const std::string& channel) const;
 
   bool up() const { return link_.up(); }
-  bool more_coming() { return link_.more_coming(); }
   const RedisLink& link() const { return link_; }
 
  private:

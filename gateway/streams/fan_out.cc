@@ -7,7 +7,6 @@ namespace {
 // The most deliveries in one turn of the loop.  They take 2 ms on unix sockets and 6 ms on TCP.  Everything
 // else waits that long.
 constexpr std::size_t kSlice = 1024;
-constexpr std::chrono::milliseconds kLongestJoin{2};
 
 }  // namespace
 
@@ -18,20 +17,8 @@ FanOut::FanOut(const Loop& loop, RouteMetrics& metrics)
             .on_skipped = [&metrics](const Route& route) { ++metrics.of(route.name).skipped; }}) {
 }
 
-bool FanOut::is_joining() {
-  if (has_rest_ || !hub_.has_pending() || !more_coming_ || !more_coming_()) return false;
-  const TimePoint now = Loop::now();
-  if (!joining_until_) joining_until_ = now + kLongestJoin;
-  return now < *joining_until_;
-}
-
 void FanOut::after_turn() {
-  const bool joins = is_joining();
-  if (!joins) {
-    joining_until_.reset();
-    has_rest_ = hub_.flush_some(kSlice);
-  }
-  if (joins || has_rest_) next_turn_.after(std::chrono::microseconds(0));
+  if (hub_.flush_some(kSlice)) next_turn_.after(std::chrono::microseconds(0));
 }
 
 }  // namespace tailgate

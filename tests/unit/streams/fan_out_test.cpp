@@ -12,8 +12,6 @@
 namespace tailgate {
 namespace {
 
-using std::chrono::milliseconds;
-
 struct Collector final : Receiver {
   void on_batch(const Batch& batch) override { batches.emplace_back(batch.chunk.events()); }
   std::vector<std::string> batches;
@@ -35,25 +33,6 @@ TEST_F(FanOutTest, DeliversTheEventsOfOneTurnAsOneBatch) {
   fan_out_.hub().publish("c", "2");
   EXPECT_TRUE(run_until([this] { return !collector_.batches.empty(); }));
   EXPECT_EQ(collector_.batches, std::vector<std::string>{"data: 1\n\ndata: 2\n\n"});
-}
-
-TEST_F(FanOutTest, HoldsEventsForMoreThatIsComing) {
-  const auto subscription = fan_out_.hub().subscribe("c", route_, collector_);
-  int asked = 0;
-  fan_out_.set_more_coming([&] {
-    if (++asked == 2) fan_out_.hub().publish("c", "2");
-    return asked < 3;
-  });
-  fan_out_.hub().publish("c", "1");
-  EXPECT_TRUE(run_until([this] { return !collector_.batches.empty(); }));
-  EXPECT_EQ(collector_.batches[0], "data: 1\n\ndata: 2\n\n");
-}
-
-TEST_F(FanOutTest, HoldsEventsForTwoMillisecondsAtMost) {
-  const auto subscription = fan_out_.hub().subscribe("c", route_, collector_);
-  fan_out_.set_more_coming([] { return true; });
-  fan_out_.hub().publish("c", "1");
-  EXPECT_TRUE(run_until([this] { return !collector_.batches.empty(); }));
 }
 
 TEST_F(FanOutTest, MakesAtMost1024DeliveriesInOneTurn) {
