@@ -197,7 +197,7 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenWhoseKeyIsGone) {
 
 // ---- the cache
 
-TEST_F(AuthenticatorTest, VerifiesEachDistinctTokenOnceInAStorm) {
+TEST_F(AuthenticatorTest, VerifiesARepeatedTokenOnlyOnce) {
   providers_.add("p", {Algorithm::kES256}, key_set({SigningKey::p256().jwk()}));
   std::vector<std::string> tokens;
   for (int i = 0; i < 50; ++i) {
@@ -211,7 +211,7 @@ TEST_F(AuthenticatorTest, VerifiesEachDistinctTokenOnceInAStorm) {
   EXPECT_EQ(authenticator_.verifications(), tokens.size());
 }
 
-TEST_F(AuthenticatorTest, EvictsNoAcceptedTokenForRefusedOnes) {
+TEST_F(AuthenticatorTest, KeepsAnAcceptedTokenCachedDespiteManyRefusedOnes) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
   EXPECT_EQ(bearer(token), "ok ann");
@@ -220,7 +220,7 @@ TEST_F(AuthenticatorTest, EvictsNoAcceptedTokenForRefusedOnes) {
   EXPECT_EQ(authenticator_.verifications(), 5001U);
 }
 
-TEST_F(AuthenticatorTest, VerifiesATokenAgainAfterForgettingIt) {
+TEST_F(AuthenticatorTest, VerifiesATokenAgainAfterForget) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
   EXPECT_EQ(bearer(token), "ok ann");
@@ -239,7 +239,7 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenOnceItHasExpired) {
   EXPECT_EQ(bearer(token), "401-expired");
 }
 
-TEST_F(AuthenticatorTest, AcceptsAnEarlyTokenOnceItsTimeHasCome) {
+TEST_F(AuthenticatorTest, AcceptsATokenOnceItsNbfHasPassed) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, R"({"sub":"ann","nbf":1700000006})");
   EXPECT_EQ(bearer(token), "401-early");
@@ -258,7 +258,7 @@ TEST_F(AuthenticatorTest, CachesATokenForOneSetOfProvidersOnly) {
 }
 
 // A token with another provider's name in front must not find the entry that was cached for both providers.
-TEST_F(AuthenticatorTest, CachesNothingThatAForgedPrefixCouldFind) {
+TEST_F(AuthenticatorTest, FindsNoCachedTokenByAForgedPrefix) {
   providers_.add_secret("a", {"one"});
   providers_.add_secret("b", {"two"});
   const std::string token = sign_token("two", Algorithm::kHS256, kAnn);

@@ -64,31 +64,31 @@ TEST(Credentials, IncludeABearerTokenInAnyCase) {
   EXPECT_EQ(summary(found({{"authorization", "Bearer\th"}})), "token! h");
 }
 
-TEST(Credentials, OfAnotherSchemeAreNotFound) {
+TEST(Credentials, AreNotFoundInAnotherAuthorizationScheme) {
   for (const std::string value :
        {"Basic YTpi", "Bearer", "Bearer ", "Bearerh", "h", "", "Bearer: h", "Token h"}) {
     EXPECT_EQ(summary(found({{"authorization", value}})), "") << value;
   }
 }
 
-TEST(Credentials, InCookiesMayBeQuotedAndEncoded) {
+TEST(Credentials, MayBeQuotedAndEncodedInACookie) {
   EXPECT_EQ(summary(found({{"cookie", "theme=dark; accessToken=\"a%2Eb%2Ec\"; x=1"}})), "token a.b.c");
   EXPECT_EQ(summary(found({{"cookie", "accesstoken=c; xaccessToken=d"}})), "");
   EXPECT_EQ(summary(found({{"cookie", "accessToken="}})), "");
 }
 
-TEST(Credentials, ThatAreEmptyAreNotFound) {
+TEST(Credentials, AreNotFoundIfTheyAreEmpty) {
   EXPECT_EQ(summary(found({{"x-session-id", ""}}, "token=&sessionId=")), "");
 }
 
-TEST(Credentials, InAQueryThatCannotBeDecodedCountAsAnEmptyToken) {
+TEST(Credentials, InAMalformedQueryCountAsAnEmptyToken) {
   EXPECT_EQ(summary(found({}, "token=%zz")), "token! ");
   EXPECT_EQ(summary(found({}, "x=%4")), "token! ");
   const std::vector<Credential> sessions_only = {kBlog[4]};
   EXPECT_EQ(summary(found({}, "sessionId=%zz", sessions_only)), "");
 }
 
-TEST(Credentials, InAQueryAreDecoded) {
+TEST(Credentials, AreDecodedInAQuery) {
   EXPECT_EQ(summary(found({}, "a&token=x%2Ey&token=z")), "token! x.y");
 }
 

@@ -91,7 +91,7 @@ TEST(IdentitySeal, RefusesForgedSeals) {
   }
 }
 
-TEST(IdentitySeal, KeepsTheBordersOfItsFields) {
+TEST(IdentitySeal, KeepsItsFieldsApart) {
   const IdentitySeal seal({kKey});
   const Identity split{.user = "ann0:", .session = "", .provider = "", .until = {}};
   const auto opened = seal.open(seal.seal(split, "r", "j", kExpiry), "r", "j", kNow);
@@ -126,7 +126,7 @@ TEST(IdentityKeys, AreReadInHexadecimalAndBase64NewestFirst) {
   EXPECT_EQ((*keys)[3].size(), 32U);
 }
 
-TEST(IdentityKeys, ThatAreMalformedAreReportedByLineAndNotQuoted) {
+TEST(IdentityKeys, AreReportedByLineAndNotQuotedIfTheyAreMalformed) {
   const auto broken = parse_identity_keys("\nsecret-but-too-short\n");
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error(), "line 2 is not a key of 32 bytes in hexadecimal or base64");
@@ -164,7 +164,7 @@ TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }
 
-TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReadAgain) {
+TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReloaded) {
   IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kKey}, kNow, seconds(300));

@@ -92,7 +92,7 @@ TEST(Jwks, SkipsAKeyWhoseKidIsNotAShortString) {
   EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("kid":")" + std::string(256, 'k') + '"')), "");
 }
 
-TEST(Jwks, RefusesOtherTexts) {
+TEST(Jwks, RefusesTextThatIsNoJwks) {
   for (const std::string_view text :
        {"", "null", "[]", "{}", R"({"keys":{}})", R"({"keys":null})", R"({"keys":[)", "<html>moved</html>"}) {
     EXPECT_FALSE(parse_jwks(text)) << text;
@@ -164,7 +164,7 @@ TEST(JwksSource, IsAFileASocketOrAHost) {
   EXPECT_EQ(six->server.port, 81);
 }
 
-TEST(JwksSource, IsNothingElse) {
+TEST(JwksSource, IsRefusedIfItIsAnyOtherAddress) {
   for (const std::string_view text : {"",
                                       "file:",
                                       "/etc/jwks.json",

@@ -97,7 +97,7 @@ TEST_F(ProviderKeysTest, AreNotHeldUpByASilentSource) {
   EXPECT_TRUE(become("1"));
 }
 
-TEST_F(ProviderKeysTest, DoNotComeFromAFifoOrAnEndlessFile) {
+TEST_F(ProviderKeysTest, AreNotReadFromAFifoOrAnEndlessFile) {
   ASSERT_EQ(mkfifo(path("jwks.json").c_str(), 0600), 0);
   fetch({file(), "file:/dev/zero"});
   EXPECT_TRUE(refetch()) << "the round ends";
@@ -124,7 +124,7 @@ TEST_F(ProviderKeysTest, AreNotFetchedAgainSoonOnceEverySourceHasAnswered) {
   EXPECT_EQ(server.requests.size(), 1U);
 }
 
-TEST_F(ProviderKeysTest, StayWhateverTheirSourceAnswersLater) {
+TEST_F(ProviderKeysTest, StayWhenALaterAnswerIsInvalid) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   timing_.refetch_every = milliseconds(0);
   timing_.fetch = milliseconds(100);
@@ -143,7 +143,7 @@ TEST_F(ProviderKeysTest, StayWhateverTheirSourceAnswersLater) {
   EXPECT_TRUE(become("2")) << "and are replaced once it answers well again";
 }
 
-TEST_F(ProviderKeysTest, OfAFailingSourceStayWhileAnotherSourcesKeysAreReplaced) {
+TEST_F(ProviderKeysTest, StayWhenTheirSourceFailsWhileAnotherSourceChanges) {
   timing_.refetch_every = milliseconds(0);
   write_file("jwks.json", jwks_of({one_}));
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_, two_})));
@@ -222,7 +222,7 @@ TEST_F(ProviderKeysTest, AreRefetchedAtMostOnceInEachInterval) {
   EXPECT_EQ(server.requests.size(), 3U);
 }
 
-TEST_F(ProviderKeysTest, AreRefetchedAfterARoundThatMayHaveBeenTooEarly) {
+TEST_F(ProviderKeysTest, AreRefetchedAfterARoundThatBeganBeforeTheRequest) {
   write_file("jwks.json", jwks_of({one_}));
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   fetch({socket(), file()});
@@ -251,7 +251,7 @@ TEST_F(ProviderKeysTest, CanBeRefetchedIfTheFirstRoundFailed) {
   EXPECT_EQ(kids(), "1");
 }
 
-TEST_F(ProviderKeysTest, AreNotAnnouncedToAWaiterThatHasGone) {
+TEST_F(ProviderKeysTest, AreNotAnnouncedToADestroyedWaiter) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   fetch({socket()});
   bool is_done = false;
@@ -284,7 +284,7 @@ TEST_F(ProviderKeysTest, WaitForTheRunningRefreshBeforeTheyAreRefetched) {
   EXPECT_TRUE(run_until([&] { return server.requests.size() == 3; }));
 }
 
-TEST_F(ProviderKeysTest, AreFetchedAgainSoonAfterTheFirstFailureThatFollowsASuccess) {
+TEST_F(ProviderKeysTest, AreRetriedSoonAfterASuccessHasResetTheBackoff) {
   rule_.refresh = seconds(3600);
   timing_ = {.fetch = seconds(1),
              .refetch_every = milliseconds(0),

@@ -59,7 +59,7 @@ TEST_F(TokenCheckTest, AcceptsATokenOfEveryAllowedAlgorithm) {
   }
 }
 
-TEST_F(TokenCheckTest, TellsTheUserTheProviderAndTheExpiryWithLeeway) {
+TEST_F(TokenCheckTest, ReportsTheUserTheProviderAndTheExpiryWithLeeway) {
   providers_.add_secret("p", {"secret"}).leeway = seconds(5);
   const TokenCheck check =
       check_token(sign_token("secret", Algorithm::kHS256, kAnn), providers_.providers({"p"}), kNow);
@@ -69,7 +69,7 @@ TEST_F(TokenCheckTest, TellsTheUserTheProviderAndTheExpiryWithLeeway) {
   EXPECT_EQ(check.until, kNow + seconds(65));
 }
 
-TEST_F(TokenCheckTest, UsesAKidForNothingButComparing) {
+TEST_F(TokenCheckTest, OnlyComparesAKid) {
   providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
   for (const std::string kid :
        {"../../../../dev/null", "1' UNION SELECT 'secret", "1|id", "1\\u0000", "", "file:///etc/passwd"}) {
@@ -79,7 +79,7 @@ TEST_F(TokenCheckTest, UsesAKidForNothingButComparing) {
   }
 }
 
-TEST_F(TokenCheckTest, HasNoWeakRsaKeyToVerifyWith) {
+TEST_F(TokenCheckTest, IgnoresAWeakRsaKey) {
   const SigningKey weak = SigningKey::make_rsa(1024);
   providers_.add("p", {Algorithm::kRS256}, key_set({weak.jwk(R"("kid":"1")")}));
   EXPECT_EQ(check(sign_token(weak, Algorithm::kRS256, kAnn, R"("kid":"1")")), "unknown kid of p");
@@ -92,7 +92,7 @@ TEST_F(TokenCheckTest, NamesTheProviderWhoseKeysAreMissing) {
   EXPECT_EQ(check("garbage"), "malformed") << "whatever the keys";
 }
 
-TEST_F(TokenCheckTest, IsNotFinalWhileAnyProvidersKeysAreMissing) {
+TEST_F(TokenCheckTest, ReportsMissingKeysRatherThanAnUnknownKid) {
   const auto one = key_set({SigningKey::rsa().jwk(R"("kid":"1")")});
   providers_.add("known", {Algorithm::kRS256}, one);
   providers_.add("other", {Algorithm::kRS256}, one);
@@ -263,7 +263,7 @@ TEST_F(TokenCheckTest, AcceptsEverySecretOfAProvider) {
   EXPECT_EQ(check(sign_token("new", Algorithm::kHS256, kAnn)), "accepted ann");
 }
 
-TEST_F(TokenCheckTest, LooksAtNoClaimOfATokenWithAnotherSignature) {
+TEST_F(TokenCheckTest, ChecksTheSignatureBeforeTheClaims) {
   providers_.add_secret("p", {"secret"});
   EXPECT_EQ(check(sign_token("guess", Algorithm::kHS256, kExpired)), "signature");
 }

@@ -24,7 +24,7 @@ class EventStreamTest : public testing::StreamTest {
   }
 };
 
-TEST_F(EventStreamTest, DeliversWhatIsPublishedAfterTheConfirmation) {
+TEST_F(EventStreamTest, DeliversEventsThatArePublishedAfterTheConfirmation) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
   redis("PUBLISH job:1:events hello");
@@ -62,7 +62,7 @@ TEST_F(EventStreamTest, IsUnavailableIfRedisDoesNotConfirmInTime) {
   EXPECT_TRUE(client.got("Retry-After: "));
 }
 
-TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostInBetween) {
+TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -84,7 +84,7 @@ TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
-TEST_F(EventStreamTest, EndsByARecordThatNobodyPublished) {
+TEST_F(EventStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   create_job("1");
   auto client = open_guarded();
   ASSERT_TRUE(opened(client));
@@ -133,7 +133,7 @@ TEST_F(EventStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) 
   EXPECT_EQ(streams_.count(), 0U);
 }
 
-TEST_F(EventStreamTest, PassesTheApplicationsRefusalOn) {
+TEST_F(EventStreamTest, PassesOnTheRefusalOfTheApplication) {
   testing::RawServer application(loop_, path("app.sock"), "HTTP/1.0 401 No\r\nContent-Length: 0\r\n\r\n");
   auto client = get("/asked/1", {{"Cookie", "a=b"}});
   EXPECT_TRUE(run_until([&] { return client.status() == 401; }));

@@ -81,7 +81,7 @@ TEST_F(LogStreamTest, SendsAGapForAnEntryThatWasTrimmed) {
                 line("3-1", "third"));
 }
 
-TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
+TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithABoundedBacklog) {
   const std::string text(20'000, 'x');
   auto client = open();
   ASSERT_TRUE(opened(client));
@@ -98,7 +98,7 @@ TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
   EXPECT_EQ(count(client.raw(), "event: gap\n"), 0U);
 }
 
-TEST_F(LogStreamTest, GoesOnWhereItWasAfterALossOfRedis) {
+TEST_F(LogStreamTest, ResumesAtItsPositionAfterALossOfRedis) {
   auto client = open();
   ASSERT_TRUE(opened(client));
   redis("XADD job:1:logs 2-1 text before");

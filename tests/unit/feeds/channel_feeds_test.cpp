@@ -123,7 +123,7 @@ TEST_F(ChannelFeedsTest, ConfirmsNothingWhileRedisHasNotAnswered) {
   EXPECT_TRUE(interest.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, ConfirmsALaterInterestWithoutACallback) {
+TEST_F(ChannelFeedsTest, ConfirmsALaterInterestAtOnceWithoutACallback) {
   ChannelFeeds& feeds = this->feeds();
   Ear first;
   Ear second;
@@ -135,7 +135,7 @@ TEST_F(ChannelFeedsTest, ConfirmsALaterInterestWithoutACallback) {
   EXPECT_EQ(second.heard, Texts{});
 }
 
-TEST_F(ChannelFeedsTest, TellsALossAndConfirmsAgainAfterIt) {
+TEST_F(ChannelFeedsTest, ReportsALossAndConfirmsAgainAfterIt) {
   ChannelFeeds& feeds = this->feeds();
   Ear ear;
   const ChannelFeeds::Interest interest(feeds, "a", ear);
@@ -151,7 +151,7 @@ TEST_F(ChannelFeedsTest, TellsALossAndConfirmsAgainAfterIt) {
   EXPECT_EQ(ear.heard, (Texts{"confirmed", "unconfirmed", "confirmed"}));
 }
 
-TEST_F(ChannelFeedsTest, HandsOutWhatCameBeforeTheLossBeforeItTellsIt) {
+TEST_F(ChannelFeedsTest, DeliversPendingMessagesBeforeItReportsALoss) {
   ChannelFeeds& feeds = this->feeds();
   Ear ear;
   const auto subscription = hub_.subscribe("a", route_, ear);
@@ -164,7 +164,7 @@ TEST_F(ChannelFeedsTest, HandsOutWhatCameBeforeTheLossBeforeItTellsIt) {
   EXPECT_EQ(ear.heard, (Texts{"confirmed", "data: x\n\n", "unconfirmed"}));
 }
 
-TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForAMoment) {
+TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForThreeSeconds) {
   ChannelFeeds& feeds = this->feeds();
   Ear ear;
   {
@@ -181,7 +181,7 @@ TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForAMoment) {
   EXPECT_GE(Loop::now() - left, std::chrono::seconds(3));
 }
 
-TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatCameWhileItsChannelWasBeingLeft) {
+TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatBeganDuringAnUnsubscribe) {
   ChannelFeeds& feeds = this->feeds();
   Ear ear;
   {
@@ -204,7 +204,7 @@ TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatCameWhileItsChannelWasBeingLeft) 
   EXPECT_TRUE(again.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, TellsTheObserversOfARefusedChannelAndNoOthers) {
+TEST_F(ChannelFeedsTest, ReportsARefusedChannelToItsObserversOnly) {
   ChannelFeeds& feeds = this->feeds("limited");
   Ear refused;
   Ear other;
@@ -216,7 +216,7 @@ TEST_F(ChannelFeedsTest, TellsTheObserversOfARefusedChannelAndNoOthers) {
   EXPECT_FALSE(interest.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, NotifiesChangesOfAWatchedKeyAndOfNoOther) {
+TEST_F(ChannelFeedsTest, ReportsNotificationsOfWatchedKeysOnly) {
   ChannelFeeds& feeds = this->feeds();
   feeds.watch_key("k");
   ASSERT_TRUE(run_until([this] { return !key_events_.empty(); }));
@@ -229,7 +229,7 @@ TEST_F(ChannelFeedsTest, NotifiesChangesOfAWatchedKeyAndOfNoOther) {
   EXPECT_EQ(key_events_, (Texts{"k watched", "k set"}));
 }
 
-TEST_F(ChannelFeedsTest, AsksForNoNotificationAfterOneWasRefused) {
+TEST_F(ChannelFeedsTest, WatchesNoKeyAfterANotificationWasRefused) {
   ChannelFeeds& feeds = this->feeds("limited");
   EXPECT_TRUE(feeds.may_watch_keys());
   feeds.watch_key("k");

@@ -46,7 +46,7 @@ class HubTest : public testing::Test {
   Hub hub_{{.on_pending = [this] { ++pending_; }, .on_skipped = [this](const Route&) { ++skipped_; }}};
 };
 
-TEST_F(HubTest, JoinsWhatOneTurnBringsInTheOrderItWasPublished) {
+TEST_F(HubTest, JoinsTheEventsOfOneTurnInTheirOrder) {
   const Route route = raw_route();
   Ear ear;
   const auto subscription = hub_.subscribe("c", route, ear);
@@ -60,7 +60,7 @@ TEST_F(HubTest, JoinsWhatOneTurnBringsInTheOrderItWasPublished) {
   EXPECT_EQ(ear.batches[0].events, 2U);
 }
 
-TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
+TEST_F(HubTest, SharesOneEncodingAmongReceiversOfOneRoute) {
   const Route route = raw_route();
   Ear first;
   Ear second;
@@ -71,7 +71,7 @@ TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
   EXPECT_EQ(first.batches[0].chunk.storage().get(), second.batches[0].chunk.storage().get());
 }
 
-TEST_F(HubTest, HandsAnEventOnlyToThoseWhoListenedWhenItWasPublished) {
+TEST_F(HubTest, DeliversAnEventOnlyToReceiversThatSubscribedBeforeIt) {
   const Route route = raw_route();
   Ear early;
   Ear late;
@@ -101,7 +101,7 @@ TEST_F(HubTest, KeepsTopicsAndRoutesApart) {
   EXPECT_EQ(other.heard, "");
 }
 
-TEST_F(HubTest, ForgetsAListenerWhoseSubscriptionIsGone) {
+TEST_F(HubTest, ForgetsAReceiverWhoseSubscriptionHasEnded) {
   const Route route = raw_route();
   Ear gone;
   Ear stays;
@@ -117,7 +117,7 @@ TEST_F(HubTest, ForgetsAListenerWhoseSubscriptionIsGone) {
   EXPECT_EQ(third.heard, "data: x\n\n");
 }
 
-TEST_F(HubTest, DropsWhatIsPendingForATopicThatNobodyHearsAnyMore) {
+TEST_F(HubTest, DropsPendingEventsOfATopicWithoutReceivers) {
   const Route route = raw_route();
   Ear ear;
   {
@@ -128,7 +128,7 @@ TEST_F(HubTest, DropsWhatIsPendingForATopicThatNobodyHearsAnyMore) {
   EXPECT_EQ(ear.heard, "");
 }
 
-TEST_F(HubTest, EndsABatchBehindTheEventThatEndsTheStream) {
+TEST_F(HubTest, EndsABatchAfterTheEventThatEndsTheStream) {
   Route route = raw_route();
   route.ends_on_field = "status";
   route.ends_on_values = {"ready"};
@@ -144,7 +144,7 @@ TEST_F(HubTest, EndsABatchBehindTheEventThatEndsTheStream) {
   EXPECT_FALSE(ear.batches[1].last);
 }
 
-TEST_F(HubTest, CountsWhatItSkips) {
+TEST_F(HubTest, ReportsSkippedPayloads) {
   Route route = raw_route();
   route.only_objects = true;
   Ear ear;
@@ -172,7 +172,7 @@ TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
   EXPECT_EQ(batch.offset_after({2, 0}), batch.chunk.size());
 }
 
-TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {
+TEST_F(HubTest, DeliversInSlicesSoThatALargeTopicDoesNotDelayASmallOne) {
   const Route route = raw_route();
   std::vector<Ear> crowd(1000);
   std::vector<Hub::Subscription> tokens;
@@ -196,7 +196,7 @@ TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {
   }
 }
 
-TEST_F(HubTest, GivesEveryRouteOfATopicItsTurnWhileMoreIsPublished) {
+TEST_F(HubTest, DeliversToEveryRouteOfATopicWhileMoreIsPublished) {
   const Route first = raw_route();
   const Route second = raw_route();
   std::vector<Ear> crowd(2000);
@@ -211,7 +211,7 @@ TEST_F(HubTest, GivesEveryRouteOfATopicItsTurnWhileMoreIsPublished) {
   EXPECT_GT(alone.batches.size(), 1U);
 }
 
-TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetweenTwoSlices) {
+TEST_F(HubTest, DeliversEverythingOnceInOrderWhileReceiversComeAndGo) {
   struct Member {
     Ear ear;
     std::string expected;

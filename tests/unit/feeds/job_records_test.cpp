@@ -78,7 +78,7 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
   Texts told_;
 };
 
-TEST_F(JobRecordsTest, FindsARecordAndNothingAndAKeyOfAnotherType) {
+TEST_F(JobRecordsTest, FindsARecordNoRecordAndAKeyOfAnotherType) {
   write("user_id", "alice");
   freeReplyObject(redisCommand(worker_.get(), "SET job:3 text"));
   Texts found;
@@ -160,7 +160,7 @@ TEST_F(JobRecordsTest, AnswersUnavailableWhenTheLinkIsLostAndWhileItIsDown) {
   EXPECT_EQ(records_.looks(), 1U);
 }
 
-TEST_F(JobRecordsTest, TellsEachObserverAndNoneWhoseWatchHasEnded) {
+TEST_F(JobRecordsTest, ReportsAChangeToEachObserverUntilItsWatchEnds) {
   struct Other final : JobRecords::Observer {
     void on_record(const Record& record) override { told.push_back(record.status); }
     void on_record_gone() override {}
@@ -181,14 +181,14 @@ TEST_F(JobRecordsTest, TellsEachObserverAndNoneWhoseWatchHasEnded) {
   EXPECT_EQ(ended.told, Texts{});
 }
 
-TEST_F(JobRecordsTest, LooksNoMoreWhenTheLastWatchHasEnded) {
+TEST_F(JobRecordsTest, StopsLookingWhenTheLastWatchHasEnded) {
   { const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this); }
   run_for(std::chrono::milliseconds(1300));
   EXPECT_EQ(records_.looks(), 0U);
 }
 
 // Somebody opened a stream with a record that the first observer has been told of already.
-TEST_F(JobRecordsTest, TellsAnObserverWhoBeganWithAnOlderRecord) {
+TEST_F(JobRecordsTest, ReportsTheRecordToAnObserverThatBeganWithAnOlderOne) {
   write("user_id", "alice");
   write("status", "paused");
   const JobRecords::Watch first = records_.watch(record_, "1", running_, *this);
@@ -198,7 +198,7 @@ TEST_F(JobRecordsTest, TellsAnObserverWhoBeganWithAnOlderRecord) {
   EXPECT_EQ(told_, (Texts{"alice paused", "alice paused", "alice paused"}));
 }
 
-TEST_F(JobRecordsTest, TellsAChangeThatCameWhileTheLinkWasDown) {
+TEST_F(JobRecordsTest, ReportsAChangeThatHappenedWhileTheLinkWasDown) {
   write("user_id", "alice");
   write("status", "running");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
@@ -212,7 +212,7 @@ TEST_F(JobRecordsTest, TellsAChangeThatCameWhileTheLinkWasDown) {
   EXPECT_EQ(told_, Texts{"alice paused"});
 }
 
-TEST_F(JobRecordsTest, TellsAChangeAndNothingWhileThereIsNone) {
+TEST_F(JobRecordsTest, ReportsChangesOnly) {
   write("user_id", "alice");
   write("status", "running");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
@@ -225,7 +225,7 @@ TEST_F(JobRecordsTest, TellsAChangeAndNothingWhileThereIsNone) {
 }
 
 // The record without its JSON said "failed"; the whole one, asked for then, says that the job runs again.
-TEST_F(JobRecordsTest, TellsTheEndOfAJobThatRanAgainInTheMomentInWhichItsFirstEndWasRead) {
+TEST_F(JobRecordsTest, ReportsTheEndOfAJobThatWasRestartedWhileItsFirstEndWasRead) {
   write("user_id", "alice");
   write("status", "failed");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);

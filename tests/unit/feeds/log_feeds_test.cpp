@@ -174,7 +174,7 @@ TEST_F(LogFeedsTest, IsWokenByNotificationsOnceOneCameBeforeTheSweep) {
   EXPECT_TRUE(run_until([this] { return !is_tracked(); })) << "tracked besides";
 }
 
-TEST_F(LogFeedsTest, IsWokenByTrackingWhereNothingIsConfigured) {
+TEST_F(LogFeedsTest, IsWokenByTrackingIfNotificationsAreOff) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
@@ -184,7 +184,7 @@ TEST_F(LogFeedsTest, IsWokenByTrackingWhereNothingIsConfigured) {
   EXPECT_EQ(checks(), before) << "asked although it is told";
 }
 
-TEST_F(LogFeedsTest, IsWokenByTheSweepWhereNobodyMayAnnounce) {
+TEST_F(LogFeedsTest, IsWokenByTheSweepInModeSweep) {
   start("sweep", "Kt");
   follow();
   for (int id = 1; id <= 5; ++id) EXPECT_TRUE(comes_announced(id)) << id;
@@ -193,7 +193,7 @@ TEST_F(LogFeedsTest, IsWokenByTheSweepWhereNobodyMayAnnounce) {
   EXPECT_EQ(redis("PUBSUB NUMSUB __keyspace@0__:log"), "0");
 }
 
-TEST_F(LogFeedsTest, SweepsLogsOfWhichOneIsNone) {
+TEST_F(LogFeedsTest, SweepsAllLogsIfOneKeyHoldsNoLog) {
   start("sweep");
   redis("SET none text");
   for (const char* key : {"log", "none", "other"}) follow(key);
@@ -209,7 +209,7 @@ TEST_F(LogFeedsTest, IsWokenByTrackingWhenNotificationsStopComing) {
   EXPECT_TRUE(becomes_woken_by("tracking"));
 }
 
-TEST_F(LogFeedsTest, ReadsAllLogsThatAreFlushed) {
+TEST_F(LogFeedsTest, ReadsAllLogsAfterFlushall) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
@@ -232,7 +232,7 @@ TEST_F(LogFeedsTest, DoesNotAskForTrackingBeforeTheSubscriberLinkHasAnswered) {
   EXPECT_TRUE(run_until([this] { return is_tracked(); }));
 }
 
-TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastOfSeveralCommandsForTracking) {
+TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastTrackingCommand) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
@@ -258,7 +258,7 @@ TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastOfSeveralCommandsForTracking) {
   EXPECT_EQ(feeds_->woken_by(), "tracking");
 }
 
-TEST_F(LogFeedsTest, TracksAnewWhenEitherLinkWasLost) {
+TEST_F(LogFeedsTest, TracksAgainAfterALossOfEitherLink) {
   start("auto");
   follow();
   for (Proxy* proxy : {&to_subscriber_, &to_logs_}) {
@@ -270,7 +270,7 @@ TEST_F(LogFeedsTest, TracksAnewWhenEitherLinkWasLost) {
   }
 }
 
-TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheReadingLinkWasLost) {
+TEST_F(LogFeedsTest, ReadsEntriesWrittenWhileTheReadingLinkWasDown) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
@@ -285,7 +285,7 @@ TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheReadingLinkWasLost) {
   EXPECT_LT(Loop::now() - begun, kAnnounced);
 }
 
-TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheSubscriberLinkWasLost) {
+TEST_F(LogFeedsTest, ReadsEntriesWrittenWhileTheSubscriberLinkWasDown) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
@@ -299,7 +299,7 @@ TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheSubscriberLinkWasLost) {
   EXPECT_LT(Loop::now() - begun, kAnnounced);
 }
 
-TEST_F(LogFeedsTest, ReadsAgainWhenALogIsNotifiedDuringARead) {
+TEST_F(LogFeedsTest, ReadsAgainAfterANotificationDuringARead) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
@@ -341,7 +341,7 @@ TEST_F(LogFeedsTest, ReadsOnWhileALogHasMore) {
   EXPECT_EQ(ids_.size(), 300U);
 }
 
-TEST_F(LogFeedsTest, TellsAGapWhenTheLogWasTrimmedPastItsReader) {
+TEST_F(LogFeedsTest, ReportsAGapWhenTheLogWasTrimmedPastItsReader) {
   start("auto");
   follow();
   add(1);
@@ -351,7 +351,7 @@ TEST_F(LogFeedsTest, TellsAGapWhenTheLogWasTrimmedPastItsReader) {
   EXPECT_EQ(ids_, (Names{"1-0", "gap 1-0 4-0", "4-0"}));
 }
 
-TEST_F(LogFeedsTest, ReadsALogThatWasReplacedAnewBehindAGap) {
+TEST_F(LogFeedsTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   start("auto");
   follow();
   add(5);
@@ -361,7 +361,7 @@ TEST_F(LogFeedsTest, ReadsALogThatWasReplacedAnewBehindAGap) {
   EXPECT_EQ(ids_, (Names{"5-0", "gap 5-0 1-0", "1-0", "2-0"}));
 }
 
-TEST_F(LogFeedsTest, HandsOutWhatCameBeforeAGapBeforeItTellsTheGap) {
+TEST_F(LogFeedsTest, DeliversPendingEntriesBeforeItReportsAGap) {
   start("auto");
   follow();
   hub_waits_ = true;
@@ -372,7 +372,7 @@ TEST_F(LogFeedsTest, HandsOutWhatCameBeforeAGapBeforeItTellsTheGap) {
   EXPECT_EQ(ids_, (Names{"1-0", "gap 1-0 3-0"}));
 }
 
-TEST_F(LogFeedsTest, TellsEveryObserverThatTheKeyHoldsNoLog) {
+TEST_F(LogFeedsTest, ReportsAKeyThatHoldsNoLogToEveryObserver) {
   start("auto");
   follow();
   follow();
@@ -388,7 +388,7 @@ TEST_F(LogFeedsTest, TellsEveryObserverThatTheKeyHoldsNoLog) {
 
 // ---- leases -----------------------------------------------------------------------------------------
 
-TEST_F(LogFeedsTest, KeepsOneReaderForAllWhoFollowALogAndEndsItWithTheLast) {
+TEST_F(LogFeedsTest, KeepsOneReaderOfALogUntilItsLastFollowerLeaves) {
   start("auto", "Kt");
   follow();
   follow();
@@ -407,7 +407,7 @@ TEST_F(LogFeedsTest, KeepsOneReaderForAllWhoFollowALogAndEndsItWithTheLast) {
   EXPECT_TRUE(run_until([this] { return !is_tracked(); }));
 }
 
-TEST_F(LogFeedsTest, EndsAReaderWhoseReadIsUnderWay) {
+TEST_F(LogFeedsTest, EndsAReaderDuringARead) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));

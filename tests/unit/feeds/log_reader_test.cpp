@@ -102,7 +102,7 @@ TEST_F(LogReaderTest, ReadsTheEntriesBehindTheCursorOnceAndInOrder) {
   EXPECT_EQ(client.ids.size(), 4U);
 }
 
-TEST_F(LogReaderTest, TellsThatThereIsMoreAndAsksForMoreTheNextTime) {
+TEST_F(LogReaderTest, ReportsMoreAndAsksForALargerCountTheNextTime) {
   add(1, 40);
   Client client;
   client.pace.count = 32;
@@ -115,7 +115,7 @@ TEST_F(LogReaderTest, TellsThatThereIsMoreAndAsksForMoreTheNextTime) {
   EXPECT_FALSE(client.more);
 }
 
-TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForLessTheNextTime) {
+TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForASmallerCountTheNextTime) {
   add(1, 20, std::string(100'000, 'x'));
   Client client;
   read(client);
@@ -127,7 +127,7 @@ TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForLessTheNextTime) {
   EXPECT_EQ(client.ids.back(), "20-0");
 }
 
-TEST_F(LogReaderTest, TellsAGapWhenTheLogWasTrimmedPastTheCursor) {
+TEST_F(LogReaderTest, ReportsAGapWhenTheLogWasTrimmedPastTheCursor) {
   add(1, 5);
   Client client;
   read(client);
@@ -144,7 +144,7 @@ TEST_F(LogReaderTest, TellsAGapWhenTheLogWasTrimmedPastTheCursor) {
   EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0", "9-0", "10-0"}));
 }
 
-TEST_F(LogReaderTest, TellsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
+TEST_F(LogReaderTest, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   add(1, 5);
   Client client;
   read(client);
@@ -155,7 +155,7 @@ TEST_F(LogReaderTest, TellsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0", "6-0", "7-0", "8-0"}));
 }
 
-TEST_F(LogReaderTest, ReadsALogThatWasReplacedAnewBehindAGap) {
+TEST_F(LogReaderTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   add(5, 6);
   Client client;
   read(client);
@@ -168,7 +168,7 @@ TEST_F(LogReaderTest, ReadsALogThatWasReplacedAnewBehindAGap) {
   EXPECT_EQ(client.ids, (Names{"5-0", "6-0", "1-0", "2-0"}));
 }
 
-TEST_F(LogReaderTest, TellsAGapWhenTheLogIsDeletedBetweenTheReadAndTheQuestionForItsTail) {
+TEST_F(LogReaderTest, ReportsAGapWhenTheLogIsDeletedBetweenXrangeAndXinfo) {
   add(1, 5);
   Client client;
   read(client);
@@ -186,7 +186,7 @@ TEST_F(LogReaderTest, TellsAGapWhenTheLogIsDeletedBetweenTheReadAndTheQuestionFo
   EXPECT_EQ(client.ids.size(), 5U);
 }
 
-TEST_F(LogReaderTest, TellsTheWrongType) {
+TEST_F(LogReaderTest, ReportsAWrongType) {
   redis("SET log text");
   Client client;
   EXPECT_EQ(read(client), Outcome::kWrongType);
@@ -199,7 +199,7 @@ TEST_F(LogReaderTest, IsUnavailableWhenRedisAnswersWithAnotherError) {
   EXPECT_EQ(client.pace.count, 32U) << "Redis has answered";
 }
 
-TEST_F(LogReaderTest, AsksForAQuarterAfterAReadWhoseAnswerNeverCame) {
+TEST_F(LogReaderTest, AsksForAQuarterOfTheEntriesAfterAnUnansweredRead) {
   Client client;
   proxy_.hold(Proxy::kToClient);
   start(client);
@@ -225,7 +225,7 @@ TEST_F(LogReaderTest, IsUnavailableWhenTheLinkIsLostBeforeTheTailIsKnown) {
   EXPECT_EQ(client.cursor.position().text(), "2-0");
 }
 
-TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasDied) {
+TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasEnded) {
   add(1, 1);
   Client client;
   proxy_.hold(Proxy::kToClient);
@@ -259,7 +259,7 @@ class LogReaderQueueTest : public LogReaderTest {
   std::deque<Client> clients_;
 };
 
-TEST_F(LogReaderQueueTest, HasSixteenQueuedReadsUnderWayAtMost) {
+TEST_F(LogReaderQueueTest, HasAtMostSixteenQueuedReadsUnderWay) {
   fill(20);
   run_for(std::chrono::milliseconds(20));
   EXPECT_EQ(commands_held("XRANGE"), 16U);
@@ -270,7 +270,7 @@ TEST_F(LogReaderQueueTest, HasSixteenQueuedReadsUnderWayAtMost) {
   EXPECT_TRUE(run_until([this] { return answered() == 36; }));
 }
 
-TEST_F(LogReaderQueueTest, TakesQueuedReadsInTheOrderInWhichTheyCame) {
+TEST_F(LogReaderQueueTest, StartsQueuedReadsInTheirOrder) {
   fill(3);
   for (std::size_t first = 0; first < 3; ++first) {
     ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
@@ -305,7 +305,7 @@ TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceWhateverIsQueued) {
   EXPECT_TRUE(run_until([this] { return commands_held("XRANGE") == 17; }));
 }
 
-TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseDies) {
+TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseEnds) {
   fill(2);
   clients_[16].reading = {};
   ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
@@ -316,7 +316,7 @@ TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseDies) {
   EXPECT_EQ(clients_[17].outcomes, std::vector{Outcome::kRead});
 }
 
-TEST_F(LogReaderQueueTest, StartsTheNextReadWhenTheLeaseOfOneUnderWayDies) {
+TEST_F(LogReaderQueueTest, StartsTheNextReadWhenTheLeaseOfAReadUnderWayEnds) {
   fill(1);
   clients_[0].reading = {};
   EXPECT_TRUE(run_until([this] { return commands_held("XRANGE") == 17; }));
@@ -331,7 +331,7 @@ TEST_F(LogReaderQueueTest, EndsQueuedReadsAsUnavailableWhenTheLinkIsLost) {
 
 // ---- the other commands -----------------------------------------------------------------------------
 
-TEST_F(LogReaderTest, TellsTheTailOfALog) {
+TEST_F(LogReaderTest, ReportsTheTailOfALog) {
   add(1, 5);
   redis("XTRIM log MAXLEN 2");
   std::optional<LogTail> told;
@@ -348,7 +348,7 @@ TEST_F(LogReaderTest, TellsTheTailOfALog) {
   EXPECT_EQ(told->added, 5U);
 }
 
-TEST_F(LogReaderTest, TellsTheTailOfALogThatIsNotThereOrNoLogOrOutOfReach) {
+TEST_F(LogReaderTest, ReportsNoTailOfAMissingLogAWrongTypeOrALostLink) {
   redis("SET text x");
   std::vector<Outcome> outcomes;
   const auto note = [&](Outcome outcome, const LogTail& tail) {
@@ -365,7 +365,7 @@ TEST_F(LogReaderTest, TellsTheTailOfALogThatIsNotThereOrNoLogOrOutOfReach) {
   EXPECT_EQ(outcomes, (std::vector{Outcome::kRead, Outcome::kWrongType, Outcome::kUnavailable}));
 }
 
-TEST_F(LogReaderTest, ChecksWhichLogsHaveGrown) {
+TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   add(1, 2);
   redis("XADD other 7-0 text x");
   const std::array<LogReader::Position, 3> logs{
@@ -403,7 +403,7 @@ TEST_F(LogReaderTest, ChecksWhichLogsHaveGrown) {
   EXPECT_EQ(grown, Names{}) << "a lost link blames no log";
 }
 
-TEST_F(LogReaderTest, TellsWhyTrackingIsRefused) {
+TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {
   std::optional<std::string> why;
   const auto note = [&](std::string_view text) { why = text; };
   RedisCall call = reader_.track(987654321, note);

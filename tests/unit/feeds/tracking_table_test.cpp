@@ -46,7 +46,7 @@ TEST_F(TrackingTableTest, IsNotFullAfterAnInterruptedFlood) {
   EXPECT_FALSE(table_.is_full(now_));
 }
 
-TEST_F(TrackingTableTest, IsFullWithManyKeysToo) {
+TEST_F(TrackingTableTest, ToleratesAtMost4050UselessInvalidationsInAPeriod) {
   pass(TrackingTable::kBadPeriods, 0, 4051, 100'000);
   EXPECT_TRUE(table_.is_full(now_));
 }

@@ -141,7 +141,7 @@ TEST(Credential, IsParsedWithItsName) {
     EXPECT_FALSE(Credential::parse(text)) << text;
 }
 
-TEST(Placeholder, OtherThanIdIsFound) {
+TEST(Placeholder, OtherThanIdIsUnknown) {
   EXPECT_EQ(unknown_placeholder("job:{id}:{job_id}:{x}"), "{job_id}");
   for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_EQ(unknown_placeholder(text), "");
 }

@@ -37,7 +37,7 @@ TEST_F(FanOutTest, DeliversTheEventsOfOneTurnAsOneBatch) {
   EXPECT_EQ(collector_.batches, std::vector<std::string>{"data: 1\n\ndata: 2\n\n"});
 }
 
-TEST_F(FanOutTest, HoldsEventsForMoreThatIsComing) {
+TEST_F(FanOutTest, HoldsEventsWhileMoreAreComing) {
   const auto subscription = fan_out_.hub().subscribe("c", route_, collector_);
   int asked = 0;
   fan_out_.set_more_coming([&] {
@@ -49,7 +49,7 @@ TEST_F(FanOutTest, HoldsEventsForMoreThatIsComing) {
   EXPECT_EQ(collector_.batches[0], "data: 1\n\ndata: 2\n\n");
 }
 
-TEST_F(FanOutTest, HoldsEventsForTwoMillisecondsAtMost) {
+TEST_F(FanOutTest, HoldsEventsForALimitedTime) {
   const auto subscription = fan_out_.hub().subscribe("c", route_, collector_);
   fan_out_.set_more_coming([] { return true; });
   fan_out_.hub().publish("c", "1");

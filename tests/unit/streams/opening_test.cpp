@@ -119,7 +119,7 @@ TEST_F(OpeningTest, ReadsAgainWhenTheLinkIsLostDuringTheRead) {
   EXPECT_EQ(outcome_, Access::kAllowed);
 }
 
-TEST_F(OpeningTest, ReadsTheRecordAgainWhenItsOwnerTriesAgain) {
+TEST_F(OpeningTest, ReadsTheRecordAgainAfterTryAgain) {
   create_job("1");
   dies_ = false;
   open();
