@@ -20,7 +20,7 @@ std::string subject(std::string_view payload, const ProviderRule& rule = {}) {
   return std::holds_alternative<Claims>(checked) ? std::get<Claims>(checked).subject : "";
 }
 
-// kMissing, which no claim can cause, if the claims are good.
+// kGood if the claims are accepted.  No claim can cause kMissing.
 Refusal refusal(std::string_view payload, const ProviderRule& rule = {}) {
   const auto checked = check(payload, rule);
   return std::holds_alternative<Refusal>(checked) ? std::get<Refusal>(checked) : Refusal::kMissing;
@@ -31,7 +31,7 @@ std::string with(std::string_view claims) {
   return R"({"sub":"ann",)" + std::string(claims) + '}';
 }
 
-// Builder's tokens, as Clerk makes them and the configuration asks for them.
+// The rule for builder's tokens, which Clerk issues.
 ProviderRule clerk() {
   ProviderRule rule;
   rule.required = {"sub", "exp", "nbf", "iat", "azp"};

@@ -60,7 +60,7 @@ TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
   EXPECT_EQ(outcome(seal, sealed, kNow, "status", "j1"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", "j2"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", ""), Outcome::kForged);
-  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "names do not run together";
+  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "the border between route and job counts";
 }
 
 TEST(IdentitySeal, RefusesEveryChangedByte) {
@@ -153,13 +153,13 @@ TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   const std::string old_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kOtherKey}, kNow, seconds(300));
   const std::string new_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
-  EXPECT_EQ(outcome(IdentitySeal({kOtherKey}), new_one), Outcome::kGenuine) << "the new one seals at once";
+  EXPECT_EQ(outcome(IdentitySeal({kOtherKey}), new_one), Outcome::kGenuine) << "the new key seals at once";
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "its time does not end early";
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "nor late";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "a second replacement does not shorten the first key's time";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "or prolong it";
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }

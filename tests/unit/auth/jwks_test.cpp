@@ -16,7 +16,7 @@ ParsedJwks parse(std::string_view text) {
   return parsed ? *parsed : ParsedJwks();
 }
 
-// The reason why this key is skipped; empty if it is used.
+// Why this key is skipped; empty if it is used.
 std::string reason_to_skip(const std::string& jwk) {
   const ParsedJwks parsed = parse(jwks_of({jwk}));
   EXPECT_EQ(parsed.keys.size() + parsed.skipped.size(), 1U);
@@ -110,7 +110,7 @@ TEST(Jwks, HoldsAtMostThirtyTwoKeys) {
   json.back() = ']';
   const ParsedJwks parsed = parse(json + '}');
   EXPECT_EQ(parsed.keys.size(), kMaxKeys);
-  EXPECT_LE(parsed.skipped.size(), 8U) << "an issuer's faults must not fill our log";
+  EXPECT_LE(parsed.skipped.size(), 8U) << "the number of log lines is bounded";
 }
 
 TEST(KeySet, OffersTheKeysWithTheKidOfTheToken) {

@@ -46,7 +46,7 @@ TEST_F(KeysTest, AreFoundByTheNameOfTheirProvider) {
 TEST_F(KeysTest, AreAvailableOnceTheyHaveBeenFetched) {
   const Keys keys(loop_, resolver_, providers("one.json"));
   EXPECT_FALSE(keys.has_keys("p"));
-  EXPECT_TRUE(keys.has_keys("s")) << "a secret is there at once";
+  EXPECT_TRUE(keys.has_keys("s")) << "a secret needs no fetch";
   EXPECT_FALSE(keys.has_keys("unknown"));
   EXPECT_FALSE(keys.has_all_keys());
   EXPECT_TRUE(run_until([&] { return keys.has_keys("p"); }));

@@ -107,7 +107,7 @@ TEST(ConfigRouteRules, RequireARecordInRedisForALog) {
   EXPECT_EQ(findings(kBase, {{"route.events.record", "asked"}}), "");
 }
 
-// Each case has one error, from which other rules would follow.
+// Each case has one error that would break other rules, too.
 TEST(ConfigRouteRules, ReportAnErrorWithoutItsConsequences) {
   const std::vector<std::pair<Overrides, std::string>> faults = {
       {{{"route.lines.source", "lgo"}}, "route.lines.source: must be"},
@@ -128,7 +128,7 @@ TEST(ConfigRouteRules, ReportAnErrorWithoutItsConsequences) {
   expect_finding_in(text, "record.job.user: must be a text");
 }
 
-// Five rules that join keys would follow from these two errors.
+// These two errors would break five more rules.
 TEST(ConfigRouteRules, AreSkippedAfterAnErrorInTheRoute) {
   const Overrides overrides = {{"route.events.retry_ms", "0"},     {"route.events.record", "nobody"},
                                {"route.events.credentials", "[]"}, {"route.events.data_from", "d"},

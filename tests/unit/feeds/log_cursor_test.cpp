@@ -9,7 +9,7 @@ EntryId id(std::uint64_t ms) {
   return {ms, 0};
 }
 
-// A log as Redis 7 describes it: entries first…last, `added` ever added.
+// The tail of a log with `length` entries from `first` to `last`.  `added` is entries-added.
 LogTail log(std::uint64_t first, std::uint64_t last, std::uint64_t length, std::uint64_t added) {
   return {.exists = true,
           .last = id(last),
@@ -50,7 +50,7 @@ TEST(LogCursor, DoubtsAReadThatLacksTheLastDeliveredEntry) {
 
 TEST(LogCursor, ReportsAGapWhenUndeliveredEntriesWereTrimmed) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.resolve_doubt(log(15, 20, 6, 20));  // 10…14 came and went
+  const auto gap = cursor.resolve_doubt(log(15, 20, 6, 20));  // 10 to 14 were added and trimmed
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(9));
   EXPECT_EQ(gap->first_available, id(15));
@@ -70,7 +70,7 @@ TEST(LogCursor, ReportsAGapWhenTheLogIsDeleted) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, std::nullopt);
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // and only once
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // the gap is reported only once
 }
 
 TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithLowerIds) {

@@ -23,7 +23,7 @@ using Outcome = LogRead::Outcome;
 using Proxy = testing::LaggingProxy;
 using Turn = LogReader::Turn;
 
-// One reader of one log, and all that it was told.
+// One reader of one log, and the results of its reads.
 struct Client {
   LogCursor cursor;
   ReadPace pace;
@@ -41,7 +41,7 @@ class LogReaderTest : public testing::LoopTest {
     writer_.reset(redisConnectUnix(redis_.socket_path().c_str()));
   }
 
-  // A command of somebody else's, executed when this returns.
+  // Runs a command on another connection.
   void redis(const std::string& command) {
     std::unique_ptr<redisReply, FreeReply> reply(
         static_cast<redisReply*>(redisCommand(writer_.get(), command.c_str())));
@@ -59,7 +59,7 @@ class LogReaderTest : public testing::LoopTest {
       client.more = read.more;
     });
   }
-  // One whole read, and how it ended.
+  // Reads once and waits for the outcome.
   Outcome read(Client& client) {
     start(client);
     EXPECT_TRUE(run_until([&] { return !client.reading.under_way(); }));
@@ -107,7 +107,7 @@ TEST_F(LogReaderTest, ReportsMoreAndAsksForALargerCountTheNextTime) {
   Client client;
   client.pace.count = 32;
   read(client);
-  EXPECT_EQ(client.ids.size(), 33U) << "none of them is the cursor's own";
+  EXPECT_EQ(client.ids.size(), 33U) << "the read asks for one more, for the cursor's own entry";
   EXPECT_TRUE(client.more);
   EXPECT_EQ(client.pace.count, 128U);
   read(client);
@@ -137,7 +137,7 @@ TEST_F(LogReaderTest, ReportsAGapWhenTheLogWasTrimmedPastTheCursor) {
   ASSERT_TRUE(client.gap);
   EXPECT_EQ(client.gap->requested.text(), "5-0");
   EXPECT_EQ(client.gap->first_available->text(), "9-0");
-  EXPECT_EQ(client.ids.back(), "5-0") << "entries before the gap is told";
+  EXPECT_EQ(client.ids.back(), "5-0") << "no entries in the read that reports a gap";
   EXPECT_TRUE(client.more);
   read(client);
   EXPECT_FALSE(client.gap);
@@ -181,7 +181,7 @@ TEST_F(LogReaderTest, ReportsAGapWhenTheLogIsDeletedBetweenXrangeAndXinfo) {
   redis("DEL log");
   proxy_.release(Proxy::kToServer);
   ASSERT_TRUE(run_until([&] { return !client.reading.under_way(); }));
-  ASSERT_TRUE(client.gap) << "the entries that were read may not be all";
+  ASSERT_TRUE(client.gap) << "the entries that were read may be incomplete";
   EXPECT_FALSE(client.gap->first_available);
   EXPECT_EQ(client.ids.size(), 5U);
 }
@@ -196,7 +196,7 @@ TEST_F(LogReaderTest, IsUnavailableWhenRedisAnswersWithAnotherError) {
   redis("ACL SETUSER default resetkeys ~other");
   Client client;
   EXPECT_EQ(read(client), Outcome::kUnavailable);
-  EXPECT_EQ(client.pace.count, 32U) << "Redis has answered";
+  EXPECT_EQ(client.pace.count, 32U) << "unchanged, because Redis has answered";
 }
 
 TEST_F(LogReaderTest, AsksForAQuarterOfTheEntriesAfterAnUnansweredRead) {
@@ -234,7 +234,7 @@ TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasEnded) {
   client.reading = {};
   proxy_.release(Proxy::kToClient);
   Client other;
-  EXPECT_EQ(read(other), Outcome::kRead) << "answered behind it";
+  EXPECT_EQ(read(other), Outcome::kRead) << "answered after it";
   EXPECT_TRUE(client.outcomes.empty());
   EXPECT_TRUE(client.cursor.position().is_zero());
 }
@@ -243,7 +243,7 @@ TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasEnded) {
 
 class LogReaderQueueTest : public LogReaderTest {
  protected:
-  // Sixteen reads under way, of which Redis gets nothing yet, and `waiting` more in the queue.
+  // Starts sixteen reads, which the proxy holds back, and queues `waiting` more.
   void fill(std::size_t waiting) {
     proxy_.hold(Proxy::kToServer);
     for (std::size_t i = 0; i < 16 + waiting; ++i) start(clients_.emplace_back(), Turn::kQueued, key_of(i));
@@ -265,7 +265,7 @@ TEST_F(LogReaderQueueTest, HasAtMostSixteenQueuedReadsUnderWay) {
   EXPECT_EQ(commands_held("XRANGE"), 16U);
   ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
   ASSERT_TRUE(run_until([this] { return answered() == 1 && commands_held("XRANGE") == 16; }))
-      << "one answer lets the next one go";
+      << "each answer starts the next read";
   proxy_.release(Proxy::kToServer);
   EXPECT_TRUE(run_until([this] { return answered() == 36; }));
 }
@@ -334,18 +334,18 @@ TEST_F(LogReaderQueueTest, EndsQueuedReadsAsUnavailableWhenTheLinkIsLost) {
 TEST_F(LogReaderTest, ReportsTheTailOfALog) {
   add(1, 5);
   redis("XTRIM log MAXLEN 2");
-  std::optional<LogTail> told;
+  std::optional<LogTail> found;
   const RedisCall call = reader_.tail("log", [&](Outcome outcome, const LogTail& tail) {
     EXPECT_EQ(outcome, Outcome::kRead);
-    told = tail;
+    found = tail;
   });
-  ASSERT_TRUE(run_until([&] { return told.has_value(); }));
-  EXPECT_TRUE(told->exists);
-  EXPECT_EQ(told->length, 2U);
-  EXPECT_EQ(told->first_entry.text(), "4-0");
-  EXPECT_EQ(told->last_entry.text(), "5-0");
-  EXPECT_EQ(told->last.text(), "5-0");
-  EXPECT_EQ(told->added, 5U);
+  ASSERT_TRUE(run_until([&] { return found.has_value(); }));
+  EXPECT_TRUE(found->exists);
+  EXPECT_EQ(found->length, 2U);
+  EXPECT_EQ(found->first_entry.text(), "4-0");
+  EXPECT_EQ(found->last_entry.text(), "5-0");
+  EXPECT_EQ(found->last.text(), "5-0");
+  EXPECT_EQ(found->added, 5U);
 }
 
 TEST_F(LogReaderTest, ReportsNoTailOfAMissingLogAWrongTypeOrALostLink) {
@@ -386,7 +386,7 @@ TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   grown.reset();
   call = reader_.check_for_growth(std::span(logs).subspan(1), note);
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
-  EXPECT_EQ(grown, Names{}) << "none has";
+  EXPECT_EQ(grown, Names{}) << "no log has grown";
 
   grown.reset();
   redis("SET nothing x");
@@ -400,7 +400,7 @@ TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   ASSERT_TRUE(run_until([this] { return commands_held("XREAD") == 1; }));
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
-  EXPECT_EQ(grown, Names{}) << "a lost link blames no log";
+  EXPECT_EQ(grown, Names{}) << "a lost link is no error of a log";
 }
 
 TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {
@@ -408,7 +408,7 @@ TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {
   const auto note = [&](std::string_view text) { why = text; };
   RedisCall call = reader_.track(987654321, note);
   ASSERT_TRUE(run_until([&] { return why.has_value(); }));
-  EXPECT_NE(why, "") << "nobody has that client id";
+  EXPECT_NE(why, "") << "no connection has this client id";
   why.reset();
   const std::unique_ptr<redisReply, FreeReply> id(
       static_cast<redisReply*>(redisCommand(writer_.get(), "CLIENT ID")));

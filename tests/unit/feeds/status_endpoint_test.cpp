@@ -107,7 +107,7 @@ TEST_F(StatusEndpointTest, DeliversNoAnswerToAQuestionThatHasDied) {
   {
     const auto question = endpoint_.ask(rule_, "7", {}, [&](Access, const Record*) { answered = true; });
   }
-  EXPECT_EQ(ask(), Access::kAllowed) << "asked later, answered";
+  EXPECT_EQ(ask(), Access::kAllowed) << "a later question is answered";
   EXPECT_FALSE(answered);
 }
 
