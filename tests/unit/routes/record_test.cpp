@@ -30,14 +30,14 @@ RecordRule blog_rule() {
   return rule;
 }
 
-// The value of one field with `text` in the hash.
+// The value of a field whose text in the hash is `text`.
 std::string hash_value(As as, const std::string& text) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
   return *record_from_hash(rule, {"x"}, {text})->values.find("x");
 }
 
-// The value of one field with `json` as the member's value.
+// The value of a field whose member in the answer is `json`.
 std::string member_value(As as, const std::string& json) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};

@@ -12,7 +12,7 @@ namespace {
 
 class MemoryBudgetTest : public testing::StreamTest {
  protected:
-  // A client that takes nothing, and is behind by about two megabytes.
+  // A client that reads nothing.  Its stream has a backlog of about two megabytes.
   testing::HttpClient open_behind() {
     auto client = get("/events/1");
     EXPECT_TRUE(opened(client));

@@ -126,7 +126,7 @@ TEST_F(OpeningTest, ReadsTheRecordAgainAfterTryAgain) {
   ASSERT_TRUE(has_outcome());
   opening_->advance();
   run_for(milliseconds(20));
-  EXPECT_EQ(outcomes_, 1) << "advance() does nothing once the outcome was given";
+  EXPECT_EQ(outcomes_, 1) << "advance() does nothing after the outcome";
   redis("HSET job:1 status ready");
   opening_->try_again();
   ASSERT_TRUE(run_until([this] { return outcomes_ == 2; }));
