@@ -75,6 +75,37 @@ TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
   EXPECT_GT(records_.looks(), looks);
 }
 
+// The events that were published during the loss never arrive.  Only a record that is read after the new
+// confirmation includes what they said.
+TEST_F(EventStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  const auto looks = records_.looks();
+  channels_path_.proxy.cut();
+  redis("HSET job:1 status ready");
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  records_path_.proxy.release(Direction::kToClient);
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.got("data: {\"status\":\"ready\"}\nid: end\n\n")) << client.raw();
+  EXPECT_EQ(records_.looks(), looks + 1) << "the stream opened with the old record";
+}
+
+TEST_F(EventStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQuestion) {
+  testing::RawServer application(loop_, path("app.sock"),
+                                 "HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{\"status\":\"running\"}");
+  auto client = get("/asked/1", {{"Cookie", "a=b"}});
+  ASSERT_TRUE(opened(client));
+  application.silent = true;
+  channels_path_.proxy.cut();
+  ASSERT_TRUE(run_until([&] { return application.requests.size() == 2; }));
+  application.silent = false;
+  channels_path_.proxy.cut();
+  EXPECT_TRUE(run_until([&] { return client.got("event: resync\n"); }));
+  EXPECT_EQ(application.requests.size(), 3U);
+}
+
 TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
