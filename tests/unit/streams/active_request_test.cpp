@@ -151,7 +151,7 @@ TEST_F(ActiveRequestTest, HandsItsRequestOverAndKeepsItsRouteUntilItIsBuried) {
   EXPECT_TRUE(run_until_received(client, "answered elsewhere"));
 }
 
-TEST_F(ActiveRequestTest, IsNotToldOfRedisOnceItIsCondemned) {
+TEST_F(ActiveRequestTest, IgnoresALinkToRedisOnceItIsCondemned) {
   const RawClient client = client_with_kept_exchange();
   Probe& request = serve_last();
   streams_.on_redis_up();
