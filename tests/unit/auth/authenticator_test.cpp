@@ -121,7 +121,7 @@ TEST_F(BlogCredentialsTest, AcceptsTheFirstGoodToken) {
   EXPECT_EQ(ask({{"authorization", "Bearer " + ann_}}, "token=garbage"), "ok ann");
 }
 
-TEST_F(BlogCredentialsTest, RefusesABadExplicitTokenWhateverElseTheRequestHas) {
+TEST_F(BlogCredentialsTest, RefusesABadExplicitTokenDespiteOtherCredentials) {
   EXPECT_EQ(ask({{"authorization", "Bearer " + expired_},
                  {"cookie", "accessToken=" + ann_},
                  {"x-session-id", "s"}}),

@@ -158,8 +158,8 @@ TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "a second replacement does not shorten the first key's time";
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "or prolong it";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "the second replacement shortened its time";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "the second replacement prolonged its time";
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }

@@ -60,7 +60,7 @@ TEST(Log, WritesOneJsonObjectALine) {
       << line;
 }
 
-TEST(Log, StaysOneLineOfValidJsonWhateverTheTextHolds) {
+TEST(Log, WritesOneLineOfValidJsonForAnyText) {
   std::string every;
   for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
   const PipeForErrors pipe;

@@ -319,7 +319,7 @@ TEST(ConfigOverrides, TheEnvironmentsRedisUrlReplacesTheFiles) {
   EXPECT_FALSE(load(text));
 }
 
-// ---- Rules of the single tables ----------------------------------------------------------------
+// ---- Rules of each table -----------------------------------------------------------------------
 
 TEST(ConfigListen, RefusesAnInvalidAddress) {
   expect_finding({{"listen.streams", "unix:relative"}},

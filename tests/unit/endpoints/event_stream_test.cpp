@@ -75,8 +75,8 @@ TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
   EXPECT_GT(records_.looks(), looks);
 }
 
-// The events that were published during the loss never arrive.  Only a record that is read after the new
-// confirmation includes what they said.
+// Events that are published during the loss never arrive.  Only a record that is read after the new
+// confirmation includes their changes.
 TEST_F(EventStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);

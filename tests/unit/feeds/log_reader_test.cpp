@@ -298,7 +298,7 @@ TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
   EXPECT_EQ(commands_held("<again>"), 0U);
 }
 
-TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceWhateverIsQueued) {
+TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceDespiteAFullQueue) {
   fill(20);
   Client live;
   start(live);
@@ -400,7 +400,7 @@ TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   ASSERT_TRUE(run_until([this] { return commands_held("XREAD") == 1; }));
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
-  EXPECT_EQ(grown, Names{}) << "a lost link is no error of a log";
+  EXPECT_EQ(grown, Names{}) << "a lost link is not an error";
 }
 
 TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {

@@ -215,7 +215,7 @@ TEST_F(RealRedisLinkTest, GivesUpAConnectionWhoseGreetingIsNotAnswered) {
   ASSERT_TRUE(run_until([&] { return link->why_lost() == "no connection within 50 ms"; }));
   const std::size_t attempts = proxy_.accepted();
   ASSERT_TRUE(run_until([&] { return proxy_.accepted() > attempts; })) << "another attempt";
-  EXPECT_EQ(downs_, 0) << "it was never up";
+  EXPECT_EQ(downs_, 0) << "the link was never up";
 }
 
 TEST_F(RealRedisLinkTest, GivesUpAConnectionThatAnswersNoProbe) {
@@ -223,7 +223,7 @@ TEST_F(RealRedisLinkTest, GivesUpAConnectionThatAnswersNoProbe) {
   const auto link = this->link();
   ASSERT_TRUE(run_until([&] { return link->up(); }));
   run_for(std::chrono::milliseconds(300));
-  EXPECT_EQ(downs_, 0) << "an idle connection that answers stays";
+  EXPECT_EQ(downs_, 0) << "an idle connection that answers probes was given up";
   proxy_.hold(Proxy::kToClient);
   ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
   EXPECT_EQ(link->why_lost(), "no answer for 100 ms");
