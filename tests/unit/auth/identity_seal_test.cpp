@@ -182,7 +182,7 @@ std::string sealed_payload(const std::string& payload) {
   return "v1." + base64url_encode(payload) + '.' + base64url_encode(hmac(Hash::kSha256, kKey, text));
 }
 
-TEST(IdentitySeal, RefusesAnIncompletePayloadBehindAValidMac) {
+TEST(IdentitySeal, RefusesAnIncompletePayloadWithAValidMac) {
   const IdentitySeal seal({kKey});
   const std::string whole = "3:ann0:5:clerk0:13:1900000000000";
   EXPECT_EQ(outcome(seal, sealed_payload(whole)), Outcome::kGenuine);

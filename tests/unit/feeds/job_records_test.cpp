@@ -104,7 +104,7 @@ TEST_F(JobRecordsTest, ReadsOnceForAllLooksAtAJobInOneTurn) {
 }
 
 // The record may change after the first look was sent, so the second look must not get its answer.
-TEST_F(JobRecordsTest, ReadsAgainForALookThatIsAskedForWhileAnotherIsUnderWay) {
+TEST_F(JobRecordsTest, ReadsAgainForALookThatBeginsDuringAnotherLook) {
   write("user_id", "alice");
   Texts found;
   proxy_.hold(Proxy::kToClient);
@@ -133,7 +133,7 @@ TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
   EXPECT_EQ(found, Texts{});
 }
 
-TEST_F(JobRecordsTest, LetsALookEndAnotherThatWaitsForTheSameAnswer) {
+TEST_F(JobRecordsTest, AllowsACallbackToEndAnotherLookForTheSameAnswer) {
   JobRecords::Look second;
   int calls = 0;
   const auto first = records_.look(record_, "1", [&](Found, const Record*) {

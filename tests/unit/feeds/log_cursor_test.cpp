@@ -30,7 +30,7 @@ LogCursor behind(std::uint64_t requested, const LogTail& tail, std::optional<Log
   return cursor;
 }
 
-TEST(LogCursor, AtTheTailIsBehindTheNewestEntry) {
+TEST(LogCursor, AtTheTailHasThePositionOfTheNewestEntry) {
   const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_EQ(cursor.position(), id(9));
 }
@@ -102,14 +102,14 @@ TEST(LogCursor, ReportsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
   EXPECT_TRUE(cursor.resolve_doubt(log(4, 6, 3, 5)));
 }
 
-TEST(LogCursor, ResumesBehindAnEntryThatIsStillThere) {
+TEST(LogCursor, ResumesAfterAnEntryThatStillExists) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
   EXPECT_TRUE(cursor.proves_no_gap(id(5)));
 }
 
-TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
+TEST(LogCursor, ResumesAfterTheNewestEntryWithoutAGap) {
   std::optional<LogGap> gap;
   behind(9, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
@@ -117,7 +117,7 @@ TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
   EXPECT_FALSE(gap);
 }
 
-TEST(LogCursor, ReportsAGapToAClientThatResumesBehindATrimmedEntry) {
+TEST(LogCursor, ReportsAGapToAClientThatResumesAfterATrimmedEntry) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(3, log(5, 9, 5, 9), &gap);
   ASSERT_TRUE(gap);

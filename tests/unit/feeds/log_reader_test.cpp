@@ -88,7 +88,7 @@ class LogReaderTest : public testing::LoopTest {
 
 // ---- entries and gaps -------------------------------------------------------------------------------
 
-TEST_F(LogReaderTest, ReadsTheEntriesBehindTheCursorOnceAndInOrder) {
+TEST_F(LogReaderTest, ReadsTheEntriesAfterTheCursorOnceAndInOrder) {
   add(1, 3);
   Client client;
   EXPECT_EQ(read(client), Outcome::kRead);
@@ -283,7 +283,7 @@ TEST_F(LogReaderQueueTest, StartsQueuedReadsInTheirOrder) {
   EXPECT_NE(held.find(key_of(18)), std::string::npos);
 }
 
-TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
+TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientAtTheEndOfTheQueue) {
   Client first;
   Client again;
   proxy_.hold(Proxy::kToServer);

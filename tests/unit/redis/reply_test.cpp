@@ -38,7 +38,7 @@ TEST(Reply, NamesItsErrorOrThatItHasAnotherType) {
   EXPECT_EQ(error_of(*parsed("+OK\r\n")), "an answer of another kind");
 }
 
-TEST(Reply, TellsAnUnavailableServerFromARefusedCommand) {
+TEST(Reply, DistinguishesAnUnavailableServerFromARefusedCommand) {
   for (const char* word :
        {"LOADING", "MASTERDOWN", "NOAUTH", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN"}) {
     EXPECT_TRUE(is_unavailable(*parsed("-" + std::string(word) + " wait\r\n"))) << word;

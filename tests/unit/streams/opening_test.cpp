@@ -61,7 +61,7 @@ TEST_F(OpeningTest, AllowsTheOwner) {
   EXPECT_EQ(status_, "running");
 }
 
-TEST_F(OpeningTest, TellsAForeignJobFromAMissingOne) {
+TEST_F(OpeningTest, DistinguishesAForeignJobFromAMissingOne) {
   open();
   ASSERT_TRUE(has_outcome());
   EXPECT_EQ(outcome_, Access::kNoRecord);

@@ -184,7 +184,7 @@ TEST(Text, WritesTimesInUtcWithMicroseconds) {
   EXPECT_EQ(iso_time(sys_days(2024y / February / 29) + 24h - 1us), "2024-02-29T23:59:59.999999+00:00");
 }
 
-TEST(Text, LowersOnlyAscii) {
+TEST(Text, LowersTheCaseOfAsciiOnly) {
   EXPECT_EQ(ascii_lower("X-Session-ID Ä"), "x-session-id Ä");
 }
 
