@@ -1,4 +1,4 @@
-// Address: "unix:/path" or "a.b.c.d:port", and the sockets that lead there.
+// Address: "unix:/path" or "a.b.c.d:port"; opens sockets that connect to it or listen on it.
 #pragma once
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@
 
 namespace tailgate::bench {
 
-// A benchmark that cannot go on says why and ends: figures of half a run are worse than none.
+// Prints `why` and exits, because the figures of an incomplete run would mislead.
 [[noreturn]] inline void die(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());
   std::exit(2);
@@ -56,7 +56,7 @@ class Address {
   }
 
   // A non-blocking socket that is connecting, or -1 with EAGAIN if a unix socket's backlog is full.
-  // `source` spreads TCP connections over 127.0.0.2, .3 and so on: one pair of addresses has 28,000 ports.
+  // `source` selects the client's address, 127.0.0.1 or above: one pair of addresses has only 28,000 ports.
   int connect(unsigned source) const {
     const int fd = make_socket();
     if (!is_unix_) {

@@ -1,10 +1,10 @@
-// The ceiling: an SSE broadcaster that does nothing but what the kernel and Redis ask for.
+// The upper bound for any server: an SSE broadcaster with the least possible work.
 //
 //   bare_loop --listen ADDRESS --redis ADDRESS [--join] [--heartbeat-ms N]
 //
-// GET /bench/<name> follows the channel bench:<name>.  One thread, one epoll, one send(2) per delivery; with
-// --join one send(2) for all that one read of Redis brought for a channel.  It looks nobody up, has no limits
-// and no deadlines: what it costs is what any server pays for the same bytes.
+// GET /bench/<name> follows the channel bench:<name>.  It has one thread and one epoll.  Each delivery is one
+// send(2); with --join, all messages of a channel from one read of Redis are one send(2).  It has no
+// authentication, no limits and no deadlines, so its cost is the cost of the system calls.
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -39,14 +39,14 @@ struct Client {
   int fd = -1;
   std::uint32_t index = 0;  // in its channel's list
   Channel* channel = nullptr;
-  std::unique_ptr<std::string> request;  // until it is complete
-  std::unique_ptr<std::string> waiting;  // what the kernel did not take
+  std::unique_ptr<std::string> request;  // null once it is complete
+  std::unique_ptr<std::string> waiting;  // bytes that the kernel has not accepted
 };
 
 struct Channel {
   bool confirmed = false;
   std::vector<Client*> clients;
-  std::string joined;  // --join: what this turn brought
+  std::string joined;  // --join: the frames of this turn
 };
 
 std::int64_t now_ms() {
@@ -177,7 +177,7 @@ class BareLoop {
     }
     const ssize_t taken = send(client->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (taken == static_cast<ssize_t>(bytes.size())) return;
-    if (taken < 0 && errno != EAGAIN) return;  // the read side says so, too
+    if (taken < 0 && errno != EAGAIN) return;  // reading reports the loss, too
     bytes.remove_prefix(taken < 0 ? 0 : static_cast<std::size_t>(taken));
     client->waiting = std::make_unique<std::string>(bytes);
     watch(EPOLL_CTL_MOD, client->fd, EPOLLIN | EPOLLOUT, client);
@@ -222,7 +222,7 @@ class BareLoop {
     }
   }
 
-  // Sends the heartbeats that are due; how long until the next one, for epoll.
+  // Sends the heartbeats that are due.  Returns the milliseconds until the next one; -1 if there is none.
   int beat() {
     if (heartbeat_ms_ == 0 || due_.empty()) return -1;
     const std::int64_t now = now_ms();
@@ -232,7 +232,7 @@ class BareLoop {
       write(client, kHeartbeat);
       due_.emplace_back(now + heartbeat_ms_, client);
     }
-    // Not for each one alone: a hundredth of a second is early enough.
+    // At least 10 ms, so that heartbeats are sent in batches.
     return static_cast<int>(std::max<std::int64_t>(due_.front().first - now, 10));
   }
 
@@ -243,7 +243,7 @@ class BareLoop {
   std::int64_t heartbeat_ms_;
   std::unordered_map<std::string, Channel> channels_;
   std::vector<Channel*> dirty_;
-  std::vector<Client*> gone_;  // until the turn is over
+  std::vector<Client*> gone_;  // deleted at the end of the turn
   std::deque<std::pair<std::int64_t, Client*>> due_;
   std::string from_redis_;
   std::string frame_;

@@ -1,4 +1,4 @@
-// Histogram: latencies in logarithmic buckets, each at most 1/32 wide.
+// Histogram: values in logarithmic buckets, whose width is at most 1/32 of the value.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ class Histogram {
 
   std::uint64_t greatest() const { return greatest_; }
 
-  // The value that `share` (0 to 1) of all values do not exceed, to within a bucket; 0 if there are none.
+  // The quantile `share` (0 to 1), rounded up to the end of its bucket; 0 if there are no values.
   std::uint64_t quantile(double share) const {
     const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(total_));
     std::uint64_t seen = 0;

@@ -1,11 +1,11 @@
-// The load generator: opens streams, publishes, counts what arrives and when, and asks the kernel what the
-// watched processes paid for it.  One thread, one epoll; one JSON object on standard output.
+// The load generator: opens streams, publishes messages, measures when they arrive, and reads the CPU time
+// and memory of the watched processes.  It has one thread and one epoll, and prints one JSON object.
 //
 //   load streams --to ADDRESS --path TEMPLATE --streams N --topics T [--publish ...] [--messages M --rate R]
 //   load requests --to ADDRESS --path TEMPLATE --connections C --requests N
 //
-// Stream i is of topic i % T; message k goes to topic k % T.  So each stream knows which message it must see
-// next: one that is missing, comes twice or out of order makes the exit status 1.
+// Stream i follows topic i % T, and message k goes to topic k % T, so each stream knows its next message.
+// If a message is missing, is duplicated or comes out of order, the exit status is 1.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
@@ -35,12 +35,12 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 struct Options {
   std::vector<Address> to;
   std::string path;
-  std::vector<std::string> headers;  // one entry per topic, or one for all, or none
+  std::vector<std::string> headers;  // one entry for each topic, one for all topics, or none
   std::string host = "localhost";
   bool tls = false;
   std::size_t streams = 1;
   std::size_t topics = 1;
-  std::size_t opening = 64;  // at most so many at once
+  std::size_t opening = 64;  // at most this many streams open at once
   std::optional<Address> publisher;
   std::optional<Address> redis;  // whose log reads are counted
   enum class Verb { kPublish, kLog, kPost } verb = Verb::kPublish;
@@ -52,12 +52,12 @@ struct Options {
   double settle_s = 0.3;
   double idle_s = 0;
   double patience_s = 30;
-  std::size_t storm = 0;  // after the messages: cut all, publish so many, come back
+  std::size_t storm = 0;  // after the messages: cut all streams, publish this many messages, open again
   std::size_t connections = 50;
   std::size_t requests = 0;
   int status = 200;
-  std::string count;      // each answer holds this text ...
-  std::size_t times = 0;  // ... so many times
+  std::string count;      // each answer must hold this text ...
+  std::size_t times = 0;  // ... this many times
   std::vector<ProcessGroup> watched;
 };
 
@@ -67,7 +67,7 @@ std::string filled(const std::string& form, std::size_t topic) {
   return form.substr(0, at) + std::to_string(topic) + form.substr(at + 2);
 }
 
-// ---- what is printed --------------------------------------------------------------------------------
+// ---- the report -------------------------------------------------------------------------------------
 
 class Report {
  public:
@@ -95,7 +95,7 @@ class Report {
   std::string text_;
 };
 
-// CPU of the watched processes from here on.
+// Measures the time and the watched processes' CPU time from its construction on.
 class Stopwatch {
  public:
   explicit Stopwatch(const Options& options) : options_(options), began_(now_ns()) {
@@ -137,7 +137,7 @@ class Poller {
     event.data.ptr = &handler;
     if (epoll_ctl(epoll_, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0) die_of_errno("epoll_ctl");
   }
-  // Waits until `until` at most.
+  // Waits for events until `until` at the latest.
   void turn(std::int64_t until) const {
     std::array<epoll_event, 256> events{};
     const std::int64_t left = std::max<std::int64_t>(until - now_ns(), 0);
@@ -156,8 +156,8 @@ class Poller {
 SSL_CTX* tls_context() {
   static SSL_CTX* const context = [] {
     SSL_CTX* made = SSL_CTX_new(TLS_client_method());
-    if (made == nullptr) die("no TLS");
-    // Whom we speak to is not in question: the tests ask that.
+    if (made == nullptr) die("cannot make a TLS context");
+    // The end-to-end tests check certificates.
     SSL_CTX_set_verify(made, SSL_VERIFY_NONE, nullptr);
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
     return made;
@@ -165,7 +165,7 @@ SSL_CTX* tls_context() {
   return context;
 }
 
-// A non-blocking byte pipe, perhaps with TLS.
+// A non-blocking connection, with TLS on request.
 class Pipe {
  public:
   Pipe() = default;
@@ -191,7 +191,7 @@ class Pipe {
   }
   int fd() const { return fd_; }
 
-  // How much went; 0: not now; -1: the end.
+  // Returns the number of bytes; 0 if the call would block; -1 if the connection has ended.
   ssize_t write(std::string_view bytes) {
     if (tls_ != nullptr) return tls_result(SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size())));
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -222,7 +222,7 @@ std::array<char, 1 << 18> scratch;
 
 // ---- messages ---------------------------------------------------------------------------------------
 
-// Each message carries its number and when it was due: "@0000000012@0000001234567890123@xxx".
+// Each message carries its number and the time at which it was due: "@0000000012@0000001234567890123@xxx".
 constexpr std::size_t kNumberAt = 1;
 constexpr std::size_t kTimeAt = 12;
 constexpr std::size_t kMarkLength = 32;
@@ -300,35 +300,35 @@ class Publisher : private Handler {
   std::string out_;
 };
 
-// How often Redis was asked for entries of logs, by anybody.
+// How many commands that read logs Redis has executed for all clients.
 std::uint64_t log_reads(const Address& redis) {
   const Poller poller;
-  class Asking : public Handler {
+  class Question : public Handler {
    public:
     Pipe pipe;
     std::string text;
     void on_ready(std::uint32_t /*what*/) override {
       const ssize_t length = pipe.read(scratch.data(), scratch.size());
-      if (length < 0) die("Redis does not say what it has done");
+      if (length < 0) die("Redis does not answer INFO");
       text.append(scratch.data(), static_cast<std::size_t>(length));
     }
-  } asking;
-  if (!asking.pipe.connect(redis, 0, false)) die_of_errno("redis");
+  } question;
+  if (!question.pipe.connect(redis, 0, false)) die_of_errno("redis");
   std::string command;
   append_command(command, {"INFO", "commandstats"});
-  if (asking.pipe.write(command) != static_cast<ssize_t>(command.size())) die("Redis is not to be asked");
-  poller.watch(asking.pipe.fd(), EPOLLIN, asking, true);
+  if (question.pipe.write(command) != static_cast<ssize_t>(command.size())) die("cannot send INFO to Redis");
+  poller.watch(question.pipe.fd(), EPOLLIN, asking, true);
   RedisReply reply;
   std::size_t length = 0;
-  for (const std::int64_t late = now_ns() + 5 * kSecond; !ReplyParser::parse(asking.text, reply, length);) {
-    if (now_ns() > late) die("Redis does not say what it has done");
+  for (const std::int64_t late = now_ns() + 5 * kSecond; !ReplyParser::parse(question.text, reply, length);) {
+    if (now_ns() > late) die("Redis does not answer INFO");
     poller.turn(late);
   }
   std::uint64_t sum = 0;
   for (const std::string name : {"xread", "xrange", "xrevrange", "xinfo|stream"}) {
     const std::string key = "cmdstat_" + name + ":calls=";
-    const auto at = asking.text.find(key);
-    if (at != std::string::npos) sum += std::strtoull(asking.text.c_str() + at + key.size(), nullptr, 10);
+    const auto at = question.text.find(key);
+    if (at != std::string::npos) sum += std::strtoull(question.text.c_str() + at + key.size(), nullptr, 10);
   }
   return sum;
 }
@@ -355,20 +355,20 @@ class Client : private Handler {
   SseReader reader_;
   std::unique_ptr<std::string> request_;
   std::int64_t began_ = 0;
-  std::size_t seen_ = 0;  // messages
+  std::size_t seen_ = 0;  // how many messages have arrived
   std::string last_id_;
-  std::string id_;  // of the block that is coming
+  std::string id_;  // the id of the block that is arriving
   bool opened_ = false;
 };
 
-// All streams, and what they have seen.
+// All streams, and the counts of what they received.
 class Fleet {
  public:
   explicit Fleet(const Options& options) : options_(options) {
     for (std::size_t i = 0; i < options.streams; ++i) clients_.push_back(std::make_unique<Client>(*this, i));
   }
 
-  // Opens all, and returns when each has its first byte.
+  // Opens all streams.  Returns when each has received its first byte.
   void open() {
     opened_ = begun_ = 0;
     std::int64_t late = now_ns() + patience();
@@ -390,16 +390,16 @@ class Fleet {
   }
 
   void publish(Publisher& publisher, std::int64_t due) {
-    // A topic whose viewers are not all the same number: one more where the remainder reaches.
+    // The first `streams % topics` topics have one stream more than the others.
     const std::size_t topic = published_ % options_.topics;
-    const std::size_t viewers =
+    const std::size_t receivers =
         options_.streams / options_.topics + (topic < options_.streams % options_.topics ? 1 : 0);
-    awaited_.push_back(static_cast<std::uint32_t>(viewers));
-    expected_ += viewers;
-    if (viewers > 0) ++under_way_;
+    awaited_.push_back(static_cast<std::uint32_t>(receivers));
+    expected_ += receivers;
+    if (receivers > 0) ++under_way_;
     publisher.publish(published_++, due);
   }
-  // Publishes `count` more, at the rate or with the window of the options, and waits until all have arrived.
+  // Publishes `count` messages, at this rate or with this window, and waits until all have arrived.
   void run(Publisher& publisher, std::size_t count, double rate, std::size_t window) {
     const std::int64_t began = now_ns();
     std::int64_t progressed = began;
@@ -427,7 +427,7 @@ class Fleet {
         received = received_;
         progressed = now_ns();
       } else if (now_ns() - progressed > patience()) {
-        return;  // the counts will say so
+        return;  // report() finds the missing messages
       }
     }
   }
@@ -437,7 +437,7 @@ class Fleet {
     beats_ = 0;
   }
 
-  // Whether all is right.
+  // Returns true if every message arrived once and in order, and no stream was lost.
   bool report(Report& report) const {
     report.add("messages", published_);
     report.add("expected", expected_);
@@ -473,7 +473,7 @@ class Fleet {
   const Options& options_;
   Poller poller_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::uint32_t> awaited_;  // by message: by how many streams
+  std::vector<std::uint32_t> awaited_;  // for each message, how many streams still wait for it
   Histogram latencies_;
   Histogram openings_;
   std::size_t begun_ = 0;
@@ -482,9 +482,9 @@ class Fleet {
   std::size_t under_way_ = 0;
   std::uint64_t expected_ = 0;
   std::uint64_t received_ = 0;
-  std::uint64_t wrong_ = 0;  // a second time, out of order, or never sent
-  std::uint64_t lost_ = 0;   // streams that ended by themselves
-  std::uint64_t reads_ = 0;  // that brought something
+  std::uint64_t wrong_ = 0;  // messages that were duplicated, out of order or never sent
+  std::uint64_t lost_ = 0;   // streams that the server ended
+  std::uint64_t reads_ = 0;  // reads that brought bytes
   std::uint64_t beats_ = 0;
 };
 
@@ -513,7 +513,7 @@ void Client::on_ready(std::uint32_t what) {
 
 void Client::write() {
   const ssize_t sent = pipe_.write(*request_);
-  if (sent < 0) die("a stream could not be asked for");
+  if (sent < 0) die("a stream's request could not be sent");
   request_->erase(0, static_cast<std::size_t>(sent));
   if (!request_->empty()) return;
   request_.reset();
@@ -589,7 +589,7 @@ int run_streams(const Options& options) {
   }
   if (options.publisher) {
     Publisher publisher(fleet.poller(), options);
-    // Once for each topic, unmeasured: buffers get their size.
+    // One message for each topic, unmeasured, so that buffers reach their size.
     fleet.run(publisher, options.topics, options.topics > 1 ? std::max(options.rate, 2000.0) : 0, 64);
     fleet.idle(options.settle_s);
     fleet.forget_measures();
@@ -629,7 +629,7 @@ int run_streams(const Options& options) {
 
 // ---- requests ---------------------------------------------------------------------------------------
 
-// Keep-alive connections, each with one request under way.
+// A keep-alive connection with one request under way.
 class Asker : private Handler {
  public:
   struct Shared {
@@ -643,9 +643,9 @@ class Asker : private Handler {
   };
   Asker(Shared& shared, std::size_t index) : shared_(shared), index_(index) {
     const Options& options = shared.options;
-    const std::int64_t late = now_ns() + 5 * kSecond;  // a listener's queue may be full for a moment
+    const std::int64_t late = now_ns() + 5 * kSecond;  // the listener's backlog may be full
     while (!pipe_.connect(options.to[index % options.to.size()], 0, options.tls)) {
-      if (now_ns() > late) die_of_errno("a connection that asks");
+      if (now_ns() > late) die_of_errno("a connection for requests");
       usleep(1000);
     }
     shared.poller.watch(pipe_.fd(), EPOLLIN, *this, true);

@@ -1,4 +1,4 @@
-// What other processes cost: their CPU time and their memory, as the kernel counts them.
+// ProcessGroup: the CPU time and the memory of other processes, as the kernel counts them.
 #pragma once
 
 #include <time.h>
@@ -19,7 +19,7 @@ inline std::int64_t now_ns() {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
-// Some processes that are looked at as one: nginx's master and its workers.
+// Processes that are counted together, for example nginx's master and workers.
 class ProcessGroup {
  public:
   // "name=pid,pid"
@@ -36,7 +36,7 @@ class ProcessGroup {
 
   const std::string& name() const { return name_; }
 
-  // Of all their threads, in nanoseconds.
+  // The CPU time of all their threads, in nanoseconds.
   std::int64_t cpu_ns() const {
     std::int64_t sum = 0;
     for (const pid_t pid : pids_) {
@@ -50,7 +50,7 @@ class ProcessGroup {
     return sum;
   }
 
-  // PSS: each page divided by the number of processes that share it.
+  // PSS: a page that n processes share counts 1/n.
   std::int64_t memory_bytes() const {
     std::int64_t sum = 0;
     for (const pid_t pid : pids_) {

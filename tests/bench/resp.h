@@ -1,4 +1,4 @@
-// The little of Redis's protocol that a benchmark needs: commands out, replies in.
+// The part of Redis's protocol that the benchmark needs: writes commands and parses replies.
 #pragma once
 
 #include <charconv>
@@ -17,15 +17,15 @@ inline void append_command(std::string& out, std::initializer_list<std::string_v
   }
 }
 
-// One reply: its texts in order, nested ones flat.
+// One reply.  The texts of nested arrays are in one flat list.
 struct RedisReply {
   char kind = 0;
-  std::vector<std::string_view> texts;  // into the bytes that were parsed
+  std::vector<std::string_view> texts;  // point into the parsed bytes
 };
 
 class ReplyParser {
  public:
-  // Reads a reply from the front of `bytes`, and how long it was; false if it is not all there.
+  // Parses the reply at the beginning of `bytes` and sets its length.  False if it is incomplete.
   static bool parse(std::string_view bytes, RedisReply& reply, std::size_t& length) {
     reply.texts.clear();
     std::size_t at = 0;

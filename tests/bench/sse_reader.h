@@ -1,6 +1,6 @@
-// SseReader: one response as it arrives: status, headers, chunks, lines.
+// SseReader: parses one response as it arrives: status, headers, chunks, lines.
 //
-// Keeps what a line or a chunk's head has begun, and nothing else: 19,000 of them are open at once.
+// Keeps only the incomplete line or chunk size, because 19,000 readers are open at once.
 #pragma once
 
 #include <charconv>
@@ -14,7 +14,7 @@ namespace tailgate::bench {
 
 class SseReader {
  public:
-  // `line` is called with every line of the body, without its end.  False: this is not HTTP.
+  // Calls `line` with each line of the body, without its line end.  Returns false if this is not HTTP.
   template <typename OnLine>
   bool feed(std::string_view bytes, const OnLine& line) {
     if (!in_body_) {
@@ -53,7 +53,7 @@ class SseReader {
         bytes.remove_prefix(part.size());
         continue;
       }
-      // Between chunks: the end of the last one, then the size of the next.
+      // Between chunks: the line end of the last chunk, then the size of the next.
       const char next = bytes.front();
       bytes.remove_prefix(1);
       if (next == '\r') continue;
@@ -96,9 +96,9 @@ class SseReader {
     }
   }
 
-  std::unique_ptr<std::string> begun_;  // a head or a line that is not complete
-  std::uint64_t left_ = 0;              // of this chunk
-  std::uint64_t size_ = 0;              // of the next one, as far as it is read
+  std::unique_ptr<std::string> begun_;  // an incomplete head or line
+  std::uint64_t left_ = 0;              // how many bytes of this chunk are still to come
+  std::uint64_t size_ = 0;              // the size of the next chunk, as far as it is read
   std::uint64_t body_bytes_ = 0;
   int status_ = 0;
   bool in_body_ = false;

@@ -1,4 +1,4 @@
-"""The side of the issuers: keys, providers, the routes that accept them, and signatures."""
+"""The issuers of tokens: keys, providers, the routes that accept them, and signatures."""
 
 import base64
 import hmac

@@ -2,9 +2,9 @@
 //
 //     judge_tokens --config FILE --now MS < LINES
 //
-// Each line of the input is "<name of the route> <token>".  The line that answers it has the word of the
-// header X-Tailgate-Verdict; after "ok" it also has the user as JSON and the provider.  Each token is judged
-// twice, because the second verdict comes from the cache.  If the verdicts differ, the line has both.
+// Each line of the input is "<name of the route> <token>".  Each line of the output is the word of the header
+// X-Tailgate-Verdict; after "ok" follow the user as JSON and the provider.  Each token is judged twice,
+// because the second verdict comes from the cache.  If the verdicts differ, the line has both.
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -31,7 +31,7 @@ std::string whole_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The providers of a configuration with the keys of their files.
+// The providers of a configuration, with the keys from their files.
 class FileProviders {
  public:
   explicit FileProviders(const Config& config) : config_(config) {

@@ -603,7 +603,7 @@ def header_b64_that_is_not_critical(draft, rnd):
     draft.header["b64"] = False
 
 
-# ---- all together -----------------------------------------------------------------------------------
+# ---- tokens -----------------------------------------------------------------------------------------
 
 
 def make_token(faults, rnd, providers, keys):

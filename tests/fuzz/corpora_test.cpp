@@ -1,4 +1,4 @@
-// The fuzz targets over the inputs that are kept for them, without a fuzzer.
+// Runs each fuzz target over its kept corpus, without a fuzzer.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -15,7 +15,7 @@ class Corpus : public ::testing::TestWithParam<Target> {};
 TEST_P(Corpus, BreaksNoRule) {
   const Target& target = GetParam();
   const std::filesystem::path folder = std::filesystem::path("tests/fuzz/corpus") / target.name;
-  ASSERT_TRUE(std::filesystem::is_directory(folder)) << folder << " (the tests run in the root of the tree)";
+  ASSERT_TRUE(std::filesystem::is_directory(folder)) << folder << " (run the tests in the root of the repository)";
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::ifstream file(entry.path(), std::ios::binary);
@@ -24,7 +24,7 @@ TEST_P(Corpus, BreaksNoRule) {
     try {
       target.run(input);
     } catch (const std::exception& broken) {
-      ADD_FAILURE() << entry.path() << ": should be true: " << broken.what();
+      ADD_FAILURE() << entry.path() << ": broken rule: " << broken.what();
     }
   }
   EXPECT_GT(inputs, 0);

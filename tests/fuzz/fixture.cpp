@@ -9,7 +9,7 @@ namespace tailgate::testing {
 
 std::string whole_file(const char* path) {
   std::ifstream file(path, std::ios::binary);
-  must(file.is_open(), "the targets run in the root of the tree");
+  must(file.is_open(), "the program runs in the root of the repository");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -32,7 +32,7 @@ const Config& shipped_config() {
   static const std::shared_ptr<const Config> config = [] {
     auto loaded =
         load_config(whole_file("deploy/all-three.toml"), "deploy/all-three.toml", {}, generous_sources());
-    if (!loaded) throw Broken("the shipped configuration is sound: " + loaded.error());
+    if (!loaded) throw Broken("the shipped configuration is valid: " + loaded.error());
     return *loaded;
   }();
   return *config;

@@ -1,4 +1,4 @@
-// What the targets share: the example configuration of all three systems, as it ships.
+// For the fuzz targets: the example configuration of all three systems.
 #pragma once
 
 #include <string_view>
@@ -7,11 +7,11 @@
 
 namespace tailgate::testing {
 
-// deploy/all-three.toml, read once.  The process runs in the root of the tree.
+// deploy/all-three.toml, read once.  The program must run in the root of the repository.
 const Config& shipped_config();
 const Route& shipped_route(std::string_view name);
 
-// Sources of which every configuration finds what it asks for.
+// Sources in which every environment variable and every file exists.
 const ConfigSources& generous_sources();
 
 std::string whole_file(const char* path);

@@ -1,4 +1,4 @@
-// JSON and the small encodings, against nlohmann-json and against their own reverse.
+// Compares the JSON parser with nlohmann-json, and checks that each encoding reverses its decoding.
 #include <algorithm>
 #include <set>
 
@@ -32,31 +32,32 @@ bool is_same_kind(Kind kind, const nlohmann::json& reference) {
 }
 
 void compare_value(const JsonValue& value, const nlohmann::json& reference) {
-  must(is_same_kind(value.kind, reference), "a value has the kind that it has for others");
-  must(reference_json(value.raw) == reference, "a slice says what the value says");
-  must(trim(value.raw) == value.raw, "a slice has no space around it");
-  if (value.is_string()) must(value.text() == reference.get<std::string>(), "a string says the same");
+  must(is_same_kind(value.kind, reference), "nlohmann-json finds the same kind of value");
+  must(reference_json(value.raw) == reference, "the slice of a value parses to the value");
+  must(trim(value.raw) == value.raw, "a slice has no white space around it");
+  if (value.is_string()) must(value.text() == reference.get<std::string>(), "a string has the text that nlohmann-json reads");
 }
 
 void compare_members(const Members& members, const nlohmann::json& reference) {
   std::set<std::string> names;
   for (const auto& member : members.all()) names.insert(member.name());
-  must(names.size() == reference.size(), "the same names");
-  must(members.has_duplicates() == (members.all().size() != names.size()), "a name twice is a name twice");
+  must(names.size() == reference.size(), "an object has the members that nlohmann-json finds");
+  must(members.has_duplicates() == (members.all().size() != names.size()), "duplicate names are detected");
   for (const auto& [name, value] : reference.items()) {
     const JsonValue* found = members.find(name);
-    must(found != nullptr, "every name is found");
+    must(found != nullptr, "find() finds every member");
     compare_value(*found, value);
   }
 }
 
 void compare_quoting(std::string_view bytes) {
   const std::string quoted = json_quote(bytes);
-  const std::string mended = to_utf8(bytes);
-  must(!has_control(quoted), "what is quoted has no control byte");
+  const std::string repaired = to_utf8(bytes);
+  must(!has_control(quoted), "a quoted text has no control byte");
   const auto reference = reference_json(quoted);
-  must(reference.has_value() && reference->get<std::string>() == mended, "what is quoted says what it said");
-  must(json_unquote(quoted) == mended, "what is quoted is unquoted again");
+  must(reference.has_value() && reference->get<std::string>() == repaired,
+       "nlohmann-json reads a quoted text as the original");
+  must(json_unquote(quoted) == repaired, "json_unquote() reverses json_quote()");
 }
 
 bool is_base64url(std::string_view text) {
@@ -65,7 +66,7 @@ bool is_base64url(std::string_view text) {
   });
 }
 
-// An encoder of everything, which percent_decode() must reverse whatever the bytes are.
+// Encodes every byte.  percent_decode() must reverse it.
 std::string percent_encode(std::string_view bytes, bool lower) {
   std::string out;
   for (const char c : bytes) {
@@ -86,29 +87,29 @@ void fuzz_json(std::string_view input) {
   Members members;
   const bool is_object = members.read(input);
   must(is_json(input) == value.has_value(), "is_json() and parse_json() agree");
-  must(is_object == (value && value->kind == Kind::kObject), "Members reads objects only, and all of them");
+  must(is_object == (value && value->kind == Kind::kObject), "Members::read() accepts exactly the objects");
   if (only_we_refuse(input)) {
-    must(!value, "a NUL, a byte order mark and what is nested too deep are refused");
+    must(!value, "a NUL, a byte order mark and too deep nesting are refused");
     return;
   }
   const std::string plain = without_differences(input);
   auto reference = reference_json(plain);
-  must(value.has_value() == reference.has_value(), "is JSON to both, or to none");
+  must(value.has_value() == reference.has_value(), "nlohmann-json accepts the same texts");
   if (!value || plain != input) return;
 
   compare_value(*value, *reference);
   if (is_object) compare_members(members, *reference);
   if (value->kind == Kind::kArray) {
     const auto elements = json_elements(value->raw);
-    must(elements.size() == reference->size(), "as many elements");
+    must(elements.size() == reference->size(), "an array has the elements that nlohmann-json finds");
     for (std::size_t i = 0; i < elements.size(); ++i) compare_value(elements[i], (*reference)[i]);
   }
 }
 
 void fuzz_text(std::string_view input) {
-  // nlohmann-json refuses to write ill-formed UTF-8, and can be told to replace it.
+  // nlohmann-json refuses to write ill-formed UTF-8, or replaces it on request.
   const nlohmann::json as_string = std::string(input);
-  const auto mended =
+  const auto repaired =
       reference_json(as_string.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   bool well_formed = true;
   try {
@@ -116,33 +117,34 @@ void fuzz_text(std::string_view input) {
   } catch (const nlohmann::json::type_error&) {
     well_formed = false;
   }
-  must(is_utf8(input) == well_formed, "is UTF-8 to both, or to none");
-  must(mended.has_value() && to_utf8(input) == mended->get<std::string>(), "is mended in the same way");
+  must(is_utf8(input) == well_formed, "nlohmann-json accepts the same UTF-8");
+  must(repaired.has_value() && to_utf8(input) == repaired->get<std::string>(),
+       "nlohmann-json replaces the same bytes");
 
   const std::string encoded = base64url_encode(input);
-  must(is_base64url(encoded) && base64url_decode(encoded) == input, "base64url reverses itself");
+  must(is_base64url(encoded) && base64url_decode(encoded) == input, "base64url_decode() reverses base64url_encode()");
   const auto decoded = base64url_decode(input);
-  if (decoded) must(base64url_encode(*decoded) == input, "bytes have one spelling in base64url");
-  if (!is_base64url(input) || input.size() % 4 == 1) must(!decoded, "nothing else is base64url");
+  if (decoded) must(base64url_encode(*decoded) == input, "bytes have exactly one encoding in base64url");
+  if (!is_base64url(input) || input.size() % 4 == 1) must(!decoded, "text with other characters or of an impossible length is refused");
 
   for (const bool lower : {true, false}) {
-    must(percent_decode(percent_encode(input, lower)) == input, "percent-encoding is reversed");
+    must(percent_decode(percent_encode(input, lower)) == input, "percent_decode() reverses the encoding");
   }
   const auto plain = percent_decode(input);
-  if (input.find('%') == std::string_view::npos) must(plain == input, "without \"%\" nothing is decoded");
+  if (input.find('%') == std::string_view::npos) must(plain == input, "text without \"%\" does not change");
   if (plain) {
     const auto percents = static_cast<std::size_t>(std::count(input.begin(), input.end(), '%'));
-    must(plain->size() + 2 * percents == input.size(), "each \"%\" takes two digits with it");
+    must(plain->size() + 2 * percents == input.size(), "each \"%\" and its two digits become one byte");
   }
 
   std::string joined;
   for (const std::string_view part : split(input, ',')) {
-    must(part.find(',') == std::string_view::npos, "no separator is left");
+    must(part.find(',') == std::string_view::npos, "a part holds no separator");
     if (part.data() != input.data()) joined += ',';
     joined += part;
   }
-  must(joined == input, "the parts and their separators are the whole");
-  must(!trim(input).starts_with(' ') && !trim(input).ends_with('\n'), "trim() trims");
+  must(joined == input, "the parts and separators make up the input");
+  must(!trim(input).starts_with(' ') && !trim(input).ends_with('\n'), "trimmed text has no white space around it");
 }
 
 }  // namespace tailgate::testing

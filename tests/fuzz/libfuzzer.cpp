@@ -1,4 +1,4 @@
-// One program for all targets: `fuzz --target=NAME [libFuzzer's options] [corpora]`, `fuzz --list`.
+// One program for all targets: `fuzz --target=NAME [libFuzzer's options] [corpora]`, or `fuzz --list`.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     std::fputs("fuzz: --target=NAME must name one of the targets (--list)\n", stderr);
     std::exit(2);
   }
-  // Here, so that on a slow machine the first input is not taken for one that hangs.
+  // Loaded before the first input: on a slow machine libFuzzer would report that input as a timeout.
   (void)tailgate::testing::shipped_config();
   return 0;
 }

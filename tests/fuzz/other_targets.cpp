@@ -1,4 +1,4 @@
-// The configuration, an HTTP server's answer, and the identity that travels through nginx.
+// Fuzz targets for the configuration, an HTTP server's answer, and the sealed identity.
 #include <openssl/hmac.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ std::string netstring(std::string_view part) {
   return std::to_string(part.size()) + ':' + std::string(part);
 }
 
-// identity_seal.h's text, written without IdentitySeal, around any payload.
+// A sealed identity in the format of identity_seal.h with any payload, made without IdentitySeal.
 std::string sealed_by_hand(std::string_view key, std::string_view route, std::string_view job,
                            std::string_view payload) {
   const std::string text =
@@ -52,7 +52,7 @@ std::string sealed_by_hand(std::string_view key, std::string_view route, std::st
 }  // namespace
 
 void fuzz_config(std::string_view input) {
-  // What stands behind a 0x1F is "key=value" as behind --set.
+  // The first piece is the file.  Each further piece is an override "key=value", as after --set.
   Pieces pieces(input);
   const std::string_view text = pieces.text();
   std::vector<std::pair<std::string, std::string>> overrides;
@@ -68,33 +68,33 @@ void fuzz_config(std::string_view input) {
     for (const std::string_view line : split(loaded.error(), '\n')) {
       must(line.starts_with("tailgate.toml:") || line.starts_with("--set ") ||
                line.starts_with("tailgate.toml"),
-           "a finding says where it is");
-      must(!has_control(line), "a finding is one line");
+           "a finding begins with its place");
+      must(!has_control(line), "a finding has no control characters");
     }
     return;
   }
   const Config& config = **loaded;
-  must(!config.routes.empty(), "a sound configuration has a route");
+  must(!config.routes.empty(), "a valid configuration has a route");
   for (const Route& route : config.routes) {
-    must(!has_control(route.name) && !has_control(route.key), "a route's names are plain");
+    must(!has_control(route.name) && !has_control(route.key), "a route's name and key have no control characters");
     must(route.who == Who::kAnyone || route.auth == AuthBy::kApplication || !route.providers.empty() ||
              std::any_of(route.credentials.begin(), route.credentials.end(),
                          [](const Credential& one) {
                            return one.kind == Credential::Kind::kSessionHeader ||
                                   one.kind == Credential::Kind::kSessionQuery;
                          }),
-         "an owner can prove that he is one");
-    must(route.who == Who::kAnyone || route.record != nullptr, "an owner is written down somewhere");
+         "a route for owners has a way to prove the identity");
+    must(route.who == Who::kAnyone || route.record != nullptr, "a route for owners has a record");
     for (const std::string& name : route.providers) {
-      must(config.provider(name) != nullptr, "a route's providers are there");
+      must(config.provider(name) != nullptr, "the providers of a route exist");
     }
     const std::string path = with_id(route.path.text(), "id");
     const auto match = find_route(config.routes, path);
-    must(match && match->route == &route, "a route's own path leads to it");
+    must(match && match->route == &route, "a route matches its own path");
   }
   for (const auto& provider : config.providers) {
     must(provider->secrets.empty() != provider->jwks.empty(), "a provider has secrets or public keys");
-    must(!provider->algorithms.empty(), "a provider names its algorithms");
+    must(!provider->algorithms.empty(), "a provider has algorithms");
   }
 }
 
@@ -104,30 +104,30 @@ void fuzz_http_answer(std::string_view input) {
   HttpAnswerReader bytewise = read_answer(input, 1);
   const State state = whole.feed({}) == State::kMore ? whole.end() : whole.feed({});
   const State other = bytewise.feed({}) == State::kMore ? bytewise.end() : bytewise.feed({});
-  must(state == other, "it does not matter where an answer is cut");
-  must(state != State::kMore, "an answer ends with its connection");
+  must(state == other, "the state does not depend on the pieces");
+  must(state != State::kMore, "an answer is complete or broken once the connection has ended");
   if (state == State::kBroken) {
-    must(!whole.error().empty() && !has_control(whole.error()), "what is wrong is told in one line");
+    must(!whole.error().empty() && !has_control(whole.error()), "an error is one line");
   } else {
     const HttpAnswer answer = whole.take();
     const HttpAnswer again = bytewise.take();
     must(answer.status == again.status && answer.headers == again.headers && answer.body == again.body,
-         "nor for what it says");
-    must(answer.status >= 200 && answer.status <= 599, "a status is final");
+         "the answer does not depend on the pieces");
+    must(answer.status >= 200 && answer.status <= 599, "a status is from 200 to 599");
     must(answer.body.size() <= kMaxBody, "a body is bounded");
-    must(input.find(answer.body) != std::string_view::npos, "a body is part of the answer");
+    must(input.find(answer.body) != std::string_view::npos, "a body is a part of the input");
     for (const auto& [name, value] : answer.headers) {
       must(is_lower_token(name) && value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos,
            "a header is one line");
       must(answer.header(name) != nullptr, "a header is found");
     }
-    must(answer.header("transfer-encoding") == nullptr, "chunks are not understood");
+    must(answer.header("transfer-encoding") == nullptr, "an answer with Transfer-Encoding is refused");
     if (const std::string* length = answer.header("content-length")) {
-      must(answer.body.size() == std::stoul(*length), "a body is as long as it says");
+      must(answer.body.size() == std::stoul(*length), "a body has its Content-Length");
     }
   }
 
-  // Our question: nobody puts a line or a word into it.
+  // The request: no value may add a line or a word to it.
   Pieces pieces(input);
   const std::string path(pieces.text());
   const std::string authority(pieces.text());
@@ -137,21 +137,21 @@ void fuzz_http_answer(std::string_view input) {
   if (!asked) return;
   must(*asked == "GET " + path + " HTTP/1.0\r\nHost: " + authority + "\r\nConnection: close\r\n" + name +
                      ": " + value + "\r\n\r\n",
-       "a question is what was to be asked");
-  must(asked->find("\r\n\r\n") == asked->size() - 4, "and ends where it ends");
+       "a request holds the path, the authority and the header");
+  must(asked->find("\r\n\r\n") == asked->size() - 4, "only the end of a request is an empty line");
   must(std::count(asked->begin(), asked->end(), '\n') == 5 &&
            std::count(asked->begin(), asked->end(), '\r') == 5,
-       "in four lines");
-  must(std::count(path.begin(), path.end(), ' ') == 0, "its first one has three words");
+       "a request has four lines and an empty one");
+  must(std::count(path.begin(), path.end(), ' ') == 0, "a path has no space");
 }
 
 void fuzz_identity(std::string_view input) {
   using Finding = IdentitySeal::Outcome;
   static const std::string kKey(32, 'k');
   static const IdentitySeal kSeal({kKey, std::string(32, 'o')});
-  must(kSeal.open(input, "events", "job-1", kNow).outcome == Finding::kForged, "nobody guesses a MAC");
+  must(kSeal.open(input, "events", "job-1", kNow).outcome == Finding::kForged, "an identity without a valid MAC is forged");
 
-  // What we seal opens as it was, in its place only.
+  // A sealed identity opens unchanged, and only for its route and job.
   Pieces pieces(input);
   const unsigned options = pieces.byte();
   const std::string route(pieces.text());
@@ -165,31 +165,31 @@ void fuzz_identity(std::string_view input) {
   if (sealed.size() <= 4096) {
     const auto opened = kSeal.open(sealed, route, job, kNow);
     must(opened.outcome == Finding::kGenuine && opened.identity == identity,
-         "what is sealed opens as it was");
-    must(kSeal.open(sealed, route, job, kLater).outcome == Finding::kExpired, "and ends with its time");
+         "a sealed identity opens unchanged");
+    must(kSeal.open(sealed, route, job, kLater).outcome == Finding::kExpired, "a sealed identity expires");
     must(kSeal.open(sealed, route + "x", job, kNow).outcome == Finding::kForged &&
              kSeal.open(sealed, route, job + "x", kNow).outcome == Finding::kForged,
-         "it opens nowhere else");
+         "a sealed identity opens for no other route or job");
     if (!job.empty()) {
       must(kSeal.open(sealed, route + job.front(), job.substr(1), kNow).outcome == Finding::kForged,
-           "not even where the same bytes are cut differently");
+           "the border between route and job counts");
     }
     char& byte = sealed[(options * 7) % sealed.size()];
     byte = byte == 'A' ? 'B' : 'A';
-    must(kSeal.open(sealed, route, job, kNow).outcome == Finding::kForged, "each byte of it counts");
+    must(kSeal.open(sealed, route, job, kNow).outcome == Finding::kForged, "a changed byte makes it forged");
   }
 
-  // A payload of somebody who has the key, or of another version of ours.
+  // Any payload with a valid MAC, as another version of Tailgate may write one.
   const auto opened = kSeal.open(sealed_by_hand(kKey, "events", "job-1", input), "events", "job-1", kNow);
   if (opened.outcome == Finding::kGenuine) {
     const std::string anew = kSeal.seal(opened.identity, "events", "job-1", kLater);
     must(kSeal.open(anew, "events", "job-1", kNow).identity == opened.identity,
-         "what was read can be written");
+         "an opened identity can be sealed again");
   }
 
   const auto keys = parse_identity_keys(input);
   if (keys) {
-    must(!keys->empty() && keys->size() <= 16, "there are one to 16 keys");
+    must(!keys->empty() && keys->size() <= 16, "there are 1 to 16 keys");
     for (const std::string& key : *keys) must(key.size() == 32, "a key has 32 bytes");
   } else {
     must(!has_control(keys.error()), "a refusal is one line");

@@ -1,6 +1,6 @@
-// The same JSON text in the eyes of nlohmann-json, and where it differs from gateway/text/json.h on purpose.
+// JSON parsed by nlohmann-json, which gateway/text/json.h is compared with.  They differ on purpose here:
 //
-//   what                            here           nlohmann-json 3.11
+//   input                           json.h         nlohmann-json 3.11
 //   nested more than 256 deep       refused        accepted
 //   a lone surrogate escape         U+FFFD         refused
 //   ill-formed UTF-8 in a string    U+FFFD         refused
@@ -16,11 +16,11 @@
 
 namespace tailgate::testing {
 
-// `text` with all in it that nlohmann-json alone would refuse replaced by something of the same kind.
+// A copy of `text` in which each part that only nlohmann-json refuses is replaced by an accepted part.
 std::string without_differences(std::string_view text);
-// Must we refuse what nlohmann-json may accept?
+// True if json.h must refuse `text` although nlohmann-json may accept it.
 bool only_we_refuse(std::string_view text);
-// Nothing if nlohmann-json refuses `text`, or we alone must.
+// The parsed value; nothing if nlohmann-json or json.h must refuse `text`.
 std::optional<nlohmann::json> reference_json(std::string_view text);
 
 }  // namespace tailgate::testing

@@ -1,4 +1,4 @@
-// What a browser, or somebody who says he is one, puts into a request line and its headers.
+// Fuzz targets for the parts of a request: its target, credentials, Last-Event-ID and forwarded addresses.
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -31,8 +31,8 @@ int hex_value(char c) {
   return static_cast<int>(at < 16 ? at : at - 6);
 }
 
-// Decoded as a whole, where the gateway decodes segment by segment; a "/" or "%" out of an escape makes a
-// path that is none.
+// Decodes the whole path; the gateway decodes segment by segment.  Nothing if an escape is malformed or
+// stands for "/".
 std::optional<std::string> whole_path_decoded(std::string_view path) {
   std::string out;
   for (std::size_t i = 0; i < path.size(); ++i) {
@@ -55,7 +55,7 @@ bool is_plain_id(std::string_view id) {
                      [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-// The id in `path` if it is that of `route`.
+// The id in `path` if `route` matches it.
 std::optional<std::string> id_in(std::string_view path, const Route& route) {
   std::string_view pattern = route.path.text();
   if (route.path.trailing_slash() && path.ends_with('/')) path.remove_suffix(1);
@@ -74,7 +74,7 @@ std::optional<std::string> id_in(std::string_view path, const Route& route) {
   return std::string(id);
 }
 
-// A number of 64 bits, by its digits.
+// A number of 64 bits, checked by comparing digits.
 std::optional<std::uint64_t> plain_number(std::string_view text) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
   const std::string_view digits = text.substr(std::min(text.find_first_not_of('0'), text.size() - 1));
@@ -119,7 +119,7 @@ bool is_numeric_address(const std::string& address) {
   return parses(AF_INET, address) || parses(AF_INET6, address);
 }
 
-// 10.0.0.0/8 and fd00::/8, by their spelling, in the forms that inet_ntop() writes.
+// True for an address in 10.0.0.0/8 or fd00::/8.
 bool is_inside(const std::string& address) {
   in6_addr six{};
   if (inet_pton(AF_INET, address.c_str(), &six) == 1) return address.starts_with("10.");
@@ -130,7 +130,7 @@ bool is_inside(const std::string& address) {
 
 }  // namespace
 
-// The request target: path, query and what they are taken for.
+// The request target: the route and id of its path, and its query.
 void fuzz_target(std::string_view input) {
   const std::string_view path = input.substr(0, input.find('?'));
   const std::string_view query_text = path.size() < input.size() ? input.substr(path.size() + 1) : "";
@@ -146,12 +146,12 @@ void fuzz_target(std::string_view input) {
       expected = RouteMatch{.route = &route, .id = *id};
     }
   }
-  must(match.has_value() == expected.has_value(), "a path is a route's to both, or to none");
+  must(match.has_value() == expected.has_value(), "the reference finds a route for the same paths");
   if (match) {
-    must(match->route == expected->route && match->id == expected->id, "the same route and id");
+    must(match->route == expected->route && match->id == expected->id, "the reference finds the same route and id");
     const std::string key = with_id(match->route->key, match->id);
     must(key.find("{id}") == std::string::npos && !has_control(key),
-         "a key is made of the id and the pattern");
+         "a key has no placeholder and no control characters");
   }
 
   const auto query = Query::parse(query_text);
@@ -162,10 +162,10 @@ void fuzz_target(std::string_view input) {
   std::string again;
   for (const auto& [name, value] : query->all()) {
     again += '&' + encoded_for_cookie(name) + '=' + encoded_for_cookie(value);
-    must(query->find(name) != nullptr, "every parameter is found");
+    must(query->find(name) != nullptr, "find() finds every parameter");
   }
   const auto reparsed = Query::parse(again);
-  must(reparsed && reparsed->all() == query->all(), "a query survives being written anew");
+  must(reparsed && reparsed->all() == query->all(), "a query parses to itself when it is encoded again");
 }
 
 // Cookies, the Authorization header, session ids and tokens in the query.
@@ -186,40 +186,41 @@ void fuzz_credentials(std::string_view input) {
   const std::vector<Credential> places = shipped_route("job").credentials;
   bool was_explicit_empty = false;
   const auto found = find_credentials(places, parts);
-  must(found.size() <= places.size(), "a place shows one credential");
+  must(found.size() <= places.size(), "a place has at most one credential");
   for (const PresentedCredential& one : found) {
     if (one.kind == PresentedCredential::Kind::kSession) {
-      must(is_session_id(one.text) && one.is_explicit, "a session id is one");
-      must(!has_control(one.text) && one.text.find(' ') == std::string::npos, "a session id is one word");
+      must(is_session_id(one.text) && one.is_explicit, "a session id is valid and explicit");
+      must(!has_control(one.text) && one.text.find(' ') == std::string::npos,
+           "a session id has no space and no control characters");
     } else if (one.text.empty()) {
-      must(one.is_explicit && !Query::parse(query), "only a broken query shows an empty token");
-      must(!was_explicit_empty, "and does so once");
+      must(one.is_explicit && !Query::parse(query), "only a malformed query counts as an empty token");
+      must(!was_explicit_empty, "a malformed query counts only once");
       was_explicit_empty = true;
     }
   }
 
-  // The first cookie of the name counts, however it is written, whatever stands behind it.
+  // The first cookie with the name counts, quoted or not, whatever follows it.
   const std::string encoded = encoded_for_cookie(secret);
   for (const bool is_quoted : {true, false}) {
     const std::string quote = is_quoted ? "\"" : "";
     const std::string header = "other=1; accessToken=" + quote + encoded + quote + "; " + headers["cookie"];
-    must(cookie_value(header, "accessToken") == secret, "a cookie is found, quoted or not, and decoded");
+    must(cookie_value(header, "accessToken") == secret, "a cookie is found and decoded");
   }
   const auto loose = cookie_value(headers["cookie"], "accessToken");
-  if (loose) must(headers["cookie"].find("accessToken") != std::string::npos, "no cookie comes from nothing");
+  if (loose) must(headers["cookie"].find("accessToken") != std::string::npos, "a cookie that is found is in the header");
 }
 
 void fuzz_last_event_id(std::string_view input) {
   const auto id = EntryId::parse(input);
-  must(id == plain_entry_id(input), "an id is two numbers of 64 bits");
-  if (id) must(EntryId::parse(id->text()) == id, "an id is read as it is written");
+  must(id == plain_entry_id(input), "an entry id is two numbers of 64 bits");
+  if (id) must(EntryId::parse(id->text()) == id, "an entry id parses to itself when it is written");
 
   const auto end = parse_end_id(input);
   const bool is_end = input == "end" || (input.starts_with("end.") && plain_entry_id(input.substr(4)));
-  must(end.has_value() == is_end, "an end id is \"end\", or one with an id");
+  must(end.has_value() == is_end, "an end id is \"end\" or \"end.\" and an entry id");
   if (end) {
     must(!id, "an end id is no entry id");
-    must(*end == plain_entry_id(input.size() > 4 ? input.substr(4) : "0-0"), "an end id says where");
+    must(*end == plain_entry_id(input.size() > 4 ? input.substr(4) : "0-0"), "an end id has its entry id");
   }
 }
 
@@ -239,14 +240,14 @@ void fuzz_page(std::string_view input) {
          limit_text->size() - limit_text->find_first_not_of('0') <= 3 && std::stoi(*limit_text) <= 500);
     const bool before_is_good = before_text == nullptr || plain_entry_id(*before_text);
     must(static_cast<bool>(asked) == (limit_is_good && before_is_good),
-         "a parameter is good to both, or none");
+         "the reference accepts the same parameters");
     if (asked) {
       limit = asked->limit;
-      must(limit == (limit_text == nullptr ? 100 : std::stoi(*limit_text)), "the limit is what it says");
+      must(limit == (limit_text == nullptr ? 100 : std::stoi(*limit_text)), "the limit is the parameter or 100");
       must(asked->before == (before_text == nullptr ? std::nullopt : plain_entry_id(*before_text)),
-           "and so is the id");
+           "before_id is the parameter");
       if (asked->before && !asked->before->is_zero()) {
-        must(*id_before(*asked->before) < *asked->before, "the id before is smaller");
+        must(*id_before(*asked->before) < *asked->before, "id_before() is smaller");
       }
     } else {
       const std::string_view name = limit_is_good ? "before_id: " : "limit: ";
@@ -254,7 +255,7 @@ void fuzz_page(std::string_view input) {
     }
   }
 
-  // Entries with the rest as their texts, from the newest to the oldest.
+  // The other pieces are the texts of entries, from the newest to the oldest.
   Page page(route, limit);
   std::vector<std::string> texts;
   while (!pieces.done() && texts.size() < 600) texts.emplace_back(pieces.text());
@@ -264,17 +265,17 @@ void fuzz_page(std::string_view input) {
     if (!page.add({.id = {next--, 0}, .fields = {{"ts", "1"}, {"text", text}, {"text", "shadowed"}}})) break;
     ++taken;
   }
-  must(page.lines() == taken && taken <= static_cast<std::size_t>(limit), "a page holds what it took");
+  must(page.lines() == taken && taken <= static_cast<std::size_t>(limit), "a page holds the lines that it has accepted, up to the limit");
   must(page.full() == (taken < texts.size()), "a page is full once it has refused a line");
   const std::string text = page.json();
   const auto json = reference_json(text);
   must(json.has_value() && !has_control(text), "a page is JSON on one line");
-  must((*json)["lines"].size() == taken && (*json)["has_more"] == page.full(), "a page says what it holds");
+  must((*json)["lines"].size() == taken && (*json)["has_more"] == page.full(), "has_more and the number of lines are right");
   must((*json)["oldest_id"].is_null() == (taken == 0), "a page has an oldest line unless it is empty");
   for (std::size_t i = 0; i < taken; ++i) {
     const auto& line = (*json)["lines"][taken - 1 - i];
-    must(line["id"] == std::to_string(1000 - i) + "-0", "lines stand in their order");
-    must(line["text"] == to_utf8(texts[i]) && line["source"].is_null(), "a line says what its entry says");
+    must(line["id"] == std::to_string(1000 - i) + "-0", "lines are in the order of the log");
+    must(line["text"] == to_utf8(texts[i]) && line["source"].is_null(), "a line has the fields of its entry");
   }
 }
 
@@ -283,22 +284,21 @@ void fuzz_forwarded(std::string_view input) {
   const std::string address = client_address(input, inside);
   const auto hops = split(input, ',');
   if (address.empty()) {
-    must(!is_numeric_address(std::string(trim(hops.back()))), "the last hop counts if it is an address");
+    must(!is_numeric_address(std::string(trim(hops.back()))), "the last hop is used if it is an address");
     return;
   }
-  must(is_numeric_address(address), "an address is one");
-  // From the right: proxies of ours up to the hop that counts, which is one of them only where nothing better
-  // stands before it.
+  must(is_numeric_address(address), "a client's address is a numeric address");
+  // From the right: skips trusted proxies.  If no other address follows, the last proxy is the client.
   auto hop = hops.rbegin();
   while (hop != hops.rend() && is_numeric_address(std::string(trim(*hop))) &&
          is_inside(std::string(trim(*hop)))) {
     ++hop;
   }
   const bool is_stranger = hop != hops.rend() && is_numeric_address(std::string(trim(*hop)));
-  must(address == trim(is_stranger ? *hop : *std::prev(hop)), "the first stranger from the right counts");
-  must(client_address(address, {}) == address, "an address is its own");
+  must(address == trim(is_stranger ? *hop : *std::prev(hop)), "the client is the rightmost hop that is not a trusted proxy");
+  must(client_address(address, {}) == address, "an address alone is the client");
   must(client_address("6.6.6.6, " + std::string(input), inside) == address || is_inside(address),
-       "what a client puts in front changes nothing, unless all the rest are proxies of ours");
+       "a hop that a client adds changes nothing, unless all others are trusted proxies");
 }
 
 void fuzz_cors(std::string_view input) {
@@ -311,10 +311,10 @@ void fuzz_cors(std::string_view input) {
     const bool is_below =
         input.starts_with(kHead) && input.ends_with(kTail) &&
         input.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.", kHead.size()) == input.size() - 5;
-    must(is_exact || is_below, "an origin is one of the list, or below one of it");
-    must(input.find("..") == std::string_view::npos && !input.starts_with("https://."), "labels have names");
+    must(is_exact || is_below, "an allowed origin is in the list, or below a listed suffix");
+    must(input.find("..") == std::string_view::npos && !input.starts_with("https://."), "an allowed origin has no empty label");
   }
-  // An origin as somebody configures it: what is taken goes into nginx's configuration too.
+  // The input as a configured origin.  An accepted origin is also written into nginx's configuration.
   const std::string origin(input);
   const auto rule = CorsRule::make({origin}, {});
   if (!rule) {
@@ -322,18 +322,18 @@ void fuzz_cors(std::string_view input) {
     return;
   }
   must(input.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.:/[]*+") == std::string_view::npos,
-       "an origin that is taken holds nothing that could end a string or a line");
+       "an accepted origin has no character that could end a string or a line");
   must(rule->allows(origin) == (origin.find('*') == std::string::npos),
-       "an origin allows itself, a star not");
+       "an origin without \"*\" allows itself");
   must(!rule->allows(origin + ".evil.test") && !rule->allows("null") && !rule->allows(""),
-       "nobody else is allowed");
-  if (origin != "https://evil.test") must(!rule->allows("https://evil.test"), "no stranger is allowed");
+       "other origins are not allowed");
+  if (origin != "https://evil.test") must(!rule->allows("https://evil.test"), "an unrelated origin is not allowed");
   if (origin.find('*') != std::string::npos) {
     const std::string tail = origin.substr(origin.find('*') + 1);
-    must(rule->allows("https://a" + tail) && rule->allows("https://a.b" + tail), "labels stand for a star");
+    must(rule->allows("https://a" + tail) && rule->allows("https://a.b" + tail), "\"*\" stands for labels");
     must(!rule->allows("https://evil.test/" + tail) && !rule->allows("https://" + tail.substr(1)) &&
              !rule->allows("https://evil.test?" + tail) && !rule->allows("https://a@b" + tail),
-         "nothing else does");
+         "\"*\" stands for labels only");
   }
 }
 

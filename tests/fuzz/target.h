@@ -1,7 +1,7 @@
-// Target: one reader of strangers' bytes, and what must hold whatever they are.
+// Target: calls one reader of untrusted bytes and checks the rules that hold for any input.
 //
-// The same functions run under libFuzzer (libfuzzer.cpp, `make fuzz`) and, over the kept corpora, as unit
-// tests (corpora_test.cpp).  A rule that does not hold is thrown as Broken.
+// Targets run under libFuzzer (libfuzzer.cpp, `make fuzz`) and, over the kept corpora, as unit tests
+// (corpora_test.cpp).  A broken rule is thrown as Broken.
 #pragma once
 
 #include <span>
@@ -11,7 +11,7 @@
 namespace tailgate::testing {
 
 struct Target {
-  const char* name;  // of its corpus, too
+  const char* name;  // also of its folder in fuzz/corpus
   void (*run)(std::string_view input);
 };
 
@@ -21,13 +21,13 @@ struct Broken : std::logic_error {
   using std::logic_error::logic_error;
 };
 
-// `rule` is what should have been true.
+// Throws `rule` unless it holds.
 inline void must(bool holds, const char* rule) {
   if (!holds) throw Broken(rule);
 }
 
-// Cuts one input into several: single bytes, and texts with 0x1F behind each.  Behind the end everything
-// is 0 and empty.
+// Cuts one input into several: single bytes, and texts that end with 0x1F.  After the end of the input, bytes
+// are 0 and texts are empty.
 class Pieces {
  public:
   explicit Pieces(std::string_view input) : rest_(input) {}

@@ -1,5 +1,5 @@
-// Tokens and keys.  The public keys are fixed and their private halves gone: what they signed is in
-// keys/genuine.txt, and whatever else is believed is a forgery.
+// Fuzz targets for tokens, claims and keys.  The public keys are fixed and their private keys were deleted.
+// keys/genuine.txt has all tokens that they signed; if another token is accepted, it is a forgery.
 #include <openssl/core_names.h>
 #include <openssl/hmac.h>
 #include <openssl/x509.h>
@@ -30,7 +30,7 @@ constexpr std::array kPublic = {Algorithm::kRS256, Algorithm::kRS384, Algorithm:
                                 Algorithm::kES256, Algorithm::kES384, Algorithm::kEdDSA};
 constexpr std::array kShared = {Algorithm::kHS256, Algorithm::kHS384, Algorithm::kHS512};
 
-// One provider with public keys, one with a secret; routes ask for either.
+// Two providers: "public" has public keys, "shared" has a secret.
 class Parties {
  public:
   Parties() {
@@ -38,7 +38,7 @@ class Parties {
     public_.algorithms.assign(kPublic.begin(), kPublic.end());
     public_.jwks = {"file:keys"};
     auto parsed = parse_jwks(whole_file("tests/fuzz/keys/jwks.json"));
-    must(static_cast<bool>(parsed) && parsed->skipped.empty(), "the fixed keys are good");
+    must(static_cast<bool>(parsed) && parsed->skipped.empty(), "the fixed keys are valid");
     keys_ = std::make_shared<const KeySet>(std::move(parsed->keys));
     shared_.name = "shared";
     shared_.algorithms.assign(kShared.begin(), kShared.end());
@@ -71,7 +71,7 @@ const Parties& parties() {
   return parties;
 }
 
-// One provider with a secret and any rules.
+// One provider with a secret, whose other rules the fuzzer chooses.
 class Party {
  public:
   explicit Party(ProviderRule rule) : rule_(std::move(rule)) {}
@@ -104,7 +104,7 @@ Route bearer_route(std::vector<std::string> providers) {
   return route;
 }
 
-// A fresh judge each time: what one input was found to be must not speak for the next.
+// A new Authenticator for each call, because a cached verdict must not affect the next input.
 template <typename Providers>
 Verdict authenticate(const Providers& providers, const Route& route, std::string_view token) {
   Authenticator authenticator([&providers](const std::string& name) { return providers.provider(name); });
@@ -117,11 +117,11 @@ Verdict authenticate(const Providers& providers, const Route& route, std::string
   Verdict verdict = authenticator.authenticate(route, request, kNow, Authenticator::UnknownKid::kRefuse);
   const Verdict again = authenticator.authenticate(route, request, kNow, Authenticator::UnknownKid::kRefuse);
   must(word_of(verdict) == word_of(again) && verdict.identity == again.identity,
-       "what is remembered is what was found");
+       "the cached verdict equals the first one");
   return verdict;
 }
 
-// With OpenSSL's own HMAC.
+// True if `mac` is an HMAC of `text` with kSecret, computed by OpenSSL.
 bool secret_has_signed(std::string_view text, std::string_view mac) {
   for (const EVP_MD* md : {EVP_sha256(), EVP_sha384(), EVP_sha512()}) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
@@ -133,8 +133,8 @@ bool secret_has_signed(std::string_view text, std::string_view mac) {
   return false;
 }
 
-// Header, payload and signature apart, so that the fuzzer need not learn base64; a signature "!" is made
-// with the secret.
+// Builds a token from a header, a payload and a signature, so that the fuzzer need not produce base64.  For
+// the signature "!" the token is signed with the secret.
 std::string token_of(std::string_view input) {
   if (!input.starts_with('{')) return std::string(input);
   Pieces pieces(input);
@@ -149,19 +149,19 @@ std::string token_of(std::string_view input) {
 }
 
 void check_parsed(const Jwt& jwt, std::string_view token) {
-  must(token.size() <= kMaxTokenBytes, "a token is bounded");
+  must(token.size() <= kMaxTokenBytes, "a token has at most kMaxTokenBytes");
   must(std::string(jwt.signed_text) + '.' + base64url_encode(jwt.signature) == token,
-       "a token has one spelling");
+       "a token has exactly one encoding");
   const auto parts = split(token, '.');
   must(parts.size() == 3 && base64url_encode(jwt.payload) == parts[1], "the payload is the second part");
   const auto header = reference_json(without_differences(*base64url_decode(parts[0])));
   const auto payload = reference_json(without_differences(jwt.payload));
-  must(header && header->is_object() && payload && payload->is_object(), "both are objects to others, too");
-  must((*header)["alg"] == name_of(jwt.algorithm), "the algorithm is what others read");
-  must(!header->contains("crit"), "no critical extension is understood");
+  must(header && header->is_object() && payload && payload->is_object(), "nlohmann-json reads header and payload as objects");
+  must((*header)["alg"] == name_of(jwt.algorithm), "nlohmann-json reads the same algorithm");
+  must(!header->contains("crit"), "a token with critical extensions is refused");
   if (const auto exact = reference_json(*base64url_decode(parts[0]))) {
     must(exact->contains("kid") == jwt.kid.has_value() && (!jwt.kid || (*exact)["kid"] == *jwt.kid),
-         "the kid is what others read");
+         "nlohmann-json reads the same kid");
   }
 }
 
@@ -177,13 +177,13 @@ bool names_one_of(const nlohmann::json& claims, const std::string& name,
   return std::find(good.begin(), good.end(), claims[name].get<std::string>()) != good.end();
 }
 
-// Milliseconds; nothing if it is no number.
+// The date in milliseconds; nothing if it is not a number.
 std::optional<long long> date_in(const nlohmann::json& claims, const char* name) {
   if (!claims[name].is_number()) return std::nullopt;
   return std::llround(std::clamp(claims[name].get<double>(), -253402300799.0, 253402300799.0) * 1000);
 }
 
-// claims.h once more, in nlohmann-json and from its words alone.
+// The expected verdict: the rules of claims.h, implemented again with nlohmann-json.
 std::string expected_word(const nlohmann::json& claims, const ProviderRule& rule,
                           std::string_view subject_raw) {
   for (const std::string& name : rule.required) {
@@ -241,24 +241,24 @@ void fuzz_token(std::string_view input) {
   for (const auto& providers : {std::vector<std::string>{"public"}, {"shared"}, {"public", "shared"}}) {
     const Verdict verdict = authenticate(parties(), bearer_route(providers), token);
     must(verdict.kind == Verdict::Kind::kOk || verdict.kind == Verdict::Kind::kRefused,
-         "with keys at hand there is a verdict");
+         "a token is accepted or refused if all keys are there");
     if (verdict.kind != Verdict::Kind::kOk) {
-      must(providers.front() != "public" || !parties().has_made(token), "a genuine token is believed");
+      must(providers.front() != "public" || !parties().has_made(token), "a genuine token is accepted");
       const bool is_malformed = verdict.refusal == Refusal::kMalformed;
       if (!trim(token).empty() && trim(token) == token) {
         must(jwt != nullptr || is_malformed || verdict.refusal == Refusal::kAlgorithm,
-             "what is no token is malformed");
+             "text that is not a token is malformed");
       }
       continue;
     }
-    must(jwt != nullptr, "what is believed is a token");
+    must(jwt != nullptr, "accepted text is a token");
     const bool is_public = parties().has_signed(jwt->signed_text);
     const bool is_shared = secret_has_signed(jwt->signed_text, jwt->signature);
-    must(verdict.identity.provider == "public" ? is_public : is_shared, "nobody forges");
+    must(verdict.identity.provider == "public" ? is_public : is_shared, "an accepted token is genuine");
     must(std::find(providers.begin(), providers.end(), verdict.identity.provider) != providers.end(),
-         "the route's providers alone are believed");
-    must(is_subject(verdict.identity.user), "whoever is believed has a name");
-    must(!verdict.identity.until || *verdict.identity.until > kNow, "nobody is believed beyond his time");
+         "only providers of the route are accepted");
+    must(is_subject(verdict.identity.user), "an accepted token has a valid subject");
+    must(!verdict.identity.until || *verdict.identity.until > kNow, "an accepted token has not expired");
   }
 }
 
@@ -274,29 +274,29 @@ void fuzz_claims(std::string_view input) {
   const auto claims = reference_json(payload);
   if (!claims) {
     if (without_differences(payload) == payload)
-      must(word == "401-malformed", "what is no JSON is malformed");
+      must(word == "401-malformed", "a payload that is not JSON is malformed");
     return;
   }
-  // A provider is chosen by its issuer before anything is looked at.
+  // The issuer is checked before the other claims, because it selects the provider.
   Members members;
   if (!claims->is_object() || !members.read(payload) || members.has_duplicates() ||
       token.size() > kMaxTokenBytes) {
-    must(word == "401-malformed", "no object, a member twice, too long: malformed");
+    must(word == "401-malformed", "a payload that is no object, has duplicates or is too long is malformed");
     return;
   }
   const bool is_other = !rule.issuer.empty() && !names_one_of(*claims, "iss", {rule.issuer});
   const JsonValue* subject = members.find(rule.subject);
   const std::string_view subject_raw = subject == nullptr ? std::string_view() : subject->raw;
   const std::string expected = is_other ? "401-issuer" : expected_word(*claims, rule, subject_raw);
-  // Beyond 64 bits nlohmann-json makes a double of an integer.
+  // nlohmann-json reads an integer of more than 64 bits as a double.
   const bool is_huge =
       subject != nullptr && subject->kind == JsonValue::Kind::kNumber && subject->raw.size() > 18;
   must(word == expected || (is_huge && (word == "ok" || word == "401-subject")),
-       "the verdict is that of the rules");
+       "the verdict follows the rules of claims.h");
   if (word == "ok" && subject->is_string()) {
     must(verdict.identity.user == (*claims)[rule.subject].get<std::string>(), "the user is the subject");
   } else if (word == "ok") {
-    must(verdict.identity.user == subject->raw && subject->raw != "-0", "a number is its digits");
+    must(verdict.identity.user == subject->raw && subject->raw != "-0", "a numeric subject keeps its digits");
   }
 }
 
@@ -305,45 +305,45 @@ void fuzz_jwks(std::string_view input) {
     const bool is_file = !source->file.empty();
     must(is_file || (source->path.starts_with('/') && source->path.find(' ') == std::string::npos &&
                      !has_control(source->path) && !has_control(source->authority)),
-         "an address goes into a request as it is");
+         "an address can be written into a request");
     must(!has_control(source->file) &&
              (is_file || !source->server.unix_path.empty() || source->server.port != 0),
-         "a source is one");
+         "a source is a file, a socket or a host");
   }
   const auto parsed = parse_jwks(input);
   if (!parsed) {
     must(!has_control(parsed.error()), "a refusal is one line");
     return;
   }
-  must(parsed->keys.size() <= kMaxKeys && parsed->skipped.size() <= 8, "what one takes is bounded");
+  must(parsed->keys.size() <= kMaxKeys && parsed->skipped.size() <= 8, "the numbers of keys and of reports are bounded");
   for (const std::string& sentence : parsed->skipped) {
-    must(!has_control(sentence) && sentence.size() < 200, "a key's fault is told in one line");
+    must(!has_control(sentence) && sentence.size() < 200, "the report on a skipped key is one short line");
   }
   const auto json = reference_json(without_differences(input));
-  must(json && json->is_object() && (*json)["keys"].is_array(), "it is a JWKS to others, too");
-  must(parsed->keys.size() + parsed->skipped.size() <= (*json)["keys"].size(), "no key comes from nothing");
+  must(json && json->is_object() && (*json)["keys"].is_array(), "nlohmann-json finds a list of keys");
+  must(parsed->keys.size() + parsed->skipped.size() <= (*json)["keys"].size(), "there are no more keys than elements");
   for (const VerificationKey& key : parsed->keys) {
-    must(!key.kid || key.kid->size() <= 256, "a kid is bounded");
-    for (const Algorithm algorithm : kShared) must(!key.fits(algorithm), "a public key is no secret");
+    must(!key.kid || key.kid->size() <= 256, "a kid has at most 256 bytes");
+    for (const Algorithm algorithm : kShared) must(!key.fits(algorithm), "a public key fits no symmetric algorithm");
     must(!key.algorithm || key.key.fits(*key.algorithm), "a key fits its own algorithm");
     const auto families = std::count_if(kPublic.begin(), kPublic.end(),
                                         [&key](Algorithm algorithm) { return key.key.fits(algorithm); });
-    must(families == (key.key.family() == PublicKey::Family::kRsa ? 4 : 1), "a key has one family");
-    // As OpenSSL reads the key back.
+    must(families == (key.key.family() == PublicKey::Family::kRsa ? 4 : 1), "a key fits the algorithms of one family");
+    // OpenSSL must be able to read the DER.
     const std::string der = key.key.der();
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
     EVP_PKEY* again = d2i_PUBKEY(nullptr, &bytes, static_cast<long>(der.size()));
-    must(again != nullptr, "a key is one to OpenSSL");
+    must(again != nullptr, "OpenSSL reads the key's DER");
     const int bits = EVP_PKEY_get_bits(again);
-    if (key.key.family() == PublicKey::Family::kRsa) must(bits >= 2048 && bits <= 8192, "RSA has its bounds");
+    if (key.key.family() == PublicKey::Family::kRsa) must(bits >= 2048 && bits <= 8192, "an RSA key has 2048 to 8192 bits");
     EVP_PKEY_free(again);
     must(!key.key.verifies(*std::find_if(kPublic.begin(), kPublic.end(),
                                          [&key](Algorithm one) { return key.key.fits(one); }),
                            "text", std::string(64, '\0')),
-         "nothing but zeros is no signature");
+         "a signature of zeros is refused");
   }
   const KeySet set(parsed->keys);
-  must(set.fingerprint() == KeySet(parse_jwks(input)->keys).fingerprint(), "the same keys look the same");
+  must(set.fingerprint() == KeySet(parse_jwks(input)->keys).fingerprint(), "the fingerprint depends only on the keys");
   for (const VerificationKey& key : set.keys()) {
     const auto found = set.candidates(key.kid);
     must(std::find(found.begin(), found.end(), &key) != found.end(), "a key is found by its kid");

@@ -1,6 +1,6 @@
-// EventParser: an event stream read as the WHATWG HTML Standard, section 9.2.6, has browsers read it.
+// EventParser: parses an event stream by the WHATWG HTML Standard, section 9.2.6, as browsers do.
 //
-// Bytes stay bytes: a browser decodes UTF-8 first, which touches no ASCII and so nothing of the structure.
+// It does not decode UTF-8, because that cannot change the structure, which is ASCII.
 #pragma once
 
 #include <cstdint>
@@ -12,26 +12,26 @@
 namespace tailgate::testing {
 
 struct ParsedEvent {
-  std::string name;  // "message" where the block names none
+  std::string name;  // "message" if the block has no name
   std::string data;
-  std::string last_id;  // the last event id at that moment, this block's or an earlier one's
+  std::string last_id;  // the last event id after this block
 
   bool operator==(const ParsedEvent&) const = default;
 };
 
 class EventParser {
  public:
-  // The next bytes of the stream, cut anywhere.
+  // Parses the next bytes of the stream, which may be cut anywhere.
   void feed(std::string_view bytes);
 
   const std::vector<ParsedEvent>& events() const { return events_; }
-  // Without the colon and one space behind it.
+  // The texts of the comments, without the colon and one space.
   const std::vector<std::string>& comments() const { return comments_; }
-  // Names of fields that mean nothing, and of those whose value does not.
+  // The names of unknown fields, and of fields with an invalid value.
   const std::vector<std::string>& ignored() const { return ignored_; }
   std::optional<std::uint64_t> retry() const { return retry_; }
   const std::string& last_id() const { return last_id_; }
-  // Does the stream end with an empty line?  What stands behind the last one is never dispatched.
+  // True if no incomplete block is left; a browser would not dispatch it.
   bool at_rest() const { return line_.empty() && block_is_empty_; }
 
  private:
@@ -40,7 +40,7 @@ class EventParser {
   void dispatch();
 
   std::string line_;
-  bool begun_ = false;  // what could be a byte order mark is behind us
+  bool begun_ = false;  // no byte order mark can follow
   bool after_cr_ = false;
   bool block_is_empty_ = true;
   std::string name_;
@@ -53,10 +53,10 @@ class EventParser {
   std::vector<std::string> ignored_;
 };
 
-// All of `stream` at once.
+// Parses a whole stream.
 EventParser parse_events(std::string_view stream);
 
-// `text` with each CR and CRLF made an LF: what data of several lines comes out as.
+// `text` with LF in place of each CR and CRLF, as a browser delivers data of several lines.
 std::string with_plain_line_ends(std::string_view text);
 
 }  // namespace tailgate::testing

@@ -1,6 +1,6 @@
-// HttpClient: one connection of a test to a server on a unix socket.
+// HttpClient: a client with one connection to a server on a unix socket.
 //
-// It reads only when the test asks, so a test makes a slow client by not asking.
+// It reads only inside its functions.  A test that calls none of them has a slow client.
 #pragma once
 
 #include <string>
@@ -12,23 +12,23 @@ namespace tailgate::testing {
 
 class HttpClient {
  public:
-  // Connects at once and sends a GET.  The request waits in the kernel until the loop runs.
+  // Connects and sends the request at once.  It waits in the kernel until the loop runs.
   HttpClient(const std::string& socket_path, std::string_view target, const HttpHeaders& headers = {},
              std::string_view method = "GET");
   HttpClient(HttpClient&& other) noexcept;
   HttpClient(const HttpClient&) = delete;
   ~HttpClient();
 
-  // Everything that has arrived, heads and chunks as they are on the wire.  Does not block.
+  // All bytes that have arrived, with heads and chunk sizes.  Does not block.
   const std::string& raw();
   bool got(std::string_view text) { return raw().find(text) != std::string::npos; }
-  // The status of the response; 0 before its head is complete.
+  // The status of the response; 0 until its head is complete.
   int status();
-  // The events of the stream: the body without the chunks' heads.
+  // The events of the stream: the body without chunk sizes.
   std::string events();
-  // Has the server closed the connection?
+  // True if the server has closed the connection.
   bool closed();
-  // Has the whole response arrived, the last chunk included?
+  // True if the whole response has arrived, with the last chunk.
   bool ended_cleanly();
   // Closes the connection.
   void leave();

@@ -1,4 +1,4 @@
-// For tests of http/: an HttpServer on a unix socket, and clients that send raw bytes.
+// HttpTest: an HttpServer on a unix socket.  RawClient: a client that sends raw bytes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,10 +20,10 @@ class RawClient {
   RawClient(const RawClient&) = delete;
   ~RawClient();
 
-  // Returns how many bytes the kernel took.
+  // Returns how many bytes the kernel has accepted.
   std::size_t send(std::string_view bytes);
   void half_close() const;
-  // All bytes that have come so far.
+  // All bytes that have arrived so far.
   const std::string& received();
   bool closed();
 
@@ -36,11 +36,11 @@ class RawClient {
 class HttpTest : public LoopTest, protected Exchange::Observer {
  protected:
   void SetUp() override { serve(); }
-  // Starts the server, in place of the one before.
+  // Starts a server in place of the previous one.
   void serve(const HttpTimes& times = {});
   RawClient client() const { return RawClient(path("server.sock")); }
   static std::string get(const std::string& target);
-  // Sends a request whose exchange is kept, and waits until the handler has it.
+  // Sends a request and waits until its exchange is in kept_.
   RawClient client_with_kept_exchange(const std::string& request = get("/kept"));
   bool run_until_received(RawClient& client, std::string_view text);
 
@@ -48,10 +48,10 @@ class HttpTest : public LoopTest, protected Exchange::Observer {
   void on_drained() override { ++drained_; }
 
   std::unique_ptr<HttpServer> server_;
-  std::vector<std::unique_ptr<Exchange>> kept_;  // after the server: they die before it
+  std::vector<std::unique_ptr<Exchange>> kept_;  // declared after the server, because they must die before it
   std::vector<std::string> targets_;             // method and target of each request
-  std::string body_ = "ok";                      // of each answer
-  bool keep_ = false;                            // exchanges are watched and kept instead of answered
+  std::string body_ = "ok";                      // the body of each answer
+  bool keep_ = false;                            // true: the handler keeps exchanges and does not answer
   std::vector<Exchange::Gone> gone_;
   int drained_ = 0;
 };

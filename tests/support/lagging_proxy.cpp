@@ -22,7 +22,7 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-// The length of the RESP2 value at the beginning of `bytes`; 0 while it is not complete.
+// The length of the RESP2 value at the beginning of `bytes`; 0 if it is incomplete.
 std::size_t value_length(std::string_view bytes) {
   const std::size_t line_end = bytes.find("\r\n");
   if (line_end == std::string_view::npos) return 0;
@@ -66,7 +66,7 @@ struct LaggingProxy::Connection {
     }
   }
 
-  // One side has closed, and the other side has all that was sent before.
+  // True if one side has closed and the other side has got all of its bytes.
   bool is_over() const {
     for (const Direction direction : {kToServer, kToClient}) {
       if (ended[direction] && pieces[direction].empty() && !proxy.rules_[direction].holding &&
@@ -80,8 +80,8 @@ struct LaggingProxy::Connection {
   LaggingProxy& proxy;
   BuffereventHandle client;
   BuffereventHandle server;
-  std::array<std::deque<Piece>, 2> pieces{};  // read and not passed on, by direction
-  std::array<bool, 2> ended{};                // the sending side has closed, by direction
+  std::array<std::deque<Piece>, 2> pieces{};  // by direction: read and not passed on
+  std::array<bool, 2> ended{};                // by direction: the sender has closed
 };
 
 LaggingProxy::LaggingProxy(const Loop& loop, std::string path, std::string server_path)

@@ -1,9 +1,8 @@
-// A unix socket between a class under test and a real server, on the test's own loop.
+// LaggingProxy: a unix socket between a class under test and a real Redis, on the test's own loop.
 //
-// It passes bytes on in both directions.  A test can delay them, hold them back and release them one RESP
-// value at a time, cut the connections and refuse new ones: so a race that needs a slow Redis is reached on
-// purpose. Everything applies to all connections through the proxy; give each link a proxy of its own to tell
-// them apart.
+// It passes bytes on in both directions.  A test can delay the bytes, hold them back, release them one RESP
+// value at a time, cut the connections and refuse new ones.  So a test can force a race that needs a slow
+// Redis.  Each rule applies to all connections through the proxy; give each link its own proxy.
 #pragma once
 
 #include <array>
@@ -22,7 +21,7 @@ class LaggingProxy {
  public:
   enum Direction { kToServer, kToClient };
 
-  // Listens on `path` at once.  Each client gets a connection of its own to `server_path`; while nobody
+  // Listens on `path` at once.  Each client gets its own connection to `server_path`.  While no server
   // listens there, the proxy closes the client's connection.
   LaggingProxy(const Loop& loop, std::string path, std::string server_path);
   ~LaggingProxy();
@@ -31,26 +30,26 @@ class LaggingProxy {
 
   const std::string& path() const { return path_; }
 
-  // Holds back every byte that arrives in this direction from now on, and the end of a connection.
+  // From now on, holds back each byte of this direction, and the end of each connection.
   void hold(Direction direction);
-  // Passes on the first complete RESP value (a command or a reply) and goes on holding the rest.  False: no
-  // complete value is held.
+  // Passes on the first complete RESP value (a command or a reply) and keeps holding the rest.  Returns false
+  // if no complete value is held.
   bool release_one(Direction direction);
-  // Passes on everything that is held, and holds nothing any more.
+  // Passes on everything that is held and stops holding.
   void release(Direction direction);
-  // The bytes that are held back in this direction, of all connections.
+  // The bytes of all connections that are held back in this direction.
   std::string held(Direction direction) const;
 
-  // Passes each byte that is read from now on after this delay.
+  // From now on, passes each byte on after this delay.
   void set_lag(Direction direction, std::chrono::milliseconds lag);
 
   // Closes every connection on both sides.  Held bytes are lost.
   void cut();
-  // connect() to the proxy fails with ECONNREFUSED until accept().  Open connections stay.
+  // Until accept(), connect() to the proxy fails with ECONNREFUSED.  Open connections stay.
   void refuse();
   void accept();
 
-  // How many connections are open now, and how many there have been.
+  // The number of open connections, and of all connections so far.
   std::size_t connections() const { return connections_.size(); }
   std::size_t accepted() const { return accepted_; }
 

@@ -83,7 +83,7 @@ void RawServer::read_cb(bufferevent* buffer, void* self) noexcept {
   if (server->answer.empty()) {
     server->forget(buffer);
   } else {
-    // Only now: libevent calls it once for an output that was empty from the start.
+    // Not set earlier, because libevent would call it for the empty output at once.
     bufferevent_setcb(buffer, read_cb, written_cb, event_cb, self);
     bufferevent_write(buffer, server->answer.data(), server->answer.size());
   }

@@ -1,5 +1,5 @@
-// What tests of ranks 2 and 3 need: a loop that runs until something is true, a folder, and a server on a
-// unix socket that says exactly the bytes it is told to.
+// LoopTest: a loop that runs until a condition is true, and a temporary folder.  RawServer: a server on a
+// unix socket that answers with given bytes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,9 +21,9 @@ class LoopTest : public ::testing::Test {
   LoopTest();
   ~LoopTest() override;
 
-  // Runs the loop until `done` says true, or for five seconds: then false.
+  // Runs the loop until `done` returns true.  Returns false after five seconds.
   bool run_until(const std::function<bool()>& done);
-  // Runs the loop for that long: to see that something does not happen.
+  // Runs the loop for `time`, to check that something does not happen.
   void run_for(std::chrono::milliseconds time);
   std::string path(const std::string& name) const { return folder_ + '/' + name; }
   void write_file(const std::string& name, std::string_view text) const;
@@ -44,8 +44,8 @@ class RawServer {
 
   std::string answer;
   bool closes = true;
-  bool silent = false;                // says nothing at all
-  std::vector<std::string> requests;  // their heads, so far
+  bool silent = false;                // sends no answer
+  std::vector<std::string> requests;  // the heads that have arrived
 
  private:
   static void accept_cb(evconnlistener* listener, evutil_socket_t fd, sockaddr* from, int size,

@@ -17,8 +17,8 @@ RedisServer::RedisServer(const std::string& folder, const std::string& more)
   std::ofstream(file) << "port 0\nunixsocket " << socket_path_ << "\ndir " << folder << "\nlogfile " << folder
                       << "/redis.log\nsave \"\"\n"
                       << more;
-  // The server dies with the test program, however that ends.  Otherwise it would hold the output pipe open,
-  // and the reader of the output would wait for ever.
+  // The kernel kills the server when the test program dies.  Otherwise the server would keep the output pipe
+  // open, and the reader of the output would wait for ever.
   std::array<std::string, 5> words{"setpriv", "--pdeathsig", "KILL", "redis-server", file};
   std::array<char*, words.size() + 1> arguments{};
   for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();

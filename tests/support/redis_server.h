@@ -9,10 +9,10 @@ namespace tailgate::testing {
 
 class RedisServer {
  public:
-  // Starts a server in `folder`, with the lines of `more` added to its configuration.  It is not ready yet
-  // when the constructor returns; a RedisLink tries again until it is.
+  // Starts a server in `folder`; `more` is added to its configuration.  The server is not ready when the
+  // constructor returns; a RedisLink tries again until it is.
   RedisServer(const std::string& folder, const std::string& more);
-  // Kills the server and waits for its end.
+  // Kills the server and waits until it has exited.
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;

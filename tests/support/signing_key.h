@@ -1,4 +1,4 @@
-// SigningKey: the issuers' half, for tests: makes keys and signs tokens with OpenSSL, right or wrong.
+// SigningKey: an issuer's private key.  Makes keys and signs valid and invalid tokens, with OpenSSL.
 #pragma once
 
 #include <openssl/evp.h>
@@ -17,22 +17,22 @@ class SigningKey {
   static SigningKey make_ec(const char* curve);  // "P-256", "P-384", "P-521", "secp256k1"
   static SigningKey make_ed25519();
 
-  // Made once a run, because RSA keys take their time.
+  // Made once a run, because RSA keys are slow to make.
   static const SigningKey& rsa();
   static const SigningKey& other_rsa();
   static const SigningKey& p256();
   static const SigningKey& p384();
   static const SigningKey& ed25519();
 
-  // As JOSE has it: ECDSA signatures are r and s side by side.
+  // A signature in the format of JOSE: of ECDSA, r and s one after the other.
   std::string sign(Algorithm algorithm, std::string_view text) const;
-  // ECDSA as OpenSSL has it.
+  // A signature in the format of OpenSSL: of ECDSA, DER.
   std::string sign_der(Algorithm algorithm, std::string_view text) const;
-  // PSS with a salt of so many bytes.
+  // A PSS signature with a salt of `salt` bytes.
   std::string sign_pss(std::string_view text, int salt) const;
-  // The public half; `more` is put behind its members: R"("kid":"1")".
+  // The public key.  `more` is added to its members, for example R"("kid":"1")".
   std::string jwk(std::string_view more = {}) const;
-  std::string pem() const;  // the public half
+  std::string pem() const;  // the public key
 
  private:
   explicit SigningKey(EVP_PKEY* key) : key_(key, EVP_PKEY_free) {}
@@ -44,9 +44,9 @@ class SigningKey {
 // R"({"keys":[…]})"
 std::string jwks_of(std::initializer_list<std::string> jwks);
 
-// header "." payload "." signature, each encoded.
+// header "." payload "." signature, each encoded in base64url.
 std::string join_token(std::string_view header, std::string_view payload, std::string_view signature);
-// A token signed as it should be; `more` is put behind the header's `alg`: R"("kid":"1")".
+// A token with a valid signature.  `more` is added to its header, for example R"("kid":"1")".
 std::string sign_token(const SigningKey& key, Algorithm algorithm, std::string_view payload,
                        std::string_view more = {});
 std::string sign_token(std::string_view secret, Algorithm algorithm, std::string_view payload,

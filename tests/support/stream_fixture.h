@@ -1,8 +1,7 @@
-// StreamTest: everything between a redis-server and a client's socket, on one loop.
+// StreamTest: all classes between a redis-server and a client's socket, on one loop.
 //
-// It wires the classes as the Gateway does, with one listener and without tokens: identities are sealed by
-// the test itself.  Each link to Redis goes through a proxy of its own, so a test can hold back the answers
-// of one of them.
+// It wires them as Gateway does, with one listener.  There are no tokens: the test seals the identities.
+// Each Redis link has its own proxy, so a test can hold back the answers on one link.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -30,22 +29,22 @@ namespace tailgate::testing {
 
 class StreamTest : public LoopTest {
  protected:
-  // The routes are /events, /guarded, /lines, /old-lines and /asked, each followed by /{id}; kRoutes in
-  // stream_fixture.cpp has them.  `more` is added to the configuration.
+  // The routes are /events, /guarded, /lines, /old-lines and /asked, each followed by /{id}; see kRoutes in
+  // stream_fixture.cpp.  `more` is added to the configuration.
   explicit StreamTest(const std::string& more = {});
   ~StreamTest() override;
 
   HttpClient get(std::string_view target, const HttpHeaders& headers = {}, std::string_view method = "GET");
-  // The header that proves to be `user`, for `job` on `route`.
+  // The header with a sealed identity of `user` for `job` on `route`.
   HttpHeaders identity(const std::string& user, std::string_view route, std::string_view job) const;
-  // A Redis command, executed at once: between two turns of the loop.  Returns an integer or a text.
+  // Runs a Redis command at once, between two turns of the loop.  Returns the integer or text of the reply.
   template <typename... Arguments>
   std::string redis(const char* format, Arguments... arguments) const {
     return text_and_free(static_cast<redisReply*>(redisCommand(worker_.get(), format, arguments...)));
   }
-  // A running job of "alice", whose log has one line.
+  // Creates a running job of "alice" whose log has one line.
   void create_job(const char* id) const;
-  // Waits until the stream has begun.
+  // Waits until the response has begun with status 200.
   bool opened(HttpClient& client) {
     return run_until([&] { return client.status() == 200; });
   }

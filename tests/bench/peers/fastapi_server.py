@@ -1,6 +1,8 @@
-"""A straightforward SSE server in FastAPI, as in the documents of builder and spools.  Each client has a generator and
-a Redis Pub/Sub connection, each log viewer an XREAD loop, and pages use XREVRANGE.  Runs under uvicorn, with the
-environment variables REDIS_SOCKET and JWT_SECRET."""
+"""A straightforward SSE server in FastAPI, as in the documents of builder and spools.
+
+Each client of a channel has a generator and a Redis Pub/Sub connection.  Each client of a log has an XREAD loop.  Pages
+use XREVRANGE.  Runs under uvicorn with the environment variables REDIS_SOCKET and JWT_SECRET.
+"""
 
 import asyncio
 import json

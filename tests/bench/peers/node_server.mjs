@@ -1,9 +1,9 @@
-// The evident SSE server in Node: one shared subscriber, a set of responses per channel.
+// A straightforward SSE server in Node: one shared Redis subscriber, and a set of responses for each channel.
 //   node node_server.mjs <port or socket path> <Redis socket path>
 import http from 'node:http';
 import { createRequire } from 'node:module';
 
-// Its packages are where `make bench` has installed them, not beside this file.
+// `make bench` installs the packages in another folder.
 const Redis = createRequire(process.env.BENCH_NODE_MODULES + '/')('ioredis');
 
 const [listen, redis] = process.argv.slice(2);

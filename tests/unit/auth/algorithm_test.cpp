@@ -21,7 +21,7 @@ TEST(Algorithm, HasTheNameOfItsEnumerator) {
   }
 }
 
-TEST(Algorithm, IsNamedInItsExactSpellingOnly) {
+TEST(Algorithm, IsFoundByItsExactNameOnly) {
   for (const char* name : {"", "none", "rs256", "RS256 ", "HS", "ES512", "PS384", "EdDSA2"}) {
     EXPECT_FALSE(algorithm_named(name)) << name;
   }

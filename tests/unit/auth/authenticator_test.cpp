@@ -93,7 +93,7 @@ TEST_F(AuthenticatorTest, RefusesHugeTokens) {
   EXPECT_EQ(authenticator_.verifications(), 0U);
 }
 
-// ---- credentials in their order
+// ---- the order of credentials
 
 const std::vector<Credential> kBlog = {
     {.kind = Place::kBearer, .name = {}},
@@ -103,9 +103,9 @@ const std::vector<Credential> kBlog = {
     {.kind = Place::kSessionQuery, .name = "sessionId"},
 };
 
-class BlogTest : public AuthenticatorTest {
+class BlogCredentialsTest : public AuthenticatorTest {
  protected:
-  BlogTest() { providers_.add_secret("blog", {"secret"}); }
+  BlogCredentialsTest() { providers_.add_secret("blog", {"secret"}); }
   std::string ask(const std::map<std::string, std::string>& headers, std::string_view query = {}) {
     return summary(authenticate(route({"blog"}, kBlog), headers, query));
   }
@@ -115,13 +115,13 @@ class BlogTest : public AuthenticatorTest {
   const std::string expired_ = sign_token("secret", Algorithm::kHS256, kExpired);
 };
 
-TEST_F(BlogTest, AcceptsTheFirstGoodToken) {
+TEST_F(BlogCredentialsTest, AcceptsTheFirstGoodToken) {
   EXPECT_EQ(ask({{"authorization", "Bearer " + ann_}}, "token=" + bob_), "ok ann");
   EXPECT_EQ(ask({{"cookie", "accessToken=" + ann_}}, "token=" + bob_), "ok bob");
   EXPECT_EQ(ask({{"authorization", "Bearer " + ann_}}, "token=garbage"), "ok ann");
 }
 
-TEST_F(BlogTest, RefusesABadExplicitTokenWhateverElseTheRequestHas) {
+TEST_F(BlogCredentialsTest, RefusesABadExplicitTokenDespiteOtherCredentials) {
   EXPECT_EQ(ask({{"authorization", "Bearer " + expired_},
                  {"cookie", "accessToken=" + ann_},
                  {"x-session-id", "s"}}),
@@ -131,29 +131,29 @@ TEST_F(BlogTest, RefusesABadExplicitTokenWhateverElseTheRequestHas) {
   EXPECT_EQ(ask({{"x-session-id", "s"}}, "token=%zz"), "401-malformed");
 }
 
-TEST_F(BlogTest, IgnoresABadCookie) {
+TEST_F(BlogCredentialsTest, IgnoresABadCookie) {
   EXPECT_EQ(ask({{"cookie", "accessToken=" + expired_}, {"x-session-id", "s"}}), "ok  session s");
   EXPECT_EQ(ask({{"cookie", "accessToken=garbage"}}, "sessionId=s"), "ok  session s");
-  EXPECT_EQ(ask({{"cookie", "accessToken=" + expired_}}), "401-expired") << "but the refusal names its fault";
+  EXPECT_EQ(ask({{"cookie", "accessToken=" + expired_}}), "401-expired") << "without another credential";
 }
 
-TEST_F(BlogTest, ProvesUserAndSessionTogether) {
+TEST_F(BlogCredentialsTest, ProvesUserAndSessionTogether) {
   EXPECT_EQ(ask({{"authorization", "Bearer " + ann_}, {"x-session-id", "s"}}), "ok ann session s");
   EXPECT_EQ(ask({{"x-session-id", "s1"}}, "sessionId=s2"), "ok  session s1");
 }
 
-TEST_F(BlogTest, AcceptsAQuotedAndEncodedCookie) {
+TEST_F(BlogCredentialsTest, AcceptsAQuotedAndEncodedCookie) {
   std::string encoded;
   for (const char c : ann_) encoded += c == '.' ? std::string("%2E") : std::string(1, c);
   EXPECT_EQ(ask({{"cookie", "accessToken=\"" + encoded + '"'}}), "ok ann");
 }
 
-TEST_F(BlogTest, IgnoresAMalformedSessionId) {
+TEST_F(BlogCredentialsTest, IgnoresAMalformedSessionId) {
   EXPECT_EQ(ask({{"x-session-id", "a b"}}), "401-missing");
   EXPECT_EQ(ask({{"x-session-id", ""}}), "401-missing");
 }
 
-// ---- keys that come and go
+// ---- missing and changed keys
 
 TEST_F(AuthenticatorTest, ReportsThatKeysHaveNeverBeenFetched) {
   providers_.add("p", {Algorithm::kRS256}, nullptr);
@@ -162,7 +162,7 @@ TEST_F(AuthenticatorTest, ReportsThatKeysHaveNeverBeenFetched) {
   EXPECT_EQ(verdict.kind, Kind::kNoKeys);
   EXPECT_EQ(verdict.provider, "p");
   EXPECT_EQ(word_of(verdict), "503-keys");
-  EXPECT_EQ(bearer("garbage"), "401-malformed") << "whatever the keys";
+  EXPECT_EQ(bearer("garbage"), "401-malformed") << "even without keys";
 }
 
 TEST_F(AuthenticatorTest, UsesNoWeakerCredentialWhileKeysAreMissing) {
@@ -197,7 +197,7 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenWhoseKeyIsGone) {
 
 // ---- the cache
 
-TEST_F(AuthenticatorTest, VerifiesEachDistinctTokenOnceInAStorm) {
+TEST_F(AuthenticatorTest, VerifiesARepeatedTokenOnlyOnce) {
   providers_.add("p", {Algorithm::kES256}, key_set({SigningKey::p256().jwk()}));
   std::vector<std::string> tokens;
   for (int i = 0; i < 50; ++i) {
@@ -211,7 +211,7 @@ TEST_F(AuthenticatorTest, VerifiesEachDistinctTokenOnceInAStorm) {
   EXPECT_EQ(authenticator_.verifications(), tokens.size());
 }
 
-TEST_F(AuthenticatorTest, EvictsNoAcceptedTokenForRefusedOnes) {
+TEST_F(AuthenticatorTest, KeepsAnAcceptedTokenCachedDespiteManyRefusedOnes) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
   EXPECT_EQ(bearer(token), "ok ann");
@@ -220,7 +220,7 @@ TEST_F(AuthenticatorTest, EvictsNoAcceptedTokenForRefusedOnes) {
   EXPECT_EQ(authenticator_.verifications(), 5001U);
 }
 
-TEST_F(AuthenticatorTest, VerifiesATokenAgainAfterForgettingIt) {
+TEST_F(AuthenticatorTest, VerifiesATokenAgainAfterForget) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
   EXPECT_EQ(bearer(token), "ok ann");
@@ -239,7 +239,7 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenOnceItHasExpired) {
   EXPECT_EQ(bearer(token), "401-expired");
 }
 
-TEST_F(AuthenticatorTest, AcceptsAnEarlyTokenOnceItsTimeHasCome) {
+TEST_F(AuthenticatorTest, AcceptsATokenOnceItsNbfHasPassed) {
   providers_.add_secret("p", {"secret"});
   const std::string token = sign_token("secret", Algorithm::kHS256, R"({"sub":"ann","nbf":1700000006})");
   EXPECT_EQ(bearer(token), "401-early");
@@ -257,8 +257,8 @@ TEST_F(AuthenticatorTest, CachesATokenForOneSetOfProvidersOnly) {
   EXPECT_EQ(bearer(token, {"b"}), "401-signature");
 }
 
-// A token with another provider's name in front must not find the entry that was cached for both providers.
-TEST_F(AuthenticatorTest, CachesNothingThatAForgedPrefixCouldFind) {
+// The cache key holds the providers' names.  A name before a token must not lead to another route's entry.
+TEST_F(AuthenticatorTest, FindsNoCachedTokenByAForgedPrefix) {
   providers_.add_secret("a", {"one"});
   providers_.add_secret("b", {"two"});
   const std::string token = sign_token("two", Algorithm::kHS256, kAnn);

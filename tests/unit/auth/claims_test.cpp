@@ -20,7 +20,7 @@ std::string subject(std::string_view payload, const ProviderRule& rule = {}) {
   return std::holds_alternative<Claims>(checked) ? std::get<Claims>(checked).subject : "";
 }
 
-// kMissing, which no claim can cause, if the claims are good.
+// kGood if the claims are accepted.  No claim can cause kMissing.
 Refusal refusal(std::string_view payload, const ProviderRule& rule = {}) {
   const auto checked = check(payload, rule);
   return std::holds_alternative<Refusal>(checked) ? std::get<Refusal>(checked) : Refusal::kMissing;
@@ -31,7 +31,7 @@ std::string with(std::string_view claims) {
   return R"({"sub":"ann",)" + std::string(claims) + '}';
 }
 
-// Builder's tokens, as Clerk makes them and the configuration asks for them.
+// The rule for builder's tokens, which Clerk issues.
 ProviderRule clerk() {
   ProviderRule rule;
   rule.required = {"sub", "exp", "nbf", "iat", "azp"};
@@ -48,14 +48,14 @@ std::string clerk_with(std::string_view old_part, std::string_view new_part) {
   return payload.replace(payload.find(old_part), old_part.size(), new_part);
 }
 
-TEST(Claims, OfAGoodClerkTokenNameTheUserAndTheEnd) {
+TEST(Claims, OfAClerkTokenNameTheUserAndTheExpiry) {
   const auto checked = check(kClerk, clerk());
   ASSERT_TRUE(std::holds_alternative<Claims>(checked));
   EXPECT_EQ(std::get<Claims>(checked).subject, "user_1");
   EXPECT_EQ(std::get<Claims>(checked).until, kNow + seconds(60) + clerk().leeway);
 }
 
-TEST(Claims, ThatClerkRequiresMustBePresent) {
+TEST(Claims, ThatAreRequiredMustBePresent) {
   EXPECT_EQ(refusal(clerk_with(R"("azp":"https://app.example.com",)", ""), clerk()), Refusal::kClaims);
   EXPECT_EQ(refusal(clerk_with(R"("exp":1700000060,)", ""), clerk()), Refusal::kClaims);
   EXPECT_EQ(refusal(clerk_with(R"("iat":1700000000,)", ""), clerk()), Refusal::kClaims);
@@ -67,7 +67,7 @@ TEST(Claims, ThatClerkRequiresMustBePresent) {
             Refusal::kClaims);
 }
 
-TEST(Claims, OfAnotherIssuerOrPartyAreRefused) {
+TEST(Claims, AreRefusedForAnotherIssuerOrParty) {
   EXPECT_EQ(refusal(clerk_with("https://clerk.example.com", "https://clerk.example.org"), clerk()),
             Refusal::kIssuer);
   EXPECT_EQ(refusal(clerk_with("https://clerk.example.com", "https://clerk.example.com/"), clerk()),
@@ -83,7 +83,7 @@ TEST(Claims, OfAnotherIssuerOrPartyAreRefused) {
             Refusal::kParty);
 }
 
-TEST(Claims, OfAnyIssuerOrPartyAreGoodWhereTheRuleNamesNone) {
+TEST(Claims, MayNameAnyIssuerPartyAndAudienceIfTheRuleNamesNone) {
   EXPECT_EQ(subject(with(R"("iss":"whoever","azp":"whatever","aud":["anything"])")), "ann");
 }
 
@@ -135,7 +135,7 @@ TEST(Claims, MayHaveDatesWithAFraction) {
   EXPECT_EQ(std::get<Claims>(checked).until, kNow + milliseconds(250));
 }
 
-TEST(Claims, MayNotHaveDatesThatAreNotNumbers) {
+TEST(Claims, AreRefusedIfADateIsNotANumber) {
   for (const std::string_view date :
        {R"("1800000000")", "null", "true", "[1800000000]", "{}", "\"never\"", "1e999"}) {
     for (const std::string_view name : {"exp", "nbf", "iat"}) {
@@ -170,7 +170,7 @@ TEST(Claims, NameTheSubjectByAStringOrAnInteger) {
   EXPECT_EQ(refusal(R"({"sub":"ann"})", blog), Refusal::kSubject);
 }
 
-TEST(Claims, NameNoSubjectThatCouldForgeAHeaderOrMatchAnEmptyField) {
+TEST(Claims, AreRefusedWithAnEmptyTooLongOrUnprintableSubject) {
   for (const std::string_view text :
        {"", R"(\u0000)", R"(ann\u0000)", R"(a\r\nX: y)", R"(a\u007f)", R"(\ud800)"}) {
     EXPECT_EQ(refusal(R"({"sub":")" + std::string(text) + R"("})"), Refusal::kSubject) << text;

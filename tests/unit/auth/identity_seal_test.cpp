@@ -60,7 +60,7 @@ TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
   EXPECT_EQ(outcome(seal, sealed, kNow, "status", "j1"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", "j2"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", ""), Outcome::kForged);
-  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "names do not run together";
+  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "the border between route and job counts";
 }
 
 TEST(IdentitySeal, RefusesEveryChangedByte) {
@@ -91,7 +91,7 @@ TEST(IdentitySeal, RefusesForgedSeals) {
   }
 }
 
-TEST(IdentitySeal, KeepsTheBordersOfItsFields) {
+TEST(IdentitySeal, KeepsItsFieldsApart) {
   const IdentitySeal seal({kKey});
   const Identity split{.user = "ann0:", .session = "", .provider = "", .until = {}};
   const auto opened = seal.open(seal.seal(split, "r", "j", kExpiry), "r", "j", kNow);
@@ -126,7 +126,7 @@ TEST(IdentityKeys, AreReadInHexadecimalAndBase64NewestFirst) {
   EXPECT_EQ((*keys)[3].size(), 32U);
 }
 
-TEST(IdentityKeys, ThatAreMalformedAreReportedByLineAndNotQuoted) {
+TEST(IdentityKeys, AreReportedByLineAndNotQuotedIfTheyAreMalformed) {
   const auto broken = parse_identity_keys("\nsecret-but-too-short\n");
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error(), "line 2 is not a key of 32 bytes in hexadecimal or base64");
@@ -153,18 +153,18 @@ TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   const std::string old_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kOtherKey}, kNow, seconds(300));
   const std::string new_one = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
-  EXPECT_EQ(outcome(IdentitySeal({kOtherKey}), new_one), Outcome::kGenuine) << "the new one seals at once";
+  EXPECT_EQ(outcome(IdentitySeal({kOtherKey}), new_one), Outcome::kGenuine) << "the new key seals at once";
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "its time does not end early";
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "nor late";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "the second replacement shortened its time";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "the second replacement prolonged its time";
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }
 
-TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReadAgain) {
+TEST(IdentitySeal, DoesNotChangeIfTheSameKeysAreReloaded) {
   IdentitySeal seal({kKey});
   const std::string sealed = seal.seal(kAnn, "events", "j1", kNow + seconds(900));
   seal.replace({kKey}, kNow, seconds(300));
@@ -182,7 +182,7 @@ std::string sealed_payload(const std::string& payload) {
   return "v1." + base64url_encode(payload) + '.' + base64url_encode(hmac(Hash::kSha256, kKey, text));
 }
 
-TEST(IdentitySeal, RefusesAnIncompletePayloadBehindAValidMac) {
+TEST(IdentitySeal, RefusesAnIncompletePayloadWithAValidMac) {
   const IdentitySeal seal({kKey});
   const std::string whole = "3:ann0:5:clerk0:13:1900000000000";
   EXPECT_EQ(outcome(seal, sealed_payload(whole)), Outcome::kGenuine);

@@ -16,7 +16,7 @@ ParsedJwks parse(std::string_view text) {
   return parsed ? *parsed : ParsedJwks();
 }
 
-// The reason why this key is skipped; empty if it is used.
+// Why this key is skipped; empty if it is used.
 std::string reason_to_skip(const std::string& jwk) {
   const ParsedJwks parsed = parse(jwks_of({jwk}));
   EXPECT_EQ(parsed.keys.size() + parsed.skipped.size(), 1U);
@@ -92,7 +92,7 @@ TEST(Jwks, SkipsAKeyWhoseKidIsNotAShortString) {
   EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("kid":")" + std::string(256, 'k') + '"')), "");
 }
 
-TEST(Jwks, RefusesOtherTexts) {
+TEST(Jwks, RefusesTextThatIsNoJwks) {
   for (const std::string_view text :
        {"", "null", "[]", "{}", R"({"keys":{}})", R"({"keys":null})", R"({"keys":[)", "<html>moved</html>"}) {
     EXPECT_FALSE(parse_jwks(text)) << text;
@@ -110,7 +110,7 @@ TEST(Jwks, HoldsAtMostThirtyTwoKeys) {
   json.back() = ']';
   const ParsedJwks parsed = parse(json + '}');
   EXPECT_EQ(parsed.keys.size(), kMaxKeys);
-  EXPECT_LE(parsed.skipped.size(), 8U) << "an issuer's faults must not fill our log";
+  EXPECT_LE(parsed.skipped.size(), 8U) << "the number of log lines is bounded";
 }
 
 TEST(KeySet, OffersTheKeysWithTheKidOfTheToken) {
@@ -164,7 +164,7 @@ TEST(JwksSource, IsAFileASocketOrAHost) {
   EXPECT_EQ(six->server.port, 81);
 }
 
-TEST(JwksSource, IsNothingElse) {
+TEST(JwksSource, IsRefusedIfItIsAnyOtherAddress) {
   for (const std::string_view text : {"",
                                       "file:",
                                       "/etc/jwks.json",

@@ -45,7 +45,7 @@ TEST(Jwt, IsParsedIntoItsParts) {
 }
 
 // RFC 7515, appendix A.1.
-TEST(Jwt, VerifiesTheExampleOfTheStandard) {
+TEST(Jwt, VerifiesTheExampleOfRfc7515) {
   const std::string token =
       "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
       "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
@@ -58,7 +58,7 @@ TEST(Jwt, VerifiesTheExampleOfTheStandard) {
   EXPECT_FALSE(secret_verifies("another", jwt.algorithm, jwt.signed_text, jwt.signature));
 }
 
-TEST(Jwt, RefusesAlgNoneInItsSpellings) {
+TEST(Jwt, RefusesAlgNoneInAnySpelling) {
   for (const std::string_view none : {"none", "None", "NONE", "nOnE", "null", ""}) {
     const std::string header = R"({"alg":")" + std::string(none) + R"("})";
     EXPECT_EQ(refusal_of(join_token(header, kPayload, "")), Refusal::kAlgorithm) << none;
@@ -100,7 +100,7 @@ TEST(Jwt, RefusesAnythingButThreeParts) {
   EXPECT_EQ(refusal_of(join_token(kHeader, kPayload, "")), Refusal::kMalformed);
 }
 
-TEST(Jwt, RefusesLooseBase64) {
+TEST(Jwt, RefusesNonCanonicalBase64) {
   const std::string header = base64url_encode(kHeader);
   const std::string payload = base64url_encode(kPayload);
   ASSERT_TRUE(std::holds_alternative<Jwt>(parse_jwt(header + '.' + payload + ".eA")));
@@ -151,7 +151,7 @@ TEST(Jwt, IsVerifiedWithTheHashThatItsAlgorithmNames) {
 }
 
 TEST(Jwt, HasAtMost8192Bytes) {
-  // A signature in base64 cannot have every length, but one of these paddings makes 8,192 bytes possible.
+  // Base64 cannot have every length.  With one of these paddings a token of exactly 8,192 bytes is possible.
   bool has_met_the_limit = false;
   for (const std::string padding : {"", "1", "12"}) {
     const std::string token = join_token(R"({"alg":"HS256","x":")" + padding + "\"}", kPayload, "");

@@ -34,7 +34,7 @@ class KeysTest : public testing::LoopTest {
   }
 };
 
-TEST_F(KeysTest, OfAProviderAreFoundByItsName) {
+TEST_F(KeysTest, AreFoundByTheNameOfTheirProvider) {
   const Keys keys(loop_, resolver_, providers("one.json"));
   EXPECT_EQ(keys.provider("p").rule->name, "p");
   EXPECT_TRUE(run_until([&] { return kid(keys) == "1"; }));
@@ -43,10 +43,10 @@ TEST_F(KeysTest, OfAProviderAreFoundByItsName) {
   EXPECT_EQ(keys.provider("unknown").rule, nullptr);
 }
 
-TEST_F(KeysTest, AreThereOnceTheyHaveBeenFetched) {
+TEST_F(KeysTest, AreAvailableOnceTheyHaveBeenFetched) {
   const Keys keys(loop_, resolver_, providers("one.json"));
   EXPECT_FALSE(keys.has_keys("p"));
-  EXPECT_TRUE(keys.has_keys("s")) << "a secret is there at once";
+  EXPECT_TRUE(keys.has_keys("s")) << "a secret needs no fetch";
   EXPECT_FALSE(keys.has_keys("unknown"));
   EXPECT_FALSE(keys.has_all_keys());
   EXPECT_TRUE(run_until([&] { return keys.has_keys("p"); }));
@@ -60,7 +60,7 @@ TEST_F(KeysTest, AreRefetchedForAProviderWithAJwksOnly) {
   EXPECT_EQ(keys.refetch("unknown", [] {}), nullptr);
 }
 
-TEST_F(KeysTest, StayOverAReloadThatKeepsTheirSource) {
+TEST_F(KeysTest, SurviveAReloadThatKeepsTheirSource) {
   Keys keys(loop_, resolver_, providers("one.json"));
   ASSERT_TRUE(run_until([&] { return kid(keys) == "1"; }));
   auto reloaded = providers("one.json");
@@ -70,7 +70,7 @@ TEST_F(KeysTest, StayOverAReloadThatKeepsTheirSource) {
   EXPECT_EQ(keys.provider("p").rule->issuer, "https://new");
 }
 
-TEST_F(KeysTest, AreFetchedAnewOverAReloadThatChangesTheirSource) {
+TEST_F(KeysTest, AreFetchedAgainAfterAReloadThatChangesTheirSource) {
   Keys keys(loop_, resolver_, providers("one.json"));
   ASSERT_TRUE(run_until([&] { return kid(keys) == "1"; }));
   keys.on_reload(providers("two.json"));
@@ -78,7 +78,7 @@ TEST_F(KeysTest, AreFetchedAnewOverAReloadThatChangesTheirSource) {
   EXPECT_TRUE(run_until([&] { return kid(keys) == "2"; }));
 }
 
-TEST_F(KeysTest, OfARemovedProviderAreForgottenAndAwaitedByNobody) {
+TEST_F(KeysTest, AreForgottenWhenAReloadRemovesTheirProvider) {
   Keys keys(loop_, resolver_, providers("one.json"));
   bool is_done = false;
   const KeyWait wait = keys.refetch("p", [&is_done] { is_done = true; });
@@ -88,7 +88,7 @@ TEST_F(KeysTest, OfARemovedProviderAreForgottenAndAwaitedByNobody) {
   EXPECT_TRUE(keys.has_all_keys());
 }
 
-TEST_F(KeysTest, AreCountedForEachProvider) {
+TEST_F(KeysTest, AreReportedAsAMetricForEachProvider) {
   const Keys keys(loop_, resolver_, providers("one.json"));
   const auto metrics = [&keys] {
     MetricsText out;

@@ -27,7 +27,7 @@ class ProviderKeysTest : public testing::LoopTest {
     rule_.name = "p";
     rule_.algorithms = {Algorithm::kRS256};
   }
-  // The keys of these sources, whose first round begins with the loop.
+  // Makes keys_ with these sources.  The first round of fetches begins when the loop runs.
   ProviderKeys& fetch(std::vector<std::string> sources) {
     rule_.jwks = std::move(sources);
     return *(keys_ = std::make_unique<ProviderKeys>(loop_, resolver_, rule_, timing_));
@@ -46,7 +46,7 @@ class ProviderKeysTest : public testing::LoopTest {
   bool become(const std::string& expected) {
     return run_until([&] { return kids() == expected; });
   }
-  // Refetches and waits for the end of the round; false if that is not allowed now.
+  // Refetches and waits for the end of the round; false if no refetch is allowed now.
   bool refetch() {
     bool is_done = false;
     const KeyWait wait = keys_->refetch([&is_done] { is_done = true; });
@@ -97,7 +97,7 @@ TEST_F(ProviderKeysTest, AreNotHeldUpByASilentSource) {
   EXPECT_TRUE(become("1"));
 }
 
-TEST_F(ProviderKeysTest, DoNotComeFromAFifoOrAnEndlessFile) {
+TEST_F(ProviderKeysTest, AreNotReadFromAFifoOrAnEndlessFile) {
   ASSERT_EQ(mkfifo(path("jwks.json").c_str(), 0600), 0);
   fetch({file(), "file:/dev/zero"});
   EXPECT_TRUE(refetch()) << "the round ends";
@@ -124,7 +124,7 @@ TEST_F(ProviderKeysTest, AreNotFetchedAgainSoonOnceEverySourceHasAnswered) {
   EXPECT_EQ(server.requests.size(), 1U);
 }
 
-TEST_F(ProviderKeysTest, StayWhateverTheirSourceAnswersLater) {
+TEST_F(ProviderKeysTest, StayWhenALaterAnswerIsInvalid) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   timing_.refetch_every = milliseconds(0);
   timing_.fetch = milliseconds(100);
@@ -140,10 +140,10 @@ TEST_F(ProviderKeysTest, StayWhateverTheirSourceAnswersLater) {
     EXPECT_EQ(kids(), "1") << answer.substr(0, 60);
   }
   server.answer = http(jwks_of({two_}));
-  EXPECT_TRUE(become("2")) << "and are replaced once it answers well again";
+  EXPECT_TRUE(become("2")) << "a valid answer replaces them";
 }
 
-TEST_F(ProviderKeysTest, OfAFailingSourceStayWhileAnotherSourcesKeysAreReplaced) {
+TEST_F(ProviderKeysTest, StayWhenTheirSourceFailsWhileAnotherSourceChanges) {
   timing_.refetch_every = milliseconds(0);
   write_file("jwks.json", jwks_of({one_}));
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_, two_})));
@@ -188,7 +188,7 @@ TEST_F(ProviderKeysTest, AreRefetchedOnceForAHundredUnknownKids) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   fetch({socket()});
   ASSERT_TRUE(become("1"));
-  run_for(milliseconds(2));  // to the end of the round
+  run_for(milliseconds(2));  // the round ends
   server.answer = http(jwks_of({one_, two_}));
   int done = 0;
   std::vector<KeyWait> waits;
@@ -222,14 +222,14 @@ TEST_F(ProviderKeysTest, AreRefetchedAtMostOnceInEachInterval) {
   EXPECT_EQ(server.requests.size(), 3U);
 }
 
-TEST_F(ProviderKeysTest, AreRefetchedAfterARoundThatMayHaveBeenTooEarly) {
+TEST_F(ProviderKeysTest, AreRefetchedAfterARoundThatBeganBeforeTheRequest) {
   write_file("jwks.json", jwks_of({one_}));
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   fetch({socket(), file()});
-  ASSERT_TRUE(become("1"));  // from the file, while the socket's answer is still to come
+  ASSERT_TRUE(become("1"));  // from the file; the socket has not answered
   EXPECT_TRUE(refetch());
   EXPECT_EQ(server.requests.size(), 2U);
-  EXPECT_EQ(keys_->refetch([] {}), nullptr) << "it counts as the refetch of this interval";
+  EXPECT_EQ(keys_->refetch([] {}), nullptr) << "the extra round was the refetch of this interval";
 }
 
 TEST_F(ProviderKeysTest, CanBeAwaitedInTheFirstRoundWithoutARefetch) {
@@ -238,7 +238,7 @@ TEST_F(ProviderKeysTest, CanBeAwaitedInTheFirstRoundWithoutARefetch) {
   EXPECT_TRUE(refetch());
   EXPECT_EQ(kids(), "1");
   EXPECT_EQ(server.requests.size(), 1U);
-  EXPECT_TRUE(refetch()) << "the interval has not begun";
+  EXPECT_TRUE(refetch()) << "the first round does not begin an interval";
 }
 
 TEST_F(ProviderKeysTest, CanBeRefetchedIfTheFirstRoundFailed) {
@@ -251,12 +251,12 @@ TEST_F(ProviderKeysTest, CanBeRefetchedIfTheFirstRoundFailed) {
   EXPECT_EQ(kids(), "1");
 }
 
-TEST_F(ProviderKeysTest, AreNotAnnouncedToAWaiterThatHasGone) {
+TEST_F(ProviderKeysTest, AreNotAnnouncedToADestroyedWaiter) {
   RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
   fetch({socket()});
   bool is_done = false;
   keys_->refetch([&is_done] { is_done = true; }).reset();
-  EXPECT_TRUE(refetch()) << "a later waiter of the same round";
+  EXPECT_TRUE(refetch()) << "another waiter of the same round";
   EXPECT_FALSE(is_done);
 }
 
@@ -280,11 +280,11 @@ TEST_F(ProviderKeysTest, WaitForTheRunningRefreshBeforeTheyAreRefetched) {
   const KeyWait wait = keys_->refetch([] {});
   EXPECT_NE(wait, nullptr);
   run_for(milliseconds(50));
-  EXPECT_EQ(server.requests.size(), 2U) << "the round of the refresh goes on";
+  EXPECT_EQ(server.requests.size(), 2U) << "no refetch before the refresh has ended";
   EXPECT_TRUE(run_until([&] { return server.requests.size() == 3; }));
 }
 
-TEST_F(ProviderKeysTest, AreFetchedAgainSoonAfterTheFirstFailureThatFollowsASuccess) {
+TEST_F(ProviderKeysTest, AreRetriedSoonAfterASuccessHasResetTheBackoff) {
   rule_.refresh = seconds(3600);
   timing_ = {.fetch = seconds(1),
              .refetch_every = milliseconds(0),

@@ -47,14 +47,14 @@ TEST(TokenCache, ForgetsAnEntryAfterTheCachesLife) {
   }
 }
 
-TEST(TokenCache, IsBoundedInNumber) {
+TEST(TokenCache, HoldsAtMostItsBound) {
   TokenCache cache(100, minutes(5));
   for (int i = 0; i < 10'000; ++i) cache.insert(key(i), i % 2 == 0 ? accepted() : refused(), kNow);
   EXPECT_LE(cache.size(), 100U);
   EXPECT_NE(cache.find(key(9999), kNow), nullptr);
 }
 
-TEST(TokenCache, KeepsATokenThatIsUsedOverOthersThatAreNot) {
+TEST(TokenCache, KeepsAUsedTokenLongerThanUnusedOnes) {
   TokenCache cache(100, minutes(5));
   cache.insert(key(-1), accepted(), kNow);
   for (int i = 0; i < 1000; ++i) {

@@ -59,7 +59,7 @@ TEST_F(TokenCheckTest, AcceptsATokenOfEveryAllowedAlgorithm) {
   }
 }
 
-TEST_F(TokenCheckTest, TellsTheUserTheProviderAndTheExpiryWithLeeway) {
+TEST_F(TokenCheckTest, ReportsTheUserTheProviderAndTheExpiryWithLeeway) {
   providers_.add_secret("p", {"secret"}).leeway = seconds(5);
   const TokenCheck check =
       check_token(sign_token("secret", Algorithm::kHS256, kAnn), providers_.providers({"p"}), kNow);
@@ -69,7 +69,7 @@ TEST_F(TokenCheckTest, TellsTheUserTheProviderAndTheExpiryWithLeeway) {
   EXPECT_EQ(check.until, kNow + seconds(65));
 }
 
-TEST_F(TokenCheckTest, UsesAKidForNothingButComparing) {
+TEST_F(TokenCheckTest, OnlyComparesAKid) {
   providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
   for (const std::string kid :
        {"../../../../dev/null", "1' UNION SELECT 'secret", "1|id", "1\\u0000", "", "file:///etc/passwd"}) {
@@ -79,7 +79,7 @@ TEST_F(TokenCheckTest, UsesAKidForNothingButComparing) {
   }
 }
 
-TEST_F(TokenCheckTest, HasNoWeakRsaKeyToVerifyWith) {
+TEST_F(TokenCheckTest, IgnoresAWeakRsaKey) {
   const SigningKey weak = SigningKey::make_rsa(1024);
   providers_.add("p", {Algorithm::kRS256}, key_set({weak.jwk(R"("kid":"1")")}));
   EXPECT_EQ(check(sign_token(weak, Algorithm::kRS256, kAnn, R"("kid":"1")")), "unknown kid of p");
@@ -89,10 +89,10 @@ TEST_F(TokenCheckTest, NamesTheProviderWhoseKeysAreMissing) {
   providers_.add("p", {Algorithm::kRS256}, nullptr);
   EXPECT_EQ(check(sign_token(SigningKey::rsa(), Algorithm::kRS256, kAnn)), "no keys of p");
   EXPECT_EQ(check(sign_token(SigningKey::rsa(), Algorithm::kRS512, kAnn)), "algorithm");
-  EXPECT_EQ(check("garbage"), "malformed") << "whatever the keys";
+  EXPECT_EQ(check("garbage"), "malformed") << "even without keys";
 }
 
-TEST_F(TokenCheckTest, IsNotFinalWhileAnyProvidersKeysAreMissing) {
+TEST_F(TokenCheckTest, ReportsMissingKeysRatherThanAnUnknownKid) {
   const auto one = key_set({SigningKey::rsa().jwk(R"("kid":"1")")});
   providers_.add("known", {Algorithm::kRS256}, one);
   providers_.add("other", {Algorithm::kRS256}, one);
@@ -123,14 +123,14 @@ TEST_F(TokenCheckTest, RefusesAlgNone) {
   }
 }
 
-// CVE-2015-9235: the public key, which everybody knows, taken for a shared secret.
+// CVE-2015-9235: an HS256 token that is signed with the public key.
 TEST_F(TokenCheckTest, RefusesAPublicKeyUsedAsASharedSecret) {
   const std::string jwk = SigningKey::rsa().jwk(R"("kid":"1")");
   ProviderRule& rule = providers_.add("p", {Algorithm::kRS256}, key_set({jwk}));
   for (const std::string& secret : {SigningKey::rsa().pem(), jwk, jwks_of({jwk}), std::string()}) {
     EXPECT_EQ(check(sign_token(secret, Algorithm::kHS256, kAnn, R"("kid":"1")")), "algorithm");
   }
-  // Not even where somebody allows both.
+  // Also if the provider allows both algorithms.
   rule.algorithms.push_back(Algorithm::kHS256);
   EXPECT_EQ(check(sign_token(SigningKey::rsa().pem(), Algorithm::kHS256, kAnn, R"("kid":"2")")), "algorithm");
 }
@@ -149,7 +149,7 @@ TEST_F(TokenCheckTest, RefusesAnAlgorithmThatTheKeyDoesNotName) {
   EXPECT_EQ(check(sign_token(SigningKey::rsa(), Algorithm::kRS512, kAnn, R"("kid":"1")")), "algorithm");
 }
 
-// CVE-2018-0114 and its kin.
+// CVE-2018-0114 and similar: a key, or its address, in the token's header.
 TEST_F(TokenCheckTest, TakesNoKeyFromTheToken) {
   providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
   const SigningKey& evil = SigningKey::other_rsa();
@@ -167,7 +167,7 @@ TEST_F(TokenCheckTest, RefusesCriticalExtensions) {
             "malformed");
 }
 
-// CVE-2022-21449.
+// CVE-2022-21449: r and s are 0.
 TEST_F(TokenCheckTest, RefusesPsychicSignatures) {
   providers_.add("p", {Algorithm::kES256}, key_set({SigningKey::p256().jwk()}));
   EXPECT_EQ(check(join_token(R"({"alg":"ES256"})", kAnn, std::string(64, '\0'))), "signature");
@@ -234,7 +234,7 @@ TEST_F(TokenCheckTest, ChoosesTheProviderByItsIssuer) {
   EXPECT_EQ(check(sign_token("one", Algorithm::kHS256, of_a), {"a", "b"}), "accepted ann");
   EXPECT_EQ(check(sign_token("two", Algorithm::kHS256, of_b), {"a", "b"}), "accepted bob");
   EXPECT_EQ(check(sign_token("two", Algorithm::kHS256, of_a), {"a", "b"}), "signature")
-      << "one issuer's key proves nothing in another's name";
+      << "signed with another issuer's key";
   EXPECT_EQ(check(sign_token("two", Algorithm::kHS256, of_b), {"a"}), "issuer");
   EXPECT_EQ(check(sign_token("one", Algorithm::kHS256, kAnn), {"a", "b"}), "issuer");
 }
@@ -249,7 +249,7 @@ TEST_F(TokenCheckTest, TriesProvidersWithoutAnIssuerInTheirOrder) {
       "accepted c");
   EXPECT_EQ(check(sign_token("three", Algorithm::kHS256, kBob), {"a", "b", "c"}), "signature");
   EXPECT_EQ(check(sign_token("two", Algorithm::kHS256, kExpired), {"a", "b"}), "expired")
-      << "the provider that came furthest says what is wrong";
+      << "the refusal of the provider that got furthest";
 }
 
 TEST_F(TokenCheckTest, RefusesEveryTokenWithoutAProvider) {
@@ -263,7 +263,7 @@ TEST_F(TokenCheckTest, AcceptsEverySecretOfAProvider) {
   EXPECT_EQ(check(sign_token("new", Algorithm::kHS256, kAnn)), "accepted ann");
 }
 
-TEST_F(TokenCheckTest, LooksAtNoClaimOfATokenWithAnotherSignature) {
+TEST_F(TokenCheckTest, ChecksTheSignatureBeforeTheClaims) {
   providers_.add_secret("p", {"secret"});
   EXPECT_EQ(check(sign_token("guess", Algorithm::kHS256, kExpired)), "signature");
 }

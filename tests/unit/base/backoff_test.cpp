@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST(Backoff, DoublesUpToItsLongestWaitAndStartsAnewAfterSuccess) {
+TEST(Backoff, DoublesUpToItsMaximumAndStartsAgainAfterSuccess) {
   Backoff backoff(milliseconds(100), milliseconds(350));
   for (const int wait : {100, 200, 350, 350}) EXPECT_EQ(backoff.on_failure(0), milliseconds(wait));
   backoff.on_success();

@@ -5,7 +5,7 @@
 namespace tailgate {
 namespace {
 
-TEST(Endpoint, IsASocketOrAnAddressAndAPort) {
+TEST(Endpoint, IsAUnixSocketOrAHostWithAPort) {
   EXPECT_EQ(parse_endpoint("unix:/a/b.sock")->unix_path, "/a/b.sock");
   EXPECT_EQ(parse_endpoint("localhost:80")->host, "localhost");
   EXPECT_EQ(parse_endpoint("[::1]:8080")->host, "::1");

@@ -38,17 +38,17 @@ TEST(LeaseList, MovesALeaseWithItsMember) {
   List list([] {});
   List::Lease first = list.add(1);
   List::Lease second(std::move(first));
-  EXPECT_FALSE(first.active());  // NOLINT(bugprone-use-after-move): it stands for nothing
+  EXPECT_FALSE(first.active());  // NOLINT(bugprone-use-after-move): a moved-from lease is inactive
   EXPECT_TRUE(second.active());
   EXPECT_EQ(members_of(list), Numbers{1});
   List::Lease other = list.add(2);
   other = std::move(second);
-  EXPECT_EQ(members_of(list), Numbers{1}) << "the lease that was replaced has ended";
+  EXPECT_EQ(members_of(list), Numbers{1}) << "the replaced lease has ended";
   other = {};
   EXPECT_TRUE(list.empty());
 }
 
-TEST(LeaseList, SaysWhenTheLastMemberHasLeft) {
+TEST(LeaseList, CallsOnEmptyWhenTheLastMemberLeaves) {
   int calls = 0;
   List list([&] { ++calls; });
   {
@@ -61,19 +61,19 @@ TEST(LeaseList, SaysWhenTheLastMemberHasLeft) {
   EXPECT_EQ(calls, 2);
 }
 
-TEST(LeaseList, MayBeDestroyedWhenItsLastMemberHasLeft) {
+TEST(LeaseList, MayBeDestroyedInsideOnEmpty) {
   std::optional<List> list;
   const auto calls = std::make_shared<int>(0);
   list.emplace([&list, calls] {
     list.reset();
-    ++*calls;  // the function outlives the list
+    ++*calls;  // the running function outlives the list
   });
   { const List::Lease lease = list->add(1); }
   EXPECT_FALSE(list.has_value());
   EXPECT_EQ(*calls, 1);
 }
 
-TEST(LeaseList, VisitsEachMemberOfARoundOnceWhicheverLeaveMeanwhile) {
+TEST(LeaseList, VisitsEachMemberOnceInARoundWhileOthersLeave) {
   std::mt19937 dice(7);
   for (int round = 0; round < 500; ++round) {
     List list([] {});
@@ -103,8 +103,8 @@ TEST(LeaseList, VisitsEachMemberOfARoundOnceWhicheverLeaveMeanwhile) {
 using Call = LeasedCall<int>;
 
 TEST(LeasedCall, CallsOnceWhileItsLeaseLives) {
-  Numbers came;
-  Call call([&](int number) { came.push_back(number); });
+  Numbers received;
+  Call call([&](int number) { received.push_back(number); });
   Call::Lease first = call.lease();
   const Call::Lease lease(std::move(first));
   EXPECT_TRUE(lease.under_way());
@@ -113,7 +113,7 @@ TEST(LeasedCall, CallsOnceWhileItsLeaseLives) {
   EXPECT_FALSE(lease.under_way());
   EXPECT_FALSE(call.wanted());
   call(2);
-  EXPECT_EQ(came, Numbers{1});
+  EXPECT_EQ(received, Numbers{1});
 }
 
 TEST(LeasedCall, IsNotUnderWayInsideTheCall) {
@@ -126,35 +126,35 @@ TEST(LeasedCall, IsNotUnderWayInsideTheCall) {
 }
 
 TEST(LeasedCall, IsNotCalledAfterItsLeaseHasDied) {
-  Numbers came;
+  Numbers received;
   const auto held = std::make_shared<int>(0);
-  Call call([&came, held](int number) { came.push_back(number); });
+  Call call([&received, held](int number) { received.push_back(number); });
   { const Call::Lease lease = call.lease(); }
-  EXPECT_EQ(held.use_count(), 1) << "what the function held is free";
+  EXPECT_EQ(held.use_count(), 1) << "the function was destroyed with its captures";
   EXPECT_FALSE(call.wanted());
   call(1);
-  EXPECT_EQ(came, Numbers{});
+  EXPECT_EQ(received, Numbers{});
 }
 
 TEST(LeasedCall, IsNotCalledAfterItsLeaseWasReplaced) {
-  Numbers came;
-  Call first([&](int number) { came.push_back(number); });
-  Call second([&](int number) { came.push_back(-number); });
+  Numbers received;
+  Call first([&](int number) { received.push_back(number); });
+  Call second([&](int number) { received.push_back(-number); });
   Call::Lease lease = first.lease();
   lease = second.lease();
   first(1);
   second(2);
-  EXPECT_EQ(came, Numbers{-2});
+  EXPECT_EQ(received, Numbers{-2});
 }
 
-TEST(LeasedCall, EndsTheLeaseWhenItDiesFirst) {
+TEST(LeasedCall, EndsItsLeaseWhenItIsDestroyedFirst) {
   std::optional<Call> call(std::in_place, [](int) {});
   const Call::Lease lease = call->lease();
   call.reset();
   EXPECT_FALSE(lease.under_way());
 }
 
-TEST(LeasedCall, MayHoldWhatHoldsItsOwnLease) {
+TEST(LeasedCall, FreesAFunctionThatOwnsItsLease) {
   struct Owner {
     Call::Lease lease;
   };
@@ -170,18 +170,18 @@ TEST(LeasedCall, MayHoldWhatHoldsItsOwnLease) {
 }
 
 TEST(LeasedCall, LetsTheFunctionReplaceItsLease) {
-  Numbers came;
+  Numbers received;
   Call::Lease lease;
-  Call second([&](int number) { came.push_back(-number); });
+  Call second([&](int number) { received.push_back(-number); });
   Call first([&](int number) {
     lease = second.lease();
-    came.push_back(number);
+    received.push_back(number);
   });
   lease = first.lease();
   first(1);
   EXPECT_TRUE(lease.under_way());
   second(2);
-  EXPECT_EQ(came, (Numbers{1, -2}));
+  EXPECT_EQ(received, (Numbers{1, -2}));
 }
 
 }  // namespace

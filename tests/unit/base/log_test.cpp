@@ -14,7 +14,7 @@
 namespace tailgate {
 namespace {
 
-// Replaces standard error by a pipe as long as it lives.
+// Redirects standard error into a pipe until it is destroyed.
 class PipeForErrors {
  public:
   PipeForErrors() {
@@ -60,7 +60,7 @@ TEST(Log, WritesOneJsonObjectALine) {
       << line;
 }
 
-TEST(Log, StaysOneLineOfValidJsonWhateverTheTextHolds) {
+TEST(Log, WritesOneLineOfValidJsonForAnyText) {
   std::string every;
   for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
   const PipeForErrors pipe;
@@ -87,7 +87,7 @@ TEST(Log, CutsALongTextBetweenTwoCharacters) {
 TEST(Log, DropsAndCountsLinesWhileNobodyReads) {
   const PipeForErrors pipe;
   pipe.fill();
-  alarm(5);  // a write that waits would wait for ever
+  alarm(5);  // kills the test if log_info() blocks on the full pipe
   for (int i = 0; i < 3; ++i) log_info("some.event");
   alarm(0);
   EXPECT_EQ(pipe.take().find("some.event"), std::string::npos);
@@ -100,7 +100,7 @@ TEST(Log, DropsAndCountsLinesWhileNobodyReads) {
   EXPECT_EQ(pipe.take().find("log.lost"), std::string::npos);
 }
 
-TEST(LogValve, LetsABurstThroughAndCountsTheOthers) {
+TEST(LogValve, AllowsABurstAndCountsTheLinesHeldBack) {
   LogValve valve(3, 1);
   std::chrono::steady_clock::time_point now{std::chrono::hours(1)};
   int through = 0;

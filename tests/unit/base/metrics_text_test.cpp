@@ -7,7 +7,7 @@
 namespace tailgate {
 namespace {
 
-TEST(MetricsText, SaysHelpAndTypeBeforeTheSamples) {
+TEST(MetricsText, WritesHelpAndTypeBeforeTheSamples) {
   MetricsText out;
   out.begin("a_total", MetricsText::Type::kCounter, "What a is.");
   out.sample({}, 7);
@@ -24,7 +24,7 @@ TEST(MetricsText, SaysHelpAndTypeBeforeTheSamples) {
             "b{x=\"2\",y=\"3\"} 18446744073709551615\n");
 }
 
-TEST(MetricsText, EscapesWhatWouldEndALabelOrItsLine) {
+TEST(MetricsText, EscapesQuotesBackslashesAndLineEndsInLabels) {
   EXPECT_EQ(MetricsText::label("route", R"(a"b\c)"), R"(route="a\"b\\c")");
   EXPECT_EQ(MetricsText::label("reason", "x\ny"), R"(reason="x\ny")");
 }

@@ -11,7 +11,7 @@ Keys needed(const Overrides& overrides) {
   return keys_that_need_a_restart(*loaded(), *loaded(overrides));
 }
 
-TEST(ConfigChanges, OfOtherKeysNeedNoRestart) {
+TEST(ConfigChanges, OfMostKeysNeedNoRestart) {
   EXPECT_EQ(needed({}), Keys());
   EXPECT_EQ(needed({{"limits.streams", "5"},
                     {"drain.deadline_s", "20"},

@@ -59,7 +59,7 @@ TEST(Config, HasADefaultForEveryKeyOfARoute) {
   EXPECT_EQ(events.record->name, "job");
 }
 
-TEST(Config, ALogWaitsTenMinutesForAStalledReader) {
+TEST(Config, WaitsTenMinutesForAStalledReaderOfALog) {
   const auto config = loaded();
   ASSERT_TRUE(config);
   EXPECT_EQ(route_of(*config, "lines").send_timeout, 600s);
@@ -67,7 +67,7 @@ TEST(Config, ALogWaitsTenMinutesForAStalledReader) {
   EXPECT_EQ(route_of(*config, "lines").entry, (std::vector<std::string>{"ts", "text"}));
 }
 
-TEST(Config, PagesHaveTheirOwnDefaults) {
+TEST(Config, HasOtherDefaultsForPages) {
   const auto config = loaded();
   ASSERT_TRUE(config);
   const Route& pages = route_of(*config, "pages");
@@ -185,7 +185,7 @@ TEST(Config, ReadsEveryKindOfMessage) {
   EXPECT_EQ(written(events.heartbeat.message, values), ": ping t\n\n");
 }
 
-TEST(Config, TheTerminalStatusesEndAStreamUnlessOtherValuesAreSet) {
+TEST(Config, EndsAStreamOnTerminalStatusesUnlessOtherValuesAreSet) {
   const auto config = loaded({{"route.events.ends_on.field", "status"}});
   ASSERT_TRUE(config);
   EXPECT_EQ(route_of(*config, "events").ends_on_values, (std::vector<std::string>{"ready", "failed"}));
@@ -194,7 +194,7 @@ TEST(Config, TheTerminalStatusesEndAStreamUnlessOtherValuesAreSet) {
   EXPECT_EQ(route_of(*other, "events").ends_on_values, std::vector<std::string>{"gone"});
 }
 
-TEST(Config, DurationsMayBeIntegersOrFloats) {
+TEST(Config, ReadsDurationsAsIntegersOrFloats) {
   const auto config = loaded({{"drain.settle_s", "0.25"},
                               {"route.events.retry_ms", "1500.0"},
                               {"route.events.record_grace_ms", "800"}});
@@ -204,7 +204,7 @@ TEST(Config, DurationsMayBeIntegersOrFloats) {
   EXPECT_EQ(route_of(*config, "events").record_grace, 800ms);
 }
 
-TEST(Config, TheApplicationMayVerifyTheCaller) {
+TEST(Config, AllowsTheApplicationToVerifyTheCaller) {
   const auto decided = load(kBase, {{"route.events.record", "asked"},
                                     {"route.events.auth", "application"},
                                     {"route.events.providers", "[]"},
@@ -250,7 +250,7 @@ TEST(ConfigOverrides, ChangeOneElementOfAList) {
   EXPECT_EQ(written(route_of(*config, "events").ending[0].message, {{"id", "1"}}), "data: 1\n\n");
 }
 
-TEST(ConfigOverrides, MakeANewRoute) {
+TEST(ConfigOverrides, AddARoute) {
   const auto config = loaded({{"route.new.path", "/new"},
                               {"route.new.source", "channel"},
                               {"route.new.key", "new"},
@@ -260,7 +260,7 @@ TEST(ConfigOverrides, MakeANewRoute) {
   EXPECT_EQ(route_of(*config, "new").key, "new");
 }
 
-TEST(ConfigOverrides, OfATableThatTheFileLacksAreRefused) {
+TEST(ConfigOverrides, AreRefusedForATableThatTheFileLacks) {
   expect_finding(
       {{"route.event.who", "anyone"}},
       "route.event: there is no [route.event] in the file, and a new one needs path, source, key and who");
@@ -276,7 +276,7 @@ TEST(ConfigOverrides, OfATableThatTheFileLacksAreRefused) {
                  "route.new.pth: is no key that is known; did you mean path?");
 }
 
-TEST(ConfigOverrides, RemoveTheKeysThatExcludeThem) {
+TEST(ConfigOverrides, RemoveMutuallyExclusiveKeys) {
   const auto config =
       loaded({{"redis.url_env", "R"}, {"provider.p.secret_env", "S"}, {"provider.p.issuer", "i"}},
              {{"R", "redis://other:1"}, {"S", kSecret}});
@@ -319,7 +319,7 @@ TEST(ConfigOverrides, TheEnvironmentsRedisUrlReplacesTheFiles) {
   EXPECT_FALSE(load(text));
 }
 
-// ---- Rules of the single tables ----------------------------------------------------------------
+// ---- Rules of each table -----------------------------------------------------------------------
 
 TEST(ConfigListen, RefusesAnInvalidAddress) {
   expect_finding({{"listen.streams", "unix:relative"}},

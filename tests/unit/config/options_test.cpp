@@ -58,8 +58,8 @@ TEST(ShippedConfig, WritesTheOpeningMessagesOfBlog) {
             "{\"progress\":0,\"currentStep\":null,\"estimatedTimeRemaining\":null}\n\n");
 }
 
-// The keys and values that a reference documents as "key = value" or "# key = value" below a table's header.
-// "*" replaces the names that a user chooses.
+// The keys and values of a reference: lines "key = value" or "# key = value" below a table's header.  "*"
+// stands for a name that the user chooses.
 std::map<std::string, std::string> documented(const std::string& text) {
   std::map<std::string, std::string> keys;
   std::string table;
@@ -85,7 +85,7 @@ TEST(Reference, DocumentsEveryKey) {
 }
 
 TEST(Reference, ShowsTheDefaults) {
-  // The reference shows another value for these keys, because their default would explain nothing.
+  // The defaults of these keys (such as "" or []) would explain nothing, so the reference shows examples.
   const std::set<std::string_view> shown_in_use = {
       "record.*.user",           "record.*.session",         "record.*.forward",
       "record.*.status",         "record.*.terminal",        "record.*.fields.*.as",

@@ -13,7 +13,7 @@ TEST(ConfigRecord, RequiresAKeyWithAnId) {
   expect_finding({{"record.job.key", "jobs"}}, "record.job.key: must hold {id}");
 }
 
-TEST(ConfigRecord, OfKindHttpRequiresTargetAndPath) {
+TEST(ConfigRecord, RequiresTargetAndPathIfItsKindIsHttp) {
   expect_finding_in(without("target = "), "record.asked.target: is missing");
   expect_finding({{"record.asked.target", "nowhere"}},
                  "record.asked.target: must be \"unix:/path\" or \"address:port\"");
@@ -37,7 +37,7 @@ TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
                  "record.asked.user: has no effect on a record of kind = \"http\"");
 }
 
-TEST(ConfigRecord, OfAnUnknownKindHasOnlyThatError) {
+TEST(ConfigRecord, HasOneErrorIfItsKindIsUnknown) {
   expect_finding({{"record.asked.kind", "https"}}, "record.asked.kind: must be ");
   expect_finding_in(with(kBase, "kind = ", "knid = "), "did you mean kind?");
 }

@@ -8,12 +8,12 @@
 namespace tailgate {
 namespace {
 
-TEST(ConfigRouteRules, RequiresTheIdInBothPathAndKeyOrInNeither) {
+TEST(ConfigRouteRules, RequireTheIdInBothPathAndKeyOrInNeither) {
   expect_finding({{"route.pages.key", "logs"}}, "route.pages.key: must hold {id} as the path does");
   expect_finding({{"route.named.key", "a:{id}"}}, "route.named.key: holds {id}, but the path does not");
 }
 
-TEST(ConfigRouteRules, ForOwnersRequiresARecordWithAnOwner) {
+TEST(ConfigRouteRules, RequireARecordWithAnOwnerForOwners) {
   expect_finding_in(without("record = \"job\""),
                     "tailgate.toml:20: route.events.record: is missing: with who = \"owner\"");
   const std::string found = findings(without("user = "));
@@ -21,7 +21,7 @@ TEST(ConfigRouteRules, ForOwnersRequiresARecordWithAnOwner) {
       << found;
 }
 
-TEST(ConfigRouteRules, ForOwnersRequiresCredentialsAndProviders) {
+TEST(ConfigRouteRules, RequireCredentialsAndProvidersForOwners) {
   expect_finding_in(without("providers = "), "route.events.providers: is missing");
   EXPECT_NE(findings(without("credentials = ")).find("route.events.credentials: is missing"),
             std::string::npos);
@@ -31,7 +31,7 @@ TEST(ConfigRouteRules, ForOwnersRequiresCredentialsAndProviders) {
   expect_finding({{"route.events.providers", "['q']"}}, "route.events.providers: there is no [provider.q]");
 }
 
-TEST(ConfigRouteRules, RefusesACredentialThatCannotMatchTheRecord) {
+TEST(ConfigRouteRules, RefuseACredentialThatCannotMatchTheRecord) {
   expect_finding({{"route.events.credentials", "['bearer','session-query:s']"}},
                  "route.events.credentials: holds a session, but [record.job] has no session");
   std::string text = without("user = ");
@@ -43,7 +43,7 @@ TEST(ConfigRouteRules, RefusesACredentialThatCannotMatchTheRecord) {
       std::string::npos);
 }
 
-TEST(ConfigRouteRules, ForAnyoneRefusesKeysThatVerifyACaller) {
+TEST(ConfigRouteRules, RefuseKeysThatVerifyACallerForAnyone) {
   expect_finding({{"route.named.credentials", "['bearer']"}},
                  "route.named.credentials: has no effect with who = \"anyone\"");
   expect_finding({{"route.named.providers", "['p']"}},
@@ -51,12 +51,12 @@ TEST(ConfigRouteRules, ForAnyoneRefusesKeysThatVerifyACaller) {
   expect_finding({{"route.named.auth", "gateway"}}, "route.named.auth: has no effect with who = \"anyone\"");
 }
 
-TEST(ConfigRouteRules, ForAnyoneRefusesARecordWithAnOwner) {
+TEST(ConfigRouteRules, RefuseARecordWithAnOwnerForAnyone) {
   expect_finding({{"route.pages.record", "job"}},
                  "route.pages.who: would show to anyone what [record.job] says belongs to somebody");
 }
 
-TEST(ConfigRouteRules, WithApplicationAuthRequiresAnHttpRecord) {
+TEST(ConfigRouteRules, RequireAnHttpRecordForApplicationAuth) {
   EXPECT_NE(findings(kBase, {{"route.events.auth", "application"}})
                 .find("route.events.auth: \"application\" needs a record of kind = \"http\""),
             std::string::npos);
@@ -67,7 +67,7 @@ TEST(ConfigRouteRules, WithApplicationAuthRequiresAnHttpRecord) {
             std::string::npos);
 }
 
-TEST(ConfigRouteRules, RefusesAFramingOfAnotherSource) {
+TEST(ConfigRouteRules, RefuseAFramingOfAnotherSource) {
   expect_finding({{"route.lines.framing", "raw"}},
                  "route.lines.framing: must be \"entry\" with source = \"log\"");
   expect_finding({{"route.events.framing", "entry"}},
@@ -75,7 +75,7 @@ TEST(ConfigRouteRules, RefusesAFramingOfAnotherSource) {
   ASSERT_TRUE(loaded({{"route.lines.framing", "entry"}}));
 }
 
-TEST(ConfigRouteRules, RequiresValuesForTheFieldThatEndsAStream) {
+TEST(ConfigRouteRules, RequireValuesForTheFieldThatEndsAStream) {
   expect_finding({{"route.named.ends_on.field", "status"}},
                  "route.named.ends_on.field: needs ends_on.values, or a record");
   expect_finding({{"route.named.ends_on.values", "['x']"}},
@@ -85,7 +85,7 @@ TEST(ConfigRouteRules, RequiresValuesForTheFieldThatEndsAStream) {
                  "route.events.ends_on.events: needs framing = \"named\"");
 }
 
-TEST(ConfigRouteRules, RequiresAMaximumAgeLongerThanTheNotice) {
+TEST(ConfigRouteRules, RequireAMaximumAgeLongerThanTheNotice) {
   expect_finding({{"route.named.age_notice", "{data='{}'}"}},
                  "route.named.age_notice: needs a max_age_s that is longer than its before_s");
   EXPECT_NE(findings(kBase,
@@ -94,11 +94,11 @@ TEST(ConfigRouteRules, RequiresAMaximumAgeLongerThanTheNotice) {
             std::string::npos);
 }
 
-TEST(ConfigRouteRules, RefusesAPageDefaultAboveTheMaximum) {
+TEST(ConfigRouteRules, RefuseAPageDefaultAboveTheMaximum) {
   expect_finding({{"route.pages.page_default", "501"}}, "route.pages.page_default: must not exceed page_max");
 }
 
-TEST(ConfigRouteRules, OverALogRequiresARecordInRedis) {
+TEST(ConfigRouteRules, RequireARecordInRedisForALog) {
   const std::string rule =
       "[record.asked] is kept by the application (kind = \"http\"), which only a route with source = "
       "\"channel\" can ask";
@@ -107,8 +107,8 @@ TEST(ConfigRouteRules, OverALogRequiresARecordInRedis) {
   EXPECT_EQ(findings(kBase, {{"route.events.record", "asked"}}), "");
 }
 
-// Each case has one error, from which other rules would follow.
-TEST(ConfigRouteRules, ReportsOneErrorOnlyOnce) {
+// Each case has one error that would break other rules, too.
+TEST(ConfigRouteRules, ReportAnErrorWithoutItsConsequences) {
   const std::vector<std::pair<Overrides, std::string>> faults = {
       {{{"route.lines.source", "lgo"}}, "route.lines.source: must be"},
       {{{"route.pages.source", "page"}}, "route.pages.source: must be"},
@@ -128,7 +128,7 @@ TEST(ConfigRouteRules, ReportsOneErrorOnlyOnce) {
   expect_finding_in(text, "record.job.user: must be a text");
 }
 
-// Five rules that join keys would follow from these two errors.
+// These two errors would break five more rules.
 TEST(ConfigRouteRules, AreSkippedAfterAnErrorInTheRoute) {
   const Overrides overrides = {{"route.events.retry_ms", "0"},     {"route.events.record", "nobody"},
                                {"route.events.credentials", "[]"}, {"route.events.data_from", "d"},

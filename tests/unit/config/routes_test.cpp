@@ -54,13 +54,13 @@ TEST(ConfigRoute, RefusesAnUnknownCredential) {
   }
 }
 
-TEST(ConfigRoute, OverALogRequiresTheFieldsOfALine) {
+TEST(ConfigRoute, RequiresTheFieldsOfALineForALog) {
   expect_finding_in(without("entry = "), "route.lines.entry: is missing: the fields of a line");
   expect_finding_in(without("entry = ", 2), "route.pages.entry: is missing");
   expect_finding({{"route.lines.entry", "['id']"}}, "route.lines.entry: must not hold \"id\"");
 }
 
-TEST(ConfigRoute, WithNamedFramingRequiresNameFromAndDataFrom) {
+TEST(ConfigRoute, RequiresNameFromAndDataFromForNamedFraming) {
   expect_finding_in(without("name_from = "), "route.named.name_from: is missing");
   expect_finding_in(without("data_from = "), "route.named.data_from: is missing");
   expect_finding({{"route.events.data_from", "d"}}, "route.events.data_from: needs framing = \"named\"");

@@ -264,7 +264,7 @@ TEST(ConfigFindings, NeverShowASecret) {
   EXPECT_EQ(found.find("hunter2"), std::string::npos) << found;
 }
 
-TEST(ConfigFindings, AreOneLineEachWhateverTheInput) {
+TEST(ConfigFindings, TakeOneLineEachWhateverTheInput) {
   const std::string found = findings(kBase, {{"listen.ops", "a\nb"}, {"x\ny", "1"}});
   EXPECT_EQ(split(found, '\n').size(), 2U) << found;
   EXPECT_EQ(split(findings("\"a\\nb\" = 1\n" + std::string(kBase)), '\n').size(), 1U);

@@ -80,12 +80,12 @@ TEST(Toml, OneValueMayBeATable) {
   EXPECT_EQ((*settings)[1].second.line, 0);
 }
 
-TEST(Toml, OneValueIsNeitherABareWordNorSeveralKeys) {
+TEST(Toml, OneValueMayNotBeABareWordOrSeveralKeys) {
   for (const char* value : {"", "word", "127.0.0.1:80", "1\nother = 2", "{"})
     EXPECT_FALSE(flatten_toml_value("key", value)) << value;
 }
 
-TEST(Toml, ADotInANameDoesNotMakeAnotherKey) {
+TEST(Toml, ADotInANameIsReplaced) {
   EXPECT_EQ(flat("'a.b' = 1").count("a?b"), 1U);
 }
 

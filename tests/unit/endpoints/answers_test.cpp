@@ -57,8 +57,7 @@ TEST_F(AnswersTest, ClosesTheConnectionOnceTheProcessRefuses) {
   EXPECT_TRUE(after.got("Connection: close"));
 }
 
-// Of the requests over the limit 1,000 are held; the next one gets a status.
-TEST_F(AnswersTest, HoldsAtMostAThousandRequestsWithoutAPlace) {
+TEST_F(AnswersTest, HoldsAtMostAThousandRequestsOverTheLimit) {
   auto first = get("/events/1", native_);
   ASSERT_TRUE(opened(first));
   std::vector<testing::HttpClient> held;

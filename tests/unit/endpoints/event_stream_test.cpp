@@ -24,7 +24,7 @@ class EventStreamTest : public testing::StreamTest {
   }
 };
 
-TEST_F(EventStreamTest, DeliversWhatIsPublishedAfterTheConfirmation) {
+TEST_F(EventStreamTest, DeliversEventsThatArePublishedAfterTheConfirmation) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
   redis("PUBLISH job:1:events hello");
@@ -62,7 +62,7 @@ TEST_F(EventStreamTest, IsUnavailableIfRedisDoesNotConfirmInTime) {
   EXPECT_TRUE(client.got("Retry-After: "));
 }
 
-TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostInBetween) {
+TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -75,6 +75,37 @@ TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostInBetween) {
   EXPECT_GT(records_.looks(), looks);
 }
 
+// Events that are published during the loss never arrive.  Only a record that is read after the new
+// confirmation includes their changes.
+TEST_F(EventStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
+  create_job("1");
+  records_path_.proxy.hold(Direction::kToClient);
+  auto client = open_guarded();
+  ASSERT_TRUE(run_until([&] { return !records_path_.proxy.held(Direction::kToClient).empty(); }));
+  const auto looks = records_.looks();
+  channels_path_.proxy.cut();
+  redis("HSET job:1 status ready");
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  records_path_.proxy.release(Direction::kToClient);
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.got("data: {\"status\":\"ready\"}\nid: end\n\n")) << client.raw();
+  EXPECT_EQ(records_.looks(), looks + 1) << "the stream opened with the old record";
+}
+
+TEST_F(EventStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQuestion) {
+  testing::RawServer application(loop_, path("app.sock"),
+                                 "HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{\"status\":\"running\"}");
+  auto client = get("/asked/1", {{"Cookie", "a=b"}});
+  ASSERT_TRUE(opened(client));
+  application.silent = true;
+  channels_path_.proxy.cut();
+  ASSERT_TRUE(run_until([&] { return application.requests.size() == 2; }));
+  application.silent = false;
+  channels_path_.proxy.cut();
+  EXPECT_TRUE(run_until([&] { return client.got("event: resync\n"); }));
+  EXPECT_EQ(application.requests.size(), 3U);
+}
+
 TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
@@ -84,7 +115,7 @@ TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
-TEST_F(EventStreamTest, EndsByARecordThatNobodyPublished) {
+TEST_F(EventStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   create_job("1");
   auto client = open_guarded();
   ASSERT_TRUE(opened(client));
@@ -133,7 +164,7 @@ TEST_F(EventStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) 
   EXPECT_EQ(streams_.count(), 0U);
 }
 
-TEST_F(EventStreamTest, PassesTheApplicationsRefusalOn) {
+TEST_F(EventStreamTest, PassesOnTheRefusalOfTheApplication) {
   testing::RawServer application(loop_, path("app.sock"), "HTTP/1.0 401 No\r\nContent-Length: 0\r\n\r\n");
   auto client = get("/asked/1", {{"Cookie", "a=b"}});
   EXPECT_TRUE(run_until([&] { return client.status() == 401; }));

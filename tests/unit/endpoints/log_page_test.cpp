@@ -47,7 +47,7 @@ TEST_F(LogPageTest, ReadsALongPageInSeveralSteps) {
       << client.raw().substr(0, 300);
 }
 
-TEST_F(LogPageTest, ReadsAgainWhenRedisIsLostInBetween) {
+TEST_F(LogPageTest, ReadsAgainWhenRedisIsLostDuringTheRead) {
   pages_path_.proxy.hold(Direction::kToClient);
   auto client = open();
   ASSERT_TRUE(run_until([&] { return !pages_path_.proxy.held(Direction::kToClient).empty(); }));

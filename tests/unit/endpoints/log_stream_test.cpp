@@ -31,8 +31,8 @@ class LogStreamTest : public testing::StreamTest {
   }
 };
 
-// The last line and the end are written together, and the answers on the link that reads logs are late: the
-// record says that the job has ended before the stream knows of the line.
+// A worker writes the last line and then the terminal status.  The answers on the logs' link are late, so the
+// stream learns of the status before it learns of the line.
 TEST_F(LogStreamTest, SendsTheLastLineBeforeDoneWhenTheRecordIsReadFirst) {
   auto client = open();
   ASSERT_TRUE(opened(client));
@@ -43,7 +43,7 @@ TEST_F(LogStreamTest, SendsTheLastLineBeforeDoneWhenTheRecordIsReadFirst) {
   const auto looks = records_.looks();
   ASSERT_TRUE(run_until([&] { return records_.looks() >= looks + 2; }));
   run_for(std::chrono::milliseconds(100));
-  EXPECT_FALSE(client.got("event: done")) << "before the log's tail was read";
+  EXPECT_FALSE(client.got("event: done")) << "before the last line was read";
   logs_path_.proxy.release(Direction::kToClient);
   ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
   EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "last") +
@@ -81,7 +81,7 @@ TEST_F(LogStreamTest, SendsAGapForAnEntryThatWasTrimmed) {
                 line("3-1", "third"));
 }
 
-TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
+TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithABoundedBacklog) {
   const std::string text(20'000, 'x');
   auto client = open();
   ASSERT_TRUE(opened(client));
@@ -98,7 +98,7 @@ TEST_F(LogStreamTest, SendsAllLinesToASlowClientWithoutKeepingThem) {
   EXPECT_EQ(count(client.raw(), "event: gap\n"), 0U);
 }
 
-TEST_F(LogStreamTest, GoesOnWhereItWasAfterALossOfRedis) {
+TEST_F(LogStreamTest, ResumesAtItsPositionAfterALossOfRedis) {
   auto client = open();
   ASSERT_TRUE(opened(client));
   redis("XADD job:1:logs 2-1 text before");

@@ -45,7 +45,7 @@ TEST_F(OpsTest, IsReadyUntilItDrains) {
   EXPECT_EQ(ask("/healthz").status(), 200);
 }
 
-TEST_F(OpsTest, StaysReadyWhenRedisIsLostAndSaysSoInTheBody) {
+TEST_F(OpsTest, StaysReadyWhenRedisIsLostAndReportsItInTheBody) {
   EXPECT_EQ(ask("/readyz").status(), 200);
   pages_path_.proxy.refuse();
   pages_path_.proxy.cut();
@@ -55,7 +55,7 @@ TEST_F(OpsTest, StaysReadyWhenRedisIsLostAndSaysSoInTheBody) {
   EXPECT_TRUE(lost.got("\"redis\":\"down\"")) << lost.raw();
 }
 
-TEST_F(OpsTest, IsNotReadyBeforeRedisWasThereOnce) {
+TEST_F(OpsTest, IsNotReadyBeforeItReachedRedisOnce) {
   pages_path_.proxy.refuse();
   pages_path_.proxy.cut();
   ASSERT_TRUE(run_until([this] { return !pages_link_.up(); }));

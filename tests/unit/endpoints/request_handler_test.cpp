@@ -43,7 +43,7 @@ TEST_F(RequestHandlerTest, ChecksTheIdentityBeforeTheParameters) {
   EXPECT_EQ(status_of("/old-lines/1?limit=x", identity("alice", "old-lines", "1")), 422);
 }
 
-TEST_F(RequestHandlerTest, BelievesNoIdentityForAnotherJobOrRoute) {
+TEST_F(RequestHandlerTest, RefusesAnIdentityForAnotherJobOrRoute) {
   create_job("1");
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "2")), 401);
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "lines", "1")), 401);
@@ -51,7 +51,7 @@ TEST_F(RequestHandlerTest, BelievesNoIdentityForAnotherJobOrRoute) {
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);
 }
 
-TEST_F(RequestHandlerTest, AnswersTheVerdictOfAuthWithItsStatus) {
+TEST_F(RequestHandlerTest, AnswersAVerdictOfAuthWithItsStatus) {
   EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Verdict", "401-expired"}}), 401);
   EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Verdict", "503-keys"}}), 503);
 }
@@ -63,12 +63,12 @@ TEST_F(RequestHandlerTest, RefusesAMalformedEntryId) {
   EXPECT_EQ(status_of("/lines/1?last_event_id=%zz", alice), 422);
 }
 
-TEST_F(RequestHandlerTest, GivesAUserOnlyTheStreamsOfTheLimit) {
+TEST_F(RequestHandlerTest, LimitsTheStreamsOfAUser) {
   create_job("1");
   auto first = get("/guarded/1", identity("alice", "guarded", "1"));
   ASSERT_TRUE(opened(first));
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 429);
-  EXPECT_EQ(status_of("/guarded/1", identity("bob", "guarded", "1")), 404) << "another user has a place";
+  EXPECT_EQ(status_of("/guarded/1", identity("bob", "guarded", "1")), 404) << "another user has another limit";
   first.leave();
   ASSERT_TRUE(run_until([this] { return streams_.count() == 0; }));
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);

@@ -17,13 +17,13 @@ namespace {
 using Texts = std::vector<std::string>;
 using Proxy = testing::LaggingProxy;
 
-// Writes down what it is told, as an observer of a channel and as a receiver of the hub.
-struct Ear final : ChannelFeeds::Observer, Receiver {
-  void on_confirmed() override { heard.emplace_back("confirmed"); }
-  void on_unconfirmed() override { heard.emplace_back("unconfirmed"); }
-  void on_refused() override { heard.emplace_back("refused"); }
-  void on_batch(const Batch& batch) override { heard.emplace_back(batch.chunk.events()); }
-  Texts heard;
+// Records its calls as an observer of a channel and as a receiver of the hub.
+struct Recorder final : ChannelFeeds::Observer, Receiver {
+  void on_confirmed() override { calls.emplace_back("confirmed"); }
+  void on_unconfirmed() override { calls.emplace_back("unconfirmed"); }
+  void on_refused() override { calls.emplace_back("refused"); }
+  void on_batch(const Batch& batch) override { calls.emplace_back(batch.chunk.events()); }
+  Texts calls;
 };
 
 class ChannelFeedsTest : public testing::LoopTest {
@@ -52,7 +52,7 @@ class ChannelFeedsTest : public testing::LoopTest {
     return *feeds_;
   }
 
-  // The integer that Redis answers to a command of somebody else; -1 for any other answer.
+  // Sends a command on another link.  Returns the integer of the reply or of its last element, or -1.
   long long redis(std::initializer_list<std::string_view> words) {
     long long number = -1;
     bool answered = false;
@@ -77,10 +77,10 @@ class ChannelFeedsTest : public testing::LoopTest {
     return true;
   }
 
-  bool until_heard(const Ear& ear, std::size_t count) {
+  bool until_calls(const Recorder& recorder, std::size_t count) {
     return run_until([&] {
       hub_.flush();
-      return ear.heard.size() >= count;
+      return recorder.calls.size() >= count;
     });
   }
 
@@ -99,124 +99,124 @@ class ChannelFeedsTest : public testing::LoopTest {
 
 TEST_F(ChannelFeedsTest, ConfirmsAChannelBeforeItsFirstMessage) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
-  const auto subscription = hub_.subscribe("a", route_, ear);
-  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("a", route_, recorder);
+  const ChannelFeeds::Interest interest(feeds, "a", recorder);
   EXPECT_FALSE(interest.confirmed());
-  ASSERT_TRUE(until_heard(ear, 1));
+  ASSERT_TRUE(until_calls(recorder, 1));
   EXPECT_TRUE(interest.confirmed());
   EXPECT_EQ(redis({"PUBLISH", "a", "x"}), 1);
-  ASSERT_TRUE(until_heard(ear, 2));
-  EXPECT_EQ(ear.heard, (Texts{"confirmed", "data: x\n\n"}));
+  ASSERT_TRUE(until_calls(recorder, 2));
+  EXPECT_EQ(recorder.calls, (Texts{"confirmed", "data: x\n\n"}));
 }
 
 TEST_F(ChannelFeedsTest, ConfirmsNothingWhileRedisHasNotAnswered) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
+  Recorder recorder;
   proxy_.hold(Proxy::kToClient);
-  const ChannelFeeds::Interest interest(feeds, "a", ear);
+  const ChannelFeeds::Interest interest(feeds, "a", recorder);
   ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
   EXPECT_FALSE(interest.confirmed());
-  EXPECT_EQ(ear.heard, Texts{});
+  EXPECT_EQ(recorder.calls, Texts{});
   proxy_.release(Proxy::kToClient);
-  ASSERT_TRUE(until_heard(ear, 1));
+  ASSERT_TRUE(until_calls(recorder, 1));
   EXPECT_TRUE(interest.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, ConfirmsALaterInterestWithoutACallback) {
+TEST_F(ChannelFeedsTest, ConfirmsALaterInterestAtOnceWithoutACallback) {
   ChannelFeeds& feeds = this->feeds();
-  Ear first;
-  Ear second;
+  Recorder first;
+  Recorder second;
   const ChannelFeeds::Interest one(feeds, "a", first);
-  ASSERT_TRUE(until_heard(first, 1));
+  ASSERT_TRUE(until_calls(first, 1));
   const ChannelFeeds::Interest two(feeds, "a", second);
   EXPECT_TRUE(two.confirmed());
   EXPECT_EQ(redis({"PUBSUB", "NUMSUB", "a"}), 1);
-  EXPECT_EQ(second.heard, Texts{});
+  EXPECT_EQ(second.calls, Texts{});
 }
 
-TEST_F(ChannelFeedsTest, TellsALossAndConfirmsAgainAfterIt) {
+TEST_F(ChannelFeedsTest, ReportsALossAndConfirmsAgainAfterIt) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
-  const ChannelFeeds::Interest interest(feeds, "a", ear);
-  ASSERT_TRUE(until_heard(ear, 1));
+  Recorder recorder;
+  const ChannelFeeds::Interest interest(feeds, "a", recorder);
+  ASSERT_TRUE(until_calls(recorder, 1));
   proxy_.refuse();
   proxy_.cut();
-  ASSERT_TRUE(until_heard(ear, 2));
+  ASSERT_TRUE(until_calls(recorder, 2));
   EXPECT_FALSE(interest.confirmed());
   run_for(std::chrono::milliseconds(100));
-  EXPECT_EQ(ear.heard, (Texts{"confirmed", "unconfirmed"}));
+  EXPECT_EQ(recorder.calls, (Texts{"confirmed", "unconfirmed"}));
   proxy_.accept();
-  ASSERT_TRUE(until_heard(ear, 3));
-  EXPECT_EQ(ear.heard, (Texts{"confirmed", "unconfirmed", "confirmed"}));
+  ASSERT_TRUE(until_calls(recorder, 3));
+  EXPECT_EQ(recorder.calls, (Texts{"confirmed", "unconfirmed", "confirmed"}));
 }
 
-TEST_F(ChannelFeedsTest, HandsOutWhatCameBeforeTheLossBeforeItTellsIt) {
+TEST_F(ChannelFeedsTest, DeliversPendingMessagesBeforeItReportsALoss) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
-  const auto subscription = hub_.subscribe("a", route_, ear);
-  const ChannelFeeds::Interest interest(feeds, "a", ear);
-  ASSERT_TRUE(until_heard(ear, 1));
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("a", route_, recorder);
+  const ChannelFeeds::Interest interest(feeds, "a", recorder);
+  ASSERT_TRUE(until_calls(recorder, 1));
   EXPECT_EQ(redis({"PUBLISH", "a", "x"}), 1);
   ASSERT_TRUE(run_until([this] { return hub_.has_pending(); }));
   proxy_.cut();
-  ASSERT_TRUE(run_until([&] { return ear.heard.size() >= 3; }));
-  EXPECT_EQ(ear.heard, (Texts{"confirmed", "data: x\n\n", "unconfirmed"}));
+  ASSERT_TRUE(run_until([&] { return recorder.calls.size() >= 3; }));
+  EXPECT_EQ(recorder.calls, (Texts{"confirmed", "data: x\n\n", "unconfirmed"}));
 }
 
-TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForAMoment) {
+TEST_F(ChannelFeedsTest, KeepsAChannelWithoutObserversForThreeSeconds) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
+  Recorder recorder;
   {
-    const ChannelFeeds::Interest interest(feeds, "a", ear);
-    ASSERT_TRUE(until_heard(ear, 1));
+    const ChannelFeeds::Interest interest(feeds, "a", recorder);
+    ASSERT_TRUE(until_calls(recorder, 1));
   }
   const TimePoint left = Loop::now();
   EXPECT_EQ(redis({"PUBSUB", "NUMSUB", "a"}), 1);
   {
-    const ChannelFeeds::Interest again(feeds, "a", ear);
-    EXPECT_TRUE(again.confirmed()) << "a client that reopens its stream at once loses nothing";
+    const ChannelFeeds::Interest again(feeds, "a", recorder);
+    EXPECT_TRUE(again.confirmed()) << "for a client that reopens its stream at once";
   }
   EXPECT_TRUE(until_no_subscriber("a"));
   EXPECT_GE(Loop::now() - left, std::chrono::seconds(3));
 }
 
-TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatCameWhileItsChannelWasBeingLeft) {
+TEST_F(ChannelFeedsTest, ConfirmsAnInterestThatBeganDuringAnUnsubscribe) {
   ChannelFeeds& feeds = this->feeds();
-  Ear ear;
+  Recorder recorder;
   {
-    const ChannelFeeds::Interest interest(feeds, "a", ear);
-    ASSERT_TRUE(until_heard(ear, 1));
+    const ChannelFeeds::Interest interest(feeds, "a", recorder);
+    ASSERT_TRUE(until_calls(recorder, 1));
   }
-  // The UNSUBSCRIBE goes out, and its answer is held back.
+  // Redis has answered UNSUBSCRIBE; the answer is held back.
   proxy_.hold(Proxy::kToClient);
   ASSERT_TRUE(run_until([this] {
     return proxy_.held(Proxy::kToClient).find("unsubscribe\r\n$1\r\na\r\n") != std::string::npos;
   }));
-  const ChannelFeeds::Interest again(feeds, "a", ear);
+  const ChannelFeeds::Interest again(feeds, "a", recorder);
   EXPECT_FALSE(again.confirmed());
   ASSERT_TRUE(proxy_.release_one(Proxy::kToClient));
   run_for(std::chrono::milliseconds(20));
-  EXPECT_FALSE(again.confirmed()) << "the answer was to UNSUBSCRIBE";
-  EXPECT_EQ(ear.heard, Texts{"confirmed"});
+  EXPECT_FALSE(again.confirmed()) << "this was the answer to UNSUBSCRIBE";
+  EXPECT_EQ(recorder.calls, Texts{"confirmed"});
   proxy_.release(Proxy::kToClient);
-  ASSERT_TRUE(until_heard(ear, 2));
+  ASSERT_TRUE(until_calls(recorder, 2));
   EXPECT_TRUE(again.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, TellsTheObserversOfARefusedChannelAndNoOthers) {
+TEST_F(ChannelFeedsTest, ReportsARefusedChannelToItsObserversOnly) {
   ChannelFeeds& feeds = this->feeds("limited");
-  Ear refused;
-  Ear other;
+  Recorder refused;
+  Recorder other;
   const ChannelFeeds::Interest interest(feeds, "private", refused);
   const ChannelFeeds::Interest permitted(feeds, "ok", other);
   ASSERT_TRUE(run_until([&] { return permitted.confirmed(); }));
-  EXPECT_EQ(refused.heard, (Texts{"refused", "unconfirmed"}));
-  EXPECT_EQ(other.heard.back(), "confirmed");
+  EXPECT_EQ(refused.calls, (Texts{"refused", "unconfirmed"}));
+  EXPECT_EQ(other.calls.back(), "confirmed");
   EXPECT_FALSE(interest.confirmed());
 }
 
-TEST_F(ChannelFeedsTest, NotifiesChangesOfAWatchedKeyAndOfNoOther) {
+TEST_F(ChannelFeedsTest, ReportsNotificationsOfWatchedKeysOnly) {
   ChannelFeeds& feeds = this->feeds();
   feeds.watch_key("k");
   ASSERT_TRUE(run_until([this] { return !key_events_.empty(); }));
@@ -229,16 +229,16 @@ TEST_F(ChannelFeedsTest, NotifiesChangesOfAWatchedKeyAndOfNoOther) {
   EXPECT_EQ(key_events_, (Texts{"k watched", "k set"}));
 }
 
-TEST_F(ChannelFeedsTest, AsksForNoNotificationAfterOneWasRefused) {
+TEST_F(ChannelFeedsTest, WatchesNoKeyAfterANotificationWasRefused) {
   ChannelFeeds& feeds = this->feeds("limited");
   EXPECT_TRUE(feeds.may_watch_keys());
   feeds.watch_key("k");
   ASSERT_TRUE(run_until([&] { return !feeds.may_watch_keys() && feeds.up(); }));
   feeds.watch_key("l");
-  Ear ear;
-  const ChannelFeeds::Interest interest(feeds, "ok", ear);
+  Recorder recorder;
+  const ChannelFeeds::Interest interest(feeds, "ok", recorder);
   ASSERT_TRUE(run_until([&] { return interest.confirmed(); }));
-  EXPECT_EQ(feeds.link().times_lost(), 1U) << "a second refusal would have cost the link again";
+  EXPECT_EQ(feeds.link().times_lost(), 1U) << "a second refusal would lose the link again";
   EXPECT_EQ(key_events_, Texts{});
 }
 

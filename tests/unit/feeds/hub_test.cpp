@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,14 +11,12 @@
 namespace tailgate {
 namespace {
 
-struct Ear final : Receiver {
-  std::string heard;
+struct Recorder final : Receiver {
+  std::string received;
   std::vector<Batch> batches;
-  std::function<void()> then;
   void on_batch(const Batch& batch) override {
-    heard += batch.chunk.events();
+    received += batch.chunk.events();
     batches.push_back(batch);
-    if (then) then();
   }
 };
 
@@ -46,24 +43,24 @@ class HubTest : public testing::Test {
   Hub hub_{{.on_pending = [this] { ++pending_; }, .on_skipped = [this](const Route&) { ++skipped_; }}};
 };
 
-TEST_F(HubTest, JoinsWhatOneTurnBringsInTheOrderItWasPublished) {
+TEST_F(HubTest, JoinsTheEventsOfOneTurnInTheirOrder) {
   const Route route = raw_route();
-  Ear ear;
-  const auto subscription = hub_.subscribe("c", route, ear);
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("c", route, recorder);
   hub_.publish("c", "1");
   hub_.publish("c", "2");
   EXPECT_EQ(pending_, 1);
-  EXPECT_EQ(ear.heard, "");
+  EXPECT_EQ(recorder.received, "");
   hub_.flush();
-  EXPECT_EQ(ear.heard, "data: 1\n\ndata: 2\n\n");
-  ASSERT_EQ(ear.batches.size(), 1U);
-  EXPECT_EQ(ear.batches[0].events, 2U);
+  EXPECT_EQ(recorder.received, "data: 1\n\ndata: 2\n\n");
+  ASSERT_EQ(recorder.batches.size(), 1U);
+  EXPECT_EQ(recorder.batches[0].events, 2U);
 }
 
-TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
+TEST_F(HubTest, SharesOneEncodingAmongReceiversOfOneRoute) {
   const Route route = raw_route();
-  Ear first;
-  Ear second;
+  Recorder first;
+  Recorder second;
   const auto a = hub_.subscribe("c", route, first);
   const auto b = hub_.subscribe("c", route, second);
   hub_.publish("c", "x");
@@ -71,138 +68,138 @@ TEST_F(HubTest, SharesOneEncodingAmongAllWhoHearItInTheSameWay) {
   EXPECT_EQ(first.batches[0].chunk.storage().get(), second.batches[0].chunk.storage().get());
 }
 
-TEST_F(HubTest, HandsAnEventOnlyToThoseWhoListenedWhenItWasPublished) {
+TEST_F(HubTest, DeliversAnEventOnlyToReceiversThatSubscribedBeforeIt) {
   const Route route = raw_route();
-  Ear early;
-  Ear late;
+  Recorder early;
+  Recorder late;
   const auto a = hub_.subscribe("c", route, early);
   hub_.publish("c", "before");
   const auto b = hub_.subscribe("c", route, late);
   hub_.publish("c", "after");
   hub_.flush();
-  EXPECT_EQ(early.heard, "data: before\n\ndata: after\n\n");
-  EXPECT_EQ(late.heard, "data: after\n\n");
+  EXPECT_EQ(early.received, "data: before\n\ndata: after\n\n");
+  EXPECT_EQ(late.received, "data: after\n\n");
 }
 
 TEST_F(HubTest, KeepsTopicsAndRoutesApart) {
   const Route plain = raw_route();
   Route named = raw_route();
   named.event = "tick";
-  Ear a;
-  Ear b;
-  Ear other;
+  Recorder a;
+  Recorder b;
+  Recorder other;
   const auto s1 = hub_.subscribe("c", plain, a);
   const auto s2 = hub_.subscribe("c", named, b);
   const auto s3 = hub_.subscribe("d", plain, other);
   hub_.publish("c", "x");
   hub_.flush();
-  EXPECT_EQ(a.heard, "data: x\n\n");
-  EXPECT_EQ(b.heard, "event: tick\ndata: x\n\n");
-  EXPECT_EQ(other.heard, "");
+  EXPECT_EQ(a.received, "data: x\n\n");
+  EXPECT_EQ(b.received, "event: tick\ndata: x\n\n");
+  EXPECT_EQ(other.received, "");
 }
 
-TEST_F(HubTest, ForgetsAListenerWhoseSubscriptionIsGone) {
+TEST_F(HubTest, ForgetsAReceiverWhoseSubscriptionHasEnded) {
   const Route route = raw_route();
-  Ear gone;
-  Ear stays;
-  Ear third;
+  Recorder gone;
+  Recorder stays;
+  Recorder third;
   auto first = std::make_unique<Hub::Subscription>(hub_.subscribe("c", route, gone));
   const auto second = hub_.subscribe("c", route, stays);
   const auto last = hub_.subscribe("c", route, third);
   first.reset();
   hub_.publish("c", "x");
   hub_.flush();
-  EXPECT_EQ(gone.heard, "");
-  EXPECT_EQ(stays.heard, "data: x\n\n");
-  EXPECT_EQ(third.heard, "data: x\n\n");
+  EXPECT_EQ(gone.received, "");
+  EXPECT_EQ(stays.received, "data: x\n\n");
+  EXPECT_EQ(third.received, "data: x\n\n");
 }
 
-TEST_F(HubTest, DropsWhatIsPendingForATopicThatNobodyHearsAnyMore) {
+TEST_F(HubTest, DropsPendingEventsOfATopicWithoutReceivers) {
   const Route route = raw_route();
-  Ear ear;
+  Recorder recorder;
   {
-    const auto subscription = hub_.subscribe("c", route, ear);
+    const auto subscription = hub_.subscribe("c", route, recorder);
     hub_.publish("c", "x");
   }
   hub_.flush();
-  EXPECT_EQ(ear.heard, "");
+  EXPECT_EQ(recorder.received, "");
 }
 
-TEST_F(HubTest, EndsABatchBehindTheEventThatEndsTheStream) {
+TEST_F(HubTest, EndsABatchAfterTheEventThatEndsTheStream) {
   Route route = raw_route();
   route.ends_on_field = "status";
   route.ends_on_values = {"ready"};
-  Ear ear;
-  const auto subscription = hub_.subscribe("c", route, ear);
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("c", route, recorder);
   hub_.publish("c", R"({"status":"ready"})");
   hub_.publish("c", "too late");
   hub_.flush();
-  EXPECT_EQ(ear.heard, "data: {\"status\":\"ready\"}\nid: end\n\n");
-  EXPECT_TRUE(ear.batches[0].last);
+  EXPECT_EQ(recorder.received, "data: {\"status\":\"ready\"}\nid: end\n\n");
+  EXPECT_TRUE(recorder.batches[0].last);
   hub_.publish("c", "again");
   hub_.flush();
-  EXPECT_FALSE(ear.batches[1].last);
+  EXPECT_FALSE(recorder.batches[1].last);
 }
 
-TEST_F(HubTest, CountsWhatItSkips) {
+TEST_F(HubTest, ReportsSkippedPayloads) {
   Route route = raw_route();
   route.only_objects = true;
-  Ear ear;
-  const auto subscription = hub_.subscribe("c", route, ear);
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("c", route, recorder);
   hub_.publish("c", "no object");
   hub_.flush();
-  EXPECT_EQ(ear.batches.size(), 0U);
+  EXPECT_EQ(recorder.batches.size(), 0U);
   EXPECT_EQ(skipped_, 1);
 }
 
 TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
   const Route route = log_route();
-  Ear ear;
-  const auto subscription = hub_.subscribe("log\nk", route, ear);
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("log\nk", route, recorder);
   const std::vector<LogEntry> entries = {{.id = {1, 0}, .fields = {{"text", "a"}}},
                                          {.id = {2, 0}, .fields = {}}};
   hub_.publish("log\nk", entries);
   hub_.flush();
-  EXPECT_EQ(ear.heard,
+  EXPECT_EQ(recorder.received,
             "id: 1-0\nevent: log\ndata: {\"id\":\"1-0\",\"text\":\"a\"}\n\n"
             "id: 2-0\nevent: log\ndata: {\"id\":\"2-0\",\"text\":null}\n\n");
-  const Batch& batch = ear.batches[0];
+  const Batch& batch = recorder.batches[0];
   EXPECT_EQ(batch.offset_after({0, 5}), 0U);
-  EXPECT_EQ(ear.heard.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
+  EXPECT_EQ(recorder.received.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
   EXPECT_EQ(batch.offset_after({2, 0}), batch.chunk.size());
 }
 
-TEST_F(HubTest, HandsOutInSlicesSoThatALargeTopicDoesNotHoldUpASmallOne) {
+TEST_F(HubTest, DeliversInSlicesSoThatALargeTopicDoesNotDelayASmallOne) {
   const Route route = raw_route();
-  std::vector<Ear> crowd(1000);
+  std::vector<Recorder> crowd(1000);
   std::vector<Hub::Subscription> tokens;
-  for (Ear& ear : crowd) tokens.push_back(hub_.subscribe("large", route, ear));
-  Ear alone;
+  for (Recorder& recorder : crowd) tokens.push_back(hub_.subscribe("large", route, recorder));
+  Recorder alone;
   const auto subscription = hub_.subscribe("small", route, alone);
   hub_.publish("large", "1");
   hub_.publish("small", "2");
   const auto served = [&] {
-    return std::count_if(crowd.begin(), crowd.end(), [](const Ear& ear) { return !ear.heard.empty(); });
+    return std::count_if(crowd.begin(), crowd.end(), [](const Recorder& recorder) { return !recorder.received.empty(); });
   };
   EXPECT_TRUE(hub_.flush_some(400));
-  EXPECT_EQ(alone.heard, "data: 2\n\n");
+  EXPECT_EQ(alone.received, "data: 2\n\n");
   EXPECT_GE(served(), 256);
   EXPECT_LE(served(), 400);
   hub_.publish("large", "3");
   while (hub_.flush_some(100)) continue;
-  for (const Ear& ear : crowd) {
-    EXPECT_EQ(ear.heard, "data: 1\n\ndata: 3\n\n");
-    EXPECT_EQ(ear.batches.size(), 2U);
+  for (const Recorder& recorder : crowd) {
+    EXPECT_EQ(recorder.received, "data: 1\n\ndata: 3\n\n");
+    EXPECT_EQ(recorder.batches.size(), 2U);
   }
 }
 
-TEST_F(HubTest, GivesEveryRouteOfATopicItsTurnWhileMoreIsPublished) {
+TEST_F(HubTest, DeliversToEveryRouteOfATopicWhileMoreIsPublished) {
   const Route first = raw_route();
   const Route second = raw_route();
-  std::vector<Ear> crowd(2000);
+  std::vector<Recorder> crowd(2000);
   std::vector<Hub::Subscription> tokens;
-  for (Ear& ear : crowd) tokens.push_back(hub_.subscribe("c", first, ear));
-  Ear alone;
+  for (Recorder& recorder : crowd) tokens.push_back(hub_.subscribe("c", first, recorder));
+  Recorder alone;
   const auto subscription = hub_.subscribe("c", second, alone);
   for (int turn = 0; turn < 20; ++turn) {
     hub_.publish("c", "x");
@@ -211,9 +208,9 @@ TEST_F(HubTest, GivesEveryRouteOfATopicItsTurnWhileMoreIsPublished) {
   EXPECT_GT(alone.batches.size(), 1U);
 }
 
-TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetweenTwoSlices) {
+TEST_F(HubTest, DeliversEverythingOnceInOrderWhileReceiversComeAndGo) {
   struct Member {
-    Ear ear;
+    Recorder recorder;
     std::string expected;
     Hub::Subscription subscription;
   };
@@ -224,12 +221,12 @@ TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetween
     switch (dice() % 5) {
       case 0:
         members.push_back(std::make_unique<Member>());
-        members.back()->subscription = hub_.subscribe("c", route, members.back()->ear);
+        members.back()->subscription = hub_.subscribe("c", route, members.back()->recorder);
         break;
       case 1:
         if (members.size() > 20) {
           auto& leaver = members[dice() % members.size()];
-          EXPECT_TRUE(leaver->expected.starts_with(leaver->ear.heard));
+          EXPECT_TRUE(leaver->expected.starts_with(leaver->recorder.received));
           std::swap(leaver, members.back());
           members.pop_back();
         }
@@ -246,7 +243,7 @@ TEST_F(HubTest, GivesEachListenerEverythingOnceInOrderWhoeverComesAndGoesBetween
   }
   hub_.flush();
   EXPECT_FALSE(hub_.has_pending());
-  for (const auto& member : members) EXPECT_EQ(member->ear.heard, member->expected);
+  for (const auto& member : members) EXPECT_EQ(member->recorder.received, member->expected);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
     worker_.reset(redisConnectUnix(redis_.socket_path().c_str()));
   }
 
-  // What a look at job 1 finds, in order.
+  // A callback that adds to `found` what a look has found.
   JobRecords::Done into(Texts& found) {
     return [&found](Found how, const Record* record) {
       EXPECT_EQ(record != nullptr, how == Found::kRecord);
@@ -55,13 +55,13 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
     };
   }
 
-  // At once, between two turns of the loop.
+  // Writes to job 1 at once, between two turns of the loop.
   void write(const char* field, const char* value) const {
     freeReplyObject(redisCommand(worker_.get(), "HSET job:1 %s %s", field, value));
   }
 
-  void on_record(const Record& record) override { told_.push_back(record.user + ' ' + record.status); }
-  void on_record_gone() override { told_.emplace_back("gone"); }
+  void on_record(const Record& record) override { reported_.push_back(record.user + ' ' + record.status); }
+  void on_record_gone() override { reported_.emplace_back("gone"); }
 
   struct Disconnect {
     void operator()(redisContext* context) const { redisFree(context); }
@@ -75,10 +75,10 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
   JobRecords records_{loop_, link_, deadlines_};
   std::unique_ptr<redisContext, Disconnect> worker_;
   const Record running_{.user = "alice", .session = {}, .status = "running", .terminal = false, .values = {}};
-  Texts told_;
+  Texts reported_;
 };
 
-TEST_F(JobRecordsTest, FindsARecordAndNothingAndAKeyOfAnotherType) {
+TEST_F(JobRecordsTest, FindsARecordNoRecordAndAKeyOfAnotherType) {
   write("user_id", "alice");
   freeReplyObject(redisCommand(worker_.get(), "SET job:3 text"));
   Texts found;
@@ -103,8 +103,8 @@ TEST_F(JobRecordsTest, ReadsOnceForAllLooksAtAJobInOneTurn) {
   for (const auto& look : looks) EXPECT_FALSE(look.under_way());
 }
 
-// The answer to an earlier look says nothing about changes that came before the later look.
-TEST_F(JobRecordsTest, ReadsAgainForALookThatIsAskedForWhileAnotherIsUnderWay) {
+// The record may change after the first look was sent, so the second look must not get its answer.
+TEST_F(JobRecordsTest, ReadsAgainForALookThatBeginsDuringAnotherLook) {
   write("user_id", "alice");
   Texts found;
   proxy_.hold(Proxy::kToClient);
@@ -122,7 +122,7 @@ TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
   Texts found;
   { const auto dropped = records_.look(record_, "1", into(found)); }
   run_for(std::chrono::milliseconds(20));
-  EXPECT_EQ(records_.looks(), 0U) << "nobody waits for it: it is not sent";
+  EXPECT_EQ(records_.looks(), 0U) << "a look without a waiter is not sent";
   proxy_.hold(Proxy::kToClient);
   {
     const auto sent = records_.look(record_, "1", into(found));
@@ -133,7 +133,7 @@ TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
   EXPECT_EQ(found, Texts{});
 }
 
-TEST_F(JobRecordsTest, LetsALookEndAnotherThatWaitsForTheSameAnswer) {
+TEST_F(JobRecordsTest, AllowsACallbackToEndAnotherLookForTheSameAnswer) {
   JobRecords::Look second;
   int calls = 0;
   const auto first = records_.look(record_, "1", [&](Found, const Record*) {
@@ -160,11 +160,11 @@ TEST_F(JobRecordsTest, AnswersUnavailableWhenTheLinkIsLostAndWhileItIsDown) {
   EXPECT_EQ(records_.looks(), 1U);
 }
 
-TEST_F(JobRecordsTest, TellsEachObserverAndNoneWhoseWatchHasEnded) {
+TEST_F(JobRecordsTest, ReportsAChangeToEachObserverUntilItsWatchEnds) {
   struct Other final : JobRecords::Observer {
-    void on_record(const Record& record) override { told.push_back(record.status); }
+    void on_record(const Record& record) override { reported.push_back(record.status); }
     void on_record_gone() override {}
-    Texts told;
+    Texts reported;
   };
   write("user_id", "alice");
   write("status", "running");
@@ -175,30 +175,30 @@ TEST_F(JobRecordsTest, TellsEachObserverAndNoneWhoseWatchHasEnded) {
   { const JobRecords::Watch three = records_.watch(record_, "1", running_, ended); }
   ASSERT_TRUE(run_until([this] { return records_.looks() == 1; }));
   write("status", "paused");
-  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
-  EXPECT_EQ(told_, Texts{"alice paused"});
-  EXPECT_EQ(other.told, Texts{"paused"});
-  EXPECT_EQ(ended.told, Texts{});
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  EXPECT_EQ(reported_, Texts{"alice paused"});
+  EXPECT_EQ(other.reported, Texts{"paused"});
+  EXPECT_EQ(ended.reported, Texts{});
 }
 
-TEST_F(JobRecordsTest, LooksNoMoreWhenTheLastWatchHasEnded) {
+TEST_F(JobRecordsTest, StopsLookingWhenTheLastWatchHasEnded) {
   { const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this); }
   run_for(std::chrono::milliseconds(1300));
   EXPECT_EQ(records_.looks(), 0U);
 }
 
-// Somebody opened a stream with a record that the first observer has been told of already.
-TEST_F(JobRecordsTest, TellsAnObserverWhoBeganWithAnOlderRecord) {
+// A stream may begin with a record that is older than the one that the first observer knows.
+TEST_F(JobRecordsTest, ReportsTheRecordToAnObserverThatBeganWithAnOlderOne) {
   write("user_id", "alice");
   write("status", "paused");
   const JobRecords::Watch first = records_.watch(record_, "1", running_, *this);
-  ASSERT_TRUE(run_until([this] { return told_ == Texts{"alice paused"}; }));
+  ASSERT_TRUE(run_until([this] { return reported_ == Texts{"alice paused"}; }));
   JobRecords::Watch second = records_.watch(record_, "1", running_, *this);
-  ASSERT_TRUE(run_until([this] { return told_.size() == 3; }));
-  EXPECT_EQ(told_, (Texts{"alice paused", "alice paused", "alice paused"}));
+  ASSERT_TRUE(run_until([this] { return reported_.size() == 3; }));
+  EXPECT_EQ(reported_, (Texts{"alice paused", "alice paused", "alice paused"}));
 }
 
-TEST_F(JobRecordsTest, TellsAChangeThatCameWhileTheLinkWasDown) {
+TEST_F(JobRecordsTest, ReportsAChangeThatHappenedWhileTheLinkWasDown) {
   write("user_id", "alice");
   write("status", "running");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
@@ -208,38 +208,38 @@ TEST_F(JobRecordsTest, TellsAChangeThatCameWhileTheLinkWasDown) {
   ASSERT_TRUE(run_until([this] { return !link_.up(); }));
   write("status", "paused");
   proxy_.accept();
-  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
-  EXPECT_EQ(told_, Texts{"alice paused"});
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  EXPECT_EQ(reported_, Texts{"alice paused"});
 }
 
-TEST_F(JobRecordsTest, TellsAChangeAndNothingWhileThereIsNone) {
+TEST_F(JobRecordsTest, ReportsChangesOnly) {
   write("user_id", "alice");
   write("status", "running");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
   ASSERT_TRUE(run_until([this] { return records_.looks() == 3; }));
-  EXPECT_EQ(told_, Texts{});
+  EXPECT_EQ(reported_, Texts{});
   write("user_id", "bob");
-  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
   ASSERT_TRUE(run_until([looks = records_.looks(), this] { return records_.looks() == looks + 2; }));
-  EXPECT_EQ(told_, Texts{"bob running"});
+  EXPECT_EQ(reported_, Texts{"bob running"});
 }
 
-// The record without its JSON said "failed"; the whole one, asked for then, says that the job runs again.
-TEST_F(JobRecordsTest, TellsTheEndOfAJobThatRanAgainInTheMomentInWhichItsFirstEndWasRead) {
+// A look at the watched fields finds "failed".  Before the second look, for all fields, the job runs again.
+TEST_F(JobRecordsTest, ReportsTheEndOfAJobThatWasRestartedWhileItsFirstEndWasRead) {
   write("user_id", "alice");
   write("status", "failed");
   const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
-  // Turn by turn, to stop before the second look, which is for the whole record, is written.
+  // Runs single turns, to stop after the second look was asked for and before it is written.
   for (const TimePoint end = Loop::now() + std::chrono::seconds(5);
        records_.looks() < 2 && Loop::now() < end;) {
     event_base_loop(loop_.base(), EVLOOP_ONCE);
   }
   ASSERT_EQ(records_.looks(), 2U);
   write("status", "running");
-  ASSERT_TRUE(run_until([this] { return !told_.empty(); }));
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
   write("status", "failed");
-  ASSERT_TRUE(run_until([this] { return told_.size() == 2; })) << "the end";
-  EXPECT_EQ(told_, (Texts{"alice running", "alice failed"}));
+  ASSERT_TRUE(run_until([this] { return reported_.size() == 2; })) << "the second end";
+  EXPECT_EQ(reported_, (Texts{"alice running", "alice failed"}));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ EntryId id(std::uint64_t ms) {
   return {ms, 0};
 }
 
-// A log as Redis 7 describes it: entries first…last, `added` ever added.
+// The tail of a log with `length` entries from `first` to `last`.  `added` is entries-added.
 LogTail log(std::uint64_t first, std::uint64_t last, std::uint64_t length, std::uint64_t added) {
   return {.exists = true,
           .last = id(last),
@@ -30,27 +30,27 @@ LogCursor behind(std::uint64_t requested, const LogTail& tail, std::optional<Log
   return cursor;
 }
 
-TEST(LogCursor, AtTheTailGetsNothingOlder) {
+TEST(LogCursor, AtTheTailHasThePositionOfTheNewestEntry) {
   const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_EQ(cursor.position(), id(9));
 }
 
-TEST(LogCursor, TrustsAReadThatBeginsWithTheEntryDeliveredLast) {
+TEST(LogCursor, ProvesNoGapIfAReadBeginsWithTheLastDeliveredEntry) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_TRUE(cursor.proves_no_gap(id(9)));
   cursor.advance(id(12), 3);
   EXPECT_TRUE(cursor.proves_no_gap(id(12)));
 }
 
-TEST(LogCursor, DoubtsAReadThatLacksTheEntryDeliveredLast) {
+TEST(LogCursor, DoubtsAReadThatLacksTheLastDeliveredEntry) {
   const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_FALSE(cursor.proves_no_gap(id(10)));
   EXPECT_FALSE(cursor.proves_no_gap(std::nullopt));
 }
 
-TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
+TEST(LogCursor, ReportsAGapWhenUndeliveredEntriesWereTrimmed) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  const auto gap = cursor.resolve_doubt(log(15, 20, 6, 20));  // 10…14 came and went
+  const auto gap = cursor.resolve_doubt(log(15, 20, 6, 20));  // 10 to 14 were added and trimmed
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(9));
   EXPECT_EQ(gap->first_available, id(15));
@@ -58,22 +58,22 @@ TEST(LogCursor, TellsAGapWhenEntriesBehindItWereTrimmed) {
   EXPECT_FALSE(cursor.proves_no_gap(id(16)));  // trimmed again before the next read
 }
 
-TEST(LogCursor, TellsNoGapWhenOnlyWhatWasDeliveredIsTrimmed) {
+TEST(LogCursor, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_FALSE(cursor.resolve_doubt(log(10, 12, 3, 12)));
   EXPECT_EQ(cursor.position(), id(9));
 }
 
-TEST(LogCursor, TellsAGapWhenTheLogIsDeleted) {
+TEST(LogCursor, ReportsAGapWhenTheLogIsDeleted) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   const auto gap = cursor.resolve_doubt({});
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, std::nullopt);
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // and only once
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // the gap is reported only once
 }
 
-TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
+TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithLowerIds) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   const auto gap = cursor.resolve_doubt(log(3, 5, 2, 2));
   ASSERT_TRUE(gap);
@@ -82,7 +82,7 @@ TEST(LogCursor, TellsAGapWhenTheLogWasReplacedByOneThatHasNotComeAsFar) {
   EXPECT_TRUE(cursor.proves_no_gap(id(3)));
 }
 
-TEST(LogCursor, TellsAGapWhenTheLogWasDeletedAndBegunAnewFurtherOn) {
+TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithHigherIds) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   const auto gap = cursor.resolve_doubt(log(20, 21, 2, 2));
   ASSERT_TRUE(gap);
@@ -97,19 +97,19 @@ TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
   EXPECT_FALSE(cursor.resolve_doubt(log(4, 6, 3, 3)));
 }
 
-TEST(LogCursor, TellsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
+TEST(LogCursor, ReportsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
   LogCursor cursor = LogCursor::at_tail({});
   EXPECT_TRUE(cursor.resolve_doubt(log(4, 6, 3, 5)));
 }
 
-TEST(LogCursor, ResumesBehindAnEntryThatIsStillThere) {
+TEST(LogCursor, ResumesAfterAnEntryThatStillExists) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
   EXPECT_TRUE(cursor.proves_no_gap(id(5)));
 }
 
-TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
+TEST(LogCursor, ResumesAfterTheNewestEntryWithoutAGap) {
   std::optional<LogGap> gap;
   behind(9, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
@@ -117,7 +117,7 @@ TEST(LogCursor, ResumesBehindTheNewestEntryWithoutAGap) {
   EXPECT_FALSE(gap);
 }
 
-TEST(LogCursor, TellsAGapToAClientThatResumesBehindATrimmedEntry) {
+TEST(LogCursor, ReportsAGapToAClientThatResumesAfterATrimmedEntry) {
   std::optional<LogGap> gap;
   const LogCursor cursor = behind(3, log(5, 9, 5, 9), &gap);
   ASSERT_TRUE(gap);
@@ -126,7 +126,7 @@ TEST(LogCursor, TellsAGapToAClientThatResumesBehindATrimmedEntry) {
   EXPECT_TRUE(cursor.proves_no_gap(id(5)));
 }
 
-TEST(LogCursor, TellsAGapToAClientWhoseLogIsGoneOrEmptiedOrBehindIt) {
+TEST(LogCursor, ReportsAGapToAClientWhoseLogIsDeletedEmptyOrBehindIt) {
   std::optional<LogGap> gap;
   behind(3, {}, &gap);
   ASSERT_TRUE(gap);
@@ -139,7 +139,7 @@ TEST(LogCursor, TellsAGapToAClientWhoseLogIsGoneOrEmptiedOrBehindIt) {
   EXPECT_EQ(gap->first_available, id(5));
 }
 
-TEST(LogCursor, ReadsFromTheBeginningWithoutAGapWhileNothingWasTrimmed) {
+TEST(LogCursor, ReportsAGapAtTheBeginningOnlyIfEntriesWereTrimmed) {
   std::optional<LogGap> gap;
   behind(0, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
@@ -150,13 +150,13 @@ TEST(LogCursor, ReadsFromTheBeginningWithoutAGapWhileNothingWasTrimmed) {
   EXPECT_EQ(gap->requested, EntryId{});
 }
 
-TEST(LogCursor, BelievesWhatItReadWhenItsOwnEntryWasDeletedFromTheMiddle) {
+TEST(LogCursor, ReportsNoGapWhenOnlyItsOwnEntryWasDeleted) {
   LogCursor cursor = behind(5, log(1, 9, 8, 9));
   EXPECT_FALSE(cursor.proves_no_gap(id(6)));
   EXPECT_FALSE(cursor.resolve_doubt(log(1, 9, 8, 9)));
 }
 
-TEST(LogCursor, IsConservativeWithARedisThatDoesNotCountEntries) {
+TEST(LogCursor, ReportsAGapInDoubtIfRedisDoesNotCountEntries) {
   LogTail tail = log(10, 12, 3, 0);
   tail.added.reset();
   LogTail before = log(1, 9, 9, 0);

@@ -20,7 +20,7 @@ using Names = std::vector<std::string>;
 using Proxy = testing::LaggingProxy;
 using namespace std::chrono_literals;
 
-// A slow sweep finds an entry after 2 s at the earliest.  An entry that is read sooner was announced.
+// The slow sweep finds an entry after 2 s at the earliest.  An entry that is read sooner was announced.
 constexpr auto kAnnounced = 1500ms;
 
 class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, protected Receiver {
@@ -32,7 +32,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
     route_.entry = {"text"};
   }
 
-  // `events` is notify-keyspace-events.
+  // `wakeups` is redis.wakeups, `events` is notify-keyspace-events.
   void start(const std::string& wakeups, const std::string& events = "") {
     channels_.emplace(loop_, resolver_, rule_of_subscriber_, hub_);
     logs_.emplace(loop_, resolver_, rule_of_logs_, "logs",
@@ -48,8 +48,8 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
     redis("CONFIG SET notify-keyspace-events '" + events + "'");
   }
 
-  // A command of somebody else's, executed when this returns; its answer, or the last of them, as text.
-  // '' is an empty word.
+  // Runs a command on another connection.  Returns the reply, or its last element, as text.  '' is an empty
+  // argument.
   std::string redis(const std::string& command) {
     Names words(1);
     for (const char c : command) {
@@ -72,7 +72,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
   void add(int id, const std::string& key = "log") {
     redis("XADD " + key + ' ' + std::to_string(id) + "-0 text x");
   }
-  // All of it at once.
+  // Runs the commands as one transaction.
   void redis_together(const Names& commands) {
     redis("MULTI");
     for (const std::string& command : commands) redis(command);
@@ -88,7 +88,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
     const std::string text = std::to_string(id) + "-0";
     return run_until([&] { return !ids_.empty() && ids_.back() == text; });
   }
-  // Adds an entry; true if it is published before a slow sweep could have found it.
+  // Adds an entry.  True if it is published before the slow sweep could have found it.
   bool comes_announced(int id) {
     const TimePoint begun = Loop::now();
     add(id);
@@ -103,7 +103,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
     }
     return feeds_->woken_by() == announcer;
   }
-  // Redis's answer with this text is held back.
+  // True if the proxy holds back an answer with this text.
   static bool is_answered(const Proxy& proxy, std::string_view text) {
     return proxy.held(Proxy::kToClient).find(text) != std::string::npos;
   }
@@ -117,7 +117,8 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
   bool is_tracked() {
     return client("logs").find(" redir=" + std::to_string(channels_->client_id()) + ' ') != std::string::npos;
   }
-  std::string checks() {  // how many there have been
+  // The XREAD calls that Redis has counted.
+  std::string checks() {
     const std::string stats = redis("INFO commandstats");
     const std::size_t at = stats.find("cmdstat_xread:");
     return at == std::string::npos ? "" : stats.substr(at, stats.find(',', at) - at);
@@ -146,7 +147,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
   RedisRule rule_of_subscriber_ = *parse_redis_url("unix:" + to_subscriber_.path(), {});
   RedisRule rule_of_logs_ = *parse_redis_url("unix:" + to_logs_.path(), {});
   Route route_;
-  bool hub_waits_ = false;  // nothing is handed out at the end of a turn
+  bool hub_waits_ = false;  // the hub is not flushed at the end of a turn
   TurnEnd flush_{loop_, [this] {
                    if (!hub_waits_) hub_.flush();
                  }};
@@ -158,11 +159,11 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
   std::unique_ptr<redisContext, Disconnect> writer_;
   std::vector<Hub::Subscription> subscriptions_;
   std::vector<LogFeeds::Follow> follows_;
-  Names ids_;  // of the entries that were published, and what the observer was told
+  Names ids_;  // the published entries and the observer's other calls
   int last_ = 0;
 };
 
-// ---- what wakes a reader ----------------------------------------------------------------------------
+// ---- announcers -------------------------------------------------------------------------------------
 
 TEST_F(LogFeedsTest, IsWokenByNotificationsOnceOneCameBeforeTheSweep) {
   start("auto", "Kt");
@@ -170,21 +171,21 @@ TEST_F(LogFeedsTest, IsWokenByNotificationsOnceOneCameBeforeTheSweep) {
   ASSERT_TRUE(becomes_woken_by("notifications"));
   const std::string before = checks();
   EXPECT_TRUE(comes_announced(++last_));
-  EXPECT_EQ(checks(), before) << "asked although it is told";
-  EXPECT_TRUE(run_until([this] { return !is_tracked(); })) << "tracked besides";
+  EXPECT_EQ(checks(), before) << "checked for growth although notifications are trusted";
+  EXPECT_TRUE(run_until([this] { return !is_tracked(); })) << "tracked although notifications are trusted";
 }
 
-TEST_F(LogFeedsTest, IsWokenByTrackingWhereNothingIsConfigured) {
+TEST_F(LogFeedsTest, IsWokenByTrackingIfNotificationsAreOff) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
   EXPECT_TRUE(is_tracked());
   const std::string before = checks();
   EXPECT_TRUE(comes_announced(++last_));
-  EXPECT_EQ(checks(), before) << "asked although it is told";
+  EXPECT_EQ(checks(), before) << "checked for growth although tracking is trusted";
 }
 
-TEST_F(LogFeedsTest, IsWokenByTheSweepWhereNobodyMayAnnounce) {
+TEST_F(LogFeedsTest, IsWokenByTheSweepInModeSweep) {
   start("sweep", "Kt");
   follow();
   for (int id = 1; id <= 5; ++id) EXPECT_TRUE(comes_announced(id)) << id;
@@ -193,7 +194,7 @@ TEST_F(LogFeedsTest, IsWokenByTheSweepWhereNobodyMayAnnounce) {
   EXPECT_EQ(redis("PUBSUB NUMSUB __keyspace@0__:log"), "0");
 }
 
-TEST_F(LogFeedsTest, SweepsLogsOfWhichOneIsNone) {
+TEST_F(LogFeedsTest, SweepsAllLogsIfOneKeyHoldsNoLog) {
   start("sweep");
   redis("SET none text");
   for (const char* key : {"log", "none", "other"}) follow(key);
@@ -209,7 +210,7 @@ TEST_F(LogFeedsTest, IsWokenByTrackingWhenNotificationsStopComing) {
   EXPECT_TRUE(becomes_woken_by("tracking"));
 }
 
-TEST_F(LogFeedsTest, ReadsAllLogsThatAreFlushed) {
+TEST_F(LogFeedsTest, ReadsAllLogsAfterFlushall) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
@@ -232,11 +233,11 @@ TEST_F(LogFeedsTest, DoesNotAskForTrackingBeforeTheSubscriberLinkHasAnswered) {
   EXPECT_TRUE(run_until([this] { return is_tracked(); }));
 }
 
-TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastOfSeveralCommandsForTracking) {
+TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastTrackingCommand) {
   start("auto");
   follow();
   ASSERT_TRUE(becomes_woken_by("tracking"));
-  // The first command names a connection that is dead when Redis gets it: it is refused.
+  // When Redis gets the first command, the connection that it names is closed, so Redis refuses it.
   to_logs_.hold(Proxy::kToServer);
   const auto lose_the_subscriber = [&](std::size_t commands) {
     to_subscriber_.cut();
@@ -258,7 +259,7 @@ TEST_F(LogFeedsTest, CountsOnlyTheAnswerToTheLastOfSeveralCommandsForTracking) {
   EXPECT_EQ(feeds_->woken_by(), "tracking");
 }
 
-TEST_F(LogFeedsTest, TracksAnewWhenEitherLinkWasLost) {
+TEST_F(LogFeedsTest, TracksAgainAfterALossOfEitherLink) {
   start("auto");
   follow();
   for (Proxy* proxy : {&to_subscriber_, &to_logs_}) {
@@ -270,7 +271,7 @@ TEST_F(LogFeedsTest, TracksAnewWhenEitherLinkWasLost) {
   }
 }
 
-TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheReadingLinkWasLost) {
+TEST_F(LogFeedsTest, ReadsEntriesWrittenWhileTheReadingLinkWasDown) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
@@ -285,7 +286,7 @@ TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheReadingLinkWasLost) {
   EXPECT_LT(Loop::now() - begun, kAnnounced);
 }
 
-TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheSubscriberLinkWasLost) {
+TEST_F(LogFeedsTest, ReadsEntriesWrittenWhileTheSubscriberLinkWasDown) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
@@ -299,14 +300,14 @@ TEST_F(LogFeedsTest, ReadsWhatWasWrittenWhileTheSubscriberLinkWasLost) {
   EXPECT_LT(Loop::now() - begun, kAnnounced);
 }
 
-TEST_F(LogFeedsTest, ReadsAgainWhenALogIsNotifiedDuringARead) {
+TEST_F(LogFeedsTest, ReadsAgainAfterANotificationDuringARead) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));
   to_logs_.hold(Proxy::kToClient);
   feeds_->read_soon("log");
   ASSERT_TRUE(run_until([this] { return is_answered(to_logs_, "1-0"); }));
-  add(2);  // behind the read, before its answer
+  add(2);  // after the read, before its answer arrives
   run_for(50ms);
   const TimePoint begun = Loop::now();
   to_logs_.release(Proxy::kToClient);
@@ -333,7 +334,7 @@ TEST_F(LogFeedsTest, PublishesEveryEntryOnceAndInOrder) {
 
 TEST_F(LogFeedsTest, ReadsOnWhileALogHasMore) {
   start("notifications", "Kt");
-  for (int id = 1; id <= 300; ++id) add(id);  // more than two reads bring
+  for (int id = 1; id <= 300; ++id) add(id);  // more than two reads can bring
   const TimePoint begun = Loop::now();
   follow();
   ASSERT_TRUE(comes(300));
@@ -341,7 +342,7 @@ TEST_F(LogFeedsTest, ReadsOnWhileALogHasMore) {
   EXPECT_EQ(ids_.size(), 300U);
 }
 
-TEST_F(LogFeedsTest, TellsAGapWhenTheLogWasTrimmedPastItsReader) {
+TEST_F(LogFeedsTest, ReportsAGapWhenTheLogWasTrimmedPastItsReader) {
   start("auto");
   follow();
   add(1);
@@ -351,7 +352,7 @@ TEST_F(LogFeedsTest, TellsAGapWhenTheLogWasTrimmedPastItsReader) {
   EXPECT_EQ(ids_, (Names{"1-0", "gap 1-0 4-0", "4-0"}));
 }
 
-TEST_F(LogFeedsTest, ReadsALogThatWasReplacedAnewBehindAGap) {
+TEST_F(LogFeedsTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   start("auto");
   follow();
   add(5);
@@ -361,7 +362,7 @@ TEST_F(LogFeedsTest, ReadsALogThatWasReplacedAnewBehindAGap) {
   EXPECT_EQ(ids_, (Names{"5-0", "gap 5-0 1-0", "1-0", "2-0"}));
 }
 
-TEST_F(LogFeedsTest, HandsOutWhatCameBeforeAGapBeforeItTellsTheGap) {
+TEST_F(LogFeedsTest, DeliversPendingEntriesBeforeItReportsAGap) {
   start("auto");
   follow();
   hub_waits_ = true;
@@ -372,7 +373,7 @@ TEST_F(LogFeedsTest, HandsOutWhatCameBeforeAGapBeforeItTellsTheGap) {
   EXPECT_EQ(ids_, (Names{"1-0", "gap 1-0 3-0"}));
 }
 
-TEST_F(LogFeedsTest, TellsEveryObserverThatTheKeyHoldsNoLog) {
+TEST_F(LogFeedsTest, ReportsAKeyThatHoldsNoLogToEveryObserver) {
   start("auto");
   follow();
   follow();
@@ -380,7 +381,7 @@ TEST_F(LogFeedsTest, TellsEveryObserverThatTheKeyHoldsNoLog) {
   add(1);
   ASSERT_TRUE(comes(1));
   redis_together({"DEL log", "SET log text"});
-  // DEL and SET are announced apart, so the key may be read twice in one turn.
+  // DEL and SET are announced separately, so the key may be read twice in one turn.
   ASSERT_TRUE(run_until([this] { return ids_.size() >= 3; }));
   ids_.resize(3);
   EXPECT_EQ(ids_, (Names{"1-0", "wrong type", "wrong type"}));
@@ -388,7 +389,7 @@ TEST_F(LogFeedsTest, TellsEveryObserverThatTheKeyHoldsNoLog) {
 
 // ---- leases -----------------------------------------------------------------------------------------
 
-TEST_F(LogFeedsTest, KeepsOneReaderForAllWhoFollowALogAndEndsItWithTheLast) {
+TEST_F(LogFeedsTest, KeepsOneReaderOfALogUntilItsLastFollowerLeaves) {
   start("auto", "Kt");
   follow();
   follow();
@@ -407,7 +408,7 @@ TEST_F(LogFeedsTest, KeepsOneReaderForAllWhoFollowALogAndEndsItWithTheLast) {
   EXPECT_TRUE(run_until([this] { return !is_tracked(); }));
 }
 
-TEST_F(LogFeedsTest, EndsAReaderWhoseReadIsUnderWay) {
+TEST_F(LogFeedsTest, EndsAReaderDuringARead) {
   start("notifications", "Kt");
   follow();
   ASSERT_TRUE(comes_announced(1));

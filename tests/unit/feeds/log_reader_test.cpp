@@ -23,7 +23,7 @@ using Outcome = LogRead::Outcome;
 using Proxy = testing::LaggingProxy;
 using Start = LogReader::Start;
 
-// One reader of one log, and all that it was told.
+// One reader of one log, and the results of its reads.
 struct Client {
   LogCursor cursor;
   ReadPace pace;
@@ -41,7 +41,7 @@ class LogReaderTest : public testing::LoopTest {
     writer_.reset(redisConnectUnix(redis_.socket_path().c_str()));
   }
 
-  // A command of somebody else's, executed when this returns.
+  // Runs a command on another connection.
   void redis(const std::string& command) {
     std::unique_ptr<redisReply, FreeReply> reply(
         static_cast<redisReply*>(redisCommand(writer_.get(), command.c_str())));
@@ -59,7 +59,7 @@ class LogReaderTest : public testing::LoopTest {
       client.more = read.more;
     });
   }
-  // One whole read, and how it ended.
+  // Reads once and waits for the outcome.
   Outcome read(Client& client) {
     start(client);
     EXPECT_TRUE(run_until([&] { return !client.reading.under_way(); }));
@@ -88,7 +88,7 @@ class LogReaderTest : public testing::LoopTest {
 
 // ---- entries and gaps -------------------------------------------------------------------------------
 
-TEST_F(LogReaderTest, ReadsTheEntriesBehindTheCursorOnceAndInOrder) {
+TEST_F(LogReaderTest, ReadsTheEntriesAfterTheCursorOnceAndInOrder) {
   add(1, 3);
   Client client;
   EXPECT_EQ(read(client), Outcome::kRead);
@@ -102,12 +102,12 @@ TEST_F(LogReaderTest, ReadsTheEntriesBehindTheCursorOnceAndInOrder) {
   EXPECT_EQ(client.ids.size(), 4U);
 }
 
-TEST_F(LogReaderTest, TellsThatThereIsMoreAndAsksForMoreTheNextTime) {
+TEST_F(LogReaderTest, ReportsMoreAndAsksForALargerCountTheNextTime) {
   add(1, 40);
   Client client;
   client.pace.count = 32;
   read(client);
-  EXPECT_EQ(client.ids.size(), 33U) << "none of them is the cursor's own";
+  EXPECT_EQ(client.ids.size(), 33U) << "the read asks for one more, for the cursor's own entry";
   EXPECT_TRUE(client.more);
   EXPECT_EQ(client.pace.count, 128U);
   read(client);
@@ -115,7 +115,7 @@ TEST_F(LogReaderTest, TellsThatThereIsMoreAndAsksForMoreTheNextTime) {
   EXPECT_FALSE(client.more);
 }
 
-TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForLessTheNextTime) {
+TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForASmallerCountTheNextTime) {
   add(1, 20, std::string(100'000, 'x'));
   Client client;
   read(client);
@@ -127,7 +127,7 @@ TEST_F(LogReaderTest, TakesHalfAMegabyteOfAnAnswerAndAsksForLessTheNextTime) {
   EXPECT_EQ(client.ids.back(), "20-0");
 }
 
-TEST_F(LogReaderTest, TellsAGapWhenTheLogWasTrimmedPastTheCursor) {
+TEST_F(LogReaderTest, ReportsAGapWhenTheLogWasTrimmedPastTheCursor) {
   add(1, 5);
   Client client;
   read(client);
@@ -137,14 +137,14 @@ TEST_F(LogReaderTest, TellsAGapWhenTheLogWasTrimmedPastTheCursor) {
   ASSERT_TRUE(client.gap);
   EXPECT_EQ(client.gap->requested.text(), "5-0");
   EXPECT_EQ(client.gap->first_available->text(), "9-0");
-  EXPECT_EQ(client.ids.back(), "5-0") << "entries before the gap is told";
+  EXPECT_EQ(client.ids.back(), "5-0") << "no entries in the read that reports a gap";
   EXPECT_TRUE(client.more);
   read(client);
   EXPECT_FALSE(client.gap);
   EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0", "9-0", "10-0"}));
 }
 
-TEST_F(LogReaderTest, TellsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
+TEST_F(LogReaderTest, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   add(1, 5);
   Client client;
   read(client);
@@ -155,7 +155,7 @@ TEST_F(LogReaderTest, TellsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0", "6-0", "7-0", "8-0"}));
 }
 
-TEST_F(LogReaderTest, ReadsALogThatWasReplacedAnewBehindAGap) {
+TEST_F(LogReaderTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   add(5, 6);
   Client client;
   read(client);
@@ -168,7 +168,7 @@ TEST_F(LogReaderTest, ReadsALogThatWasReplacedAnewBehindAGap) {
   EXPECT_EQ(client.ids, (Names{"5-0", "6-0", "1-0", "2-0"}));
 }
 
-TEST_F(LogReaderTest, TellsAGapWhenTheLogIsDeletedBetweenTheReadAndTheQuestionForItsTail) {
+TEST_F(LogReaderTest, ReportsAGapWhenTheLogIsDeletedBetweenXrangeAndXinfo) {
   add(1, 5);
   Client client;
   read(client);
@@ -181,12 +181,12 @@ TEST_F(LogReaderTest, TellsAGapWhenTheLogIsDeletedBetweenTheReadAndTheQuestionFo
   redis("DEL log");
   proxy_.release(Proxy::kToServer);
   ASSERT_TRUE(run_until([&] { return !client.reading.under_way(); }));
-  ASSERT_TRUE(client.gap) << "the entries that were read may not be all";
+  ASSERT_TRUE(client.gap) << "the entries that were read may be incomplete";
   EXPECT_FALSE(client.gap->first_available);
   EXPECT_EQ(client.ids.size(), 5U);
 }
 
-TEST_F(LogReaderTest, TellsTheWrongType) {
+TEST_F(LogReaderTest, ReportsAWrongType) {
   redis("SET log text");
   Client client;
   EXPECT_EQ(read(client), Outcome::kWrongType);
@@ -196,10 +196,10 @@ TEST_F(LogReaderTest, IsUnavailableWhenRedisAnswersWithAnotherError) {
   redis("ACL SETUSER default resetkeys ~other");
   Client client;
   EXPECT_EQ(read(client), Outcome::kUnavailable);
-  EXPECT_EQ(client.pace.count, 32U) << "Redis has answered";
+  EXPECT_EQ(client.pace.count, 32U) << "unchanged, because Redis has answered";
 }
 
-TEST_F(LogReaderTest, AsksForAQuarterAfterAReadWhoseAnswerNeverCame) {
+TEST_F(LogReaderTest, AsksForAQuarterOfTheEntriesAfterAnUnansweredRead) {
   Client client;
   proxy_.hold(Proxy::kToClient);
   start(client);
@@ -225,7 +225,7 @@ TEST_F(LogReaderTest, IsUnavailableWhenTheLinkIsLostBeforeTheTailIsKnown) {
   EXPECT_EQ(client.cursor.position().text(), "2-0");
 }
 
-TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasDied) {
+TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasEnded) {
   add(1, 1);
   Client client;
   proxy_.hold(Proxy::kToClient);
@@ -234,7 +234,7 @@ TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasDied) {
   client.reading = {};
   proxy_.release(Proxy::kToClient);
   Client other;
-  EXPECT_EQ(read(other), Outcome::kRead) << "answered behind it";
+  EXPECT_EQ(read(other), Outcome::kRead) << "answered after it";
   EXPECT_TRUE(client.outcomes.empty());
   EXPECT_TRUE(client.cursor.position().is_zero());
 }
@@ -243,7 +243,7 @@ TEST_F(LogReaderTest, NeverDeliversTheAnswerToAReadWhoseLeaseHasDied) {
 
 class LogReaderQueueTest : public LogReaderTest {
  protected:
-  // Sixteen reads under way, of which Redis gets nothing yet, and `waiting` more in the queue.
+  // Starts sixteen reads, which the proxy holds back, and queues `waiting` more.
   void fill(std::size_t waiting) {
     proxy_.hold(Proxy::kToServer);
     for (std::size_t i = 0; i < 16 + waiting; ++i) start(clients_.emplace_back(), Start::kQueued, key_of(i));
@@ -259,18 +259,18 @@ class LogReaderQueueTest : public LogReaderTest {
   std::deque<Client> clients_;
 };
 
-TEST_F(LogReaderQueueTest, HasSixteenQueuedReadsUnderWayAtMost) {
+TEST_F(LogReaderQueueTest, HasAtMostSixteenQueuedReadsUnderWay) {
   fill(20);
   run_for(std::chrono::milliseconds(20));
   EXPECT_EQ(commands_held("XRANGE"), 16U);
   ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
   ASSERT_TRUE(run_until([this] { return answered() == 1 && commands_held("XRANGE") == 16; }))
-      << "one answer lets the next one go";
+      << "each answer starts the next read";
   proxy_.release(Proxy::kToServer);
   EXPECT_TRUE(run_until([this] { return answered() == 36; }));
 }
 
-TEST_F(LogReaderQueueTest, TakesQueuedReadsInTheOrderInWhichTheyCame) {
+TEST_F(LogReaderQueueTest, StartsQueuedReadsInTheirOrder) {
   fill(3);
   for (std::size_t first = 0; first < 3; ++first) {
     ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
@@ -283,7 +283,7 @@ TEST_F(LogReaderQueueTest, TakesQueuedReadsInTheOrderInWhichTheyCame) {
   EXPECT_NE(held.find(key_of(18)), std::string::npos);
 }
 
-TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
+TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientAtTheEndOfTheQueue) {
   Client first;
   Client again;
   proxy_.hold(Proxy::kToServer);
@@ -298,14 +298,14 @@ TEST_F(LogReaderQueueTest, PutsTheNextReadOfAClientBehindTheQueue) {
   EXPECT_EQ(commands_held("<again>"), 0U);
 }
 
-TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceWhateverIsQueued) {
+TEST_F(LogReaderQueueTest, ReadsForALiveFeedAtOnceDespiteAFullQueue) {
   fill(20);
   Client live;
   start(live);
   EXPECT_TRUE(run_until([this] { return commands_held("XRANGE") == 17; }));
 }
 
-TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseDies) {
+TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseEnds) {
   fill(2);
   clients_[16].reading = {};
   ASSERT_TRUE(proxy_.release_one(Proxy::kToServer));
@@ -316,7 +316,7 @@ TEST_F(LogReaderQueueTest, WithdrawsAQueuedReadWhenItsLeaseDies) {
   EXPECT_EQ(clients_[17].outcomes, std::vector{Outcome::kRead});
 }
 
-TEST_F(LogReaderQueueTest, StartsTheNextReadWhenTheLeaseOfOneUnderWayDies) {
+TEST_F(LogReaderQueueTest, StartsTheNextReadWhenTheLeaseOfAReadUnderWayEnds) {
   fill(1);
   clients_[0].reading = {};
   EXPECT_TRUE(run_until([this] { return commands_held("XRANGE") == 17; }));
@@ -331,24 +331,24 @@ TEST_F(LogReaderQueueTest, EndsQueuedReadsAsUnavailableWhenTheLinkIsLost) {
 
 // ---- the other commands -----------------------------------------------------------------------------
 
-TEST_F(LogReaderTest, TellsTheTailOfALog) {
+TEST_F(LogReaderTest, ReportsTheTailOfALog) {
   add(1, 5);
   redis("XTRIM log MAXLEN 2");
-  std::optional<LogTail> told;
+  std::optional<LogTail> found;
   const RedisCall call = reader_.tail("log", [&](Outcome outcome, const LogTail& tail) {
     EXPECT_EQ(outcome, Outcome::kRead);
-    told = tail;
+    found = tail;
   });
-  ASSERT_TRUE(run_until([&] { return told.has_value(); }));
-  EXPECT_TRUE(told->exists);
-  EXPECT_EQ(told->length, 2U);
-  EXPECT_EQ(told->first_entry.text(), "4-0");
-  EXPECT_EQ(told->last_entry.text(), "5-0");
-  EXPECT_EQ(told->last.text(), "5-0");
-  EXPECT_EQ(told->added, 5U);
+  ASSERT_TRUE(run_until([&] { return found.has_value(); }));
+  EXPECT_TRUE(found->exists);
+  EXPECT_EQ(found->length, 2U);
+  EXPECT_EQ(found->first_entry.text(), "4-0");
+  EXPECT_EQ(found->last_entry.text(), "5-0");
+  EXPECT_EQ(found->last.text(), "5-0");
+  EXPECT_EQ(found->added, 5U);
 }
 
-TEST_F(LogReaderTest, TellsTheTailOfALogThatIsNotThereOrNoLogOrOutOfReach) {
+TEST_F(LogReaderTest, ReportsNoTailOfAMissingLogAWrongTypeOrALostLink) {
   redis("SET text x");
   std::vector<Outcome> outcomes;
   const auto note = [&](Outcome outcome, const LogTail& tail) {
@@ -365,7 +365,7 @@ TEST_F(LogReaderTest, TellsTheTailOfALogThatIsNotThereOrNoLogOrOutOfReach) {
   EXPECT_EQ(outcomes, (std::vector{Outcome::kRead, Outcome::kWrongType, Outcome::kUnavailable}));
 }
 
-TEST_F(LogReaderTest, ChecksWhichLogsHaveGrown) {
+TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   add(1, 2);
   redis("XADD other 7-0 text x");
   const std::array<LogReader::Position, 3> logs{
@@ -386,7 +386,7 @@ TEST_F(LogReaderTest, ChecksWhichLogsHaveGrown) {
   grown.reset();
   call = reader_.check_for_growth(std::span(logs).subspan(1), note);
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
-  EXPECT_EQ(grown, Names{}) << "none has";
+  EXPECT_EQ(grown, Names{}) << "no log has grown";
 
   grown.reset();
   redis("SET nothing x");
@@ -400,15 +400,15 @@ TEST_F(LogReaderTest, ChecksWhichLogsHaveGrown) {
   ASSERT_TRUE(run_until([this] { return commands_held("XREAD") == 1; }));
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
-  EXPECT_EQ(grown, Names{}) << "a lost link blames no log";
+  EXPECT_EQ(grown, Names{}) << "a lost link is not an error";
 }
 
-TEST_F(LogReaderTest, TellsWhyTrackingIsRefused) {
+TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {
   std::optional<std::string> why;
   const auto note = [&](std::string_view text) { why = text; };
   RedisCall call = reader_.track(987654321, note);
   ASSERT_TRUE(run_until([&] { return why.has_value(); }));
-  EXPECT_NE(why, "") << "nobody has that client id";
+  EXPECT_NE(why, "") << "no connection has this client id";
   why.reset();
   const std::unique_ptr<redisReply, FreeReply> id(
       static_cast<redisReply*>(redisCommand(writer_.get(), "CLIENT ID")));

@@ -21,7 +21,7 @@ LogEntry entry(std::uint64_t ms, std::string_view text) {
   return {.id = {ms, 0}, .fields = {{"text", text}}};
 }
 
-TEST(Page, AsksForAHundredLinesFromTheNewestUnlessToldOtherwise) {
+TEST(Page, HasTheHundredNewestLinesByDefault) {
   const auto page = parse("");
   ASSERT_TRUE(page);
   EXPECT_EQ(page->limit, 100);
@@ -54,7 +54,7 @@ TEST(Page, RefusesAParameterThatIsGivenTwiceByName) {
   EXPECT_TRUE(parse("other=1&other=2"));
 }
 
-TEST(Page, KnowsTheIdBeforeAnId) {
+TEST(Page, FindsTheIdBeforeAnId) {
   EXPECT_EQ(id_before({5, 3}), (EntryId{5, 2}));
   EXPECT_EQ(id_before({5, 0}), (EntryId{4, 18446744073709551615U}));
   EXPECT_FALSE(id_before({0, 0}));
@@ -71,12 +71,12 @@ TEST(Page, WritesLinesInTheOrderOfTheLog) {
       R"({"lines":[{"id":"8-0","text":"b"},{"id":"9-0","text":"c"}],"has_more":true,"oldest_id":"8-0"})");
 }
 
-TEST(Page, OfAnEmptyLogIsEmpty) {
+TEST(Page, IsEmptyIfTheLogIsEmpty) {
   const Route pages = route();
   EXPECT_EQ(Page(pages, 100).json(), R"({"lines":[],"has_more":false,"oldest_id":null})");
 }
 
-TEST(Page, StopsAtItsBoundOfBytesButTakesOneLineThatIsLarger) {
+TEST(Page, StopsAtItsBoundOfBytesButTakesOneLargerLine) {
   Route pages = route();
   pages.page_bytes = 100;
   const std::string large(500, 'x');

@@ -71,7 +71,7 @@ TEST_F(StatusEndpointTest, ReadsTheStatusAndWhetherItIsTerminal) {
   EXPECT_TRUE(record_->terminal);
 }
 
-TEST_F(StatusEndpointTest, AnswersByTheApplicationsStatus) {
+TEST_F(StatusEndpointTest, MapsTheApplicationsStatusToAnAccess) {
   const std::vector<std::pair<int, Access>> cases = {
       {401, Access::kUnauthorized}, {403, Access::kNoRecord},    {404, Access::kNoRecord},
       {429, Access::kTooMany},      {302, Access::kUnavailable}, {500, Access::kUnavailable},
@@ -82,14 +82,14 @@ TEST_F(StatusEndpointTest, AnswersByTheApplicationsStatus) {
   }
 }
 
-TEST_F(StatusEndpointTest, IsUnavailableWhereTheBodyIsNoJsonObject) {
+TEST_F(StatusEndpointTest, IsUnavailableIfTheBodyIsNoJsonObject) {
   for (const char* body : {"", "[]", "<html>", R"({"state":)"}) {
     app_.answer = http(200, body);
     EXPECT_EQ(ask(), Access::kUnavailable) << body;
   }
 }
 
-TEST_F(StatusEndpointTest, IsUnavailableWhereNobodyListens) {
+TEST_F(StatusEndpointTest, IsUnavailableIfNobodyListens) {
   rule_.target = "unix:" + path("nobody.sock");
   EXPECT_EQ(ask(), Access::kUnavailable);
 }
@@ -107,7 +107,7 @@ TEST_F(StatusEndpointTest, DeliversNoAnswerToAQuestionThatHasDied) {
   {
     const auto question = endpoint_.ask(rule_, "7", {}, [&](Access, const Record*) { answered = true; });
   }
-  EXPECT_EQ(ask(), Access::kAllowed) << "asked later, answered";
+  EXPECT_EQ(ask(), Access::kAllowed) << "a later question is answered";
   EXPECT_FALSE(answered);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 class TrackingTableTest : public testing::Test {
  protected:
-  // Each of the periods brings this many invalidations.
+  // Lets periods pass, each with this many invalidations.
   void pass(int periods, int useful, int useless, std::size_t keys) {
     for (; periods > 0; --periods) {
       for (int i = 0; i < useful; ++i) table_.count_invalidation(true);
@@ -34,9 +34,9 @@ TEST_F(TrackingTableTest, IsFullAfterFourPeriodsInWhichMostInvalidationsWereUsel
 
 TEST_F(TrackingTableTest, IsNotFullWhenFourInvalidationsForEachKeyAndEachChangeAreUseless) {
   pass(10, 0, 130, 20);
-  EXPECT_FALSE(table_.is_full(now_)) << "four for each key, and fifty";
+  EXPECT_FALSE(table_.is_full(now_)) << "allowed: 4 for each key, and 50";
   pass(10, 1000, 4130, 20);
-  EXPECT_FALSE(table_.is_full(now_)) << "four for each useful one";
+  EXPECT_FALSE(table_.is_full(now_)) << "allowed: 4 for each useful one";
 }
 
 TEST_F(TrackingTableTest, IsNotFullAfterAnInterruptedFlood) {
@@ -46,7 +46,7 @@ TEST_F(TrackingTableTest, IsNotFullAfterAnInterruptedFlood) {
   EXPECT_FALSE(table_.is_full(now_));
 }
 
-TEST_F(TrackingTableTest, IsFullWithManyKeysToo) {
+TEST_F(TrackingTableTest, ToleratesAtMost4050UselessInvalidationsInAPeriod) {
   pass(TrackingTable::kBadPeriods, 0, 4051, 100'000);
   EXPECT_TRUE(table_.is_full(now_));
 }

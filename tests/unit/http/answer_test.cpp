@@ -9,7 +9,7 @@ using State = HttpAnswerReader::State;
 
 constexpr std::size_t kMax = 1000;
 
-// "200 body", or "broken: why" once the connection has ended.
+// The whole answer as "200 body" or "broken: why".
 std::string read(std::string_view bytes, std::size_t step = std::string_view::npos) {
   HttpAnswerReader reader(kMax);
   State state = State::kMore;
@@ -26,13 +26,13 @@ TEST(HttpAnswer, EndsWithTheConnection) {
   EXPECT_EQ(read("HTTP/1.0 200 OK\r\nX: y\r\n\r\nbody"), "200 body");
 }
 
-TEST(HttpAnswer, EndsWithItsContentLengthAndNothingBehindItCounts) {
+TEST(HttpAnswer, EndsAfterItsContentLengthAndIgnoresLaterBytes) {
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbodymore"), "200 body");
   EXPECT_EQ(read("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), "404 ");
   EXPECT_EQ(read("HTTP/1.1 204\r\n\r\n"), "204 ");
 }
 
-TEST(HttpAnswer, IsTheSameInWhateverPiecesItComes) {
+TEST(HttpAnswer, IsReadTheSameInPiecesOfAnySize) {
   const std::string_view bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-A:  b \r\n\r\n\r\n\r\n123456";
   for (std::size_t step = 1; step < bytes.size(); ++step)
     EXPECT_EQ(read(bytes, step), "200 \r\n\r\n123456") << step;
@@ -48,13 +48,13 @@ TEST(HttpAnswer, KeepsItsHeaders) {
   EXPECT_EQ(answer.header("x"), nullptr);
 }
 
-TEST(HttpAnswer, ThatIsCutOffIsAnError) {
+TEST(HttpAnswer, IsRefusedIfItIsCutOff) {
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbody"), "broken: the answer is cut off");
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\nContent-Len"), "broken: the answer is cut off");
   EXPECT_EQ(read(""), "broken: the connection was closed without an answer");
 }
 
-TEST(HttpAnswer, ThatIsTooLargeIsAnError) {
+TEST(HttpAnswer, IsRefusedIfItIsTooLarge) {
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\n\r\n" + std::string(kMax, 'x')), "200 " + std::string(kMax, 'x'));
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\n\r\n" + std::string(kMax + 1, 'x')),
             "broken: the answer is larger than 1000 bytes");
@@ -64,7 +64,7 @@ TEST(HttpAnswer, ThatIsTooLargeIsAnError) {
             "broken: the answer's headers are larger than 16 KB");
 }
 
-TEST(HttpAnswer, ThatIsNotHttpIsAnError) {
+TEST(HttpAnswer, IsRefusedIfItIsNotHttp) {
   for (const std::string_view bytes :
        {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
         "HTTP/1.1 099 X\r\n\r\n", "HTTP/1.1 +20 OK\r\n\r\n", "HTTP/1.1 101 Switching\r\n\r\n", "\r\n\r\n",
@@ -79,12 +79,12 @@ TEST(HttpAnswer, ThatIsNotHttpIsAnError) {
             std::string::npos);
 }
 
-TEST(HttpGet, IsARequestOfHttp10) {
+TEST(HttpGet, WritesARequestOfHttp10) {
   EXPECT_EQ(*http_get("/a?b=c", "localhost", {{"X-Session-Id", "s 1"}}),
             "GET /a?b=c HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\nX-Session-Id: s 1\r\n\r\n");
 }
 
-TEST(HttpGet, LetsNothingInjectALine) {
+TEST(HttpGet, RefusesValuesThatWouldInjectALine) {
   const std::string nul = std::string("a") + '\0';
   for (const std::string& bad : {std::string("a\r\nX: y"), std::string("a\nb"), std::string("a\rb"), nul}) {
     EXPECT_FALSE(http_get("/" + bad, "h", {})) << bad;
@@ -100,7 +100,7 @@ TEST(HttpGet, LetsNothingInjectALine) {
   EXPECT_FALSE(http_get("/", "h", {{"X: y", "x"}}));
 }
 
-TEST(HttpGet, NeverSpeaksOfAHeadersValue) {
+TEST(HttpGet, NeverQuotesAHeadersValue) {
   EXPECT_EQ(http_get("/", "h", {{"Cookie", "secret\n"}}).error(),
             "the value of the header Cookie holds a control character");
 }

@@ -13,7 +13,7 @@ Chunk chunk_of(std::string_view events) {
   return Chunk(std::move(begun));
 }
 
-TEST(Chunk, HasItsLengthInHexadecimalBeforeTheEventsAndALineEndAfterThem) {
+TEST(Chunk, FramesEventsWithTheirLengthInHexadecimal) {
   EXPECT_EQ(chunk_of("x").framed(), "1\r\nx\r\n");
   EXPECT_EQ(chunk_of(std::string(300, 'y')).framed(), "12c\r\n" + std::string(300, 'y') + "\r\n");
   EXPECT_EQ(chunk_of(std::string(0x10000, 'z')).framed().substr(0, 8), "10000\r\nz");
@@ -25,7 +25,7 @@ TEST(Chunk, GivesTheEventsAloneForAResponseWithoutChunks) {
   EXPECT_EQ(chunk.size(), 9U);
 }
 
-TEST(Chunk, WritesTheLargestHeadIntoTheRoomItLeaves) {
+TEST(Chunk, ReservesRoomForTheLargestLength) {
   std::string room(Chunk::kRoom, ' ');
   EXPECT_EQ(Chunk::write_head(room.data() + room.size(), ~std::size_t{0}), room.data());
   EXPECT_EQ(room, "ffffffffffffffff\r\n");

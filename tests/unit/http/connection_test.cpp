@@ -43,7 +43,7 @@ TEST_F(HttpConnectionTest, ClosesAConnectionThatSendsNothing) {
   EXPECT_EQ(one.received(), "");
 }
 
-TEST_F(HttpConnectionTest, ClosesAConnectionThatSendsAByteNowAndThen) {
+TEST_F(HttpConnectionTest, ClosesAConnectionThatSendsItsHeadTooSlowly) {
   serve({.request = milliseconds(150), .refusal_linger = milliseconds(60)});
   RawClient one = client();
   const std::string head = "GET / HTTP/1.1\r\nHost: " + std::string(100'000, 'x');
@@ -60,7 +60,7 @@ TEST_F(HttpConnectionTest, ClosesAConnectionThatSendsAByteNowAndThen) {
   EXPECT_TRUE(one.closed());
 }
 
-TEST_F(HttpConnectionTest, ClosesAConnectionWhoseBodyDoesNotCome) {
+TEST_F(HttpConnectionTest, ClosesAConnectionWhoseBodyStaysIncomplete) {
   serve({.request = milliseconds(60), .refusal_linger = milliseconds(20)});
   RawClient one = client();
   one.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc");
@@ -70,7 +70,7 @@ TEST_F(HttpConnectionTest, ClosesAConnectionWhoseBodyDoesNotCome) {
   EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
 }
 
-TEST_F(HttpConnectionTest, LetsAConnectionBeIdleForLongerThanARequestMayTake) {
+TEST_F(HttpConnectionTest, LetsAKeepAliveConnectionIdleLongerThanARequestMayTake) {
   serve({.request = milliseconds(50), .idle = milliseconds(400)});
   RawClient one = client();
   one.send(get("/1"));
@@ -135,8 +135,7 @@ TEST_F(HttpConnectionTest, BoundsThePipelinedBytesWhileAnAnswerWaitsForItsReader
   EXPECT_LT(sent, kKernel + 65536);
 }
 
-// To heads that are changed at random, each answer is the handler's or a refusal of ours.
-
+// Heads that are changed at random get an answer of the handler or our own refusal.
 TEST_F(HttpConnectionTest, NeverSendsAnAnswerOfEvhttp) {
   serve({.request = milliseconds(20), .refusal_linger = milliseconds(1)});
   std::mt19937 random(7);

@@ -33,7 +33,7 @@ class ExchangeTest : public testing::HttpTest {
     drained_ = 0;  // the head has drained
     return made;
   }
-  // Writes until bytes stay in the backlog.  Returns all events that were written.
+  // Writes until the backlog exceeds 100 kB.  Returns all events that were written.
   std::string write_into_the_backlog() {
     std::string written;
     for (char c = 'a'; kept_.back()->backlog() < 100'000; c = c == 'z' ? 'a' : static_cast<char>(c + 1)) {
@@ -159,14 +159,14 @@ TEST_F(ExchangeTest, StreamsWithoutChunksAndLengthToHttp10WithKeepAlive) {
   kept_.clear();
 }
 
-TEST_F(ExchangeTest, IgnoresWhatAClientSendsDuringAStream) {
+TEST_F(ExchangeTest, IgnoresRequestsDuringAStream) {
   RawClient one = client_of_stream();
   std::string bytes;
   while (bytes.size() < 16384) bytes += get("/ignored");
   std::size_t sent = 0;
   EXPECT_TRUE(run_until([&] {
     sent += one.send(bytes);
-    return sent > 2'000'000;  // more than all buffers hold
+    return sent > 2'000'000;  // more than all buffers can hold
   }));
   kept_.back()->write(chunk_of("data: 1\n\n"));
   EXPECT_TRUE(run_until_received(one, "data: 1"));
@@ -179,7 +179,7 @@ TEST_F(ExchangeTest, SendsItsBacklogInOrderAndReportsThatItIsEmpty) {
   RawClient one = client_of_stream("GET / HTTP/1.0\r\n\r\n");
   std::string written = write_into_the_backlog();
   EXPECT_EQ(drained_, 0);
-  (void)one.received();  // now the kernel would take bytes again, but the backlog comes first
+  (void)one.received();  // the kernel has room again, but the backlog must go first
   kept_.back()->write(chunk_of("the end"));
   written += "the end";
   EXPECT_TRUE(run_until([&] { return body_of(one).size() == written.size(); }));

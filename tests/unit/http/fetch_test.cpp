@@ -38,7 +38,7 @@ class HttpFetchTest : public testing::LoopTest {
   }
 };
 
-TEST_F(HttpFetchTest, AsksAndDelivers) {
+TEST_F(HttpFetchTest, SendsARequestAndDeliversTheAnswer) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
   HttpQuestion asked = question("/a?b=c");
   asked.authority = "issuer.example";
@@ -50,7 +50,7 @@ TEST_F(HttpFetchTest, AsksAndDelivers) {
       "GET /a?b=c HTTP/1.0\r\nHost: issuer.example\r\nConnection: close\r\nAccept: application/json\r\n\r\n");
 }
 
-TEST_F(HttpFetchTest, EndsAfterContentLengthAlthoughTheConnectionStaysOpen) {
+TEST_F(HttpFetchTest, EndsAfterContentLengthIfTheConnectionStaysOpen) {
   RawServer server(loop_, path("server.sock"), "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno");
   server.closes = false;
   EXPECT_EQ(fetch(question()), "401 no");

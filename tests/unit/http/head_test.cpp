@@ -33,7 +33,7 @@ std::string posted_with(const std::string& lines) {
   return judged("POST /a HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n");
 }
 
-TEST(HttpHead, LetsARequestPassOnceItIsWhole) {
+TEST(HttpHead, AcceptsARequestOnceItIsComplete) {
   const std::string head = "GET /a?b=c HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nX-Empty:\r\n\r\n";
   for (std::size_t length = 0; length < head.size(); ++length)
     EXPECT_EQ(judged(head.substr(0, length)), "more");
@@ -41,7 +41,7 @@ TEST(HttpHead, LetsARequestPassOnceItIsWhole) {
   EXPECT_EQ(judged(head + "\0\nanything"s), "good /a?b=c");
 }
 
-TEST(HttpHead, LetsUnknownMethodsPassToTheirAnswerElsewhere) {
+TEST(HttpHead, AcceptsUnknownMethodsAndRefusesConnect) {
   for (const char* method : {"PURGE", "PROPFIND", "get", "M-SEARCH", "TRACE", "HEAD"}) {
     EXPECT_EQ(judged(method + " /a HTTP/1.1\r\nHost: x\r\n\r\n"s), "good /a") << method;
   }
@@ -51,7 +51,7 @@ TEST(HttpHead, LetsUnknownMethodsPassToTheirAnswerElsewhere) {
   EXPECT_EQ(judged("A / HTTP/1.1\r\nHost: x\r\n\r\n"), "501");
 }
 
-TEST(HttpHead, RefusesARequestLineThatIsNone) {
+TEST(HttpHead, RefusesAMalformedRequestLine) {
   for (const char* line :
        {"", "GET", "GET /a", "GET  /a HTTP/1.1", "GET /a  HTTP/1.1", "GET /a HTTP/1.1 ", " GET /a HTTP/1.1",
         "GET\t/a\tHTTP/1.1", "GET /a b HTTP/1.1", "G(T /a HTTP/1.1", "GET /a http/1.1", "GET /a HTTP/11",
@@ -64,12 +64,12 @@ TEST(HttpHead, RefusesARequestLineThatIsNone) {
   }
 }
 
-TEST(HttpHead, RefusesAtTheFirstByteWhatCannotBecomeARequest) {
+TEST(HttpHead, RefusesAnInvalidFirstByteAtOnce) {
   EXPECT_EQ(judged("\x16\x03\x01"), "400");
   EXPECT_EQ(judged(" "), "400");
 }
 
-TEST(HttpHead, RefusesLinesThatTwoReadersWouldSplitDifferently) {
+TEST(HttpHead, RefusesHeaderLinesThatParsersReadDifferently) {
   EXPECT_EQ(judged("GET /a HTTP/1.1\nHost: x\n\n"), "400");
   EXPECT_EQ(with_line("A: b\nC: d"), "400");
   EXPECT_EQ(with_line("A: b\rC: d"), "400");
@@ -83,7 +83,7 @@ TEST(HttpHead, RefusesLinesThatTwoReadersWouldSplitDifferently) {
   EXPECT_EQ(with_line("A: \x80\xff and\ta tab and \x01\x7f"), "good /a");
 }
 
-TEST(HttpHead, RefusesABodyWhoseEndIsInDoubt) {
+TEST(HttpHead, RefusesABodyOfAmbiguousLength) {
   EXPECT_EQ(posted_with("Content-Length: 5\r\n"), "good /a");
   EXPECT_EQ(posted_with("Content-Length: 5\r\nContent-Length: 5\r\n"), "400");
   EXPECT_EQ(posted_with("Content-Length: 5\r\ncontent-length: 6\r\n"), "400");
@@ -104,14 +104,14 @@ TEST(HttpHead, RefusesABodyWhoseEndIsInDoubt) {
   }
 }
 
-TEST(HttpHead, WantsOneHost) {
+TEST(HttpHead, RequiresOneHost) {
   EXPECT_EQ(judged("GET /a HTTP/1.1\r\n\r\n"), "400");
   EXPECT_EQ(judged("GET /a HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"), "400");
   EXPECT_EQ(judged("GET /a HTTP/1.0\r\n\r\n"), "good /a");
   EXPECT_EQ(judged("GET /a HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), "400");
 }
 
-TEST(HttpHead, BoundsEverything) {
+TEST(HttpHead, BoundsTheTargetTheHeadersAndTheBody) {
   const std::string start = "GET /a HTTP/1.1\r\nHost: x\r\n";
   EXPECT_EQ(judged("GET /" + std::string(kMostHeadBytes, 'a')), "414");
   EXPECT_EQ(judged("GET /" + std::string(kMostHeadBytes, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n"), "414");
@@ -130,12 +130,12 @@ TEST(HttpHead, BoundsEverything) {
   EXPECT_EQ(posted_with("Content-Length: 99999999999999999999999\r\n"), "413");
 }
 
-TEST(HttpHead, TakesOneExpectationOnly) {
+TEST(HttpHead, RefusesExpectationsOtherThan100Continue) {
   EXPECT_EQ(posted_with("Content-Length: 5\r\nExpect: 100-Continue\r\n"), "good /a");
   EXPECT_EQ(posted_with("Content-Length: 5\r\nExpect: tea\r\n"), "417");
 }
 
-TEST(HttpHead, SaysItsRefusalsInJson) {
+TEST(HttpHead, WritesRefusalsInJson) {
   EXPECT_EQ(refusal_answer(431, "Too much"),
             "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: "
             "application/json\r\nCache-Control: no-store\r\n"

@@ -16,7 +16,7 @@ using testing::RawClient;
 
 class HttpServerTest : public testing::HttpTest {};
 
-TEST_F(HttpServerTest, DiesWithConnectionsInEveryState) {
+TEST_F(HttpServerTest, MayBeDestroyedWithConnectionsInEveryState) {
   keep_ = true;
   std::vector<RawClient> clients;
   for (const std::string& text :
@@ -30,7 +30,7 @@ TEST_F(HttpServerTest, DiesWithConnectionsInEveryState) {
   server_.reset();
 }
 
-TEST_F(HttpServerTest, ClosesConnectionsPastItsShareOfDescriptors) {
+TEST_F(HttpServerTest, ClosesConnectionsBeyondItsShareOfDescriptors) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const int lowest = fcntl(0, F_DUPFD, 0);
@@ -43,7 +43,7 @@ TEST_F(HttpServerTest, ClosesConnectionsPastItsShareOfDescriptors) {
     return std::count_if(clients.begin(), clients.end(), [](RawClient& one) { return one.closed(); });
   };
   while (clients.size() < 30)
-    clients.push_back(client());  // two descriptors each: both ends are in this process
+    clients.push_back(client());  // takes two descriptors: both ends are in this process
   EXPECT_TRUE(run_until([&] { return server_->connections() + server_->turned_away() == 30; }));
   EXPECT_GT(server_->turned_away(), 0U);
   EXPECT_GT(server_->connections(), 5U);

@@ -26,7 +26,7 @@ TEST_F(SocketTest, HasTheModeOfItsRule) {
   EXPECT_EQ(about.st_mode & 0777U, 0640U);
 }
 
-TEST_F(SocketTest, RemovesItsFileAtItsEnd) {
+TEST_F(SocketTest, RemovesItsFileWhenItIsClosed) {
   {
     auto socket = listen();
     ASSERT_TRUE(socket) << socket.error();
@@ -50,14 +50,14 @@ TEST_F(SocketTest, ReplacesASocketFileOnWhichNobodyListens) {
   {
     const auto socket = listen();
     ASSERT_TRUE(socket) << socket.error();
-    std::filesystem::rename(path("socket"), path("left"));  // so that it stays, as after a crash
+    std::filesystem::rename(path("socket"), path("left"));  // the file stays, as after a crash
   }
   std::filesystem::rename(path("left"), path("socket"));
   const auto socket = listen();
   EXPECT_TRUE(socket) << socket.error();
 }
 
-TEST_F(SocketTest, RefusesAPathOnWhichAProcessListensOrWhichIsNoSocket) {
+TEST_F(SocketTest, RefusesAPathThatIsInUseOrNoSocket) {
   {
     const auto first = listen();
     ASSERT_TRUE(first);
@@ -71,7 +71,7 @@ TEST_F(SocketTest, RefusesAPathOnWhichAProcessListensOrWhichIsNoSocket) {
   EXPECT_EQ(socket.error(), path("socket") + ": is there already and is not a socket");
 }
 
-TEST_F(SocketTest, SaysWhatIsWrongWithItsRule) {
+TEST_F(SocketTest, NamesTheFaultOfAnInvalidRule) {
   EXPECT_EQ(listen(0600, "no-such-group").error(), path("socket") + ": there is no group no-such-group");
   EXPECT_FALSE(listen_unix({.path = std::string(200, 'x'), .mode = 0600, .group = {}}));
   EXPECT_EQ(listen_tcp("localhost", 0).error(), "localhost port 0: is not a numeric address");

@@ -57,7 +57,7 @@ TEST_F(TimersTest, CanBeSetAgainInsideItsCall) {
   EXPECT_FALSE(timer.pending());
 }
 
-TEST_F(TimersTest, WithTheFineClockExpiresCancelsAndIsSetAgain) {
+TEST_F(TimersTest, ShortTimerExpiresCancelsAndCanBeSetAgain) {
   ShortTimer timer(loop_, [&] { calls_ += 'a'; });
   for (const char* expected : {"a", "aa"}) {
     timer.after(std::chrono::microseconds(300));
@@ -72,8 +72,8 @@ TEST_F(TimersTest, WithTheFineClockExpiresCancelsAndIsSetAgain) {
   EXPECT_EQ(calls_, "aa");
 }
 
-TEST_F(TimersTest, ThatExpiresInTheTurnInWhichItIsCancelledIsNotCalled) {
-  // Both have expired when the loop looks for the first time; the one that is called first cancels the other.
+TEST_F(TimersTest, ShortTimerCancelledInTheTurnOfItsExpiryIsNotCalled) {
+  // Both timers have expired before the loop's first turn.  The first one that is called cancels the other.
   std::unique_ptr<ShortTimer> one;
   ShortTimer other(loop_, [&] {
     calls_ += 'b';
@@ -105,7 +105,7 @@ TEST_F(TurnEndTest, IsCalledOnceAndAfterTheOtherCallbacksOfTheTurn) {
   first.after(milliseconds(1));
   second.after(milliseconds(1));
   const TimePoint later = Loop::now() + milliseconds(10);
-  while (Loop::now() < later) continue;  // so that one turn finds both timers due
+  while (Loop::now() < later) continue;  // both timers are due in one turn
   ASSERT_TRUE(run_until([&] { return calls_.size() == 3; }));
   EXPECT_EQ(calls_, "12e");
 }

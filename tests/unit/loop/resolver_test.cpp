@@ -38,25 +38,25 @@ class ResolverTest : public testing::LoopTest {
     EXPECT_TRUE(run_until([this] { return threads() == threads_before_; }));
   }
 
-  // The addresses, one after the other, or the error; "" as long as there is no answer.
+  // Writes the answer to answers_[host]: the addresses with spaces between them, or the error.
   std::unique_ptr<Resolver::Query> ask(Resolver& resolver, const std::string& host) {
     return resolver.lookup(host, [this, host](const Result<Addresses>& answer) {
-      EXPECT_FALSE(told_.contains(host)) << "told twice";
-      std::string& text = told_[host];
+      EXPECT_FALSE(answers_.contains(host)) << "answered twice";
+      std::string& text = answers_[host];
       for (const std::string& address : answer ? *answer : Addresses{answer.error()})
         text += (text.empty() ? "" : " ") + address;
     });
   }
   std::string answer_to(Resolver& resolver, const std::string& host) {
-    told_.erase(host);
+    answers_.erase(host);
     const auto query = ask(resolver, host);
-    EXPECT_FALSE(told_.contains(host)) << "told from inside lookup()";
-    EXPECT_TRUE(run_until([&] { return told_.contains(host); }));
-    return told_[host];
+    EXPECT_FALSE(answers_.contains(host)) << "answered inside lookup()";
+    EXPECT_TRUE(run_until([&] { return answers_.contains(host); }));
+    return answers_[host];
   }
 
-  // "hang" hangs until open_gate(), every name has the same address.  Touches nothing that may die before its
-  // thread.
+  // Every name has the same address, and a name that begins with "hang" blocks until open_gate().  The lookup
+  // owns what it uses, because its thread may outlive the test.
   Resolver::Lookup fake() const {
     return [gate = gate_, calls = calls_](const std::string& host) -> Result<Addresses> {
       ++*calls;
@@ -69,7 +69,7 @@ class ResolverTest : public testing::LoopTest {
   }
 
   const long threads_before_ = threads();
-  std::map<std::string, std::string> told_;
+  std::map<std::string, std::string> answers_;
   std::shared_ptr<std::latch> gate_ = std::make_shared<std::latch>(1);
   std::shared_ptr<std::atomic<int>> calls_ = std::make_shared<std::atomic<int>>(0);
 };
@@ -81,7 +81,7 @@ TEST_F(ResolverTest, AnswersANumericAddressWithItselfAndWithoutAThread) {
   EXPECT_EQ(*calls_, 0);
 }
 
-TEST_F(ResolverTest, FindsANameOfTheSystem) {
+TEST_F(ResolverTest, ResolvesLocalhost) {
   Resolver resolver(loop_);
   const std::string found = answer_to(resolver, "localhost");
   EXPECT_TRUE(found == "127.0.0.1" || found == "::1" || found == "::1 127.0.0.1" || found == "127.0.0.1 ::1")
@@ -93,7 +93,7 @@ TEST_F(ResolverTest, SaysWhyANameWasNotFound) {
   EXPECT_EQ(answer_to(resolver, "an..empty.label"), gai_strerror(EAI_NONAME));
 }
 
-TEST_F(ResolverTest, AsksTheSystemAnewForEachQuery) {
+TEST_F(ResolverTest, AsksTheSystemAgainForEachQuery) {
   const std::string hosts = path("hosts");
   Resolver resolver(loop_, [hosts](const std::string& host) -> Result<Addresses> {
     std::ifstream file(hosts);
@@ -118,25 +118,25 @@ TEST_F(ResolverTest, NeverDeliversTheAnswerOfAWithdrawnQuery) {
   open_gate();
   EXPECT_EQ(answer_to(resolver, "other.test"), "192.0.2.1");
   run_for(milliseconds(20));
-  EXPECT_EQ(told_.size(), 1U);
+  EXPECT_EQ(answers_.size(), 1U);
 }
 
-TEST_F(ResolverTest, LetsADeliveryWithdrawTheQueriesThatAreAnsweredWithIt) {
+TEST_F(ResolverTest, AllowsACallbackToWithdrawOtherQueriesForTheSameName) {
   Resolver resolver(loop_, fake());
   std::vector<std::unique_ptr<Resolver::Query>> queries(3);
-  int told = 0;
+  int answers = 0;
   for (auto& query : queries) {
     query = resolver.lookup("redis.test", [&](const Result<Addresses>&) {
-      ++told;
+      ++answers;
       queries.clear();
     });
   }
-  EXPECT_TRUE(run_until([&] { return told > 0; }));
+  EXPECT_TRUE(run_until([&] { return answers > 0; }));
   run_for(milliseconds(20));
-  EXPECT_EQ(told, 1);
+  EXPECT_EQ(answers, 1);
 }
 
-TEST_F(ResolverTest, DiesAtOnceWhileALookupHangs) {
+TEST_F(ResolverTest, IsDestroyedAtOnceWhileALookupHangs) {
   auto resolver = std::make_unique<Resolver>(loop_, fake());
   auto query = ask(*resolver, "hang");
   EXPECT_TRUE(run_until([this] { return *calls_ == 1; }));
@@ -144,7 +144,7 @@ TEST_F(ResolverTest, DiesAtOnceWhileALookupHangs) {
   resolver.reset();
   open_gate();
   EXPECT_TRUE(run_until([this] { return threads() == threads_before_; }));
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(answers_.empty());
 }
 
 TEST_F(ResolverTest, FailsAQueryAtItsDeadline) {
@@ -158,19 +158,19 @@ TEST_F(ResolverTest, AnswersOtherNamesWhileOneHangs) {
   Resolver resolver(loop_, fake());
   const auto query = ask(resolver, "hang");
   EXPECT_EQ(answer_to(resolver, "redis.test"), "192.0.2.1");
-  EXPECT_FALSE(told_.contains("hang"));
+  EXPECT_FALSE(answers_.contains("hang"));
   open_gate();
-  EXPECT_TRUE(run_until([this] { return told_.contains("hang"); }));
+  EXPECT_TRUE(run_until([this] { return answers_.contains("hang"); }));
 }
 
-// A client's retry must find what the system took longer for than the client waits.
+// A lookup may take longer than a client waits.  The client's retry must get its answer.
 TEST_F(ResolverTest, GivesALateAnswerToTheNextQueryForTheName) {
   Resolver resolver(loop_, fake());
   ask(resolver, "hang").reset();
   EXPECT_TRUE(run_until([this] { return *calls_ == 1; }));
   const auto again = ask(resolver, "hang");
   open_gate();
-  EXPECT_TRUE(run_until([this] { return told_.contains("hang"); }));
+  EXPECT_TRUE(run_until([this] { return answers_.contains("hang"); }));
   EXPECT_EQ(*calls_, 1);
 }
 
@@ -183,7 +183,7 @@ TEST_F(ResolverTest, StartsAtMostFourThreadsAndEndsThem) {
   EXPECT_EQ(*calls_, Resolver::kMostThreads);
   EXPECT_EQ(threads() - threads_before_, Resolver::kMostThreads);
   open_gate();
-  EXPECT_TRUE(run_until([this] { return told_.size() == 6; }));
+  EXPECT_TRUE(run_until([this] { return answers_.size() == 6; }));
   EXPECT_TRUE(run_until([this] { return threads() == threads_before_; }));
 }
 
@@ -199,7 +199,7 @@ TEST_F(ResolverTest, LeavesSignalsToTheThreadOfTheLoop) {
   EXPECT_EQ(sigismember(&blocked, SIGTERM), 0);
 }
 
-// Listens on 127.0.0.1, and says whether a client has connected.
+// Listens on 127.0.0.1 and detects whether a client has connected.
 class Listener {
  public:
   Listener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
@@ -232,10 +232,10 @@ Resolver::Lookup always(const Addresses& addresses) {
   return [addresses](const std::string& /*host*/) { return addresses; };
 }
 
-// Nobody listens on 127.0.0.2 there.
+// Nobody listens on 127.0.0.2.
 const std::vector<Addresses> kOneIsDead = {{"127.0.0.2", "127.0.0.1"}, {"127.0.0.1", "127.0.0.2"}};
 
-TEST_F(ResolverTest, LeadsALinkToTheNextAddressWhereOneFails) {
+TEST_F(ResolverTest, LetsARedisLinkTryTheNextAddressIfOneFails) {
   for (const Addresses& addresses : kOneIsDead) {
     Resolver resolver(loop_, always(addresses));
     const Listener listener;
@@ -246,7 +246,7 @@ TEST_F(ResolverTest, LeadsALinkToTheNextAddressWhereOneFails) {
   }
 }
 
-TEST_F(ResolverTest, LeadsAFetchToTheNextAddressWhereOneFails) {
+TEST_F(ResolverTest, LetsAnHttpFetchTryTheNextAddressIfOneFails) {
   for (const Addresses& addresses : kOneIsDead) {
     Resolver resolver(loop_, always(addresses));
     const Listener listener;

@@ -12,7 +12,7 @@ namespace {
 
 class SmallFileTest : public testing::LoopTest {};
 
-TEST_F(SmallFileTest, ReadsAllOfAFileOfAtMostTheLimit) {
+TEST_F(SmallFileTest, ReadsAFileUpToTheLimit) {
   for (const std::size_t size : {0U, 1U, 16383U, 16384U, 16385U, 50'000U}) {
     std::string text(size, 'x');
     if (size > 0) text.back() = '\0';

@@ -23,7 +23,7 @@ struct Probe final : Wheel::Entry {
 
 const Wheel::Time kStart{std::chrono::hours(5)};
 
-TEST(Wheel, CallsNothingBeforeItsTimeAndEverythingWithinASlotAfterIt) {
+TEST(Wheel, CallsEachEntryOnceNeverEarlyAndAtMostTwoSlotsLate) {
   std::mt19937 random(7);
   Wheel wheel(kStart);
   std::vector<std::unique_ptr<Probe>> probes;
@@ -53,7 +53,7 @@ TEST(Wheel, ReplacesADeadlineThatIsSetAgain) {
   EXPECT_EQ(probe.calls.size(), 1U);
 }
 
-TEST(Wheel, ForgetsWhatIsClearedOrDestroyed) {
+TEST(Wheel, ForgetsClearedAndDestroyedEntries) {
   Wheel wheel(kStart);
   Probe kept;
   {
@@ -83,7 +83,7 @@ TEST(Wheel, LetsAnEntrySetItselfAgainAndClearAnother) {
   EXPECT_TRUE(second.calls.empty());
 }
 
-TEST(Wheel, CallsWhatFellDueDuringALongPause) {
+TEST(Wheel, CallsEntriesThatFellDueDuringALongPause) {
   Wheel wheel(kStart);
   Probe probe;
   wheel.set(probe, kStart + milliseconds(30));

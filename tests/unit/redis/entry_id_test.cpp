@@ -13,7 +13,7 @@ TEST(EntryId, ReadsWhatItWrites) {
   }
 }
 
-TEST(EntryId, RefusesWhatIsNotComplete) {
+TEST(EntryId, RefusesAMalformedId) {
   for (const char* text : {"", "-", "1", "1-", "-1", "1-1-1", " 1-1", "1-1 ", "+1-1", "1--1", "a-1", "1-b",
                            "$", "0x1-1", "18446744073709551616-0", "1-18446744073709551616"}) {
     EXPECT_FALSE(EntryId::parse(text)) << text;

@@ -21,11 +21,11 @@
 namespace tailgate {
 namespace {
 
-// Says +OK to every command's beginning: its asterisk, of which there must be no other.  In the same thread,
-// so that it never reads while a link writes: what is more than the kernel holds is left to the link.
-class Agreeable {
+// Answers +OK to each command.  It counts asterisks, so a command must hold only one.  It runs in the test's
+// thread and never reads while a link writes: bytes that the kernel cannot buffer stay in the link.
+class OkServer {
  public:
-  Agreeable(const Loop& loop, const std::string& path) : loop_(loop) {
+  OkServer(const Loop& loop, const std::string& path) : loop_(loop) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -38,7 +38,7 @@ class Agreeable {
  private:
   static void accept_cb(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*from*/, int /*size*/,
                         void* self) {
-    auto* server = static_cast<Agreeable*>(self);
+    auto* server = static_cast<OkServer*>(self);
     bufferevent* buffer = bufferevent_socket_new(server->loop_.base(), fd, BEV_OPT_CLOSE_ON_FREE);
     server->connections_.emplace_back(buffer);
     bufferevent_setcb(buffer, read_cb, nullptr, nullptr, self);
@@ -46,10 +46,10 @@ class Agreeable {
   }
   static void read_cb(bufferevent* buffer, void* self) {
     evbuffer* input = bufferevent_get_input(buffer);
-    std::string said(evbuffer_get_length(input), '\0');
-    evbuffer_remove(input, said.data(), said.size());
-    static_cast<Agreeable*>(self)->bytes += said.size();
-    for (auto commands = std::count(said.begin(), said.end(), '*'); commands > 0; --commands) {
+    std::string received(evbuffer_get_length(input), '\0');
+    evbuffer_remove(input, received.data(), received.size());
+    static_cast<OkServer*>(self)->bytes += received.size();
+    for (auto commands = std::count(received.begin(), received.end(), '*'); commands > 0; --commands) {
       bufferevent_write(buffer, "+OK\r\n", 5);
     }
   }
@@ -63,11 +63,11 @@ class RedisLinkTest : public testing::LoopTest {
  protected:
   RedisLinkTest() { rule_.endpoint.unix_path = path("redis.sock"); }
 
-  Agreeable server_{loop_, path("redis.sock")};
+  OkServer server_{loop_, path("redis.sock")};
   RedisRule rule_;
 };
 
-TEST_F(RedisLinkTest, WritesTwoMegabytesThatOneTurnAskedFor) {
+TEST_F(RedisLinkTest, WritesTwoMegabytesOfCommandsFromOneTurn) {
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   const std::string large(100'000, 'x');
@@ -79,12 +79,12 @@ TEST_F(RedisLinkTest, WritesTwoMegabytesThatOneTurnAskedFor) {
   }
   EXPECT_TRUE(run_until([&] { return answers == calls.size(); })) << answers;
   EXPECT_TRUE(run_until([&] { return server_.bytes > calls.size() * large.size(); })) << server_.bytes;
-  // And what is asked afterwards needs no other event to get there.
+  // A later command is written too, without any other event.
   calls.push_back(link.command({"PING"}, [&](const redisReply* reply) { answers += reply != nullptr; }));
   EXPECT_TRUE(run_until([&] { return answers == calls.size(); }));
 }
 
-TEST_F(RedisLinkTest, WritesWhatAReplyMadeSomebodyAsk) {
+TEST_F(RedisLinkTest, WritesACommandFromAReplyCallback) {
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   int answers = 0;
@@ -97,7 +97,7 @@ TEST_F(RedisLinkTest, WritesWhatAReplyMadeSomebodyAsk) {
   EXPECT_TRUE(run_until([&] { return answers == 1000; })) << answers;
 }
 
-TEST_F(RedisLinkTest, DiesWithWhatHasNotBeenWritten) {
+TEST_F(RedisLinkTest, DiscardsUnwrittenCommandsWhenItIsDestroyed) {
   bool answered = false;
   std::optional<RedisLink> link;
   link.emplace(loop_, resolver_, rule_, "test", RedisLink::Events{});
@@ -112,40 +112,40 @@ TEST_F(RedisLinkTest, DiesWithWhatHasNotBeenWritten) {
   EXPECT_EQ(server_.bytes, before);
 }
 
-TEST_F(RedisLinkTest, TellsWhoeverWaitsWhenItIsDroppedBeforeAnythingWasWritten) {
+TEST_F(RedisLinkTest, AnswersAnUnwrittenCommandWithNullWhenItIsDropped) {
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   bool lost = false;
   link.drop("for the test");
   EXPECT_FALSE(link.up());
-  ASSERT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+  ASSERT_TRUE(run_until([&] { return link.up(); })) << "it reconnects";
   const RedisCall call = link.command({"PING"}, [&](const redisReply* reply) { lost = reply == nullptr; });
   link.drop("again");
   EXPECT_TRUE(run_until([&] { return lost; }));
-  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it reconnects";
 }
 
 using Proxy = testing::LaggingProxy;
 
 class RealRedisLinkTest : public testing::LoopTest {
  protected:
-  // A link through the proxy that counts how often it came up and was lost.
+  // A link through the proxy.  ups_ and downs_ count how often it came up and was lost.
   std::unique_ptr<RedisLink> link() {
-    slow_rule_.endpoint.unix_path = proxy_.path();
+    proxy_rule_.endpoint.unix_path = proxy_.path();
     return std::make_unique<RedisLink>(
-        loop_, resolver_, slow_rule_, "test",
+        loop_, resolver_, proxy_rule_, "test",
         RedisLink::Events{.on_up = [this] { ++ups_; }, .on_down = [this] { ++downs_; }});
   }
 
   testing::RedisServer redis_{path("."), ""};
   Proxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
-  RedisRule slow_rule_;
+  RedisRule proxy_rule_;
   int ups_ = 0;
   int downs_ = 0;
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
 };
 
-TEST_F(RealRedisLinkTest, TakesACommandFromAReplyThatCameWithTheOneThatDoomedIt) {
+TEST_F(RealRedisLinkTest, AnswersACommandWithNullWhileItIsBeingDropped) {
   RedisLink link(loop_, resolver_, rule_, "test", {});
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   bool unavailable = false;
@@ -160,7 +160,7 @@ TEST_F(RealRedisLinkTest, TakesACommandFromAReplyThatCameWithTheOneThatDoomedIt)
   });
   EXPECT_TRUE(run_until([&] { return follow_up_lost; }));
   EXPECT_TRUE(unavailable);
-  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it heals";
+  EXPECT_TRUE(run_until([&] { return link.up(); })) << "it reconnects";
 }
 
 TEST_F(RealRedisLinkTest, IsUpOnlyAfterTheGreetingWasAnswered) {
@@ -180,7 +180,7 @@ TEST_F(RealRedisLinkTest, AnswersEveryCommandUnderWayWithNullWhenItIsLost) {
   int nulls = 0;
   const auto count = [&](const redisReply* reply) {
     EXPECT_EQ(reply, nullptr);
-    EXPECT_FALSE(link->up()) << "nothing may be sent on it";
+    EXPECT_FALSE(link->up()) << "the callback must not send another command";
     ++nulls;
   };
   const RedisCall first = link->command({"PING"}, count);
@@ -192,47 +192,47 @@ TEST_F(RealRedisLinkTest, AnswersEveryCommandUnderWayWithNullWhenItIsLost) {
   EXPECT_EQ(nulls, 2);
   EXPECT_FALSE(first.under_way());
   proxy_.release(Proxy::kToServer);
-  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it heals";
+  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it reconnects";
   EXPECT_EQ(link->times_lost(), 1U);
 }
 
-TEST_F(RealRedisLinkTest, TriesAgainWhileNobodyListens) {
+TEST_F(RealRedisLinkTest, TriesAgainWhileTheConnectionIsRefused) {
   const auto link = this->link();
   ASSERT_TRUE(run_until([&] { return link->up(); }));
   proxy_.refuse();
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return link->why_lost() == "Connection refused"; }));
-  EXPECT_EQ(downs_, 1) << "a failed attempt is no second loss";
+  EXPECT_EQ(downs_, 1) << "a failed attempt is not a second loss";
   proxy_.accept();
   EXPECT_TRUE(run_until([&] { return link->up(); }));
   EXPECT_EQ(ups_, 2);
 }
 
 TEST_F(RealRedisLinkTest, GivesUpAConnectionWhoseGreetingIsNotAnswered) {
-  slow_rule_.connect_timeout = std::chrono::milliseconds(50);
+  proxy_rule_.connect_timeout = std::chrono::milliseconds(50);
   proxy_.hold(Proxy::kToClient);
   const auto link = this->link();
   ASSERT_TRUE(run_until([&] { return link->why_lost() == "no connection within 50 ms"; }));
   const std::size_t attempts = proxy_.accepted();
   ASSERT_TRUE(run_until([&] { return proxy_.accepted() > attempts; })) << "another attempt";
-  EXPECT_EQ(downs_, 0) << "it was never up";
+  EXPECT_EQ(downs_, 0) << "the link was never up";
 }
 
 TEST_F(RealRedisLinkTest, GivesUpAConnectionThatAnswersNoProbe) {
-  slow_rule_.probe_every = std::chrono::milliseconds(50);
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
   const auto link = this->link();
   ASSERT_TRUE(run_until([&] { return link->up(); }));
   run_for(std::chrono::milliseconds(300));
-  EXPECT_EQ(downs_, 0) << "an idle connection that answers stays";
+  EXPECT_EQ(downs_, 0) << "an idle connection that answers probes was given up";
   proxy_.hold(Proxy::kToClient);
   ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
   EXPECT_EQ(link->why_lost(), "no answer for 100 ms");
   proxy_.release(Proxy::kToClient);
-  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it heals";
+  EXPECT_TRUE(run_until([&] { return link->up(); })) << "it reconnects";
 }
 
 TEST_F(RealRedisLinkTest, StaysUpWhileAnswersAreSlow) {
-  slow_rule_.probe_every = std::chrono::milliseconds(200);
+  proxy_rule_.probe_every = std::chrono::milliseconds(200);
   proxy_.set_lag(Proxy::kToClient, std::chrono::milliseconds(100));
   const auto link = this->link();
   ASSERT_TRUE(run_until([&] { return link->up(); }));

@@ -11,7 +11,7 @@
 namespace tailgate {
 namespace {
 
-std::string told(const redisReply& reply) {
+std::string description_of(const redisReply& reply) {
   switch (reply.type) {
     case REDIS_REPLY_INTEGER:
       return "integer " + std::to_string(reply.integer);
@@ -19,7 +19,7 @@ std::string told(const redisReply& reply) {
       return "nil";
     case REDIS_REPLY_ARRAY: {
       std::string all = "[";
-      for (std::size_t i = 0; i < reply.elements; ++i) all.append(told(*reply.element[i])).append(",");
+      for (std::size_t i = 0; i < reply.elements; ++i) all.append(description_of(*reply.element[i])).append(",");
       return all.append("]");
     }
     default: {
@@ -30,19 +30,19 @@ std::string told(const redisReply& reply) {
   }
 }
 
-// A connection that was never made: only its reader is of use.
+// Only the reader of the context is used.  It is never connected.
 class ReplyArenaTest : public testing::Test {
  protected:
   ReplyArenaTest() : context_(redisConnectFd(-1)) { arena_.serve(*context_); }
 
   redisReader& reader() { return *context_->reader; }
   void feed(std::string_view bytes) { redisReaderFeed(&reader(), bytes.data(), bytes.size()); }
-  // The next reply in words; nothing while it is not whole.
+  // A description of the next reply; empty while the reply is incomplete.
   std::string next() {
     void* reply = nullptr;
     if (redisReaderGetReply(&reader(), &reply) != REDIS_OK) return reader().errstr;
     if (reply == nullptr) return {};
-    const std::string words = told(*static_cast<const redisReply*>(reply));
+    const std::string words = description_of(*static_cast<const redisReply*>(reply));
     reader().fn->freeObject(reply);
     return words;
   }
@@ -54,7 +54,7 @@ class ReplyArenaTest : public testing::Test {
   std::unique_ptr<redisContext, Free> context_;
 };
 
-TEST_F(ReplyArenaTest, MakesEachKindOfReply) {
+TEST_F(ReplyArenaTest, BuildsEachKindOfReply) {
   using std::string_literals::operator""s;
   feed("+OK\r\n-ERR no\r\n:42\r\n$4\r\na\0\r\n\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n*2\r\n*1\r\n:1\r\n$-1\r\n"s);
   EXPECT_EQ(next(), "5 OK");
@@ -69,7 +69,7 @@ TEST_F(ReplyArenaTest, MakesEachKindOfReply) {
   EXPECT_EQ(next(), "");
 }
 
-TEST_F(ReplyArenaTest, MakesWhatHiredisWouldHoweverTheBytesArrive) {
+TEST_F(ReplyArenaTest, BuildsTheSameRepliesAsHiredisHoweverTheBytesArrive) {
   std::mt19937 random(7);
   const auto up_to = [&](unsigned most) { return std::uniform_int_distribution<unsigned>(0, most)(random); };
   const std::function<std::string(unsigned)> any = [&](unsigned deep) -> std::string {
@@ -104,7 +104,7 @@ TEST_F(ReplyArenaTest, MakesWhatHiredisWouldHoweverTheBytesArrive) {
     for (;;) {
       void* reply = nullptr;
       ASSERT_EQ(redisReaderGetReply(theirs.get(), &reply), REDIS_OK);
-      const std::string expected = reply == nullptr ? std::string() : told(*static_cast<redisReply*>(reply));
+      const std::string expected = reply == nullptr ? std::string() : description_of(*static_cast<redisReply*>(reply));
       if (reply != nullptr) freeReplyObject(reply);
       ASSERT_EQ(next(), expected);
       if (expected.empty()) break;
@@ -114,19 +114,19 @@ TEST_F(ReplyArenaTest, MakesWhatHiredisWouldHoweverTheBytesArrive) {
   EXPECT_EQ(replies, 300);
 }
 
-TEST_F(ReplyArenaTest, TakesNoneOfAnArrayThatIsAnnouncedBeyondMeasure) {
+TEST_F(ReplyArenaTest, RefusesAnArrayOfTwoBillionElements) {
   feed("*2147483647\r\n");
   EXPECT_EQ(next(), "Out of memory");
   EXPECT_EQ(arena_.kept(), 0);
 }
 
-TEST_F(ReplyArenaTest, GivesBackWhatABrokenReplyHasTaken) {
+TEST_F(ReplyArenaTest, FreesTheMemoryOfAMalformedReply) {
   feed("*2\r\n$300000\r\n" + std::string(300000, 'x') + "\r\n?what\r\n");
   EXPECT_EQ(next(), R"(Protocol error, got "?" as reply type byte)");
   EXPECT_LE(arena_.kept(), 128U * 1024);
 }
 
-TEST_F(ReplyArenaTest, GivesBackWhatAReplyHasTakenThatTheConnectionDidNotOutlive) {
+TEST_F(ReplyArenaTest, FreesAnUnfinishedReplyWhenTheConnectionDies) {
   feed("*2\r\n$300000\r\n" + std::string(300000, 'x') + "\r\n");
   EXPECT_EQ(next(), "");
   EXPECT_GT(arena_.kept(), 300000);
@@ -134,7 +134,7 @@ TEST_F(ReplyArenaTest, GivesBackWhatAReplyHasTakenThatTheConnectionDidNotOutlive
   EXPECT_LE(arena_.kept(), 128U * 1024);
 }
 
-TEST_F(ReplyArenaTest, KeepsRoomForTheNextReplyButNotThatOfAHugeOne) {
+TEST_F(ReplyArenaTest, KeepsAtMost128KilobytesForTheNextReply) {
   const auto array = [](unsigned lines) {
     std::string all = "*" + std::to_string(lines) + "\r\n";
     for (unsigned i = 0; i < lines; ++i) all.append("$200\r\n").append(200, 'x').append("\r\n");

@@ -14,7 +14,7 @@ struct Free {
 };
 using Reply = std::unique_ptr<redisReply, Free>;
 
-// What hiredis makes of the bytes of a server.
+// The reply that hiredis parses from these bytes.
 Reply parsed(const std::string& bytes) {
   const std::unique_ptr<redisReader, void (*)(redisReader*)> reader(redisReaderCreate(), redisReaderFree);
   void* reply = nullptr;
@@ -33,23 +33,23 @@ TEST(Reply, HasNoTextIfItIsANumberNullOrAnArray) {
   for (const char* bytes : {":7\r\n", "$-1\r\n", "*0\r\n"}) EXPECT_EQ(text_of(*parsed(bytes)), "") << bytes;
 }
 
-TEST(Reply, NamesItsErrorOrThatItIsOfAnotherKind) {
+TEST(Reply, NamesItsErrorOrThatItHasAnotherType) {
   EXPECT_EQ(error_of(*parsed("-ERR no\r\n")), "ERR no");
   EXPECT_EQ(error_of(*parsed("+OK\r\n")), "an answer of another kind");
 }
 
-TEST(Reply, TellsAServerThatCannotServeNowFromARefusedCommand) {
+TEST(Reply, DistinguishesAnUnavailableServerFromARefusedCommand) {
   for (const char* word :
        {"LOADING", "MASTERDOWN", "NOAUTH", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN"}) {
     EXPECT_TRUE(is_unavailable(*parsed("-" + std::string(word) + " wait\r\n"))) << word;
-    EXPECT_FALSE(is_unavailable(*parsed("+" + std::string(word) + "\r\n"))) << word << " is no error";
+    EXPECT_FALSE(is_unavailable(*parsed("+" + std::string(word) + "\r\n"))) << word << " as a status is no error";
   }
   for (const char* bytes : {"-ERR LOADING\r\n", "-NOPERM no\r\n", "-WRONGTYPE no\r\n"}) {
     EXPECT_FALSE(is_unavailable(*parsed(bytes))) << bytes;
   }
 }
 
-TEST(Reply, TellsAKeyOfAnotherType) {
+TEST(Reply, RecognizesWrongType) {
   EXPECT_TRUE(is_wrong_type(*parsed("-WRONGTYPE Operation against a key\r\n")));
   EXPECT_FALSE(is_wrong_type(*parsed("-ERR WRONGTYPE\r\n")));
   EXPECT_FALSE(is_wrong_type(*parsed("+WRONGTYPE\r\n")));

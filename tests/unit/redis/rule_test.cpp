@@ -46,11 +46,11 @@ TEST(RedisUrl, MayNameAUnixSocket) {
   EXPECT_EQ(parse_redis_url("unix://:p@/run/r.sock", "")->password, "p");
 }
 
-TEST(RedisUrl, LeavesOtherClientsParametersAlone) {
+TEST(RedisUrl, IgnoresParametersOfOtherClients) {
   EXPECT_TRUE(parse_redis_url("rediss://host?ssl_cert_reqs=none&family=6", "/leg"));
 }
 
-TEST(RedisUrl, IsRefusedWithoutShowingIt) {
+TEST(RedisUrl, IsNotQuotedWhenItIsRefused) {
   for (const char* url :
        {"", "host", "http://hunter2", "redis://", "redis://:hunter2@", "redis://:hunter2@:6379",
         "redis://:hunter2@host:0", "redis://:hunter2@host:x", "redis://:hunter2@host/x",

@@ -24,7 +24,7 @@ using Proxy = testing::LaggingProxy;
 class SubscriberLinkTest : public testing::LoopTest {
  protected:
   SubscriberLinkTest() {
-    EXPECT_TRUE(run_until([this] { return others_.up(); }));
+    EXPECT_TRUE(run_until([this] { return worker_.up(); }));
   }
 
   SubscriberLink& link(const std::string& user = {}, const std::string& socket = {}) {
@@ -44,12 +44,12 @@ class SubscriberLinkTest : public testing::LoopTest {
                                .on_message =
                                    [this](std::string_view name, std::string_view payload) {
                                      messages_.push_back(std::string(name) + '=' + std::string(payload));
-                                     came_.push_back(Loop::now());
+                                     received_at_.push_back(Loop::now());
                                      if (on_message_) on_message_();
                                    },
                                .rest =
                                    [this] {
-                                     asked_ = Loop::now();
+                                     rest_asked_at_ = Loop::now();
                                      return rest_;
                                    }});
     EXPECT_TRUE(run_until([this] { return link_->up(); }));
@@ -58,25 +58,25 @@ class SubscriberLinkTest : public testing::LoopTest {
 
   SubscriberLink& link_behind_proxy() { return link({}, proxy_.path()); }
 
-  // What Redis answers to somebody else's command: a client_id, or -1.
+  // Sends a command on another link.  Returns the integer of the reply or of its last element, or -1.
   long long ask(std::initializer_list<std::string_view> words) {
-    long long client_id = -1;
+    long long number = -1;
     bool answered = false;
-    const RedisCall call = others_.command(words, [&](const redisReply* reply) {
+    const RedisCall call = worker_.command(words, [&](const redisReply* reply) {
       answered = true;
       if (reply == nullptr) return;
       const redisReply& last = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
                                    ? *reply->element[reply->elements - 1]
                                    : *reply;
-      if (last.type == REDIS_REPLY_INTEGER) client_id = last.integer;
+      if (last.type == REDIS_REPLY_INTEGER) number = last.integer;
     });
     EXPECT_TRUE(run_until([&] { return answered; }));
-    return client_id;
+    return number;
   }
 
   long long subscribers(std::string_view channel) { return ask({"PUBSUB", "NUMSUB", channel}); }
 
-  bool until_left(std::string_view channel) {
+  bool until_unsubscribed(std::string_view channel) {
     const TimePoint deadline = Loop::now() + std::chrono::seconds(5);
     while (subscribers(channel) != 0) {
       if (Loop::now() > deadline) return false;
@@ -84,12 +84,12 @@ class SubscriberLinkTest : public testing::LoopTest {
     return true;
   }
 
-  bool loses_the_link() {
+  bool lose_link() {
     const int before = downs_;
     return ask({"CLIENT", "KILL", "TYPE", "pubsub"}) == 1 && run_until([&] { return downs_ > before; });
   }
 
-  // Whether the proxy holds back so many answers to a SUBSCRIBE or UNSUBSCRIBE.
+  // True if the proxy holds back at least `count` answers to SUBSCRIBE or UNSUBSCRIBE.
   bool replies_held(int count) const {
     const std::string held = proxy_.held(Proxy::kToClient);
     int found = 0;
@@ -109,19 +109,19 @@ class SubscriberLinkTest : public testing::LoopTest {
   testing::LaggingProxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
   RedisRule rule_of_link_;
-  RedisLink others_{loop_, resolver_, rule_, "others", {.on_up = [] {}, .on_down = [] {}}};
+  RedisLink worker_{loop_, resolver_, rule_, "worker", {.on_up = [] {}, .on_down = [] {}}};
   std::unique_ptr<SubscriberLink> link_;
   int downs_ = 0;
   Names refused_;
   Names confirmed_;
   Names messages_;
-  std::vector<TimePoint> came_;  // each of them
+  std::vector<TimePoint> received_at_;  // when each message came
   std::function<void()> on_message_;
   std::chrono::microseconds rest_{0};
-  TimePoint asked_{};  // for the last rest
+  TimePoint rest_asked_at_{};  // when the link last asked for its rest
 };
 
-TEST_F(SubscriberLinkTest, HandsOutWhatIsPublishedFromTheConfirmationOn) {
+TEST_F(SubscriberLinkTest, DeliversMessagesThatArePublishedAfterTheConfirmation) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   EXPECT_FALSE(link.confirmed("a"));
@@ -137,7 +137,7 @@ TEST_F(SubscriberLinkTest, ConfirmsOnlyWhenNoCommandOfTheChannelIsUnanswered) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   link.unsubscribe("a");
-  link.subscribe("b");  // answered when two of a's three commands are
+  link.subscribe("b");  // confirmed while a's last command is unanswered
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(2));
   EXPECT_EQ(confirmed_, (Names{"b", "a"}));
@@ -149,8 +149,7 @@ TEST_F(SubscriberLinkTest, ConfirmsNothingBeforeRedisAnswers) {
   SubscriberLink& link = link_behind_proxy();
   proxy_.hold(Proxy::kToClient);
   link.subscribe("a");
-  ASSERT_TRUE(
-      run_until([this] { return replies_held(1); }));  // Redis has subscribed; its answer is under way
+  ASSERT_TRUE(run_until([this] { return replies_held(1); })) << "Redis has subscribed, its answer is held";
   EXPECT_FALSE(link.confirmed("a"));
   EXPECT_EQ(confirmed_, Names{});
   proxy_.release(Proxy::kToClient);
@@ -176,7 +175,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAtTheLastAnswerOfSeveralCommands) {
   EXPECT_EQ(confirmed_, Names{"a"});
 }
 
-// A read begins a rest.  What comes during it is read at its end, all of it.
+// A rest begins after each read.  All messages that arrive during the rest are read together at its end.
 TEST_F(SubscriberLinkTest, RestsBetweenReads) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
@@ -186,19 +185,19 @@ TEST_F(SubscriberLinkTest, RestsBetweenReads) {
   const std::string first(6000, 'x');
   EXPECT_EQ(ask({"PUBLISH", "a", first}), 1);
   ASSERT_TRUE(run_until([this] { return messages_.size() == 1; }));
-  const TimePoint begun = asked_;
+  const TimePoint begun = rest_asked_at_;
   for (const char* text : {"second", "third", "fourth"}) EXPECT_EQ(ask({"PUBLISH", "a", text}), 1);
   const bool in_time = Loop::now() < begun + rest_;
   ASSERT_TRUE(run_until([this] { return messages_.size() == 4; }));
   EXPECT_EQ(messages_, (Names{"a=" + first, "a=second", "a=third", "a=fourth"}));
-  EXPECT_GE(came_[1], begun + rest_);
+  EXPECT_GE(received_at_[1], begun + rest_);
   if (in_time) {
-    EXPECT_EQ(link.link().rests(), rested_before + 2) << "together";
+    EXPECT_EQ(link.link().rests(), rested_before + 2) << "one read for the three messages";
   }
 
   rest_ = std::chrono::microseconds(0);
   EXPECT_EQ(ask({"PUBLISH", "a", "last"}), 1);
-  EXPECT_TRUE(run_until([this] { return messages_.size() == 5; })) << "nothing is left to wake it";
+  EXPECT_TRUE(run_until([this] { return messages_.size() == 5; })) << "the last rest must still end";
 }
 
 // hiredis reads 16 KB at a time.
@@ -221,16 +220,16 @@ TEST_F(SubscriberLinkTest, HandsOutTheMessagesOfSeveralReadsInOneTurn) {
   EXPECT_EQ(in_first_turn, 40U);
 }
 
-TEST_F(SubscriberLinkTest, DoesNotRestWhileMoreIsWaiting) {
+TEST_F(SubscriberLinkTest, DoesNotRestWhileUnreadBytesAreWaiting) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(1));
   rest_ = std::chrono::seconds(1);
   EXPECT_EQ(ask({"PUBLISH", "a", std::string(300'000, 'x')}), 1);
-  EXPECT_TRUE(run_until([this] { return messages_.size() == 1; })) << "nineteen reads within five seconds";
+  EXPECT_TRUE(run_until([this] { return messages_.size() == 1; })) << "rests of 1 s between nineteen reads";
 }
 
-TEST_F(SubscriberLinkTest, WhatItWritesDoesNotMakeTheRestLonger) {
+TEST_F(SubscriberLinkTest, DoesNotProlongARestByWriting) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(1));
@@ -246,23 +245,23 @@ TEST_F(SubscriberLinkTest, WhatItWritesDoesNotMakeTheRestLonger) {
   EXPECT_EQ(messages_.size(), 2U);
 }
 
-TEST_F(SubscriberLinkTest, HealsWhenItIsLostWhileItRests) {
+TEST_F(SubscriberLinkTest, ReconnectsAfterALossDuringARest) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(1));
   rest_ = std::chrono::milliseconds(20);
   for (int round = 1; round <= 5; ++round) {
-    const auto now = std::to_string(round);
+    const auto number = std::to_string(round);
     EXPECT_EQ(ask({"PUBLISH", "a", "x"}), 1);
     ASSERT_TRUE(run_until([&] { return messages_.size() == static_cast<std::size_t>(round); }));
     EXPECT_EQ(ask({"CLIENT", "KILL", "TYPE", "pubsub"}), 1);
-    link.subscribe("b" + now);  // the write finds the loss, before the rest is over
+    link.subscribe("b" + number);  // this write fails before the rest is over, so it detects the loss
     ASSERT_TRUE(run_until([&] { return downs_ == round; }));
-    ASSERT_TRUE(run_until([&] { return link.confirmed("a") && link.confirmed("b" + now); }));
+    ASSERT_TRUE(run_until([&] { return link.confirmed("a") && link.confirmed("b" + number); }));
   }
 }
 
-TEST_F(SubscriberLinkTest, HandsOutTheKeysThatARedirectedConnectionHadRead) {
+TEST_F(SubscriberLinkTest, DeliversInvalidationsOfKeysThatARedirectedConnectionHasRead) {
   SubscriberLink& link = this->link();
   link.subscribe("__redis__:invalidate");
   ASSERT_TRUE(until_confirmed(1));
@@ -270,13 +269,13 @@ TEST_F(SubscriberLinkTest, HandsOutTheKeysThatARedirectedConnectionHadRead) {
   ask({"GET", "read"});
   ask({"SET", "not read", "x"});
   ask({"SET", "read", "x"});
-  ask({"SET", "read", "y"});  // told once, until it is read again
+  ask({"SET", "read", "y"});  // no second invalidation until the key is read again
   ask({"FLUSHALL"});
   ASSERT_TRUE(run_until([this] { return messages_.size() >= 2; }));
   EXPECT_EQ(messages_, (Names{"__redis__:invalidate=read", "__redis__:invalidate="}));
 }
 
-TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
+TEST_F(SubscriberLinkTest, ConfirmsAnExistingSubscriptionAgainOnRequest) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(1));
@@ -287,29 +286,29 @@ TEST_F(SubscriberLinkTest, ConfirmsAnewWhatRedisHasAlready) {
   link.confirm_again("a");
   ASSERT_TRUE(until_confirmed(3));
   EXPECT_EQ(subscribers("a"), 1);
-  EXPECT_EQ(confirmed_, (Names{"a", "a", "a"})) << "once for the last of two under way";
-  ASSERT_TRUE(loses_the_link());
+  EXPECT_EQ(confirmed_, (Names{"a", "a", "a"})) << "one confirmation for two requests under way";
+  ASSERT_TRUE(lose_link());
   link.confirm_again("a");
   link.confirm_again("b");
   ASSERT_TRUE(until_confirmed(5));
   EXPECT_EQ(subscribers("a") + subscribers("b"), 2);
 }
 
-TEST_F(SubscriberLinkTest, HasAnotherClientIdEachTimeItComesUp) {
+TEST_F(SubscriberLinkTest, HasANewClientIdAfterEachReconnection) {
   const SubscriberLink& link = this->link();
   const std::int64_t first = link.link().client_id();
   EXPECT_GT(first, 0);
-  ASSERT_TRUE(loses_the_link());
+  ASSERT_TRUE(lose_link());
   EXPECT_EQ(link.link().client_id(), 0);
   ASSERT_TRUE(run_until([&] { return link.up(); }));
   EXPECT_GT(link.link().client_id(), first);
 }
 
-TEST_F(SubscriberLinkTest, HasNoClientIdWhereRedisRefusesToTellIt) {
+TEST_F(SubscriberLinkTest, HasNoClientIdIfRedisRefusesTheCommand) {
   EXPECT_EQ(link("limited").link().client_id(), 0);
 }
 
-TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasLeftBeforeTheAnswer) {
+TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasUnsubscribedBeforeTheAnswer) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   link.unsubscribe("a");
@@ -320,26 +319,26 @@ TEST_F(SubscriberLinkTest, NeverConfirmsAChannelThatWasLeftBeforeTheAnswer) {
   EXPECT_FALSE(link.confirmed("a"));
 }
 
-TEST_F(SubscriberLinkTest, StaysUpWhenTheLastChannelIsLeft) {
+TEST_F(SubscriberLinkTest, StaysUpAfterTheLastChannelIsUnsubscribed) {
   SubscriberLink& link = this->link();
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(1));
   link.unsubscribe("a");
   EXPECT_FALSE(link.confirmed("a"));
-  ASSERT_TRUE(until_left("a"));
+  ASSERT_TRUE(until_unsubscribed("a"));
   link.subscribe("a");
   ASSERT_TRUE(until_confirmed(2));
   EXPECT_EQ(link.link().times_lost(), 0U);
 }
 
-TEST_F(SubscriberLinkTest, ConfirmsAgainAfterALossAllThatIsStillWanted) {
+TEST_F(SubscriberLinkTest, ConfirmsWantedChannelsAgainAfterALoss) {
   SubscriberLink& link = this->link();
   for (const char* name : {"a", "b", "c"}) link.subscribe(name);
   ASSERT_TRUE(until_confirmed(3));
   link.unsubscribe("c");
-  ASSERT_TRUE(until_left("c"));
+  ASSERT_TRUE(until_unsubscribed("c"));
   confirmed_.clear();
-  ASSERT_TRUE(loses_the_link());
+  ASSERT_TRUE(lose_link());
   EXPECT_FALSE(link.confirmed("a"));
   link.unsubscribe("b");
   ASSERT_TRUE(until_confirmed(1));
@@ -348,7 +347,7 @@ TEST_F(SubscriberLinkTest, ConfirmsAgainAfterALossAllThatIsStillWanted) {
   EXPECT_EQ(confirmed_, Names{"a"});
 }
 
-TEST_F(SubscriberLinkTest, LeavesOutAChannelThatItMayNotReadAndKeepsTheOthers) {
+TEST_F(SubscriberLinkTest, LeavesOutAForbiddenChannelAndKeepsTheOthers) {
   SubscriberLink& link = this->link("limited");
   link.subscribe("ok-before");
   ASSERT_TRUE(until_confirmed(1));
@@ -361,11 +360,11 @@ TEST_F(SubscriberLinkTest, LeavesOutAChannelThatItMayNotReadAndKeepsTheOthers) {
   EXPECT_EQ(ask({"PUBLISH", "ok-behind", "x"}), 1);
   ASSERT_TRUE(run_until([this] { return !messages_.empty(); }));
   EXPECT_EQ(messages_, Names{"ok-behind=x"});
-  EXPECT_EQ(downs_, 1) << "one loss for one channel that is refused";
+  EXPECT_EQ(downs_, 1) << "one loss for one refused channel";
   EXPECT_EQ(std::count(confirmed_.begin(), confirmed_.end(), "private"), 0);
 }
 
-TEST_F(SubscriberLinkTest, LosesNothingMoreOverAChannelThatItHasLeftOut) {
+TEST_F(SubscriberLinkTest, LosesTheConnectionOnlyOnceOverAForbiddenChannel) {
   SubscriberLink& link = this->link("limited");
   link.subscribe("private");
   link.subscribe("ok");

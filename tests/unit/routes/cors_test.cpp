@@ -55,7 +55,7 @@ TEST(Cors, AcceptsOriginsOfOtherSchemesAndAddresses) {
   }
 }
 
-TEST(Cors, RefusesInvalidOriginsAndThoseThatAreTooWide) {
+TEST(Cors, RefusesInvalidAndTooBroadOrigins) {
   for (const char* origin : {"*",
                              "null",
                              "",

@@ -128,7 +128,7 @@ TEST(Framing, ParsesTheIdOfALastFrame) {
 }
 
 TEST(Framing, PassesANumberAsIdUnchanged) {
-  // Nothing computes with an id, so it need not be a finite number.
+  // No client computes with an id, so it may be a number beyond a double.
   EXPECT_NE(framed(spools(), R"({"timestamp":1e400})", FramingResult::kFrame).find("\nid: 1e400\n"),
             std::string::npos);
 }

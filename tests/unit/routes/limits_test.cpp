@@ -36,7 +36,7 @@ TEST(StreamLimits, RefuseAStreamAboveABoundUntilAnotherEnds) {
   EXPECT_EQ(limits.streams(), 2U);
 }
 
-TEST(StreamLimits, DoNotCountEmptyNames) {
+TEST(StreamLimits, DoNotCountAnEmptyUserOrAddress) {
   StreamLimits limits;
   const StreamLimits::Bounds bounds{.streams = 0, .per_user = 1, .per_address = 1};
   const auto first = limits.take(bounds, "", "");

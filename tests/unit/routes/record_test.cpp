@@ -30,14 +30,14 @@ RecordRule blog_rule() {
   return rule;
 }
 
-// The value of one field with `text` in the hash.
+// The value of a field whose text in the hash is `text`.
 std::string hash_value(As as, const std::string& text) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
   return record_from_hash(rule, {"x"}, {text})->values.at("x");
 }
 
-// The value of one field with `json` as the member's value.
+// The value of a field whose member in the answer is `json`.
 std::string member_value(As as, const std::string& json) {
   RecordRule rule;
   rule.fields = {{.name = "x", .from = "x", .as = as, .absent = "\"absent\""}};
@@ -213,8 +213,8 @@ TEST(MaySee, IsFalseForEmptyNames) {
   EXPECT_FALSE(may_see(record, "", ""));
 }
 
-TEST(Record, HasTheAbsentValueForANumberThatIsNotFiniteInJavaScript) {
-  // These are valid JSON, but JSON.parse() reads the first three as Infinity.
+TEST(Record, HasTheAbsentValueForANumberThatIsNotFiniteOrTooLong) {
+  // All are valid JSON.  JSON.parse() reads the first three as Infinity; the last one has more than 64 bytes.
   for (const std::string& number : {std::string("1e999"), std::string("-1e400"), "1" + std::string(400, '0'),
                                     "0." + std::string(100, '1')}) {
     EXPECT_EQ(hash_value(As::kNumber, number), "\"absent\"") << number;
@@ -222,7 +222,7 @@ TEST(Record, HasTheAbsentValueForANumberThatIsNotFiniteInJavaScript) {
     EXPECT_EQ(member_value(As::kNumber, '"' + number + '"'), "\"absent\"") << number;
   }
   EXPECT_EQ(hash_value(As::kText, "1e999"), "\"1e999\"");
-  EXPECT_EQ(hash_value(As::kNumber, "1e-999"), "1e-999") << "reads as 0";
+  EXPECT_EQ(hash_value(As::kNumber, "1e-999"), "1e-999") << "JSON.parse() reads 0";
   EXPECT_EQ(hash_value(As::kNumber, "1.7976931348623157e308"), "1.7976931348623157e308");
   EXPECT_EQ(hash_value(As::kNumber, "-9007199254740993"), "-9007199254740993");
 }

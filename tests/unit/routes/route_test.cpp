@@ -140,7 +140,7 @@ TEST(Credential, IsParsedWithItsName) {
     EXPECT_FALSE(Credential::parse(text)) << text;
 }
 
-TEST(Placeholder, OtherThanIdIsFound) {
+TEST(Placeholder, OtherThanIdIsUnknown) {
   EXPECT_EQ(check_placeholders("job:{id}:{job_id}:{x}").error(),
             "there is no {job_id}: a job's id is written {id}");
   for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_TRUE(check_placeholders(text));

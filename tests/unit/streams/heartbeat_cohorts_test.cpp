@@ -23,7 +23,7 @@ TEST(HeartbeatCohorts, GivesThirtyTwoStreamsTheSameJitterAndTheNextOnesAnother) 
   EXPECT_NE(cohorts.next_jitter(), *first.begin());
 }
 
-TEST(HeartbeatCohorts, EncodesAMessageOnceForAllThatAreDueTogether) {
+TEST(HeartbeatCohorts, EncodesAMessageOnceForAllStreamsThatAreDueTogether) {
   HeartbeatCohorts cohorts;
   const Route route = route_with("beat");
   int encoded = 0;

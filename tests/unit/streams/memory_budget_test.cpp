@@ -12,7 +12,7 @@ namespace {
 
 class MemoryBudgetTest : public testing::StreamTest {
  protected:
-  // A client that takes nothing, and is behind by about two megabytes.
+  // A client that reads nothing.  Its stream has a backlog of about two megabytes.
   testing::HttpClient open_behind() {
     auto client = get("/events/1");
     EXPECT_TRUE(opened(client));
@@ -30,7 +30,7 @@ class MemoryBudgetTest : public testing::StreamTest {
   }
 };
 
-TEST_F(MemoryBudgetTest, HasNoBoundUnlessItIsGivenOne) {
+TEST_F(MemoryBudgetTest, HasNoBoundByDefault) {
   run_for(std::chrono::milliseconds(300));
   EXPECT_FALSE(memory_.is_tight());
 }
@@ -44,7 +44,7 @@ TEST_F(MemoryBudgetTest, RefusesNewStreamsAboveThreeQuartersOfTheBound) {
   EXPECT_TRUE(run_until([this] { return !memory_.is_tight(); }));
 }
 
-TEST_F(MemoryBudgetTest, CutsAStreamWhoseClientIsBehindAndNoOther) {
+TEST_F(MemoryBudgetTest, CutsOnlyTheStreamWhoseClientIsBehind) {
   auto behind = open_behind();
   auto keeps_up = get("/events/2");
   ASSERT_TRUE(opened(keeps_up));

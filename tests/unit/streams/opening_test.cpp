@@ -61,7 +61,7 @@ TEST_F(OpeningTest, AllowsTheOwner) {
   EXPECT_EQ(status_, "running");
 }
 
-TEST_F(OpeningTest, TellsAForeignJobFromAMissingOne) {
+TEST_F(OpeningTest, DistinguishesAForeignJobFromAMissingOne) {
   open();
   ASSERT_TRUE(has_outcome());
   EXPECT_EQ(outcome_, Access::kNoRecord);
@@ -119,14 +119,14 @@ TEST_F(OpeningTest, ReadsAgainWhenTheLinkIsLostDuringTheRead) {
   EXPECT_EQ(outcome_, Access::kAllowed);
 }
 
-TEST_F(OpeningTest, ReadsTheRecordAgainWhenItsOwnerTriesAgain) {
+TEST_F(OpeningTest, ReadsTheRecordAgainAfterTryAgain) {
   create_job("1");
   dies_ = false;
   open();
   ASSERT_TRUE(has_outcome());
   opening_->advance();
   run_for(milliseconds(20));
-  EXPECT_EQ(outcomes_, 1) << "advance() does nothing once the outcome was given";
+  EXPECT_EQ(outcomes_, 1) << "advance() does nothing after the outcome";
   redis("HSET job:1 status ready");
   opening_->try_again();
   ASSERT_TRUE(run_until([this] { return outcomes_ == 2; }));

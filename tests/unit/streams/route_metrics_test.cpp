@@ -58,7 +58,7 @@ TEST(RouteMetrics, CountAnswersByStatus) {
   }
 }
 
-TEST(RouteMetrics, ACounterIsSaidToBeOneAndIsNamedSo) {
+TEST(RouteMetrics, EndTheNameOfEachCounterInTotal) {
   RouteMetrics metrics;
   metrics.of("events");
   const std::string text = text_of(metrics);

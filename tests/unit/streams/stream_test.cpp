@@ -47,13 +47,13 @@ TEST_F(StreamTest, StartsWithItsHeadersAndARetry) {
   EXPECT_EQ(client.events(), "retry: 3000\n\n");
 }
 
-TEST_F(StreamTest, BeatsAfterSilence) {
+TEST_F(StreamTest, SendsAHeartbeatAfterSilence) {
   auto client = get("/beats/1");
   ASSERT_TRUE(opened(client));
   EXPECT_TRUE(run_until([&] { return client.got(": beat\n\n"); }));
 }
 
-TEST_F(StreamTest, DoesNotBeatWhileItSendsEvents) {
+TEST_F(StreamTest, SendsNoHeartbeatWhileItSendsEvents) {
   auto client = get("/beats/1");
   ASSERT_TRUE(opened(client));
   const TimePoint end = Loop::now() + milliseconds(500);

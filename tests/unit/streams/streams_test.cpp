@@ -21,7 +21,7 @@ class StreamsTest : public testing::StreamTest {
   }
 };
 
-TEST_F(StreamsTest, BuriesACondemnedStreamAfterTheTurnAndNotBefore) {
+TEST_F(StreamsTest, BuriesACondemnedStreamAfterTheTurn) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
   ActiveRequest& stream = *served().at(0);
@@ -32,7 +32,7 @@ TEST_F(StreamsTest, BuriesACondemnedStreamAfterTheTurnAndNotBefore) {
   EXPECT_FALSE(stream.open());
   EXPECT_EQ(streams_.count(), 1U);
   ASSERT_TRUE(run_until([this] { return streams_.count() == 0; }));
-  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); })) << "the first reason's ending stays";
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); })) << "the first condemnation decides the ending";
   EXPECT_NE(metrics().find("tailgate_streams_ended_total{route=\"events\",reason=\"drained\"} 1\n"),
             std::string::npos);
 }
@@ -75,7 +75,7 @@ TEST_F(StreamsTest, DrainsAStreamThatOpensLater) {
   EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
 }
 
-TEST_F(StreamsTest, EndsEverythingAtOnceAndAnOpeningWithoutAnAnswer) {
+TEST_F(StreamsTest, EndsAnOpeningAtOnceWithoutAnAnswer) {
   channels_path_.proxy.hold(testing::LaggingProxy::kToClient);
   auto opening = get("/events/1");
   ASSERT_TRUE(run_until([this] { return streams_.count() == 1; }));

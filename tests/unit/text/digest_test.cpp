@@ -27,7 +27,7 @@ TEST(Digest, WithAKeyIsHmac) {
             "caeab1a34d4a6b4b636e070a38bce737");
 }
 
-TEST(Digest, WithAnEmptyKeyIsStillHmac) {
+TEST(Digest, WithAnEmptyKeyIsAnHmac) {
   EXPECT_EQ(hmac(Hash::kSha256, {}, "text"), hmac(Hash::kSha256, "", "text"));
   EXPECT_NE(hmac(Hash::kSha256, "", "text"), hmac(Hash::kSha256, "k", "text"));
 }

@@ -216,7 +216,7 @@ TEST(Json, AppendsAQuotedString) {
   EXPECT_EQ(out, "{\"\\n\\na\\n\"\"b\xEF\xBF\xBD\\\"\"");
 }
 
-TEST(Json, QuotesAsExpected) {
+TEST(Json, QuotesSpecialCharacters) {
   EXPECT_EQ(json_quote(""), R"("")");
   EXPECT_EQ(json_quote("a\"b\\c</script>"), R"("a\"b\\c</script>")");
   EXPECT_EQ(json_quote("a\r\n\tb\x01"), R"("a\r\n\tb\u0001")");
@@ -313,7 +313,7 @@ TEST(Members, AreFoundByTheirUnquotedName) {
   EXPECT_EQ(members.find("")->text(), "2");
 }
 
-TEST(Members, OnlyAnObjectHasThem) {
+TEST(Members, ExistOnlyInAnObject) {
   Members members;
   for (const char* text :
        {"", "null", "1", "\"a\"", "[]", "[{\"status\":1}]", "{\"status\":1", "{\"status\":1}x"}) {
@@ -362,7 +362,7 @@ TEST(JsonElements, AreNotMisledByBracketsAndQuotesInsideStrings) {
             (std::vector<std::string>{R"("],[")", R"("\\")", R"("\\\"")", R"({"}":"{,"})"}));
 }
 
-TEST(Members, RecognizesDuplicatesInEverySpelling) {
+TEST(Members, HaveDuplicatesInEverySpelling) {
   Members members;
   ASSERT_TRUE(members.read(R"({"a":1,"b":{"a":2}})"));
   EXPECT_FALSE(members.has_duplicates());

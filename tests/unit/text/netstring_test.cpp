@@ -5,7 +5,7 @@
 namespace tailgate {
 namespace {
 
-TEST(Netstring, IsTakenApartAsItWasJoined) {
+TEST(Netstring, IsReadAsItWasWritten) {
   std::string joined;
   for (const std::string_view text : {"ann", "", "5:x", "0123456789"}) append_netstring(joined, text);
   EXPECT_EQ(joined, "3:ann0:3:5:x10:0123456789");
@@ -14,7 +14,7 @@ TEST(Netstring, IsTakenApartAsItWasJoined) {
   EXPECT_EQ(rest, "");
 }
 
-TEST(Netstring, IsNothingIfItIsMalformed) {
+TEST(Netstring, IsRefusedIfItIsMalformed) {
   for (const std::string_view text : {"", ":", "3", "3:", "3:an", ":ann", "-1:", "+1:a", " 1:a", "1 :a",
                                       "x:a", "1;a", "99999999999999999999999:a"}) {
     std::string_view rest = text;

@@ -14,7 +14,7 @@ using namespace std::string_view_literals;
 
 const std::string kMark = "\xEF\xBF\xBD";  // U+FFFD
 
-TEST(Text, PercentDecodes) {
+TEST(Text, DecodesPercentEscapes) {
   EXPECT_EQ(percent_decode(""), "");
   EXPECT_EQ(percent_decode("a%20b%2Fc%2f"), "a b/c/");
   EXPECT_EQ(percent_decode("%00%ff"), "\0\xFF"s);
@@ -27,7 +27,7 @@ TEST(Text, RefusesAMalformedPercentSign) {
   }
 }
 
-TEST(Query, KeepsItsOrderAndDecodes) {
+TEST(Query, KeepsTheOrderAndDecodesNamesAndValues) {
   const auto query = Query::parse("b=2&a=%31+1%2B&k&=x&&c=a=b");
   ASSERT_TRUE(query);
   const std::vector<std::pair<std::string, std::string>> expected = {
@@ -46,7 +46,7 @@ TEST(Query, MayBeEmpty) {
   EXPECT_TRUE(Query::parse("&&")->all().empty());
 }
 
-TEST(Query, IsNothingIfAnyPartIsMalformed) {
+TEST(Query, IsRefusedIfAnyPartIsMalformed) {
   EXPECT_FALSE(Query::parse("a=1&token=%zz"));
   EXPECT_FALSE(Query::parse("%=1"));
 }
@@ -97,7 +97,7 @@ TEST(Base64Url, DecodesWhatItEncodes) {
   }
 }
 
-TEST(Base64Url, RefusesEverySecondSpelling) {
+TEST(Base64Url, RefusesPaddingAndNonCanonicalText) {
   for (const char* text :
        {"Zg=", "Zg==", "Zm9v=", "Z", "Zm9vY", "Zh", "Zm9", "Zm9vYh", "Zm+v", "Zm/v", "Zm 9v", "Zm9v\n"}) {
     EXPECT_FALSE(base64url_decode(text)) << text;
@@ -145,7 +145,7 @@ TEST(Utf8, ReplacesEachMaximalSubpartByOneMark) {
             "a" + kMark + kMark + kMark + "b" + kMark + "c" + kMark + kMark + "d");
 }
 
-TEST(Utf8, KeepsItsAsciiWhenItIsRepaired) {
+TEST(Utf8, KeepsAsciiBesideReplacedBytes) {
   EXPECT_EQ(to_utf8("{\"a\":\"\xE2\"}"), "{\"a\":\"" + kMark + "\"}");
 }
 
@@ -160,7 +160,7 @@ TEST(Utf8, IsCutBetweenCharacters) {
       << "ill-formed text loses at most three bytes";
 }
 
-TEST(Token, IsOneOrMoreOfTheCharactersOfTheRfc) {
+TEST(Token, IsOneOrMoreTokenCharactersOfRfc9110) {
   for (const char* text : {"a", "X-Session-ID", "09AZaz", "!#$%&'*+-.^_`|~"})
     EXPECT_TRUE(is_token(text)) << text;
   for (const std::string_view text : {""sv, "a b"sv, "a:"sv, "a\""sv, "(a)"sv, "a/b"sv, "a@"sv, "[a]"sv,
@@ -205,11 +205,11 @@ TEST(Text, WritesTimesInUtcWithMicroseconds) {
   EXPECT_EQ(iso_time(sys_days(2024y / February / 29) + 24h - 1us), "2024-02-29T23:59:59.999999+00:00");
 }
 
-TEST(Text, LowersOnlyAscii) {
+TEST(Text, LowersTheCaseOfAsciiOnly) {
   EXPECT_EQ(ascii_lower("X-Session-ID Ä"), "x-session-id Ä");
 }
 
-TEST(Text, Trims) {
+TEST(Text, TrimsWhiteSpace) {
   EXPECT_EQ(trim(" \t\r\na b\n "), "a b");
   EXPECT_EQ(trim(" "), "");
   EXPECT_EQ(trim(""), "");
