@@ -132,7 +132,7 @@ def visitors(stack, key):
 # ---- rotation -----------------------------------------------------------------------------------------
 
 
-def test_keys_are_rotated_under_load_and_no_valid_token_is_refused(private_stack, issuer, signers):
+def test_no_valid_token_is_refused_while_keys_are_rotated(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     with visitors(stack, signers[0]) as crowd:
@@ -154,7 +154,7 @@ def test_keys_are_rotated_under_load_and_no_valid_token_is_refused(private_stack
     assert verdict(stack, signers[0].bearer()) == "401-kid", "what the issuer has withdrawn is believed no more"
 
 
-def test_a_key_that_is_used_the_moment_it_is_published_refuses_nobody_either(private_stack, issuer, signers):
+def test_no_valid_token_is_refused_if_a_new_key_is_used_at_once(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer)
     with visitors(stack, signers[0]) as crowd:
@@ -167,7 +167,7 @@ def test_a_key_that_is_used_the_moment_it_is_published_refuses_nobody_either(pri
     assert issuer.times_asked == asked + 1
 
 
-def test_unknown_kids_make_one_question_in_thirty_seconds(private_stack, issuer, signers):
+def test_unknown_key_ids_cause_at_most_one_fetch_in_thirty_seconds(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer)
     wait_until(lambda: issuer.times_asked == 1, 5, "the keys were fetched")
@@ -180,7 +180,7 @@ def test_unknown_kids_make_one_question_in_thirty_seconds(private_stack, issuer,
     assert verdict(stack, signers[0].bearer()) == "ok"
 
 
-def test_a_key_of_an_open_stream_may_go(private_stack, issuer, signers, job):
+def test_an_open_stream_outlives_the_withdrawal_of_its_key(private_stack, issuer, signers, job):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     worker = Builder(stack.redis, job).create()
@@ -223,7 +223,7 @@ def answers_of(good, evil):
 
 
 @pytest.mark.parametrize("first, last", [(0, 5), pytest.param(5, None, marks=pytest.mark.slow)])
-def test_whatever_an_issuer_answers_the_keys_that_were_had_stay(private_stack, issuer, signers, first, last):
+def test_a_bad_answer_of_the_issuer_leaves_the_known_keys_in_use(private_stack, issuer, signers, first, last):
     good, evil = signers[0], Key(signers[0].kid)
     issuer.publish(good)
     issuer.answers["/elsewhere"] = (200, {"keys": [evil.jwk]})
@@ -245,7 +245,7 @@ def test_whatever_an_issuer_answers_the_keys_that_were_had_stay(private_stack, i
     assert verdict(stack, good.bearer()) == "401-kid"
 
 
-def test_an_issuer_that_is_away_is_missed_by_nobody_but_strangers(private_stack, issuer, signers):
+def test_tokens_of_known_keys_are_accepted_while_the_issuer_is_unreachable(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     wait_until(lambda: verdict(stack, signers[0].bearer()) == "ok", 5, "the keys are here")
@@ -263,7 +263,7 @@ def test_an_issuer_that_is_away_is_missed_by_nobody_but_strangers(private_stack,
     wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 15, "it is back")
 
 
-def test_a_gateway_that_starts_without_its_issuer_believes_it_as_soon_as_it_is_there(private_stack, issuer, signers):
+def test_a_gateway_started_without_its_issuer_is_ready_once_the_issuer_answers(private_stack, issuer, signers):
     path = issuer.server_address
     os.rename(path, path + ".away")
     stack = up(private_stack, issuer, wait="alive")
@@ -299,7 +299,7 @@ def ask_many(stack, path, tokens):
     return counted
 
 
-def test_a_storm_of_ten_thousand_reconnects_verifies_each_token_once(private_stack, issuer, signers):
+def test_ten_thousand_reconnects_verify_each_token_only_once(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer)
     secret = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]["secret"]
@@ -319,7 +319,7 @@ def test_a_storm_of_ten_thousand_reconnects_verifies_each_token_once(private_sta
     assert stack.metrics()["tailgate_token_verifications_total"] - before == 2200, "and drives nobody good out"
 
 
-def test_a_verdict_that_is_kept_ends_with_its_token(private_stack, issuer, signers):
+def test_a_cached_verdict_expires_with_its_token(private_stack, issuer, signers):
     issuer.publish(signers[0])
     stack = up(private_stack, issuer, **{"provider.clerk.leeway_s": 0})
     token = {"Authorization": "Bearer " + signers[0].token(exp=int(time.time()) + 2)}
@@ -330,7 +330,7 @@ def test_a_verdict_that_is_kept_ends_with_its_token(private_stack, issuer, signe
 # ---- the key that seals identities ------------------------------------------------------------------------
 
 
-def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack, job):
+def test_a_reload_takes_a_new_identity_key_and_still_accepts_seals_of_the_old_one(private_stack, job):
     stack = private_stack()
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
@@ -368,7 +368,7 @@ def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack,
     assert not file.exists(), "a reload makes no key"
 
 
-def test_two_gateways_of_one_host_believe_each_other(private_stack, job):
+def test_two_gateways_of_one_host_accept_each_others_sealed_identities(private_stack, job):
     stack = private_stack(instances=2)
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
@@ -383,7 +383,7 @@ def test_two_gateways_of_one_host_believe_each_other(private_stack, job):
 # ---- what a reload cannot do --------------------------------------------------------------------------------
 
 
-def test_a_reload_names_what_waits_for_a_restart(private_stack, tmp_path):
+def test_a_reload_logs_the_changed_keys_that_need_a_restart(private_stack, tmp_path):
     config = tmp_path / "site.toml"
     text = (DEPLOY / "all-three.toml").read_text()
     config.write_text(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from support.stack import ROOT
 
 
-def test_the_gateway_and_pyjwt_judge_500_random_tokens_alike():
+def test_the_gateway_and_pyjwt_give_the_same_verdicts_on_500_random_tokens():
     binary = Path(os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))
     program = binary.with_name("judge_tokens")
     assert program.exists(), f"make {program.relative_to(ROOT)} builds what the oracle asks"

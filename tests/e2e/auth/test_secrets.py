@@ -223,7 +223,7 @@ def tokens_of(stack):
 
 
 @pytest.mark.short_form
-def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
+def test_no_failure_leaks_a_secret_into_a_file_metric_or_process(leaky, job):
     stack, tokens = leaky, tokens_of(leaky)
     Builder(stack.redis, job).create()
     Blog(stack.redis, job, "alice", SESSION).create("running")
@@ -275,7 +275,7 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
         assert "JWT_SECRET" not in Path(f"/proc/{pid}/environ").read_text()
 
 
-def test_no_failure_of_the_status_endpoint_puts_a_secret_where_it_may_not_be(tmp_path_factory, private_stack, job):
+def test_no_failure_of_the_status_endpoint_leaks_a_secret(tmp_path_factory, private_stack, job):
     application = Application(tmp_path_factory.mktemp("application") / "a.sock")
     stack = private_stack(config=DEPLOY / "blog-application.toml", application=application.url)
     token = (
@@ -386,7 +386,7 @@ def status_of(pid):
 
 
 @pytest.mark.release  # a sanitizer reads the process as a debugger does
-def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
+def test_the_gateway_runs_as_an_unprivileged_user(unprivileged, job):
     stack, process, own = unprivileged
     status = status_of(process.pid)
     assert set(status["Uid"].split()) == {"65534"} and set(status["Gid"].split()) == {"65534"}
@@ -407,7 +407,7 @@ def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
 
 
 @pytest.mark.release  # a sanitizer reads the process as a debugger does
-def test_its_memory_is_nobodys_to_read_and_leaves_no_core(unprivileged):
+def test_its_own_user_cannot_read_the_memory_of_the_gateway_and_a_crash_leaves_no_core(unprivileged):
     stack, process, own = unprivileged
     same_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
     for file in ("environ", "mem", "maps"):

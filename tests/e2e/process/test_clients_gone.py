@@ -76,7 +76,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("via, http, way", WAYS)
-def test_who_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job, via, http, way):
+def test_a_client_that_disconnects_while_its_record_is_awaited_is_released_at_once(stack_with, job, via, http, way):
     stack = stack_with({"route.job.record_grace_ms": 2500})
     watched = routes.Progress(stack, job)  # nobody has created it
     wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
@@ -89,7 +89,7 @@ def test_who_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with,
     wait_until(lambda: watched.channel not in channels(stack), 6, "its channel is unsubscribed")
 
 
-def test_who_sends_more_and_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job):
+def test_a_client_that_pipelines_requests_and_disconnects_is_released_at_once(stack_with, job):
     stack = stack_with({"route.job.record_grace_ms": 2500})
     wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
     stream = come(routes.Progress(stack, job), "gateway")
@@ -99,7 +99,7 @@ def test_who_sends_more_and_leaves_while_his_record_is_awaited_is_forgotten_at_o
     wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
 
 
-def test_a_crowd_that_leaves_in_every_way_leaves_nothing_behind(private_stack, job):
+def test_no_stream_channel_or_descriptor_is_left_after_many_clients_disconnect(private_stack, job):
     stack = private_stack()
     pid = stack.gateway_pid
     warm = [come(kind(stack, f"{job}-warm-{kind.route}").create(), "plain").wait_head() for kind in routes.ALL]
@@ -270,7 +270,7 @@ def greeted(link):
     return link
 
 
-def test_a_client_whose_network_is_gone_is_found(cable, tcp_gateway):
+def test_a_client_whose_network_is_lost_is_released(cable, tcp_gateway):
     quick = {"route.spools.send_timeout_s": 2, "route.spools.heartbeat.every_s": 0.5}
     with inside(cable.server):
         gateway = tcp_gateway(cable.address, **quick)
@@ -288,7 +288,7 @@ def test_a_client_whose_network_is_gone_is_found(cable, tcp_gateway):
         link.close()
 
 
-def test_a_client_behind_nginx_whose_network_is_gone_is_found_as_the_kernel_is_set(cable, private_stack):
+def test_a_client_behind_nginx_whose_network_is_lost_is_released_after_tcp_retries2(cable, private_stack):
     run("ip", "netns", "exec", cable.server, "sysctl", "-qw", "net.ipv4.tcp_retries2=3")
     with inside(cable.server):
         stack = private_stack(
@@ -319,7 +319,7 @@ def send_queues(port):
 # ---- not reading --------------------------------------------------------------------------------------
 
 
-def test_the_kernel_holds_little_for_a_client_that_does_not_read(stack, tcp_gateway):
+def test_the_kernel_queues_little_for_a_client_that_does_not_read(stack, tcp_gateway):
     gateway = tcp_gateway()
     with socket.socket() as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -352,7 +352,7 @@ def latencies(stack, reader, watched, count=150):
     return taken
 
 
-def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
+def test_a_hundred_clients_that_never_read_do_not_delay_another_client(private_stack, job):
     stack = private_stack(nginx=False)
     watched = routes.Updates(stack, job)
     reader = open_stream(stack, watched.path, via="gateway")
@@ -374,7 +374,7 @@ def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
     assert ratio < 3 or statistics.median(among) < 0.01
 
 
-def test_a_hundred_viewers_of_a_log_that_never_read_cost_no_memory(private_stack, job):
+def test_a_hundred_log_clients_that_never_read_cost_little_memory(private_stack, job):
     stack = private_stack({"route.log-stream.backlog_bytes": 65536}, nginx=False, env=LITTLE_KEPT)
     watched = routes.Lines(stack, job).create()
     headers = sealed(stack, watched.path, watched.headers())
@@ -399,7 +399,7 @@ def test_a_hundred_viewers_of_a_log_that_never_read_cost_no_memory(private_stack
 # ---- nginx agrees -------------------------------------------------------------------------------------
 
 
-def test_nginx_waits_longer_for_a_stalled_client_than_the_gateway_does(stack):
+def test_the_send_timeout_of_nginx_is_longer_than_that_of_the_gateway(stack):
     text = (Path(stack.facts["nginx_dir"]) / "server.conf").read_text()
     found = dict(re.findall(r'set \$tg_route +"([^"]+)";.*?send_timeout (\d+)s;', text, re.DOTALL))
     assert {name: int(seconds) for name, seconds in found.items()} == {
@@ -407,7 +407,7 @@ def test_nginx_waits_longer_for_a_stalled_client_than_the_gateway_does(stack):
     }  # fmt: skip
 
 
-def test_a_stalled_viewer_behind_nginx_is_ended_by_the_gateways_patience(stack_with, job):
+def test_a_stalled_client_behind_nginx_is_closed_after_the_send_timeout_of_the_gateway(stack_with, job):
     stack = stack_with({"route.log-stream.send_timeout_s": 2})
     watched = Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/logs/stream"

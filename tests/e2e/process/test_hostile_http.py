@@ -94,7 +94,7 @@ NO_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", NO_REQUESTS)
-def test_what_is_no_request_is_refused_in_json_at_the_socket(stack, name):
+def test_an_invalid_request_gets_a_json_error_at_the_socket(stack, name):
     text, expected, _ = NO_REQUESTS[name]
     for via in ("gateway", "auth"):
         got = raw_answer(stack, text, via)
@@ -106,7 +106,7 @@ def test_what_is_no_request_is_refused_in_json_at_the_socket(stack, name):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, expected) in NO_REQUESTS.items() if expected])
-def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
+def test_an_invalid_request_gets_one_answer_through_nginx(stack, name):
     text, _, expected = NO_REQUESTS[name]
     with dial(stack, "plain") as link:
         link.sendall(text)
@@ -122,7 +122,7 @@ def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
 @pytest.mark.parametrize(
     "coding", ["chunked", "Chunked", " chunked", "chunked ", "\tchunked", "identity", "gzip, chunked"]
 )
-def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
+def test_a_request_smuggled_in_a_body_is_never_served(stack, coding):
     hidden = b"GET /api/jobs/hidden/logs HTTP/1.1\r\nHost: x\r\n\r\n"
     for lengths in (
         b"",
@@ -149,7 +149,7 @@ def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
             assert got.count(b"HTTP/1.1 ") == 1 and got[9:12] in (b"400", b"411"), got
 
 
-def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
+def test_invalid_utf8_in_a_path_gets_400_or_404(stack, job):
     Builder(stack.redis, job).create()
     for path in (
         f"/api/jobs/{job}%c0%af/stream", f"/api/jobs/%c0%ae%c0%ae/{job}/stream", f"/api/jobs/%e0%80%af{job}/stream",
@@ -160,7 +160,7 @@ def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
             assert (path, via, status in (400, 404)) == (path, via, True)
 
 
-def test_an_absolute_address_is_as_good_as_its_path(stack, job):
+def test_an_absolute_request_target_is_treated_like_its_path(stack, job):
     path = PAGES.format(job)
     for target in (f"http://localhost{path}?limit=x", f"https://user@other.example:81{path}?limit=x"):
         text = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
@@ -179,20 +179,20 @@ ODD = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
     "kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route
 )
 @pytest.mark.parametrize("method", ODD, ids=lambda method: method[:10])
-def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kind, method):
+def test_an_unknown_method_gets_405_with_the_allowed_methods_at_the_socket(stack, job, kind, method):
     got = raw_answer(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     status, _, head = status_and_body(got)
     assert status == 405
     assert b"\r\nallow: get, options\r\n" in head.lower() + b"\r\n"
 
 
-def test_an_odd_method_is_404_where_nothing_is(stack):
+def test_an_unknown_method_on_an_unknown_path_gets_404(stack):
     for method in ODD:
         assert status_and_body(raw_answer(stack, f"{method} /nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()))[0] == 404
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE"])
-def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
+def test_the_allow_header_of_nginx_names_the_methods_of_the_route(stack, job, method):
     for path, allowed in (
         (f"/api/jobs/{job}/events/stream", "GET, OPTIONS"), (f"/api/jobs/{job}/events/stream?a=/b", "GET, OPTIONS"),
         (f"/api/jobs/{job}/logs/stream", "GET, OPTIONS"), (f"/api/v1/jobs/{job}/stream/", "GET, OPTIONS"),
@@ -208,7 +208,7 @@ def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
 # ---- slowly -------------------------------------------------------------------------------------------
 
 
-def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leaves_nothing(private_stack):
+def test_silent_and_slow_clients_are_closed_within_twenty_seconds(private_stack):
     stack = private_stack(nginx=False)
     pid = stack.gateway_pid
     assert raw_answer(stack, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -269,7 +269,7 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
 # ---- too much -----------------------------------------------------------------------------------------
 
 
-def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private_stack, job):
+def test_pipelined_requests_of_a_client_that_does_not_read_wait_in_the_kernel(private_stack, job):
     stack = private_stack(nginx=False)
     Builder(stack.redis, job).create().log_many(500, "x" * 4000)
     path = PAGES.format(job) + "?limit=500"
@@ -332,7 +332,7 @@ def knock(stack, path):
     return link if link and link.status == 200 else None
 
 
-def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_leave(private_stack, job):
+def test_without_free_descriptors_open_streams_are_served_and_new_ones_are_closed(private_stack, job):
     stack = private_stack(nginx=False)
     watched = routes.Updates(stack, job)
     old = limit_descriptors(stack.gateway_pid, 128)
@@ -367,7 +367,7 @@ def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_l
     assert {link.status for link in again} == {200}
 
 
-def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(private_stack, job):
+def test_nginx_answers_unavailable_for_a_gateway_without_free_descriptors(private_stack, job):
     stack = private_stack()
     limit_descriptors(stack.gateway_pid, 64)
     full = []
@@ -382,7 +382,7 @@ def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(pr
 
 
 @pytest.mark.release
-def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job, monkeypatch):
+def test_a_gateway_out_of_memory_serves_or_exits_but_never_hangs(private_stack, job, monkeypatch):
     # A sanitizer has an allocator of its own, and says its own things when that has no more.
     monkeypatch.setenv("TAILGATE_BINARY", str(ROOT / "build/release/tailgate"))
     stack = private_stack(nginx=False)

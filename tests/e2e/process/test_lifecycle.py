@@ -43,7 +43,7 @@ def wait_released(stack, before, timeout=8):
 
 
 @ways_in
-def test_a_gateway_that_is_killed_is_a_cut_and_whoever_comes_back_goes_on(private_stack, job, http, via):
+def test_a_killed_gateway_cuts_its_streams_and_clients_resume_after_a_restart(private_stack, job, http, via):
     stack = private_stack()
     watched = on_every_route(stack, job)
     streams = [live(each, http=http, via=via) for each in watched]
@@ -68,7 +68,7 @@ def test_a_gateway_that_is_killed_is_a_cut_and_whoever_comes_back_goes_on(privat
         again.events_until(lambda event, each=each: each.number_in(event) == 9)
 
 
-def test_an_nginx_that_goes_takes_its_streams_with_it_and_the_gateway_keeps_none(private_stack, job):
+def test_a_killed_nginx_ends_all_streams_and_the_gateway_releases_them(private_stack, job):
     stack = private_stack()
     watched = on_every_route(stack, job)
     before = held_by(stack)
@@ -83,7 +83,7 @@ def test_an_nginx_that_goes_takes_its_streams_with_it_and_the_gateway_keeps_none
 
 
 @pytest.mark.slow
-def test_an_nginx_that_is_reloaded_keeps_its_streams(private_stack, job):
+def test_streams_survive_a_reload_of_nginx(private_stack, job):
     stack = private_stack()
     watched = on_every_route(stack, job)
     streams = [live(each) for each in watched]
@@ -99,7 +99,7 @@ def test_an_nginx_that_is_reloaded_keeps_its_streams(private_stack, job):
         live(each)
 
 
-def test_a_gateway_that_is_stopped_for_a_while_goes_on_where_it_was(private_stack, job):
+def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack, job):
     stack = private_stack()
     watched = routes.Lines(stack, job).create()
     stream = live(watched)
@@ -157,7 +157,7 @@ class Reader:
         self.done = self.done or event.name == "done"
 
 
-def test_a_page_and_the_stream_behind_it_are_every_line_once_while_everything_is_killed(private_stack, job):
+def test_a_page_and_its_stream_give_every_line_once_while_processes_are_killed(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 1})
     watched = routes.Lines(stack, job).create()
     readers = [Reader(watched) for _ in range(3)]
@@ -199,7 +199,7 @@ def test_a_page_and_the_stream_behind_it_are_every_line_once_while_everything_is
 
 
 @pytest.mark.parametrize("loss", ["deleted", "trimmed", "kept"])
-def test_a_job_that_runs_again_is_resumed_from_its_end_or_told_of_the_gap(stack, job, loss):
+def test_a_job_that_runs_again_is_resumed_after_its_end_or_with_a_gap_event(stack, job, loss):
     watched = routes.Lines(stack, job).create()
     stream = live(watched)
     for number in range(5):
@@ -238,7 +238,7 @@ LEAVE = ["close", "reset", "half_close"]
 
 
 @pytest.mark.parametrize("via", ["plain", "gateway"])
-def test_clients_that_leave_in_any_phase_leave_nothing_behind(private_stack, job, via):
+def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, via):
     stack = private_stack({"redis.wait_s": 2})
     watched = on_every_route(stack, job)
     history = routes.Lines(stack, job + "-history").create()
@@ -281,7 +281,7 @@ def test_clients_that_leave_in_any_phase_leave_nothing_behind(private_stack, job
 
 
 @pytest.mark.slow
-def test_clients_that_come_and_go_at_random_leave_nothing_behind(private_stack, job):
+def test_clients_that_connect_and_disconnect_at_random_are_released(private_stack, job):
     stack = private_stack({"redis.wait_s": 1})
     watched = on_every_route(stack, job)
     dice = random.Random(11)
@@ -306,7 +306,7 @@ def test_clients_that_come_and_go_at_random_leave_nothing_behind(private_stack, 
     assert len(stack.connections()) <= 6
 
 
-def test_a_client_that_says_nothing_or_a_byte_at_a_time_holds_nobody_up(stack, job):
+def test_silent_and_incomplete_requests_do_not_delay_a_stream(stack, job):
     watched = routes.Status(stack, job).create()
     silent = [dial(stack, via) for via in ("gateway", "auth", "plain") for _ in range(20)]
     for number, link in enumerate(silent):
@@ -324,7 +324,7 @@ def test_a_client_that_says_nothing_or_a_byte_at_a_time_holds_nobody_up(stack, j
 # ---- the end ----------------------------------------------------------------------------------------
 
 
-def test_whoever_comes_back_from_an_end_during_a_drain_or_a_loss_is_not_stopped_for_ever(private_stack, job):
+def test_a_reconnect_with_the_id_of_the_end_gets_no_204_while_redis_is_stopped(private_stack, job):
     # 204 stops an EventSource for good: it may be said only of a job that was seen to have ended.
     stack = private_stack({"redis.wait_s": 0.5})
     watched = routes.Events(stack, job).create()
@@ -339,7 +339,7 @@ def test_whoever_comes_back_from_an_end_during_a_drain_or_a_loss_is_not_stopped_
         os.kill(stack.redis_pid, signal.SIGCONT)
 
 
-def test_a_retry_of_a_job_under_the_same_id_is_followed_by_who_comes_back(stack, job):
+def test_a_reconnecting_client_follows_a_job_that_runs_again_under_the_same_id(stack, job):
     for kind in routes.WITH_RECORD:
         watched = kind(stack, f"{job}-{kind.route}").create()
         stream = live(watched)
@@ -358,7 +358,7 @@ def test_a_retry_of_a_job_under_the_same_id_is_followed_by_who_comes_back(stack,
             stream.events_until(lambda event, watched=watched, attempt=attempt: watched.number_in(event) == attempt)
 
 
-def test_a_builder_whose_record_expires_ends_its_streams_and_the_next_is_404(private_stack, job):
+def test_an_expired_record_gives_404_but_does_not_end_an_open_stream_at_once(private_stack, job):
     stack = private_stack()
     worker = Builder(stack.redis, job).create()
     stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer())

@@ -43,7 +43,7 @@ def ended(stack, route, why):
     return stack.metrics().get(f'tailgate_streams_ended_total{{route="{route}",reason="{why}"}}', 0)
 
 
-def test_over_the_budget_the_largest_backlogs_of_channels_go_first_and_who_keeps_up_stays(crowded, job):
+def test_over_the_memory_budget_only_channel_streams_with_large_backlogs_end(crowded, job):
     stack, workers, streams = crowded
     good = Builder(stack.redis, f"{job}-good").create()
     kept_up = open_stream(stack, f"/api/jobs/{good.job}/events/stream", headers=stack.bearer())
@@ -65,7 +65,7 @@ def test_over_the_budget_the_largest_backlogs_of_channels_go_first_and_who_keeps
         stream.reset()
 
 
-def test_near_the_budget_pages_and_new_streams_are_refused_until_it_is_over(crowded, job):
+def test_near_the_memory_budget_pages_and_new_streams_get_503(crowded, job):
     stack, workers, streams = crowded
     good = Builder(stack.redis, f"{job}-good").create()
     page, stream_path = f"/api/jobs/{good.job}/logs", f"/api/jobs/{good.job}/stream"
@@ -87,7 +87,7 @@ def test_near_the_budget_pages_and_new_streams_are_refused_until_it_is_over(crow
     assert open_stream(stack, stream_path, headers=headers).status == 200
 
 
-def test_a_flood_cannot_pass_a_limit_by_way_of_the_answers_that_say_so(private_stack, job):
+def test_at_most_1000_unavailable_answers_are_held_open_over_the_stream_limit(private_stack, job):
     stack = private_stack({"limits.streams": 1})
     worker = Builder(stack.redis, job).create()
     first = reader(stack, worker, "events", "/api/jobs/{}/events/stream")
@@ -103,7 +103,7 @@ def test_a_flood_cannot_pass_a_limit_by_way_of_the_answers_that_say_so(private_s
     assert "snapshot.updated" in first.next_event().data
 
 
-def test_a_user_and_a_session_of_one_name_are_two(private_stack, job):
+def test_a_user_and_a_session_with_the_same_name_have_separate_limits(private_stack, job):
     stack = private_stack({"limits.streams_per_user": 1})
     for kind in ("user", "session"):
         stack.redis.hset(f"jobs:{job}-{kind}", mapping={f"{kind}_id": "same", "status": "running"})

@@ -38,7 +38,7 @@ def wait_gone(pid, timeout):
 # ---- health -----------------------------------------------------------------------------------------
 
 
-def test_alive_and_ready_on_the_own_listener_and_through_nginx(stack):
+def test_healthz_and_readyz_are_served_by_the_ops_listener_and_through_nginx(stack):
     for path, word in (("/healthz", "alive"), ("/readyz", "ready")):
         status, body = stack.ops(path)
         assert status == 200 and json.loads(body)["status"] == word
@@ -47,7 +47,7 @@ def test_alive_and_ready_on_the_own_listener_and_through_nginx(stack):
             assert answer.status == 200 and answer.json()["status"] == word
 
 
-def test_readiness_says_how_redis_and_the_keys_are(stack):
+def test_readyz_reports_the_state_of_redis_and_of_the_keys(stack):
     body = json.loads(stack.ops("/readyz")[1])
     assert body.items() >= {"status": "ready", "redis": "up", "keys": "had"}.items()
 
@@ -65,12 +65,12 @@ def test_readiness_says_how_redis_and_the_keys_are(stack):
         ("GET", "/healthz?x=1", 200),
     ],
 )
-def test_the_listener_for_operators_answers_what_it_has(stack, method, path, status):
+def test_the_ops_listener_answers_each_method_and_path_with_the_right_status(stack, method, path, status):
     assert stack.ops(path, method)[0] == status
     assert stack.ops("/readyz")[0] == 200, "nothing drains"
 
 
-def test_operations_are_not_to_be_had_on_the_other_listeners(stack):
+def test_the_other_listeners_do_not_serve_ops_paths(stack):
     for via in ("gateway", "auth"):
         for path in ("/metrics", "/drain", "/healthz"):
             for method in ("GET", "POST"):
@@ -80,7 +80,7 @@ def test_operations_are_not_to_be_had_on_the_other_listeners(stack):
     assert stack.ops("/readyz")[0] == 200
 
 
-def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
+def test_a_starting_gateway_is_alive_but_not_ready(private_stack):
     stack = private_stack(gateway_redis="unix://{run}/later.sock", wait="alive")
     assert stack.ops("/healthz")[0] == 200
     status, body = stack.ops("/readyz")
@@ -95,7 +95,7 @@ def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
     assert stack.ops("/readyz")[0] == 200, "a blip of Redis must not take all targets away"
 
 
-def test_who_was_ready_before_anybody_asked_stays_so_without_redis(private_stack):
+def test_a_ready_gateway_stays_ready_without_redis(private_stack):
     stack = private_stack(wait="alive")
     wait_until(lambda: stack.logs("ready"), 10, "it is ready, though nobody asked")
     os.kill(stack.redis_pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ SAMPLE = re.compile(
 )
 
 
-def test_the_metrics_are_prometheus_text(stack, job):
+def test_the_metrics_are_valid_prometheus_text(stack, job):
     for kind in routes.ALL:
         live(kind(stack, f"{job}-{kind.route}").create())
     fetch(stack, f"/api/jobs/{job}/stream")
@@ -141,7 +141,7 @@ def test_the_metrics_are_prometheus_text(stack, job):
     assert "content-type: text/plain; version=0.0.4" in answer.lower()
 
 
-def test_the_counters_move(private_stack, job):
+def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, job):
     stack = private_stack()
     before = stack.metrics()
 
@@ -193,7 +193,7 @@ def write_a_line(pipe, watched):
         (routes.Lines, write_a_line),
     ],
 )
-def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job, kind, say):
+def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack, job, kind, say):
     stack = private_stack()
 
     def rests():
@@ -217,7 +217,7 @@ def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job
         wait_until(one_more_burst, 20, "it has rested")
 
 
-def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
+def test_unknown_jobs_paths_and_verdicts_add_no_metrics(stack, job):
     def names():
         return {name for name in stack.metrics() if "answers" not in name}
 
@@ -235,7 +235,7 @@ def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
 # ---- draining ---------------------------------------------------------------------------------------
 
 
-def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private_stack, job):
+def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(private_stack, job):
     settle, deadline = 2, 7
     stack = private_stack({"drain.settle_s": settle, "drain.deadline_s": deadline}, own_sockets=True)
     pid = stack.gateway_pid
@@ -299,7 +299,7 @@ def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private
     assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0
 
 
-def test_what_the_deadline_finds_still_open_ends_like_the_others(private_stack, job):
+def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
     # A quarter of the deadline is kept for the last bytes: it begins before the settling is over.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
     streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
@@ -347,7 +347,7 @@ def own_gateway(private_stack):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_without_streams_it_exits_with_0_as_soon_as_it_has_settled(own_gateway, number):
+def test_a_drain_without_streams_exits_with_0_after_settling(own_gateway, number):
     _, child = own_gateway
     begin = time.monotonic()
     child.send_signal(number)
@@ -355,7 +355,7 @@ def test_without_streams_it_exits_with_0_as_soon_as_it_has_settled(own_gateway, 
     assert SETTLE - 0.1 < time.monotonic() - begin < SETTLE + 2
 
 
-def test_with_streams_it_exits_with_0_before_the_deadline(own_gateway, job):
+def test_a_drain_with_streams_exits_with_0_before_the_deadline(own_gateway, job):
     stack, child = own_gateway
     streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
     # One that accepts nothing does not hold it up.
@@ -371,7 +371,7 @@ def test_with_streams_it_exits_with_0_before_the_deadline(own_gateway, job):
     assert stuck.status == 200
 
 
-def test_a_second_sigterm_ends_it_now(own_gateway, job):
+def test_a_second_sigterm_exits_at_once(own_gateway, job):
     stack, child = own_gateway
     live(routes.Status(stack, job).create())
     begin = time.monotonic()
@@ -382,7 +382,7 @@ def test_a_second_sigterm_ends_it_now(own_gateway, job):
     assert time.monotonic() - begin < SETTLE + 1
 
 
-def test_a_stream_that_ends_by_itself_during_the_drain_ends_as_it_would(private_stack, job):
+def test_a_job_that_ends_during_a_drain_ends_its_streams_with_their_last_event(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.2, "drain.deadline_s": 6})
     watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
     streams = [live(each) for each in watched]
@@ -396,7 +396,7 @@ def test_a_stream_that_ends_by_itself_during_the_drain_ends_as_it_would(private_
 
 
 @pytest.mark.slow
-def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, job):
+def test_post_drain_drains_like_sigterm_and_may_be_repeated(private_stack, job):
     stack = private_stack(DRAIN)
     pid = stack.gateway_pid
     stream = live(routes.Events(stack, job).create())
@@ -409,7 +409,7 @@ def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, 
     assert len(stack.logs("drain.begun")) == 1
 
 
-def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
+def test_answers_during_a_drain_close_their_connection(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4}, own_sockets=True)
     held = live(routes.Lines(stack, job).create())  # keeps the process
     stack.ops("/drain", "POST")
@@ -433,7 +433,7 @@ def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
     assert held.ended is None
 
 
-def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
+def test_a_page_in_transmission_is_completed_before_the_process_exits(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.2}, own_sockets=True, nginx=False)
     worker = Builder(stack.redis, job).create()
     for _ in range(70):
@@ -447,7 +447,7 @@ def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
     wait_until(lambda: stack.logs("stopped"), 5, "it leaves")
 
 
-def test_while_one_of_two_drains_the_other_serves(private_stack, job):
+def test_one_of_two_gateways_serves_while_the_other_drains(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
     watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
     streams = [live(each) for each in watched]
@@ -460,7 +460,7 @@ def test_while_one_of_two_drains_the_other_serves(private_stack, job):
     assert {stream.ended for stream in streams} <= {None, "clean"}
 
 
-def test_a_request_under_way_when_the_drain_begins_is_answered(private_stack, job):
+def test_a_pending_request_is_answered_during_a_drain(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
     # Its record is looked for during 800 ms.  No nginx between, which would ask again after a cut.
     path = f"/api/v1/jobs/{job}/stream"
@@ -482,7 +482,7 @@ def config_with(stack, directory, *changes):
     return text
 
 
-def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_path, job):
+def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stack, tmp_path, job):
     config = tmp_path / "site.toml"
     shipped = DEPLOY / "all-three.toml"
     config.write_text(shipped.read_text())
@@ -523,7 +523,7 @@ def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_pa
     assert not gone(pid)
 
 
-def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_stack, tmp_path):
+def test_a_route_removed_by_a_reload_gets_404_and_its_streams_stay_open(private_stack, tmp_path):
     config = tmp_path / "site.toml"
     shipped = DEPLOY / "all-three.toml"
     text = shipped.read_text()
@@ -540,7 +540,7 @@ def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_st
     assert stream.next_event().data == payload
 
 
-def test_a_reload_takes_a_new_secret(private_stack, tmp_path, job):
+def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
     secret = tmp_path / "secret"
     secret.write_text("the-first-secret-of-this-test-0001")
     secret.chmod(0o600)
@@ -559,7 +559,7 @@ def test_a_reload_takes_a_new_secret(private_stack, tmp_path, job):
 # ---- the binary's own words ---------------------------------------------------------------------------
 
 
-def test_its_version_is_one_line():
+def test_the_version_is_printed_as_one_line():
     done = subprocess.run([default_binary(), "--version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"tailgate \S+\n", done.stdout) and done.stderr == ""
 
@@ -567,7 +567,7 @@ def test_its_version_is_one_line():
 # ---- logs -------------------------------------------------------------------------------------------
 
 
-def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
+def test_logs_are_json_lines_without_secrets(private_stack, job):
     stack = private_stack({**DRAIN, "limits.streams_per_user": 50})
     session = "sess-5e55105e55105e55"
     tokens = [
@@ -646,7 +646,7 @@ def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
             assert isinstance(json.loads(line), dict), line
 
 
-def test_each_line_has_a_time_a_level_and_a_stable_name(stack, job):
+def test_each_log_line_has_a_time_a_level_and_an_event_name(stack, job):
     live(routes.Status(stack, job).create()).close()
     lines = wait_until(lambda: stack.logs("stream.closed") and stack.logs(), 3, "a stream was closed")
     for line in lines:
@@ -655,7 +655,7 @@ def test_each_line_has_a_time_a_level_and_a_stable_name(stack, job):
         assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", line["event"])
 
 
-def test_a_stream_is_one_line_at_its_end(private_stack, job):
+def test_each_stream_is_logged_in_one_line_at_its_end(private_stack, job):
     stack = private_stack()
     watched = routes.Status(stack, job).create()
     other = routes.Status(stack, job + "b").create("bob")
@@ -674,7 +674,7 @@ def test_a_stream_is_one_line_at_its_end(private_stack, job):
     assert first["subject"] and first["subject"] != second["subject"] and "alice" not in json.dumps(closed)
 
 
-def test_what_strangers_do_fills_no_disk(private_stack, job):
+def test_refused_requests_and_bad_messages_do_not_fill_the_log(private_stack, job):
     stack = private_stack()
     before = len(stack.log_text())
     for n in range(60):

@@ -97,7 +97,7 @@ def alive(pid):
 
 
 @pytest.mark.parametrize("family", ["unix", "tcp"])
-def test_sockets_that_systemd_made_are_served_and_left_alone(private_stack, job, tmp_path, family):
+def test_sockets_inherited_from_systemd_are_served_and_not_removed(private_stack, job, tmp_path, family):
     stack = private_stack(DRAIN, nginx=False)
     facts = json.loads((stack.dir / "stack.json").read_text())
     entry = facts["processes"]["gateway-0"]
@@ -147,7 +147,7 @@ def test_sockets_that_systemd_made_are_served_and_left_alone(private_stack, job,
         assert all(map(os.path.exists, places)), "they are not its own to remove"
 
 
-def test_the_systemd_units_are_what_systemd_understands(tmp_path):
+def test_the_systemd_units_are_valid_and_match_the_configuration(tmp_path):
     names = [path.name for path in DEPLOY.glob("tailgate*.s*") if path.suffix in (".service", ".socket")]
     assert len(names) == 4
     for name in names:
@@ -180,7 +180,7 @@ def test_the_systemd_units_are_what_systemd_understands(tmp_path):
 # ---- scripts/stack restart gateway ----------------------------------------------------------------------
 
 
-def test_a_restart_leaves_one_process_serving_and_the_old_one_draining(private_stack, job):
+def test_a_restart_starts_new_gateways_while_the_old_ones_drain(private_stack, job):
     stack = private_stack(DRAIN, instances=2)
     old = stack.facts["pids"]["gateways"]
     files = [os.stat(path) for path in stack.facts["gateway_sockets"] + stack.facts["auth_sockets"]]
@@ -202,7 +202,7 @@ def test_a_restart_leaves_one_process_serving_and_the_old_one_draining(private_s
     assert not any(map(alive, new))
 
 
-def test_a_gateway_that_does_not_start_leaves_the_old_one_serving(private_stack, tmp_path, job):
+def test_the_old_gateway_keeps_serving_if_the_new_one_does_not_start(private_stack, tmp_path, job):
     config = tmp_path / "site.toml"
     config.write_text((DEPLOY / "all-three.toml").read_text())
     stack = private_stack(config=config)
@@ -218,7 +218,7 @@ def test_a_gateway_that_does_not_start_leaves_the_old_one_serving(private_stack,
     assert stack.gateway_pid != pid
 
 
-def test_no_process_and_no_socket_stays_whoever_was_killed_before(private_stack):
+def test_stack_down_leaves_no_process_or_socket_after_kills(private_stack):
     stack = private_stack(DRAIN, instances=2)
     keeper = json.loads((stack.dir / "stack.json").read_text())["processes"]["keeper"]["pid"]
     pids = [keeper, *stack.facts["pids"]["gateways"]]
@@ -241,7 +241,7 @@ def test_no_process_and_no_socket_stays_whoever_was_killed_before(private_stack)
 # ---- in whose order ---------------------------------------------------------------------------------------
 
 
-def test_in_the_order_of_ecs_it_drains_before_sigterm_and_exits_before_the_deadline(private_stack, job):
+def test_an_ecs_shutdown_drains_before_sigterm_and_exits_before_the_deadline(private_stack, job):
     # A container's gateway has no successor on its sockets.
     stack = private_stack({"drain.settle_s": 1, "drain.deadline_s": 5}, own_sockets=True)
     pid = stack.gateway_pid
@@ -275,7 +275,7 @@ def test_in_the_order_of_ecs_it_drains_before_sigterm_and_exits_before_the_deadl
     assert stack.logs("stopped")[-1]["streams_cut"] == 0 and not stack.logs("stop.now")
 
 
-def test_in_the_order_of_systemd_sigterm_alone_drains_and_a_second_one_exits_now(private_stack, job):
+def test_a_systemd_stop_drains_and_a_second_sigterm_exits_at_once(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.3, "drain.deadline_s": 3})
     pid = stack.gateway_pid
     stream = live(routes.Events(stack, job).create())
@@ -351,7 +351,7 @@ class Asker(threading.Thread):
             link.close()
 
 
-def test_no_request_is_refused_while_the_gateway_is_restarted(private_stack, job):
+def test_no_request_is_refused_while_the_gateway_restarts(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.5, "drain.deadline_s": 3})
     watched = routes.Lines(stack, job).create()
     watched.say(1)
@@ -530,7 +530,7 @@ def many_files():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count, direct", [(5000, True), (500, False)])
-def test_a_restart_under_thousands_of_streams_loses_no_line_and_everybody_is_back(
+def test_a_restart_under_thousands_of_streams_loses_no_line_and_every_client_reconnects(
     private_stack, many_files, count, direct
 ):
     deadline_s = 12

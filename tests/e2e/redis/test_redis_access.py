@@ -34,7 +34,7 @@ def stack_for(private_stack, rules, events="Kt"):
     )
 
 
-def test_the_rights_that_readme_names_suffice_for_every_route(private_stack, job):
+def test_the_documented_redis_rights_suffice_for_every_route(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme())
     builder = Builder(stack.redis, job).create()
     Blog(stack.redis, job, user="7").create()
@@ -63,7 +63,7 @@ def without(rules, *words):
     return rules
 
 
-def test_the_command_that_readme_names_can_be_pasted_into_a_shell(stack):
+def test_the_documented_acl_command_works_in_a_shell(stack):
     command = command_of_readme().replace("redis-cli", f"redis-cli -s {stack.facts['redis_socket']}")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("OK\n", "")
@@ -72,7 +72,7 @@ def test_the_command_that_readme_names_can_be_pasted_into_a_shell(stack):
 
 
 @pytest.mark.parametrize("events", ["Kt", '""'])
-def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, events):
+def test_the_documented_redis_rights_suffice_for_log_wakeups(private_stack, job, events):
     stack = stack_for(private_stack, acl_of_readme(), events)
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
@@ -97,7 +97,7 @@ def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, ev
         (["+client|id", INVALIDATIONS], ["tracking"], 0),
     ],
 )
-def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, job, missing, refused, lost):
+def test_log_lines_arrive_without_the_redis_rights_for_wakeups(private_stack, job, missing, refused, lost):
     stack = stack_for(private_stack, without(acl_of_readme(), *missing), "Kt" if KEYSPACE in missing else '""')
     builder = Builder(stack.redis, job).create()
     events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
@@ -122,7 +122,7 @@ def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, j
     assert len(stack.logs("redis.lost")) == lost
 
 
-def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack, job):
+def test_a_channel_that_redis_does_not_permit_fails_only_its_own_route(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme().replace("&jobs:* ", ""))
     builder = Builder(stack.redis, job).create()
     Blog(stack.redis, job, user="7").create()
@@ -137,7 +137,7 @@ def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack,
     assert len(stack.logs("redis.lost")) == 1
 
 
-def test_a_channel_that_is_permitted_no_longer_closes_its_streams(private_stack, job):
+def test_revoking_the_right_to_a_channel_closes_its_streams(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme())
     Blog(stack.redis, job, user="7").create()
     spools = open_stream(stack, "/api/sse/stream")
@@ -157,7 +157,7 @@ def until_tracked(stack, builder, lines):
     wait_until(tracked, 15, "logs are tracked")
 
 
-def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_stack, job):
+def test_a_line_announced_to_a_lost_subscriber_link_arrives_after_its_reconnect(private_stack, job):
     """Without keyspace notifications, whose confirmation has a log read, too."""
     stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE), '""')
     builder = Builder(stack.redis, job).create()
@@ -177,7 +177,7 @@ def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_
 
 
 @pytest.mark.parametrize("right", ["client|tracking", "client|id"])
-def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_stack, job, right):
+def test_logs_are_swept_at_once_when_the_right_to_tracking_is_revoked(private_stack, job, right):
     stack = stack_for(private_stack, acl_of_readme(), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())

@@ -83,7 +83,7 @@ def live(stack, kind, job):
     return watched, routes.live(watched)
 
 
-def test_streams_stay_open_over_a_loss_and_say_so(private_stack, lose_redis, job):
+def test_streams_stay_open_during_a_redis_loss_and_get_a_resync_event(private_stack, lose_redis, job):
     stack = private_stack()
     kinds = [routes.Events, routes.Status, routes.Updates]
     opened = [live(stack, kind, f"{job}-{kind.route}") for kind in kinds]
@@ -95,7 +95,7 @@ def test_streams_stay_open_over_a_loss_and_say_so(private_stack, lose_redis, job
         assert watched.number_in(stream.next_event()) == 2, watched.route
 
 
-def test_a_route_that_would_rather_close_closes(private_stack, lose_redis, job):
+def test_a_route_with_on_gap_close_ends_its_streams_after_a_redis_loss(private_stack, lose_redis, job):
     stack = private_stack()
     _, stream = live(stack, routes.Progress, job)
     lose_redis(stack)
@@ -104,7 +104,7 @@ def test_a_route_that_would_rather_close_closes(private_stack, lose_redis, job):
 
 
 @pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
-def test_a_job_that_ended_during_a_loss_ends_its_streams(private_stack, job, kind):
+def test_a_job_that_ended_during_a_redis_loss_ends_its_streams(private_stack, job, kind):
     stack = private_stack()
     watched, stream = live(stack, kind, job)
     pipe = stack.redis.pipeline(transaction=True)
@@ -117,7 +117,7 @@ def test_a_job_that_ended_during_a_loss_ends_its_streams(private_stack, job, kin
     assert watched.is_final(events[-1]) and stream.last_id == "end"
 
 
-def test_a_log_goes_on_after_its_last_id(private_stack, job):
+def test_a_log_stream_resumes_after_a_redis_loss_without_gap_or_duplicate(private_stack, job):
     stack = private_stack()
     watched, stream = live(stack, routes.Lines, job)
     for turn in range(5):
@@ -130,7 +130,7 @@ def test_a_log_goes_on_after_its_last_id(private_stack, job):
         assert [watched.number_in(event) for event in events] == list(numbers), "each once, and no gap"
 
 
-def test_a_log_that_came_back_empty_is_a_gap(private_stack, job):
+def test_a_log_that_redis_lost_causes_a_gap_event(private_stack, job):
     stack = private_stack()
     watched, stream = live(stack, routes.Lines, job)
     last = stream.last_id
@@ -143,7 +143,7 @@ def test_a_log_that_came_back_empty_is_a_gap(private_stack, job):
     assert watched.number_in(events[-1]) == 5
 
 
-def test_heartbeats_go_on_while_redis_is_away(private_stack, job):
+def test_heartbeats_continue_while_redis_does_not_answer(private_stack, job):
     beats = {f"route.{kind.route}.heartbeat.every_s": 0.3 for kind in routes.ALL}
     stack = private_stack(beats)
     opened = [live(stack, kind, f"{job}-{kind.route}")[1] for kind in routes.ALL]
@@ -154,7 +154,7 @@ def test_heartbeats_go_on_while_redis_is_away(private_stack, job):
         assert stream.ended is None
 
 
-def test_a_new_request_waits_for_redis_that_comes_back_in_time(private_stack, job):
+def test_a_new_request_waits_until_redis_answers_again(private_stack, job):
     stack = private_stack()
     watched = routes.Status(stack, job).create()
     headers = watched.headers()
@@ -170,7 +170,7 @@ def is_up(stack, link="subscriber"):
 
 
 @pytest.mark.parametrize("probe_s, found_within", [(0.5, 4), pytest.param(3, 10, marks=pytest.mark.slow)])
-def test_a_network_that_swallows_packets_is_found_out_and_said(
+def test_a_half_open_redis_link_is_detected_and_causes_a_resync_event(
     private_stack, faulty_network, job, probe_s, found_within
 ):
     # No connection breaks here: only what is not answered tells.  3 s is the default.
@@ -196,7 +196,7 @@ def test_a_network_that_swallows_packets_is_found_out_and_said(
             assert [watched.number_in(event) for event in stream.take_events(2, timeout=10)] == [2, 3]
 
 
-def test_a_redis_that_takes_no_writes_is_served_from(private_stack, job):
+def test_streams_work_with_a_read_only_redis(private_stack, job):
     """As a failover leaves it behind for a while: a replica that has lost its primary, with what it knows."""
     stack = private_stack()
     opened = [live(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
@@ -220,7 +220,7 @@ def test_a_redis_that_takes_no_writes_is_served_from(private_stack, job):
         assert watched.number_in(stream.next_event(10)) == 3, watched.route
 
 
-def test_a_line_written_while_only_the_notifications_are_away_comes_when_they_are_back(stack_with, job):
+def test_a_line_written_while_the_notification_link_is_lost_arrives_after_its_reconnect(stack_with, job):
     """Nothing announced it: their return has to."""
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()

@@ -47,7 +47,7 @@ def numbers(lines):
     return [int(line["text"].split()[1]) for line in lines]
 
 
-def test_a_page_of_a_million_lines_is_as_fast_wherever_it_is(large):
+def test_each_page_of_a_million_line_log_arrives_within_a_second(large):
     stack, job = large
     first, _ = page(stack, job, limit=500)
     assert numbers(first["lines"]) == list(range(MILLION - 499, MILLION + 1)) and first["has_more"]
@@ -60,7 +60,7 @@ def test_a_page_of_a_million_lines_is_as_fast_wherever_it_is(large):
     assert max(seconds) < 1, seconds
 
 
-def test_the_tail_of_a_million_lines_is_found_at_once_and_followed(large):
+def test_a_stream_at_the_end_of_a_million_line_log_opens_within_a_second(large):
     stack, job = large
     worker = Builder(stack.redis, job)
     path = f"/api/jobs/{job}/logs/stream"
@@ -76,7 +76,7 @@ def test_the_tail_of_a_million_lines_is_found_at_once_and_followed(large):
     ] + ["line live"]
 
 
-def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(large):
+def test_slow_readers_of_a_million_line_log_cost_little_memory_and_delay_no_page(large):
     stack, job = large
     path = f"/api/jobs/{job}/logs/stream"
     resumed = {**stack.bearer(), "Last-Event-ID": "0-0"}
@@ -97,7 +97,7 @@ def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(
     assert all(stream.pump().ended is None for stream in slow)
 
 
-def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stack, job):
+def test_record_fields_of_megabytes_arrive_whole_and_match_no_owner(stack, job):
     large = "x" * 3_000_000
     stack.redis.hset(
         f"job:{job}", mapping={"user_id": "alice", "status": "running", "status_message": large, "unread": large}
@@ -128,7 +128,7 @@ def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stac
         ("-0", 0),
     ],
 )
-def test_a_number_in_a_record_is_a_number_that_every_browser_reads(stack, job, number, expected):
+def test_a_number_in_a_record_becomes_a_valid_json_number(stack, job, number, expected):
     Blog(stack.redis, job, "alice").create("running", progress=number)
     stream = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog"))
     data = stream.events_until("progress-update")[-1].data
@@ -136,7 +136,7 @@ def test_a_number_in_a_record_is_a_number_that_every_browser_reads(stack, job, n
     assert value == expected and abs(value) < 1e308
 
 
-def test_a_record_of_another_type_that_somebody_watches_is_a_line_a_minute(stack, job):
+def test_a_watched_record_of_the_wrong_type_is_logged_only_once(stack, job):
     worker = Builder(stack.redis, job).create("running")
     stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer())
     stack.redis.delete(worker.key)

@@ -119,7 +119,7 @@ def redis_down(stack_with):
 # ---- Redis is not there -----------------------------------------------------------------------------
 
 
-def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(redis_down, job):
+def test_without_redis_a_request_waits_and_then_gets_503_with_the_error_body_of_its_route(redis_down, job):
     begin = time.monotonic()
     asked = [(path, send(redis_down, path.format(job), headers=headers_for(redis_down, path))) for path in PATHS[1:]]
     for path, answer in asked:
@@ -129,7 +129,7 @@ def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(r
     assert time.monotonic() - begin < WAIT + 8
 
 
-def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
+def test_without_redis_r1_always_answers_with_an_unavailable_event(redis_down, job):
     path = f"/api/jobs/{job}/events/stream"
     asked = []
     for headers in (redis_down.bearer(), {**redis_down.bearer(), "Accept": "application/json"}):
@@ -138,7 +138,7 @@ def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
         assert_unavailable(answer.wait_head(), "redis")
 
 
-def test_without_redis_an_event_source_is_told_by_an_event(redis_down, job):
+def test_without_redis_an_event_source_gets_an_unavailable_event(redis_down, job):
     token = redis_down.token("blog")
     paths = ("/api/sse/stream", f"/api/v1/jobs/{job}/stream?token={token}", f"/api/v1/jobs/{job}/stream?sessionId=s")
     asked = [send(redis_down, path, headers=EVENT_SOURCE) for path in paths]
@@ -147,7 +147,7 @@ def test_without_redis_an_event_source_is_told_by_an_event(redis_down, job):
         assert_unavailable(answer.wait_head(), "redis")
 
 
-def test_without_redis_whoever_sends_a_header_of_his_own_is_no_event_source(redis_down, job):
+def test_without_redis_a_client_with_a_custom_header_gets_503_instead_of_an_event(redis_down, job):
     asked = [
         send(redis_down, path, headers=headers)
         for path, headers in (
@@ -172,7 +172,7 @@ def assert_answered_at_once(status, stack, path, **more):
     raise AssertionError(f"{path} waits for Redis")
 
 
-def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
+def test_without_redis_401_404_405_and_422_are_answered_at_once(redis_down, job):
     good, expired = redis_down.bearer(), redis_down.bearer(broken="expired")
     assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/events/stream", headers=EVENT_SOURCE)
     assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/stream", headers=expired)
@@ -181,7 +181,7 @@ def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
     assert_answered_at_once(422, redis_down, f"/api/jobs/{job}/logs?limit=x", headers=good)
 
 
-def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
+def test_without_redis_the_gateway_is_ready_and_reports_redis_down(redis_down):
     assert redis_down.ops("/healthz")[0] == 200
     status, body = redis_down.ops("/readyz")
     assert status == 200 and '"redis":"down"' in body
@@ -192,7 +192,7 @@ def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
     } == {0}
 
 
-def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_stack, job):
+def test_a_waiting_request_is_served_when_redis_comes_back_in_time(private_stack, job):
     stack = private_stack({"redis.wait_s": 8})
     Builder(stack.redis, job).create()
     stack.redis.save()
@@ -208,7 +208,7 @@ def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_st
 
 
 @pytest.mark.slow
-def test_by_default_a_request_waits_for_three_seconds(private_stack, job):
+def test_a_request_waits_three_seconds_for_redis_by_default(private_stack, job):
     stack = private_stack(gateway_redis="redis://127.0.0.1:1", wait="alive", nginx=False)
     path = f"/api/jobs/{job}/stream"
     identity = sealed(stack, path, stack.bearer())
@@ -218,7 +218,7 @@ def test_by_default_a_request_waits_for_three_seconds(private_stack, job):
 
 
 @pytest.mark.slow
-def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_stack):
+def test_an_unavailable_answer_stays_open_for_a_random_time_of_10_to_25_s(private_stack):
     stack = private_stack({"redis.wait_s": 0.1})
     kill_redis(stack)
     begin = time.monotonic()
@@ -236,7 +236,7 @@ def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_s
     assert max(ends.values()) - min(ends.values()) > 2
 
 
-def test_a_client_that_leaves_while_it_waits_for_redis_leaves_nothing_behind(redis_down, job):
+def test_a_client_that_disconnects_while_it_waits_for_redis_is_released(redis_down, job):
     before = redis_down.metrics()["tailgate_streams"]
     asked = [
         send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)
@@ -250,7 +250,7 @@ def test_a_client_that_leaves_while_it_waits_for_redis_leaves_nothing_behind(red
 # ---- Redis does not answer as it should -------------------------------------------------------------
 
 
-def test_a_redis_that_is_stopped_is_503_and_found_dead_by_its_silence(frail, job):
+def test_a_stopped_redis_gives_503_and_is_detected_by_its_silence(frail, job):
     Builder(frail.redis, job).create()
     lost = losses(frail, "records")
     os.kill(frail.redis_pid, signal.SIGSTOP)
@@ -264,7 +264,7 @@ def test_a_redis_that_is_stopped_is_503_and_found_dead_by_its_silence(frail, job
     assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
 
 
-def test_a_replica_without_its_master_is_503_until_it_is_one_itself(frail, job):
+def test_a_replica_without_its_primary_gives_503_until_it_is_promoted(frail, job):
     watched = routes.Status(frail, job).create()
     stream = live(watched)
     lost = losses(frail, "records")
@@ -284,7 +284,7 @@ def test_a_replica_without_its_master_is_503_until_it_is_one_itself(frail, job):
     assert any("MASTERDOWN" in line.get("why", "") for line in frail.logs())
 
 
-def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
+def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(private_stack, job):
     stack = private_stack(
         {**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"]
     )
@@ -307,7 +307,7 @@ def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
     )
 
 
-def test_a_password_that_is_asked_for_later_is_a_loss_and_heals(frail, job):
+def test_a_password_set_at_run_time_gives_503_until_it_is_removed(frail, job):
     Builder(frail.redis, job).create()
     lost = losses(frail, "records")
     frail.redis.config_set("requirepass", "secret")
@@ -322,7 +322,7 @@ def test_a_password_that_is_asked_for_later_is_a_loss_and_heals(frail, job):
 
 
 @pytest.mark.parametrize("url", ["unix://nobody:wr0ng-pa55@{run}/redis.sock", "unix://{run}/redis.sock?db=99"])
-def test_a_redis_that_does_not_let_us_in_is_503_and_not_ready(private_stack, job, url):
+def test_a_redis_that_refuses_the_user_or_database_gives_503_and_not_ready(private_stack, job, url):
     stack = private_stack(QUICK, gateway_redis=url, wait="alive")
     assert stack.ops("/readyz")[0] == 503
     assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
@@ -333,7 +333,7 @@ def test_a_redis_that_does_not_let_us_in_is_503_and_not_ready(private_stack, job
     assert len(said) < 12, "an outage is a line or two for each link, not one for each attempt"
 
 
-def test_a_password_and_a_user_are_used(private_stack, job):
+def test_the_user_password_and_database_of_the_redis_url_are_used(private_stack, job):
     stack = private_stack(
         gateway_redis="unix://gate:s%3Acret@{run}/redis.sock?db=3",
         redis_conf=["user gate on >s:cret allcommands allkeys allchannels"],
@@ -371,7 +371,7 @@ def kept(frail):
         back(frail)
 
 
-def test_open_streams_go_on_beating_and_then_hear_what_each_route_says(kept, job):
+def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_continue(kept, job):
     watched = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     streams = [live(each, http="2") for each in watched]
     kept.lose()
@@ -398,7 +398,7 @@ def test_open_streams_go_on_beating_and_then_hear_what_each_route_says(kept, job
         assert names.count("resync") == (0 if each.route == "log-stream" else 1) and "gap" not in names
 
 
-def test_a_link_that_was_found_dead_by_its_silence_is_a_gap_too(frail, job):
+def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(frail, job):
     watched = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
     streams = [live(each) for each in watched]
     closed = live(routes.Progress(frail, job).create())
@@ -416,7 +416,7 @@ def test_a_link_that_was_found_dead_by_its_silence_is_a_gap_too(frail, job):
 
 
 @told_of_gaps
-def test_a_subscriber_that_redis_throws_out_is_a_gap_of_which_its_viewers_hear(frail, job, kind):
+def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(frail, job, kind):
     watched = kind(frail, job).create()
     streams = [live(watched) for _ in range(3)]
     for number in range(2):
@@ -428,7 +428,7 @@ def test_a_subscriber_that_redis_throws_out_is_a_gap_of_which_its_viewers_hear(f
             stream.events_until(lambda event, number=number: watched.number_in(event) == number)
 
 
-def test_blogs_stream_is_closed_when_its_subscription_was_lost(frail, job):
+def test_a_blog_stream_is_closed_when_its_subscription_is_lost(frail, job):
     watched = routes.Progress(frail, job).create()
     stream = live(watched)
     frail.redis.client_kill_filter(_type="pubsub")
@@ -439,7 +439,7 @@ def test_blogs_stream_is_closed_when_its_subscription_was_lost(frail, job):
 
 
 @with_record
-def test_a_job_that_ended_during_the_loss_ends_its_streams_in_their_own_form(kept, job, kind):
+def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(kept, job, kind):
     watched = kind(kept.stack, job).create()
     stream = live(watched)
     # The end is in what Redis comes back with, and nobody published it.
@@ -453,7 +453,7 @@ def test_a_job_that_ended_during_the_loss_ends_its_streams_in_their_own_form(kep
     assert "resync" not in {event.name for event in events}
 
 
-def test_lines_written_while_only_the_gateways_links_were_cut_all_come_once_and_in_order(frail, job):
+def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(frail, job):
     watched = routes.Lines(frail, job).create()
     streams = [live(watched) for _ in range(3)]
     for number in range(300):
@@ -471,7 +471,7 @@ def test_lines_written_while_only_the_gateways_links_were_cut_all_come_once_and_
         assert "gap" not in {event.name for event in events}
 
 
-def test_a_redis_that_comes_back_empty_is_told_as_a_gap(frail, job):
+def test_a_redis_that_comes_back_empty_causes_a_gap_event(frail, job):
     watched = routes.Lines(frail, job).create()
     stream = live(watched)
     last = stream.last_id
@@ -490,7 +490,7 @@ def test_a_redis_that_comes_back_empty_is_told_as_a_gap(frail, job):
     assert gap[0].last_id == last, "a gap has no id of its own"
 
 
-def test_events_of_a_channel_after_the_resync_come_in_order_and_once(frail, job):
+def test_messages_published_after_a_resync_arrive_once_and_in_order(frail, job):
     watched = routes.Events(frail, job).create()
     stream = live(watched)
     for round_ in range(3):
@@ -503,7 +503,7 @@ def test_events_of_a_channel_after_the_resync_come_in_order_and_once(frail, job)
         assert numbers == [round_ * 1000 + number for number in range(100)]
 
 
-def test_an_opening_that_a_loss_interrupts_starts_again(private_stack, job):
+def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job):
     stack = private_stack({"redis.wait_s": 9})
     watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     stack.redis.save()
@@ -526,7 +526,7 @@ def test_an_opening_that_a_loss_interrupts_starts_again(private_stack, job):
 # ---- limits -----------------------------------------------------------------------------------------
 
 
-def test_a_user_who_has_enough_streams_gets_429_in_the_routes_style(stack_with, job):
+def test_a_user_over_the_stream_limit_gets_429_with_the_error_body_of_the_route(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 2})
     for kind in (routes.Status, routes.Lines, routes.Progress):
         user = f"{job}-of-{kind.route}"
@@ -544,7 +544,7 @@ def room_for(watched, user="alice"):
     return open_stream(watched.stack, watched.path, headers=watched.headers(user)).status == 200
 
 
-def test_an_event_source_over_the_limit_is_told_by_an_event(stack_with, job):
+def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 1})
     watched = routes.Events(stack, job).create(user=job)
     first = live_as(watched, job)
@@ -563,7 +563,7 @@ def live_as(watched, user):
     return stream
 
 
-def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
+def test_the_total_stream_limit_counts_the_streams_of_all_clients(private_stack, job):
     stack = private_stack({"limits.streams": 3, "route.spools.on_unavailable": "status"})
     held = [open_stream(stack, "/api/sse/stream") for _ in range(3)]
     assert_refused(fetch(stack, "/api/sse/stream"), 429)
@@ -574,7 +574,7 @@ def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
     wait_until(lambda: room_for(watched), 5, "there is room again")
 
 
-def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack):
+def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(private_stack):
     stack = private_stack(
         {
             "limits.streams_per_address": 1,
@@ -600,14 +600,14 @@ def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack)
 
 
 @pytest.mark.slow
-def test_without_trusted_proxies_the_address_is_nginxs_own_peer(private_stack):
+def test_without_trusted_proxies_the_client_address_is_the_peer_of_nginx(private_stack):
     stack = private_stack({"limits.streams_per_address": 1, "route.spools.on_unavailable": "status"})
     first = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.1"})
     second = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.2"})
     assert (first.status, second.status) == (200, 429)
 
 
-def test_of_several_gateways_only_one_makes_a_request_wait_for_redis(private_stack, job):
+def test_without_redis_nginx_does_not_retry_a_503_at_a_second_gateway(private_stack, job):
     stack = private_stack(instances=2)
     Builder(stack.redis, job).create()
     headers = stack.bearer()
@@ -638,7 +638,7 @@ def down(stack_with):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
-def test_without_a_gateway_nginx_says_what_the_gateway_would(down, path, via, http):
+def test_without_a_gateway_nginx_gives_the_same_unavailable_answers(down, path, via, http):
     target, headers = path.format("j"), headers_for(down, path)
     answer = open_stream(down, target, headers=headers, via=via, http=http)
     if "events" in path:
@@ -662,7 +662,7 @@ def test_without_a_gateway_nginx_says_what_the_gateway_would(down, path, via, ht
 
 
 @pytest.mark.slow
-def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
+def test_without_a_gateway_the_unavailable_answer_of_nginx_stays_open(down):
     streams = [open_stream(down, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
     begin = time.monotonic()
     while time.monotonic() - begin < 1:
@@ -672,7 +672,7 @@ def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
     assert all([event.name for event in stream.events] == ["unavailable"] for stream in streams)
 
 
-def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
+def test_nginx_gives_unavailable_answers_if_the_sockets_of_the_gateway_are_missing(private_stack, job):
     stack = private_stack(own_sockets=True)
     os.kill(stack.gateway_pid, signal.SIGTERM)
     wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "it drains")
@@ -696,7 +696,7 @@ def keyless(stack_with):
     )
 
 
-def test_without_keys_a_token_is_503_and_never_401(keyless, job):
+def test_without_keys_a_token_gets_503_and_not_401(keyless, job):
     Builder(keyless.redis, job).create()
     for path in PATHS[1:4]:
         assert_refused(fetch(keyless, path.format(job), headers=keyless.bearer()))
@@ -704,20 +704,20 @@ def test_without_keys_a_token_is_503_and_never_401(keyless, job):
     assert fetch(keyless, PATHS[1].format(job)).status == 401, "who brings nothing is nobody, keys or not"
 
 
-def test_without_keys_the_others_are_served(keyless, job):
+def test_without_the_keys_of_one_provider_other_routes_are_served(keyless, job):
     watched = routes.Progress(keyless, job).create()
     assert open_stream(keyless, watched.path, headers=watched.headers()).status == 200
     assert open_stream(keyless, "/api/sse/stream").status == 200
 
 
-def test_without_keys_it_is_not_ready_and_says_why(keyless):
+def test_without_keys_the_gateway_is_not_ready_and_reports_missing_keys(keyless):
     status, body = keyless.ops("/readyz")
     assert status == 503 and '"keys":"missing"' in body
     assert fetch(keyless, "/readyz").status == 503
     assert keyless.metrics()['tailgate_provider_keys{provider="clerk"}'] == 0
 
 
-def test_where_nginx_cannot_ask_who_somebody_is_it_says_auth(private_stack, job):
+def test_without_the_auth_socket_nginx_serves_only_routes_for_anyone(private_stack, job):
     stack = private_stack()
     Builder(stack.redis, job).create()
     # The streams socket is there, and the other one leads nowhere.
@@ -746,7 +746,7 @@ def seal_for(stack, path):
 
 
 @pytest.mark.slow
-def test_a_dashboard_lives_through_everything(private_stack):
+def test_a_dashboard_stream_survives_two_redis_restarts(private_stack):
     stack = private_stack(QUICK)
     stream = open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE)
     stack.wait_subscribed(Spools.CHANNEL)

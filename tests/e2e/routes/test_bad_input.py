@@ -57,7 +57,7 @@ def gateway_lives(stack):
 @each_route
 @ways_in
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_another_method_is_405_and_told_which_are_allowed(stack, job, route, via, http, method):
+def test_an_unsupported_method_gets_405_with_the_allowed_methods(stack, job, route, via, http, method):
     answer = fetch(stack, PATHS[route].format(job), method=method, via=via, http=http)
     assert answer.status == 405
     allowed = {"GET", "HEAD", "OPTIONS"} if route == "log-pages" else {"GET", "OPTIONS"}
@@ -67,7 +67,7 @@ def test_another_method_is_405_and_told_which_are_allowed(stack, job, route, via
 
 @each_route
 @ways_in
-def test_head_is_405_but_on_pages(stack, job, route, via, http):
+def test_head_gets_405_except_on_pages(stack, job, route, via, http):
     Builder(stack.redis, job).create()
     headers = bearer_of(stack, route)
     if via == "gateway" and route == "log-pages":
@@ -79,7 +79,7 @@ def test_head_is_405_but_on_pages(stack, job, route, via, http):
 
 @each_route
 @pytest.mark.parametrize("body", [b"", b"x" * 700, b'{"a":1}'])
-def test_a_body_changes_nothing_about_405(stack, job, route, body):
+def test_a_post_with_any_body_gets_405(stack, job, route, body):
     for via in ("tls", "plain"):
         answer = fetch(stack, PATHS[route].format(job), method="POST", body=body, via=via)
         assert answer.status == 405
@@ -87,14 +87,14 @@ def test_a_body_changes_nothing_about_405(stack, job, route, body):
 
 
 @each_route
-def test_options_that_is_no_preflight_is_405(stack, job, route):
+def test_options_without_preflight_headers_gets_405(stack, job, route):
     answer = fetch(stack, PATHS[route].format(job), method="OPTIONS")
     assert answer.status == 405 and "OPTIONS" in answer.headers["allow"]
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "FOO", "PROPFIND"])
 @pytest.mark.parametrize("route", ["status", "job"])
-def test_a_method_that_few_know_is_405_too(stack, job, route, method):
+def test_an_unusual_method_gets_405_through_nginx(stack, job, route, method):
     got = raw_answer(
         stack, f"{method} {PATHS[route].format(job)} HTTP/1.1\r\nHost: localhost\r\n\r\n", "plain", head_suffices=True
     )
@@ -104,7 +104,7 @@ def test_a_method_that_few_know_is_405_too(stack, job, route, method):
     assert isinstance(json.loads(body), dict)
 
 
-def test_a_get_with_a_body_is_served_and_the_body_dropped(stack, job):
+def test_the_body_of_a_get_is_ignored(stack, job):
     Builder(stack.redis, job).create()
     for via in ("tls", "plain"):
         answer = fetch(stack, PATHS["log-pages"].format(job), headers=stack.bearer(), body=b"x" * 500, via=via)
@@ -115,7 +115,7 @@ def test_a_get_with_a_body_is_served_and_the_body_dropped(stack, job):
 
 
 @ways_in
-def test_what_is_no_route_is_404_whatever_else_is_wrong(stack, job, via, http):
+def test_a_path_outside_the_routes_gets_404_with_any_method(stack, job, via, http):
     for path in (
         "/api/jobs",
         "/api/jobs/",
@@ -175,7 +175,7 @@ BAD_IDS = {
 
 @pytest.mark.parametrize("bad", BAD_IDS)
 @pytest.mark.parametrize("route", [name for name in PATHS if name != "spools"])
-def test_a_bad_id_is_404_whoever_asks(stack, route, bad):
+def test_an_invalid_job_id_gets_404_with_and_without_a_token(stack, route, bad):
     path = PATHS[route].format(BAD_IDS[bad])
     for via, http in (("tls", "1.1"), ("tls", "2"), ("gateway", "1.1")):
         for headers in (bearer_of(stack, route), {}):
@@ -213,7 +213,7 @@ def test_a_bad_id_is_404_whoever_asks(stack, route, bad):
         "/auth",
     ],
 )
-def test_a_path_that_is_bent_is_no_route(stack, job, via, path):
+def test_a_manipulated_path_matches_no_route(stack, job, via, path):
     # Alice's own job, so that whichever way it is read, there would be something to be had.
     Builder(stack.redis, job).create()
     target = path.format(job)
@@ -227,7 +227,7 @@ def test_a_path_that_is_bent_is_no_route(stack, job, via, path):
     assert b"<html" not in got.lower(), got
 
 
-def test_percent_encoding_of_what_may_stand_plain_changes_nothing(stack, job):
+def test_a_needlessly_percent_encoded_path_matches_its_route(stack, job):
     Builder(stack.redis, job).create()
     encoded = "".join(f"%{ord(c):02x}" for c in job)
     stream = open_stream(stack, f"/api/jobs/{encoded}/%73tream", headers=stack.bearer())
@@ -239,7 +239,7 @@ def test_percent_encoding_of_what_may_stand_plain_changes_nothing(stack, job):
     "target", ["http://localhost/api/sse/stream", "http://other.example/api/sse/stream", "*", "api/sse/stream", ""]
 )
 @pytest.mark.parametrize("via", ["plain", "gateway"])
-def test_a_target_that_is_no_path_harms_nobody(stack, target, via):
+def test_an_unusual_request_target_does_not_harm_the_gateway(stack, target, via):
     got = raw_answer(
         stack, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", via, head_suffices=True
     )
@@ -258,7 +258,7 @@ def test_a_target_that_is_no_path_harms_nobody(stack, target, via):
     ("limit", "5&limit=6"), ("before_id", "5-1&before_id=5-1"),
 ])  # fmt: skip
 @pytest.mark.parametrize("via", ["tls", "gateway"])
-def test_a_bad_parameter_of_a_page_is_422_and_named(stack, job, name, value, via):
+def test_an_invalid_page_parameter_gets_422_with_its_name(stack, job, name, value, via):
     Builder(stack.redis, job).create()
     path = PATHS["log-pages"].format(job)
     headers = sealed(stack, path, stack.bearer()) if via == "gateway" else stack.bearer()
@@ -286,7 +286,7 @@ def test_a_bad_parameter_of_a_page_is_422_and_named(stack, job, name, value, via
         "5-1&last_event_id=5-1",
     ],
 )
-def test_a_bad_last_event_id_is_422_and_named(stack, job, value):
+def test_an_invalid_last_event_id_parameter_gets_422_with_its_name(stack, job, value):
     Builder(stack.redis, job).create()
     answer = fetch(stack, f"{PATHS['log-stream'].format(job)}?last_event_id={value}", headers=stack.bearer())
     assert answer.status == 422
@@ -294,7 +294,7 @@ def test_a_bad_last_event_id_is_422_and_named(stack, job, value):
 
 
 @pytest.mark.parametrize("query", ["limit=%", "limit=%z1", "%=1", "limit=5&x=%"])
-def test_a_query_that_cannot_be_decoded_is_422(stack, job, query):
+def test_a_query_that_cannot_be_decoded_gets_422(stack, job, query):
     Builder(stack.redis, job).create()
     answer = fetch(stack, f"{PATHS['log-pages'].format(job)}?{query}", headers=stack.bearer())
     assert answer.status == 422
@@ -302,7 +302,7 @@ def test_a_query_that_cannot_be_decoded_is_422(stack, job, query):
 
 
 @pytest.mark.parametrize("query", ["", "&", "=", "&&=&", "a", "a=b=c", "?", "limit", "x=%", "%00", "a=" + "b" * 4000])
-def test_a_strange_query_is_nothing_to_a_route_without_parameters(stack, job, query):
+def test_a_route_without_parameters_ignores_the_query(stack, job, query):
     Builder(stack.redis, job).create()
     for path, headers in ((PATHS["status"].format(job), stack.bearer()), (PATHS["spools"], {})):
         with open_stream(stack, f"{path}?{query}", headers=headers) as stream:
@@ -339,7 +339,7 @@ def test_a_malformed_last_event_id_header_is_ignored(stack, job, route, text):
     ],
 )
 @pytest.mark.parametrize("via", ["plain", "gateway", "auth"])
-def test_bytes_that_are_no_request_harm_nobody(stack, text, via):
+def test_bytes_that_are_not_http_do_not_harm_the_gateway(stack, text, via):
     link = dial(stack, via)
     with link:
         link.sendall(text)
@@ -353,7 +353,7 @@ def test_bytes_that_are_no_request_harm_nobody(stack, text, via):
     gateway_lives(stack)
 
 
-def test_a_request_that_nginx_refuses_is_told_so_in_json(stack):
+def test_a_request_that_nginx_refuses_gets_a_json_body(stack):
     for text, status in (
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         ("GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
@@ -367,7 +367,7 @@ def test_a_request_that_nginx_refuses_is_told_so_in_json(stack):
 
 @pytest.mark.parametrize("kilobytes", [3, 7, 12, 18, 24])
 @pytest.mark.parametrize("http", ["1.1", "2"])
-def test_many_cookies_are_served_or_431_and_never_taken_for_a_failure_of_ours(stack, job, kilobytes, http):
+def test_many_cookies_are_accepted_or_get_431(stack, job, kilobytes, http):
     # Four lines of 8 KB pass nginx; what passes it the gateway must not choke on.
     Builder(stack.redis, job).create()
     crumbs, left = [], kilobytes * 1024
@@ -386,7 +386,7 @@ def test_many_cookies_are_served_or_431_and_never_taken_for_a_failure_of_ours(st
 
 
 @pytest.mark.parametrize("via", ["gateway", "auth"])
-def test_a_head_without_end_is_cut_off_at_the_socket(stack, via):
+def test_an_endless_request_head_is_cut_off_at_the_socket(stack, via):
     link = dial(stack, via)
     with link:
         link.settimeout(5)
@@ -404,7 +404,7 @@ def test_a_head_without_end_is_cut_off_at_the_socket(stack, via):
     gateway_lives(stack)
 
 
-def test_a_body_larger_than_allowed_is_413_or_cut_at_the_socket(stack, job):
+def test_an_oversized_body_gets_413_or_is_cut_off(stack, job):
     answer = fetch(stack, PATHS["status"].format(job), method="POST", body=b"x" * 100_000)
     assert answer.status == 413 and answer.json()["detail"]
     got = raw_answer(
@@ -416,7 +416,7 @@ def test_a_body_larger_than_allowed_is_413_or_cut_at_the_socket(stack, job):
     gateway_lives(stack)
 
 
-def test_a_request_in_pieces_is_a_request(stack):
+def test_a_request_sent_byte_by_byte_is_served(stack):
     text = b"GET /api/sse/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
     link = dial(stack, "gateway")
     with link:
@@ -425,7 +425,7 @@ def test_a_request_in_pieces_is_a_request(stack):
         assert link.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_a_client_says_on_its_open_stream_is_not_heard(stack, job):
+def test_requests_sent_on_an_open_stream_are_ignored(stack, job):
     worker = Builder(stack.redis, job).create()
     path = PATHS["status"].format(job)
     stream = open_stream(stack, path, headers=sealed(stack, path, stack.bearer()), via="gateway")
@@ -441,7 +441,7 @@ def test_what_a_client_says_on_its_open_stream_is_not_heard(stack, job):
     gateway_lives(stack)
 
 
-def test_a_request_that_came_with_the_one_before_it_is_answered_behind_it(stack, job):
+def test_pipelined_requests_are_all_answered(stack, job):
     one = f"GET /nothing/{job} HTTP/1.1\r\nHost: x\r\n\r\n"
     link = dial(stack, "gateway")
     with link:
@@ -454,7 +454,7 @@ def test_a_request_that_came_with_the_one_before_it_is_answered_behind_it(stack,
 
 
 @pytest.mark.parametrize("text", ["a\tb", "x" * 200, "\u00e9", "a b", "", '"', "<script>"])
-def test_a_strange_request_id_is_replaced_and_not_echoed(stack, job, text):
+def test_an_invalid_request_id_is_replaced(stack, job, text):
     answer = fetch(stack, PATHS["status"].format(job), headers={"X-Request-ID": text})
     assert answer.headers["x-request-id"] != text
     assert re.fullmatch(r"[\x21-\x7e]{8,128}", answer.headers["x-request-id"])
@@ -464,7 +464,7 @@ def test_a_strange_request_id_is_replaced_and_not_echoed(stack, job, text):
 
 
 @pytest.mark.parametrize("evil", ["x\nid: end", "x\r\rdata: forged", "x\0y", "\n\nevent: complete\ndata: {}\n\n"])
-def test_no_name_or_id_from_redis_forges_a_field(stack, job, evil):
+def test_a_name_or_id_from_redis_cannot_forge_a_field(stack, job, evil):
     blog = Blog(stack.redis, job, user="alice").create("running", current_step=evil)
     stream = open_stream(stack, PATHS["job"].format(job), headers=stack.bearer("alice", "blog"))
     standing = stream.events_until("progress-update")[-1]
@@ -484,7 +484,7 @@ def test_no_name_or_id_from_redis_forges_a_field(stack, job, evil):
 
 
 @pytest.mark.parametrize("kind", [routes.Status, routes.Progress], ids=lambda kind: kind.route)
-def test_a_record_of_strange_bytes_makes_json_all_the_same(stack, job, kind):
+def test_a_record_with_arbitrary_bytes_gives_valid_json(stack, job, kind):
     watched = kind(stack, job).create()
     for field in ("status_message", "progress", "current_step", "estimated_seconds_remaining", "result"):
         stack.redis.hset(watched.record_key, field, b'\xff\x00\n\r"\\{}')
@@ -516,17 +516,17 @@ def check(config=ROOT / "deploy/all-three.toml", *more, env=None):
 
 
 @pytest.mark.parametrize("example", ["all-three", "builder", "spools", "blog", "blog-application", "reference"])
-def test_each_shipped_file_is_good(example):
+def test_each_example_configuration_passes_the_check(example):
     done = check(ROOT / f"deploy/{example}.toml")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_checking_says_how_many_routes_there_are():
+def test_the_check_prints_the_number_of_routes():
     assert check(ROOT / "deploy/all-three.toml").stdout.endswith("all-three.toml: good, 6 routes\n")
     assert check(ROOT / "deploy/spools.toml").stdout.endswith("spools.toml: good, 1 route\n")
 
 
-def test_checking_starts_nothing(tmp_path):
+def test_the_check_creates_no_file(tmp_path):
     sockets = ["--set", f"listen.streams=unix:{tmp_path}/s", "--set", f"identity.key_file={tmp_path}/key"]
     assert check(ROOT / "deploy/all-three.toml", *sockets).returncode == 0
     assert list(tmp_path.iterdir()) == []
@@ -566,7 +566,7 @@ SPOILED = [
 @pytest.mark.parametrize(
     "old, new, key, words", SPOILED, ids=lambda value: value if isinstance(value, str) and "." in value else ""
 )
-def test_a_fault_in_the_file_is_named_by_line_key_and_rule(tmp_path, old, new, key, words):
+def test_a_configuration_error_names_line_key_and_rule(tmp_path, old, new, key, words):
     text = (ROOT / "deploy/all-three.toml").read_text()
     assert old in text
     config = tmp_path / "site.toml"
@@ -584,7 +584,7 @@ def test_a_fault_in_the_file_is_named_by_line_key_and_rule(tmp_path, old, new, k
         assert line <= int(match[1]) <= line + 1, found[0]
 
 
-def test_all_faults_are_said_at_once(tmp_path):
+def test_all_configuration_errors_are_reported_in_line_order(tmp_path):
     config = tmp_path / "site.toml"
     text = (ROOT / "deploy/all-three.toml").read_text()
     config.write_text(text.replace('who       = "owner"', 'who = "x"').replace('source    = "channel"', 'source = "y"'))
@@ -599,7 +599,7 @@ def test_all_faults_are_said_at_once(tmp_path):
     "text",
     ["[route.x", "a = ", "= 1", 'a = "x', "a = 1\na = 2", "\xff\xfe", "[route.x]\npath = '/a'\n[route.x]\n", "\0"],
 )
-def test_what_is_no_toml_is_said_with_its_line(tmp_path, text):
+def test_a_toml_syntax_error_names_its_line(tmp_path, text):
     config = tmp_path / "site.toml"
     config.write_bytes(("# a comment\n" + text + "\n").encode("latin-1"))
     done = check(config)
@@ -607,7 +607,7 @@ def test_what_is_no_toml_is_said_with_its_line(tmp_path, text):
     assert re.match(rf"{re.escape(str(config))}:[2-5]: TOML: \S", done.stderr), done.stderr
 
 
-def test_a_file_that_is_not_there_or_empty_is_said(tmp_path):
+def test_a_missing_or_empty_configuration_file_is_reported(tmp_path):
     done = check(tmp_path / "none.toml")
     assert done.returncode == 2 and "none.toml: No such file" in done.stderr
     (tmp_path / "empty.toml").write_text("")
@@ -632,7 +632,7 @@ def test_a_file_that_is_not_there_or_empty_is_said(tmp_path):
     ("novalue", ["key=value"]),
     ("=x", []),
 ])  # fmt: skip
-def test_a_bad_set_is_said_as_it_was_given(setting, words):
+def test_an_invalid_set_option_is_reported(setting, words):
     done = check(ROOT / "deploy/all-three.toml", "--set", setting)
     assert done.returncode == 2
     assert all(word in done.stderr for word in ["--set", *words]), done.stderr
@@ -656,7 +656,7 @@ def test_a_bad_set_is_said_as_it_was_given(setting, words):
         "redis://a b",
     ],
 )
-def test_a_bad_redis_url_is_said_without_showing_it(url):
+def test_an_invalid_redis_url_is_reported_without_its_password(url):
     secret = "pa55w0rd"
     shown = url.replace("redis://", f"redis://user:{secret}@") if url.count("@") == 0 and len(url) > 8 else url
     done = check(env={"REDIS_URL": shown})
@@ -673,7 +673,7 @@ def test_a_bad_redis_url_is_said_without_showing_it(url):
         ("CLERK_PUBLISHABLE_KEY", "provider.clerk.clerk_publishable_key_env"),
     ],
 )
-def test_a_missing_variable_is_named_with_the_key_that_wants_it(missing, key):
+def test_a_missing_environment_variable_is_reported_with_its_key(missing, key):
     env = {name: value for name, value in ENV.items() if name != missing}
     command = [str(default_binary()), "--check", "--config", str(ROOT / "deploy/all-three.toml")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
@@ -683,7 +683,7 @@ def test_a_missing_variable_is_named_with_the_key_that_wants_it(missing, key):
 
 
 @pytest.mark.parametrize("secret", ["pa55w0rd-15byte", "x"])
-def test_a_secret_that_is_too_short_is_refused_without_showing_it(secret):
+def test_a_short_secret_is_refused_without_printing_it(secret):
     done = check(env={"JWT_SECRET": secret})
     assert done.returncode == 2
     assert "16 bytes" in done.stderr and (len(secret) == 1 or secret not in done.stderr)
@@ -692,7 +692,7 @@ def test_a_secret_that_is_too_short_is_refused_without_showing_it(secret):
 @pytest.mark.parametrize(
     "key", ["pk_test_", "pk_live_!!!!", "sk_test_Y2xlcmsuZXhhbXBsZS5jb20k", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20"]
 )
-def test_a_publishable_key_that_is_none_is_said(key):
+def test_an_invalid_publishable_key_is_reported(key):
     done = check(env={"CLERK_PUBLISHABLE_KEY": key})
     assert done.returncode == 2
     assert "provider.clerk.clerk_publishable_key_env" in done.stderr and "publishable key" in done.stderr
@@ -702,13 +702,13 @@ def test_a_publishable_key_that_is_none_is_said(key):
     "words",
     [[], ["--check"], ["--config"], ["--nonsense"], ["--print", "all", "--config", "x"], ["serve"], ["--set", "a=b"]],
 )
-def test_a_command_line_that_is_wrong_says_how_it_is_used(words):
+def test_an_invalid_command_line_prints_the_usage(words):
     done = tailgate(*words)
     assert done.returncode == 2
     assert "usage: tailgate --config FILE" in done.stderr and done.stdout == ""
 
 
-def test_a_place_that_cannot_be_bound_is_the_environments_fault(tmp_path):
+def test_an_address_that_cannot_be_bound_exits_with_1(tmp_path):
     (tmp_path / "file").write_text("no socket")
     base = [
         "--config",
@@ -728,7 +728,7 @@ def test_a_place_that_cannot_be_bound_is_the_environments_fault(tmp_path):
         assert done.stderr.startswith("listen.streams: ") and words in done.stderr
 
 
-def test_a_key_file_that_others_may_read_or_that_holds_none_is_refused(tmp_path):
+def test_an_identity_key_file_that_others_may_read_or_that_has_no_key_is_refused(tmp_path):
     key = tmp_path / "key"
     base = ["--config", ROOT / "deploy/all-three.toml", "--set", f"identity.key_file={key}"]
     key.write_text("ab" * 32)
@@ -742,7 +742,7 @@ def test_a_key_file_that_others_may_read_or_that_holds_none_is_refused(tmp_path)
     assert "ab" * 32 not in done.stderr
 
 
-def test_a_socket_that_another_process_listens_at_is_left_to_it(stack, tmp_path):
+def test_a_socket_in_use_by_another_process_is_not_taken_over(stack, tmp_path):
     base = [
         "--config",
         ROOT / "deploy/all-three.toml",

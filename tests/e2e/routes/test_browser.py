@@ -63,7 +63,7 @@ def assert_stays_away(page, source):
 
 
 @pytest.mark.parametrize("who", ["user", "session"])
-def test_an_event_source_follows_a_job_to_its_end_and_stays_away_then(site, job, who):
+def test_an_event_source_follows_a_job_to_its_end_and_does_not_reconnect(site, job, who):
     stack, page = site()
     if who == "user":
         worker = Blog(stack.redis, job, user="alice").create()
@@ -100,7 +100,7 @@ def test_an_event_source_with_a_forged_token_is_closed_at_once(site, job):
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["with a drain", "by a kill"])
-def test_an_event_source_outlives_a_restart_of_the_gateway(site, job, kill):
+def test_an_event_source_reconnects_after_a_restart_of_the_gateway(site, job, kill):
     stack, page = site()
     worker = Blog(stack.redis, job, user="alice").create()
     path = blog_path(stack, job, "alice")
@@ -146,7 +146,7 @@ def test_an_event_source_gets_spool_updates_with_their_timestamps_as_ids(site):
     assert [event["last_id"] for event in events] == [json.loads(payload)["timestamp"] for payload in payloads]
 
 
-def test_an_event_source_reads_each_log_line_once_however_often_it_is_cut(site, job):
+def test_an_event_source_gets_each_log_line_once_over_three_cuts(site, job):
     stack, page = site()
     worker = Builder(stack.redis, job).create("building")
     ids = worker.log_many(300, "from the beginning")
@@ -169,7 +169,7 @@ def test_an_event_source_reads_each_log_line_once_however_often_it_is_cut(site, 
     assert page.requests[-1]["status"] == 204 and page.requests[-1]["headers"]["last-event-id"] == f"end.{ids[-1]}"
 
 
-def test_an_event_source_over_the_limit_lives_on_and_gets_in_when_there_is_room(site, job):
+def test_an_event_source_over_the_limit_connects_after_another_stream_ends(site, job):
     stack, page = site({"limits.streams_per_user": 1})
     Blog(stack.redis, job, user="alice").create()
     path = blog_path(stack, job, "alice")

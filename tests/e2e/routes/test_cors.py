@@ -145,12 +145,12 @@ def test_an_allowed_origin_may_read_every_answer(stack, job, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stranger_may_read_none(stack, job, kind):
+def test_a_foreign_origin_may_read_no_answer(stack, job, kind):
     assert_unreadable(answer_of(stack, kind, job, Origin="https://evil.test"))
 
 
 @pytest.mark.parametrize("kind", ["page", "401", "404 of no route", "413"])
-def test_a_request_without_origin_gets_no_permission_and_a_vary_all_the_same(stack, job, kind):
+def test_a_request_without_origin_gets_vary_but_no_permission(stack, job, kind):
     assert_unreadable(answer_of(stack, kind, job))
 
 
@@ -175,14 +175,14 @@ def test_a_preflight_needs_no_token(stack, job, path, origin):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_strangers_preflight_is_permitted_nothing(stack, job, path):
+def test_the_preflight_of_a_foreign_origin_gets_no_permission(stack, job, path):
     for origin in STRANGERS[:6]:
         headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
         assert_unreadable(fetch(stack, path.format(job), method="OPTIONS", headers=headers))
 
 
 @pytest.mark.parametrize("via", ["plain", "gateway"])
-def test_no_stranger_is_taken_for_an_allowed_origin(stack, via):
+def test_no_foreign_origin_is_mistaken_for_an_allowed_one(stack, via):
     for origin in STRANGERS:
         with open_stream(stack, "/api/sse/stream", headers={"Origin": origin}, via=via) as answer:
             assert (origin, answer.status) == (origin, 200)
@@ -192,7 +192,7 @@ def test_no_stranger_is_taken_for_an_allowed_origin(stack, via):
             assert_readable(answer, origin)
 
 
-def test_the_gateways_own_words_are_spelled_as_browsers_spell_them(stack, job):
+def test_the_preflight_answer_of_the_gateway_has_all_cors_headers(stack, job):
     # Without nginx between, whose own answers have a list of their own.
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers, via="gateway")
@@ -211,21 +211,21 @@ def test_the_gateways_own_words_are_spelled_as_browsers_spell_them(stack, job):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_a_gateway_the_same_origins_may_read_what_nginx_says(down, path):
+def test_without_a_gateway_allowed_origins_may_read_the_answers_of_nginx(down, path):
     for style in ({"Accept": "application/json"}, {"Accept": "text/event-stream"}):
         for origin in ALLOWED:
             with open_stream(down, path.format("j"), headers={**style, "Origin": origin}) as answer:
                 assert_readable(answer, origin)
 
 
-def test_without_a_gateway_no_stranger_is_taken_for_an_allowed_origin(down):
+def test_without_a_gateway_no_foreign_origin_is_mistaken_for_an_allowed_one(down):
     for origin in STRANGERS:
         with open_stream(down, "/api/jobs/j/logs", headers={"Origin": origin}, via="plain") as answer:
             assert (origin, answer.status) == (origin, 503)
             assert_unreadable(answer, origin)
 
 
-def test_without_a_gateway_a_preflight_is_the_same(stack, down, job):
+def test_without_a_gateway_the_preflight_answer_is_the_same(stack, down, job):
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     theirs = fetch(down, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
     ours = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
@@ -239,7 +239,7 @@ def test_without_a_gateway_a_preflight_is_the_same(stack, down, job):
 # ---- an installation without other origins ------------------------------------------------------------
 
 
-def test_where_no_origin_is_allowed_none_is(stack_with, job):
+def test_no_origin_is_allowed_by_default(stack_with, job):
     closed = stack_with()
     for path in ("/api/sse/stream", f"/api/jobs/{job}/stream"):
         with open_stream(closed, path, headers={"Origin": ORIGIN}) as answer:
@@ -249,14 +249,14 @@ def test_where_no_origin_is_allowed_none_is(stack_with, job):
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
-def test_the_allowed_headers_are_the_configurations(stack_with, job):
+def test_the_allowed_headers_are_configurable(stack_with, job):
     own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-mine"]})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(own, f"/api/jobs/{job}/stream", method="OPTIONS", headers=asked)
     assert answer.headers["access-control-allow-headers"].lower() == "authorization, x-mine"
 
 
-def test_the_environment_may_name_the_origins(stack_with, job):
+def test_the_environment_can_set_the_allowed_origins(stack_with, job):
     told = stack_with(env={"TAILGATE_CORS_ORIGINS": "https://one.example.com https://*.two.example.com"})
     Blog(told.redis, job, "alice").create("running")
     for origin in ("https://one.example.com", "https://x.two.example.com"):

@@ -40,7 +40,7 @@ def nothing_comes(stream, seconds):
 
 @on_every_route
 @ways_in
-def test_a_stream_has_the_headers_that_keep_proxies_from_holding_it_back(stack, job, kind, http, via):
+def test_a_stream_has_headers_that_prevent_buffering_and_caching(stack, job, kind, http, via):
     stream = open_on(kind(stack, job).create(), headers={"Accept-Encoding": "gzip, br"}, http=http, via=via)
     assert stream.status == 200
     assert stream.headers["content-type"] == "text/event-stream"
@@ -56,13 +56,13 @@ def test_a_request_id_is_echoed(stack, job, kind):
 
 
 @on_every_route
-def test_a_request_without_an_id_gets_one(stack, job, kind):
+def test_a_request_without_a_request_id_gets_one(stack, job, kind):
     assert len(open_on(kind(stack, job).create()).headers["x-request-id"]) >= 16
 
 
 @on_every_route
 @ways_in
-def test_the_first_bytes_leave_at_once_and_say_when_to_come_back(stack, job, kind, http, via):
+def test_the_retry_field_is_sent_at_once(stack, job, kind, http, via):
     begin = time.monotonic()
     stream = open_on(kind(stack, job).create(), http=http, via=via)
     assert stream.next_block() == "retry: 3000"
@@ -71,7 +71,7 @@ def test_the_first_bytes_leave_at_once_and_say_when_to_come_back(stack, job, kin
 
 
 @on_every_route
-def test_lines_end_in_lf_and_blocks_in_two_of_them(stack, job, kind):
+def test_lines_end_with_lf_and_blocks_with_an_empty_line(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     for number in range(3):
@@ -82,13 +82,13 @@ def test_lines_end_in_lf_and_blocks_in_two_of_them(stack, job, kind):
 
 
 @on_every_route
-def test_the_interval_to_come_back_after_is_the_routes(stack_with, job, kind):
+def test_the_retry_field_has_the_configured_time(stack_with, job, kind):
     stack = stack_with({f"route.{each.route}.retry_ms": 1250 for each in routes.ALL})
     assert open_on(kind(stack, job).create()).next_block() == "retry: 1250"
 
 
 @on_every_route
-def test_a_proxy_that_speaks_http_1_0_gets_the_same_bytes_up_to_the_close(stack, job, kind):
+def test_an_http_1_0_client_gets_the_stream_without_chunked_encoding(stack, job, kind):
     watched = kind(stack, job).create()
     headers = sealed(stack, watched.path, watched.headers())
     lines = [
@@ -111,7 +111,7 @@ def test_a_proxy_that_speaks_http_1_0_gets_the_same_bytes_up_to_the_close(stack,
 
 
 @on_every_route
-def test_what_a_client_says_during_its_stream_changes_nothing(stack, job, kind):
+def test_bytes_that_a_client_sends_during_its_stream_are_ignored(stack, job, kind):
     watched = kind(stack, job).create()
     stream = straight(watched)
     stream.next_block()
@@ -122,7 +122,7 @@ def test_what_a_client_says_during_its_stream_changes_nothing(stack, job, kind):
     assert stack.ops("/healthz")[0] == 200
 
 
-def test_a_request_pipelined_behind_an_opening_harms_nobody(stack, job):
+def test_a_request_pipelined_behind_an_opening_does_no_harm(stack, job):
     path = f"/api/v1/jobs/{job}/stream"  # 800 ms of looking for its record
     headers = sealed(stack, path, stack.bearer("alice", "blog"))
     stream = send(stack, path, headers=headers, via="gateway")
@@ -139,7 +139,7 @@ def test_a_request_pipelined_behind_an_opening_harms_nobody(stack, job):
 
 @on_every_route
 @ways_in
-def test_events_come_in_redis_order_each_once(stack, job, kind, http, via):
+def test_events_arrive_once_and_in_the_order_of_redis(stack, job, kind, http, via):
     watched = kind(stack, job).create()
     stream = live(watched, http=http, via=via)
     pipe = stack.redis.pipeline(transaction=False)
@@ -151,7 +151,7 @@ def test_events_come_in_redis_order_each_once(stack, job, kind, http, via):
 
 
 @on_every_route
-def test_all_viewers_of_one_source_get_all_of_it(stack, job, kind):
+def test_all_streams_of_one_source_get_every_event(stack, job, kind):
     watched = kind(stack, job).create()
     streams = [live(watched) for _ in range(5)]
     for stream in streams:  # the later ones' first messages
@@ -163,7 +163,7 @@ def test_all_viewers_of_one_source_get_all_of_it(stack, job, kind):
         assert [number for number in numbers_in(watched, events) if number >= 0] == list(range(50))
 
 
-def test_jobs_do_not_hear_each_other(stack, job):
+def test_a_stream_gets_only_the_events_of_its_own_job(stack, job):
     both = [routes.Events(stack, f"{job}-{letter}").create() for letter in "ab"]
     streams = [live(watched) for watched in both]
     for number in range(20):
@@ -177,7 +177,7 @@ def test_jobs_do_not_hear_each_other(stack, job):
 
 
 @with_record
-def test_a_job_that_ends_by_hset_alone_ends_its_streams_within_two_seconds(stack, job, kind):
+def test_a_job_that_ends_only_in_its_record_ends_its_streams_within_two_seconds(stack, job, kind):
     watched = kind(stack, job).create()
     streams = [live(watched), live(watched, http="2")]
     streams[0].pump(0.1)
@@ -192,7 +192,7 @@ def test_a_job_that_ends_by_hset_alone_ends_its_streams_within_two_seconds(stack
 
 
 @with_record
-def test_what_was_published_before_the_record_ended_comes_before_the_end(stack, job, kind):
+def test_events_published_before_the_record_ended_arrive_before_the_last_event(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     pipe = stack.redis.pipeline(transaction=True)
@@ -206,7 +206,7 @@ def test_what_was_published_before_the_record_ended_comes_before_the_end(stack, 
     assert watched.is_final(events[-1])
 
 
-def test_beyond_openings_a_record_is_looked_at_once_a_second_at_most(stack, job):
+def test_a_watched_record_is_read_at_most_once_a_second(stack, job):
     jobs = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
     streams = [live(watched) for watched in jobs for _ in range(4)]
     looks = []
@@ -235,7 +235,7 @@ def test_beyond_openings_a_record_is_looked_at_once_a_second_at_most(stack, job)
 
 @with_record
 @ways_in
-def test_the_last_line_of_the_terminal_events_own_block_is_id_end(stack, job, kind, http, via):
+def test_the_last_event_ends_with_the_id_of_the_end(stack, job, kind, http, via):
     watched = kind(stack, job).create()
     stream = live(watched, http=http, via=via)
     watched.finish()
@@ -246,7 +246,7 @@ def test_the_last_line_of_the_terminal_events_own_block_is_id_end(stack, job, ki
 
 
 @with_record
-def test_whoever_comes_back_from_the_end_gets_204_while_it_still_is_the_end(stack, job, kind):
+def test_a_reconnect_with_the_id_of_the_end_gets_204(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     watched.finish()
@@ -258,7 +258,7 @@ def test_whoever_comes_back_from_the_end_gets_204_while_it_still_is_the_end(stac
 
 
 @with_record
-def test_a_job_that_runs_again_is_served_to_whoever_comes_back_from_its_end(stack, job, kind):
+def test_a_reconnect_with_the_id_of_the_end_is_served_if_the_job_runs_again(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     watched.finish()
@@ -271,7 +271,7 @@ def test_a_job_that_runs_again_is_served_to_whoever_comes_back_from_its_end(stac
 
 
 @with_record
-def test_the_id_of_an_end_opens_no_door(stack, job, kind):
+def test_the_id_of_the_end_gives_no_access_to_another_users_job(stack, job, kind):
     watched = kind(stack, job).create(user="bob")
     watched.finish_silently()
     assert open_on(watched, headers={"Last-Event-ID": "end"}).status == 404
@@ -280,7 +280,7 @@ def test_the_id_of_an_end_opens_no_door(stack, job, kind):
 
 
 @with_channel
-def test_an_id_that_is_no_end_is_ignored_where_there_is_nothing_to_resume(stack, job, kind):
+def test_a_channel_stream_ignores_a_last_event_id_other_than_end(stack, job, kind):
     watched = kind(stack, job).create()
     watched.finish_silently()
     for text in ("0-0", "ended", "END", "1700000000000-0", "\u00e9"):
@@ -292,7 +292,7 @@ def test_an_id_that_is_no_end_is_ignored_where_there_is_nothing_to_resume(stack,
 
 
 @with_record
-def test_another_owner_ends_the_stream_at_once_without_saying_that_it_is_over(stack, job, kind):
+def test_a_change_of_owner_ends_the_stream_without_a_last_event(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     watched.change_owner("bob")
@@ -301,7 +301,7 @@ def test_another_owner_ends_the_stream_at_once_without_saying_that_it_is_over(st
     assert open_on(watched).status == 404
 
 
-def test_a_record_that_is_gone_for_ten_seconds_ends_its_streams(stack, job):
+def test_a_record_that_is_missing_for_ten_seconds_ends_its_streams(stack, job):
     gone = [kind(stack, job).create() for kind in routes.WITH_RECORD]
     back = [kind(stack, job + "-back").create() for kind in routes.WITH_RECORD]
     gone_streams, back_streams = [live(watched) for watched in gone], [live(watched) for watched in back]
@@ -337,7 +337,7 @@ def test_a_record_that_is_gone_for_ten_seconds_ends_its_streams(stack, job):
 
 
 @with_record
-def test_a_record_of_another_type_is_a_404_and_an_error_in_our_log(stack, job, kind):
+def test_a_record_of_the_wrong_type_gets_404_and_an_error_in_the_log(stack, job, kind):
     watched = kind(stack, job)
     stack.redis.set(watched.record_key, "no hash")
     assert open_on(watched).status == 404
@@ -346,7 +346,7 @@ def test_a_record_of_another_type_is_a_404_and_an_error_in_our_log(stack, job, k
 
 
 @with_record
-def test_a_record_that_becomes_another_type_ends_no_stream_at_once(stack, job, kind):
+def test_a_record_that_changes_its_type_does_not_end_a_stream_at_once(stack, job, kind):
     watched = kind(stack, job).create()
     stream = live(watched)
     fields = stack.redis.hgetall(watched.record_key)
@@ -374,7 +374,7 @@ WAYS_TO_LEAVE = [
 ]
 
 
-def test_the_last_viewer_gone_the_channel_is_unsubscribed_within_five_seconds(stack, job):
+def test_a_channel_is_unsubscribed_seconds_after_its_last_stream(stack, job):
     left = {}
     for kind in routes.WITH_CHANNEL:
         for via, http, leave in WAYS_TO_LEAVE:
@@ -395,7 +395,7 @@ def test_the_last_viewer_gone_the_channel_is_unsubscribed_within_five_seconds(st
     wait_until(lambda: not still_subscribed(), 6, "all of them are unsubscribed")
 
 
-def test_while_one_viewer_is_left_the_channel_stays_subscribed_once(stack, job):
+def test_a_channel_stays_subscribed_once_while_one_stream_is_left(stack, job):
     watched = routes.Status(stack, job).create()
     streams = [live(watched) for _ in range(3)]
     assert stack.subscribers(watched.channel) == 1
@@ -407,7 +407,7 @@ def test_while_one_viewer_is_left_the_channel_stays_subscribed_once(stack, job):
     assert stack.subscribers(watched.channel) == 1
 
 
-def test_a_client_that_comes_back_at_once_finds_its_channel_still_subscribed(stack, job):
+def test_a_channel_is_still_subscribed_if_a_client_reconnects_at_once(stack, job):
     watched = routes.Progress(stack, job).create()
     live(watched).close()
     for number in range(5):
@@ -419,7 +419,7 @@ def test_a_client_that_comes_back_at_once_finds_its_channel_still_subscribed(sta
 
 
 @on_every_route
-def test_a_client_that_leaves_is_noticed_at_once(stack, job, kind):
+def test_a_stream_is_released_at_once_if_its_client_disconnects(stack, job, kind):
     watched = kind(stack, job).create()
 
     def open_now():
@@ -434,7 +434,7 @@ def test_a_client_that_leaves_is_noticed_at_once(stack, job, kind):
     assert closed[-1]["why"] == "client_left"
 
 
-def test_a_client_that_leaves_during_its_opening_leaves_nothing_behind(stack, job):
+def test_a_client_that_disconnects_during_its_opening_is_released(stack, job):
     # Its record is looked for during 800 ms: time to leave in.
     streams = [send(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog")) for _ in range(10)]
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 1, 5, "the subscription")
@@ -444,7 +444,7 @@ def test_a_client_that_leaves_during_its_opening_leaves_nothing_behind(stack, jo
     wait_until(lambda: stack.ops("/healthz")[0] == 200, 2, "the gateway lives")
 
 
-def test_the_viewers_of_a_log_gone_nobody_reads_it_any_more(stack, job):
+def test_a_log_without_streams_is_no_longer_read(stack, job):
     watched = routes.Lines(stack, job).create()
     wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 0, 10, "earlier tests' readers are gone")
     streams = [live(watched) for _ in range(5)]
@@ -464,7 +464,7 @@ def straight(watched, **more):
 
 
 @with_channel
-def test_a_channel_stream_whose_backlog_is_full_is_closed(stack, job, kind):
+def test_a_channel_stream_with_a_full_backlog_is_closed(stack, job, kind):
     watched = kind(stack, job).create()
     slow, quick = straight(watched), live(watched)
     slow.next_block()
@@ -481,7 +481,7 @@ def test_a_channel_stream_whose_backlog_is_full_is_closed(stack, job, kind):
 
 
 @with_channel
-def test_one_event_larger_than_the_backlog_still_passes(stack, job, kind):
+def test_an_event_larger_than_the_backlog_is_delivered(stack, job, kind):
     watched = kind(stack, job).create()
     stream = straight(watched)
     stream.next_block()
@@ -492,7 +492,7 @@ def test_one_event_larger_than_the_backlog_still_passes(stack, job, kind):
     assert len(event.data) > 1_000_000
 
 
-def test_a_log_stream_is_not_cut_it_reads_on_as_its_client_drains(stack, job):
+def test_a_log_stream_of_a_slow_client_stays_open_and_catches_up(stack, job):
     watched = routes.Lines(stack, job).create()
     slow, quick = straight(watched), live(watched)
     text = "z" * 1000
@@ -510,7 +510,7 @@ def test_a_log_stream_is_not_cut_it_reads_on_as_its_client_drains(stack, job):
     assert watched.number_in(slow.next_event()) == 8000, "it is live again"
 
 
-def test_a_slow_log_client_whose_lines_are_trimmed_meanwhile_is_told_of_the_gap(stack, job):
+def test_a_slow_log_client_gets_a_gap_event_for_lines_trimmed_meanwhile(stack, job):
     watched = routes.Lines(stack, job).create()
     slow = straight(watched)
     watched.say(0)
@@ -538,7 +538,7 @@ def test_a_slow_log_client_whose_lines_are_trimmed_meanwhile_is_told_of_the_gap(
     assert jumps == [], "where lines are missing, a gap says so"
 
 
-def test_one_slow_client_delays_no_other(stack, job):
+def test_slow_clients_do_not_delay_another_client(stack, job):
     watched = routes.Lines(stack, job).create()
     slow, quick = [straight(watched) for _ in range(5)], live(watched)
     worst = 0
@@ -589,14 +589,14 @@ def test_a_client_that_accepts_no_byte_for_the_send_timeout_is_closed(stack_with
         lambda: "..." + uuid.uuid4().hex,
     ],
 )
-def test_an_id_is_any_segment_of_letters_digits_dots_dashes_and_underscores(stack, kind, make):
+def test_a_job_id_may_have_letters_digits_dots_dashes_and_underscores(stack, kind, make):
     watched = kind(stack, make()).create()
     assert open_on(watched).status == 200
 
 
 @with_record
 @pytest.mark.parametrize("bad", ["a" * 129, "a%20b", "a%2Fb", "a:b", "%C3%A9", "a*", "a,b", "a@b", "%0a"])
-def test_any_other_id_is_404_without_asking_redis(stack, kind, bad):
+def test_any_other_job_id_gets_404_without_a_look_at_redis(stack, kind, bad):
     before = stack.metrics()["tailgate_record_looks_total"]
     watched = kind(stack, bad)
     answer = fetch(stack, watched.path, headers=watched.headers())
@@ -606,7 +606,7 @@ def test_any_other_id_is_404_without_asking_redis(stack, kind, bad):
 
 
 @with_record
-def test_an_unknown_job_and_a_foreign_one_are_the_same_404(stack, job, kind):
+def test_an_unknown_job_and_another_users_job_get_the_same_404(stack, job, kind):
     foreign, unknown = kind(stack, job).create(user="bob"), kind(stack, job + "-unknown")
     answers = [fetch(stack, watched.path, headers=watched.headers()) for watched in (foreign, unknown)]
     assert [answer.status for answer in answers] == [404, 404]
@@ -618,7 +618,7 @@ def test_an_unknown_job_and_a_foreign_one_are_the_same_404(stack, job, kind):
     assert kept(answers[0]) == kept(answers[1])
 
 
-def test_the_raw_text_and_the_standards_parser_agree(stack, job):
+def test_a_whole_stream_parses_like_the_same_stream_in_pieces(stack, job):
     watched = routes.Lines(stack, job).create()
     stream = live(watched)
     with pytest.raises(NotReceived):

@@ -63,7 +63,7 @@ def test_each_entry_is_a_log_event_with_its_own_id(stack, job, http, via):
         assert data == {"id": entry, **fields}
 
 
-def test_a_first_connect_gets_nothing_older(stack, job):
+def test_a_first_connect_gets_no_older_lines(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(50)
     stream = open_log(stack, worker)
@@ -81,7 +81,7 @@ def test_a_log_that_does_not_exist_yet_is_followed_from_its_first_entry(stack, j
     assert lines_of(stream.take_events(2)) == ["first", "second"]
 
 
-def test_no_line_written_after_the_head_of_the_answer_is_missed(stack, job):
+def test_every_line_written_after_the_head_of_the_answer_arrives(stack, job):
     for number in range(30):
         worker = Builder(stack.redis, f"{job}-{number}").create()
         if number % 2:
@@ -91,7 +91,7 @@ def test_no_line_written_after_the_head_of_the_answer_is_missed(stack, job):
         assert lines_of([stream.next_event()]) == ["new"]
 
 
-def test_a_line_is_on_the_screen_at_once(stack, job):
+def test_a_line_arrives_at_once(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     took = []
@@ -104,7 +104,7 @@ def test_a_line_is_on_the_screen_at_once(stack, job):
 
 
 @pytest.mark.parametrize("missing", ["ts", "source", "text", "phase"])
-def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
+def test_a_missing_field_of_an_entry_is_null(stack, job, missing):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     fields = {"ts": "t", "source": "s", "text": "x", "phase": "p", "other": "left out"}
@@ -125,7 +125,7 @@ def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
         " " * 5,
     ],
 )
-def test_any_text_stays_in_its_line(stack, job, text):
+def test_any_text_of_an_entry_stays_in_one_event(stack, job, text):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     entry = worker.log(text)
@@ -134,7 +134,7 @@ def test_any_text_stays_in_its_line(stack, job, text):
     assert event.data.count("\n") == 0
 
 
-def test_text_that_is_not_utf8_is_made_so(stack, job):
+def test_invalid_utf8_in_an_entry_is_replaced(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     stack.redis.xadd(worker.log_key, {"text": b"caf\xe9 \xff\xfe ok"})
@@ -143,7 +143,7 @@ def test_text_that_is_not_utf8_is_made_so(stack, job):
 
 
 @pytest.mark.parametrize("size", ["2k", "8k"])
-def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_buffers(stack_with, job, size):
+def test_streams_pages_and_errors_pass_the_smallest_and_the_largest_nginx_buffers(stack_with, job, size):
     stack = stack_with(nginx_settings={"TG_STREAM_BUFFER": size})
     worker = Builder(stack.redis, job).create()
     ids = [worker.log(f"{n} " + "x" * (n * 40)) for n in range(100)]
@@ -156,7 +156,7 @@ def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_
     assert fetch(stack, f"/api/jobs/{job}/logs").status == 401
 
 
-def test_a_line_of_megabytes_passes_whole(stack, job):
+def test_a_line_of_megabytes_arrives_whole(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("L" * 2_000_000)
@@ -165,7 +165,7 @@ def test_a_line_of_megabytes_passes_whole(stack, job):
     assert [len(line) for line in lines_of(events)] == [2_000_000, 5]
 
 
-def test_many_logs_are_followed_at_once_each_on_its_own(stack, job):
+def test_each_of_many_log_streams_gets_only_its_own_lines(stack, job):
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(30)]
     streams = [open_log(stack, worker) for worker in workers]
     for turn in range(5):
@@ -180,7 +180,7 @@ def test_many_logs_are_followed_at_once_each_on_its_own(stack, job):
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
 @ways_in
-def test_done_follows_everything_that_was_logged(stack, job, status, http, via):
+def test_done_comes_after_all_lines_of_the_log(stack, job, status, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
     pipe = stack.redis.pipeline(transaction=True)  # at once, and more than 200
@@ -194,7 +194,7 @@ def test_done_follows_everything_that_was_logged(stack, job, status, http, via):
 
 
 @ways_in
-def test_a_log_whose_job_had_ended_is_done_at_once(stack, job, http, via):
+def test_a_log_stream_of_an_ended_job_gets_done_at_once(stack, job, http, via):
     worker = Builder(stack.redis, job).create("ready")
     last = worker.log_many(30)[-1]
     stream = open_log(stack, worker, http=http, via=via)
@@ -202,14 +202,14 @@ def test_a_log_whose_job_had_ended_is_done_at_once(stack, job, http, via):
     assert stream.blocks == ["retry: 3000", f'event: done\ndata: {{"status":"ready"}}\nid: end.{last}']
 
 
-def test_a_job_that_ended_without_a_line_is_done_too(stack, job):
+def test_a_job_that_ended_without_a_line_gets_done(stack, job):
     worker = Builder(stack.redis, job).create("failed")
     stream = open_log(stack, worker)
     stream.rest()
     assert stream.blocks[1:] == ['event: done\ndata: {"status":"failed"}\nid: end.0-0']
 
 
-def test_builders_hook_sees_every_line_and_done(stack, job):
+def test_the_builder_hook_reads_every_line_and_done(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     texts = [f"step {number}\nof it" for number in range(20)]
@@ -222,7 +222,7 @@ def test_builders_hook_sees_every_line_and_done(stack, job):
     assert seen[-1] == ("done", {"status": "ready"})
 
 
-def test_a_job_that_runs_again_goes_on_behind_its_end(stack, job):
+def test_a_reconnect_to_a_job_that_runs_again_gets_the_lines_after_its_end(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("first run")
@@ -243,7 +243,7 @@ def test_a_job_that_runs_again_goes_on_behind_its_end(stack, job):
 
 @ways_in
 @pytest.mark.parametrize("how", ["header", "parameter"])
-def test_everything_after_the_last_id_comes_first_then_live(stack, job, http, via, how):
+def test_a_resumed_stream_gets_the_lines_after_its_last_id_and_then_live_lines(stack, job, http, via, how):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(250)
     headers, params = stack.bearer(), None
@@ -256,7 +256,7 @@ def test_everything_after_the_last_id_comes_first_then_live(stack, job, http, vi
     assert ids_of(stream.take_events(151)) == ids[100:]
 
 
-def test_the_header_wins_over_the_parameter(stack, job):
+def test_the_last_event_id_header_takes_precedence_over_the_parameter(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     headers = {**stack.bearer(), "Last-Event-ID": ids[7]}
@@ -264,7 +264,7 @@ def test_the_header_wins_over_the_parameter(stack, job):
     assert ids_of(stream.take_events(2)) == ids[8:]
 
 
-def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_end(stack, job):
+def test_the_id_of_the_end_as_a_parameter_gets_204_until_the_job_runs_again(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, "0-0")
@@ -285,7 +285,7 @@ def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_e
     assert ids_of([again.next_event()]) == [line]
 
 
-def test_from_zero_is_from_the_beginning(stack, job):
+def test_the_id_0_0_resumes_from_the_beginning(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     by_header = open_log(stack, worker, "0-0")
@@ -294,7 +294,7 @@ def test_from_zero_is_from_the_beginning(stack, job):
         assert ids_of(stream.take_events(10)) == ids
 
 
-def test_from_the_last_id_there_is_nothing_but_what_comes(stack, job):
+def test_the_newest_id_resumes_with_new_lines_only(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     stream = open_log(stack, worker, ids[-1])
@@ -302,7 +302,7 @@ def test_from_the_last_id_there_is_nothing_but_what_comes(stack, job):
     assert ids_of([stream.next_event()]) == ids[-1:]
 
 
-def test_a_job_that_has_ended_is_resumed_to_its_end(stack, job):
+def test_a_resumed_stream_of_an_ended_job_gets_the_rest_and_done(stack, job):
     worker = Builder(stack.redis, job).create("ready")
     ids = worker.log_many(700)
     stream = open_log(stack, worker, ids[9])
@@ -330,7 +330,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("text", MALFORMED)
-def test_a_malformed_header_is_ignored(stack, job, text):
+def test_a_malformed_last_event_id_header_is_ignored(stack, job, text):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, text)
@@ -339,7 +339,7 @@ def test_a_malformed_header_is_ignored(stack, job, text):
 
 
 @pytest.mark.parametrize("text", [*MALFORMED, "", " 1-1", "1-1 ", "1-\n1"])
-def test_a_malformed_parameter_is_422_and_named(stack, job, text):
+def test_a_malformed_last_event_id_parameter_gets_422_with_its_name(stack, job, text):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     answer = fetch(stack, path(job), headers=stack.bearer(), params={"last_event_id": text})
@@ -347,7 +347,7 @@ def test_a_malformed_parameter_is_422_and_named(stack, job, text):
     assert "last_event_id" in answer.json()["detail"]
 
 
-def test_a_malformed_header_leaves_the_parameter_to_decide(stack, job):
+def test_the_parameter_applies_if_the_last_event_id_header_is_malformed(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(3)
     headers = {**stack.bearer(), "Last-Event-ID": "nonsense"}
@@ -355,14 +355,14 @@ def test_a_malformed_header_leaves_the_parameter_to_decide(stack, job):
     assert ids_of([stream.next_event()]) == ids[2:]
 
 
-def test_the_largest_possible_id_is_one(stack, job):
+def test_the_largest_possible_id_is_accepted(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, "18446744073709551615-18446744073709551615")
     assert stream.next_event().name == "gap", "the log is behind it"
 
 
-def test_a_client_that_comes_and_goes_misses_no_line_and_sees_none_twice(stack, job):
+def test_a_client_that_reconnects_often_gets_every_line_once(stack, job):
     worker = Builder(stack.redis, job).create()
     lines, seen, last = 3000, [], "0-0"
 
@@ -407,7 +407,7 @@ def gap_block(requested, first):
 
 
 @pytest.mark.parametrize("how", ["header", "parameter"])
-def test_entries_that_were_trimmed_behind_the_last_id_are_a_gap(stack, job, how):
+def test_entries_trimmed_after_the_last_id_cause_a_gap_event(stack, job, how):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
@@ -420,7 +420,7 @@ def test_entries_that_were_trimmed_behind_the_last_id_are_a_gap(stack, job, how)
     assert ids_of(stream.take_events(6)) == ids[15:]
 
 
-def test_from_the_beginning_of_a_trimmed_log_is_a_gap(stack, job):
+def test_the_id_0_0_of_a_trimmed_log_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
@@ -428,7 +428,7 @@ def test_from_the_beginning_of_a_trimmed_log_is_a_gap(stack, job):
     assert stream.next_block() == gap_block("0-0", ids[15])
 
 
-def test_an_absent_log_is_a_gap_without_a_first_entry(stack, job):
+def test_a_missing_log_causes_a_gap_event_without_a_first_entry(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, "1700000000000-3")
     assert stream.next_block() == gap_block("1700000000000-3", None)
@@ -436,7 +436,7 @@ def test_an_absent_log_is_a_gap_without_a_first_entry(stack, job):
     assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
 
 
-def test_a_log_that_is_behind_the_last_id_is_a_gap_and_read_from_its_beginning(stack, job):
+def test_a_log_that_ends_below_the_last_id_is_read_from_its_beginning_after_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log_many(5)[-1]
     stack.redis.delete(worker.log_key)
@@ -446,7 +446,7 @@ def test_a_log_that_is_behind_the_last_id_is_a_gap_and_read_from_its_beginning(s
     assert ids_of(stream.take_events(4)) == fresh
 
 
-def test_a_log_emptied_by_trimming_is_a_gap(stack, job):
+def test_a_log_emptied_by_trimming_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(5)
     stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
@@ -456,7 +456,7 @@ def test_a_log_emptied_by_trimming_is_a_gap(stack, job):
     assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
 
 
-def test_a_log_deleted_and_written_anew_is_a_gap(stack, job):
+def test_a_log_that_is_deleted_and_written_again_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log_many(5)[-1]
     stack.redis.delete(worker.log_key)
@@ -468,7 +468,7 @@ def test_a_log_deleted_and_written_anew_is_a_gap(stack, job):
 
 
 @pytest.mark.parametrize("keep", [20, 11])
-def test_while_the_requested_entry_is_there_nothing_is_missing(stack, job, keep):
+def test_no_gap_event_is_sent_while_the_requested_entry_exists(stack, job, keep):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=keep, approximate=False)
@@ -477,7 +477,7 @@ def test_while_the_requested_entry_is_there_nothing_is_missing(stack, job, keep)
     assert [event.name for event in events] == ["log"] * 10 and ids_of(events) == ids[10:]
 
 
-def test_the_requested_entry_alone_being_gone_may_be_a_gap_and_loses_nothing(stack, job):
+def test_no_line_is_lost_if_the_requested_entry_is_the_newest_trimmed_one(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=10, approximate=False)
@@ -485,7 +485,7 @@ def test_the_requested_entry_alone_being_gone_may_be_a_gap_and_loses_nothing(sta
     assert ids_of(stream.events_until(lambda event: event.last_id == ids[-1])) == ids[10:]
 
 
-def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
+def test_a_gap_event_in_the_middle_of_a_stream_has_no_id(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     old = worker.log("old")
@@ -500,7 +500,7 @@ def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
     assert ids_of(stream.take_events(4)) == ["2000-0", "2001-0", "2002-0"]
 
 
-def test_lines_trimmed_before_they_could_be_read_are_a_gap(stack, job):
+def test_lines_trimmed_before_they_are_read_cause_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     first = worker.log("first")
@@ -515,7 +515,7 @@ def test_lines_trimmed_before_they_could_be_read_are_a_gap(stack, job):
     assert ids_of(events) == ids[90:]
 
 
-def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack, job):
+def test_a_deleted_log_does_not_end_its_streams(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("old")
@@ -530,7 +530,7 @@ def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack,
 
 
 @pytest.mark.parametrize("left", [0, 3])
-def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, job, left):
+def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stack_with, job, left):
     """What was written behind the last line that came is unknown, however early the end is known."""
     # Nobody looks at the log before the end does: nothing announces that it was deleted.
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
@@ -555,7 +555,7 @@ def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, jo
     assert events[-1].last_id == (f"end.{fresh[-1]}" if fresh else "end.0-0")
 
 
-def test_a_log_that_is_none_when_its_job_ends_is_closed_and_never_called_done(stack_with, job):
+def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -570,7 +570,7 @@ def test_a_log_that_is_none_when_its_job_ends_is_closed_and_never_called_done(st
     assert fetch(stack, path(job), headers=stack.bearer()).status == 500
 
 
-def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(stack, job):
+def test_approximate_trimming_causes_no_gap_event_for_a_client_that_keeps_up(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     ids = []
@@ -594,7 +594,7 @@ def replaced_at_once(stack, worker):
     return pipe.execute()[1:]
 
 
-def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read_from_its_beginning(stack, job):
+def test_an_emptied_log_replaced_by_lower_ids_is_read_from_its_beginning_after_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log("old")
     stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
@@ -606,7 +606,7 @@ def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read
     assert ids_of(stream.take_events(4)) == fresh
 
 
-def test_a_reader_that_was_behind_when_its_log_was_replaced_hears_of_it(stack, job):
+def test_a_slow_client_gets_one_gap_event_if_its_log_is_replaced(stack, job):
     worker = Builder(stack.redis, job).create()
     fast = open_log(stack, worker)
     slow = open_log(stack, worker, via="gateway")
@@ -621,7 +621,7 @@ def test_a_reader_that_was_behind_when_its_log_was_replaced_hears_of_it(stack, j
     assert len(set(ids_of(events))) == len(ids_of(events)), "each once"
 
 
-def test_a_reader_that_comes_and_goes_behind_a_feed_that_finds_a_gap_sees_no_line_twice(stack, job):
+def test_clients_that_resume_while_the_log_is_trimmed_get_no_line_twice(stack, job):
     worker = Builder(stack.redis, job).create()
     streams, last = [open_log(stack, worker)], "0-0"
     for turn in range(20):
@@ -636,7 +636,7 @@ def test_a_reader_that_comes_and_goes_behind_a_feed_that_finds_a_gap_sees_no_lin
         assert keys == sorted(set(keys)), "strictly increasing"
 
 
-def test_entries_larger_than_redis_keeps_for_a_client_are_read_in_smaller_parts(private_stack, job):
+def test_entries_over_the_output_buffer_limit_of_redis_are_read_in_smaller_parts(private_stack, job):
     stack = private_stack(redis_conf=["client-output-buffer-limit normal 8mb 0 0"])
     worker = Builder(stack.redis, job).create()
     ids = [stack.redis.xadd(worker.log_key, {"text": str(n) + "L" * 1_000_000}) for n in range(40)]
@@ -650,7 +650,7 @@ def test_entries_larger_than_redis_keeps_for_a_client_are_read_in_smaller_parts(
 
 
 @ways_in
-def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
+def test_heartbeats_continue_between_lines(stack_with, job, http, via):
     stack = stack_with({"route.log-stream.heartbeat.every_s": 0.5})
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
@@ -668,7 +668,7 @@ def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
 
 
 @pytest.mark.parametrize("resume", [None, "0-0", "5-5"])
-def test_a_log_of_another_type_is_500_and_an_error_in_our_log(stack, job, resume):
+def test_a_log_of_the_wrong_type_gets_500_and_an_error_in_the_log(stack, job, resume):
     worker = Builder(stack.redis, job).create()
     stack.redis.set(worker.log_key, "no stream")
     headers = {**stack.bearer(), **({"Last-Event-ID": resume} if resume else {})}
@@ -677,7 +677,7 @@ def test_a_log_of_another_type_is_500_and_an_error_in_our_log(stack, job, resume
     assert any(worker.log_key in json.dumps(line) for line in stack.logs() if line["level"] == "error")
 
 
-def test_a_log_of_another_type_disturbs_no_other(stack, job):
+def test_a_log_of_the_wrong_type_does_not_disturb_other_logs(stack, job):
     good, bad = (Builder(stack.redis, f"{job}-{name}").create() for name in ("good", "bad"))
     streams = [open_log(stack, worker) for worker in (good, bad)]
     bad.log("one")
@@ -700,7 +700,7 @@ def test_a_log_of_another_type_disturbs_no_other(stack, job):
         ("sweep", []),
     ],
 )
-def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups, redis_conf):
+def test_lines_arrive_at_once_with_each_kind_of_wakeup(stack_with, job, wakeups, redis_conf):
     stack = stack_with({"redis.wakeups": wakeups}, redis_conf=redis_conf)
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -716,7 +716,7 @@ def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups
     assert woken == {f'tailgate_log_wakeups{{by="{one}"}}': one == by for one in ("notifications", "tracking", "sweep")}
 
 
-def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_the_others_nothing(stack_with, job):
+def test_a_sweep_reads_many_logs_in_one_command_despite_one_of_the_wrong_type(stack_with, job):
     stack = stack_with({"redis.wakeups": "sweep"})
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(120)]
     streams = [open_log(stack, worker, via="gateway") for worker in workers]
@@ -737,7 +737,7 @@ def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_
         assert lines_of([stream.next_event()]) == ["line"]
 
 
-def test_a_log_that_has_been_silent_for_long_is_asked_about_less_often(stack_with, job):
+def test_a_log_without_new_lines_is_swept_less_often(stack_with, job):
     stack = stack_with({"redis.wakeups": "sweep"})
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -762,7 +762,7 @@ def test_a_log_that_has_been_silent_for_long_is_asked_about_less_often(stack_wit
     wait_until(asked_often_after_a_line, 20, "it is asked about often again")
 
 
-def test_a_redis_that_refuses_config_is_normal(stack_with, job):
+def test_a_redis_without_the_config_command_is_supported(stack_with, job):
     stack = stack_with(redis_conf=['rename-command CONFIG ""', "notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -794,7 +794,7 @@ def line_comes_unasked(stack, worker, stream):
     return logs_asked_about(stack) == before and time.monotonic() - begin < 1
 
 
-def test_a_redis_without_any_configuration_says_itself_when_a_log_grows(stack_with, job):
+def test_logs_are_tracked_if_redis_sends_no_notifications(stack_with, job):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -803,7 +803,7 @@ def test_a_redis_without_any_configuration_says_itself_when_a_log_grows(stack_wi
     assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
 
 
-def test_what_is_notified_is_not_tracked_besides(stack_with, job):
+def test_tracking_is_off_while_notifications_arrive(stack_with, job):
     stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -824,7 +824,7 @@ def test_what_is_notified_is_not_tracked_besides(stack_with, job):
 
 
 @pytest.mark.parametrize("lost", ["subscriber", "logs"])
-def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lost):
+def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lost):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream, took = open_log(stack, worker), []
@@ -844,7 +844,7 @@ def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lo
     wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "they are tied again")
 
 
-def test_all_logs_that_are_flushed_are_gaps_at_once(stack_with, job):
+def test_flushall_causes_a_gap_event_at_once(stack_with, job):
     """Nothing names their keys."""
     stack = stack_with()
     took = []
@@ -859,7 +859,7 @@ def test_all_logs_that_are_flushed_are_gaps_at_once(stack_with, job):
     assert sorted(took)[1] < 1.5, f"a sweep finds it after 2 s and more: {took}"
 
 
-def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(stack_with, job):
+def test_notifications_of_other_commands_are_not_mistaken_for_xadd(stack_with, job):
     stack = stack_with(redis_conf=["notify-keyspace-events Kg"])
     expiring, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("expiring", "plain"))
     streams = [open_log(stack, worker, via="gateway") for worker in (expiring, plain)]
@@ -874,7 +874,7 @@ def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(st
     assert "tracking" in how_woken(stack)
 
 
-def test_notifications_of_which_one_was_missing_are_not_believed_for_a_while(stack_with, job):
+def test_notifications_are_not_trusted_for_a_while_after_one_was_missing(stack_with, job):
     """Redis has been told to notify of XADD; that a log is renamed into place is nothing of the kind."""
     stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
     renamed, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("renamed", "plain"))
@@ -898,7 +898,7 @@ def test_notifications_of_which_one_was_missing_are_not_believed_for_a_while(sta
     assert how_woken(stack).count("notifications") == 1
 
 
-def test_a_redis_without_room_to_track_is_swept(stack_with, job):
+def test_logs_are_swept_if_the_tracking_table_is_too_small(stack_with, job):
     """It forgets one log for another, says that the forgotten one has changed, and so on without end."""
     stack = stack_with(redis_conf=["tracking-table-max-keys 2"])
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(20)]

@@ -164,7 +164,7 @@ class Try:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_job_that_ends_at_any_moment_of_an_opening_ends_the_stream_and_no_event_is_missed(stack, job, seed):
+def test_a_job_that_ends_during_an_opening_ends_the_stream_without_a_missed_event(stack, job, seed):
     dice = random.Random(seed)
     headers = {kind: kind(stack, job).headers() for kind in routes.WITH_RECORD}
     tries = [Try(stack, f"{job}-{number}", dice) for number in range(TRIES // 4)]
@@ -195,7 +195,7 @@ def test_a_job_that_ends_at_any_moment_of_an_opening_ends_the_stream_and_no_even
     assert heard.count(0) and len(heard) > heard.count(0), "some spoke before the confirmation, some after"
 
 
-def test_events_published_after_the_confirmation_are_never_missed_however_the_opening_goes(stack, job):
+def test_no_message_published_after_the_subscription_is_missed_during_an_opening(stack, job):
     """The same without an end: whatever Redis gave to a subscriber reaches the viewer, from the first on."""
     dice = random.Random(11)
     kinds = [dice.choice(routes.WITH_CHANNEL) for _ in range(200)]
@@ -255,7 +255,7 @@ def test_events_published_after_the_confirmation_are_never_missed_however_the_op
 # ---- what many viewers cost ---------------------------------------------------------------------------
 
 
-def test_a_thousand_viewers_of_two_hundred_jobs_cost_six_redis_connections_at_most(private_stack):
+def test_a_thousand_streams_of_two_hundred_jobs_use_at_most_six_redis_connections(private_stack):
     stack = private_stack()
     jobs = [f"job-{number}" for number in range(200)]
     kinds = [routes.Events, routes.Status, routes.Progress, routes.Lines, routes.Events]
@@ -309,7 +309,7 @@ def test_a_thousand_viewers_of_two_hundred_jobs_cost_six_redis_connections_at_mo
     asyncio.run(asyncio.wait_for(view(), 90))
 
 
-def test_two_hundred_channels_are_two_hundred_subscriptions_at_most(private_stack):
+def test_a_thousand_streams_of_two_hundred_jobs_use_one_subscription_per_channel(private_stack):
     stack = private_stack()
     jobs = [f"job-{number}" for number in range(200)]
     for job in jobs:

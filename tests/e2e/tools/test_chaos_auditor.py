@@ -51,33 +51,33 @@ def left(*numbers):
 
 
 @KINDS
-def test_a_whole_record_has_no_violation(kind):
+def test_the_auditor_accepts_a_complete_run(kind):
     assert audited(kind, (arrived(ALL), {})) == []
 
 
 @KINDS
-def test_a_duplicate_is_named(kind):
+def test_the_auditor_reports_a_duplicate(kind):
     assert audited(kind, (arrived([1, 2, 3, 3, 4, 5, 6]), {})) == ["duplicate"]
 
 
 @KINDS
-def test_a_disorder_is_named(kind):
+def test_the_auditor_reports_events_out_of_order(kind):
     assert "disorder" in audited(kind, (arrived([1, 3, 2, 4, 5, 6]), {}))
 
 
 @KINDS
-def test_what_nobody_wrote_is_named(kind):
+def test_the_auditor_reports_an_event_that_was_never_written(kind):
     assert audited(kind, ([*arrived(ALL), Seen(120, "item", 99, (99, 0))], {})) == ["invented"]
 
 
 @KINDS
-def test_what_has_not_come_when_all_is_over_is_named(kind):
+def test_the_auditor_reports_events_missing_at_the_end_of_the_run(kind):
     expected = ["late line"] if kind == "log" else ["late event"]
     assert audited(kind, (arrived([1, 2, 3, 4]), {}), change=left(5, 6)) == expected
 
 
 @KINDS
-def test_what_comes_late_while_nothing_is_broken_is_named(kind):
+def test_the_auditor_reports_a_late_event_unless_a_fault_was_active(kind):
     assert audited(kind, ([*arrived([1, 2, 3]), *arrived([4, 5, 6], at=130)], {})) == ["late event"]
     assert audited(kind, ([*arrived([1, 2, 3]), *arrived([4, 5, 6], at=130)], {}), change=broken(103, 128)) == []
 
@@ -85,7 +85,7 @@ def test_what_comes_late_while_nothing_is_broken_is_named(kind):
 # ---- logs -----------------------------------------------------------------------------------------
 
 
-def test_a_lost_line_is_named():
+def test_the_auditor_reports_a_lost_line():
     assert audited("log", (arrived([1, 2, 4, 5, 6]), {})) == ["lost line"]
 
 
@@ -94,24 +94,24 @@ def gap(low, high):
 
 
 @pytest.mark.parametrize("high", [5, None])
-def test_a_gap_around_the_hole_covers_it(high):
+def test_a_gap_event_excuses_the_missing_lines_inside_it(high):
     assert audited("log", ([*arrived([1, 2]), gap(2, high), *arrived([5, 6])], {})) == []
 
 
 @pytest.mark.parametrize("low, high", [(2, 4), (3, 5), (4, 5)])
-def test_a_gap_that_is_too_small_covers_nothing_more(low, high):
+def test_a_gap_event_does_not_excuse_missing_lines_outside_it(low, high):
     assert audited("log", ([*arrived([1, 2]), gap(low, high), *arrived([5, 6])], {})) == ["lost line"]
 
 
-def test_a_gap_covers_only_the_hole_that_it_stands_in():
+def test_a_gap_event_does_not_excuse_a_later_loss():
     assert audited("log", ([*arrived([1]), gap(1, 2), *arrived([2, 4, 5, 6])], {})) == ["lost line"]
 
 
-def test_a_gap_over_lines_that_are_still_there_is_named():
+def test_the_auditor_reports_a_gap_over_lines_that_redis_still_has():
     assert audited("log", ([*arrived([1, 2]), gap(2, 5), *arrived([5, 6])], {}), change=left(3, 4)) == ["false gap"]
 
 
-def test_a_line_lost_across_a_reconnect_is_named():
+def test_the_auditor_reports_a_line_lost_across_a_reconnect():
     ended = {"end": 103.0, "how": "cut"}
     resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
     window = broken(102, 104)
@@ -119,28 +119,28 @@ def test_a_line_lost_across_a_reconnect_is_named():
     assert audited("log", (arrived([1, 2]), ended), (arrived([4, 5, 6]), resumed), change=window) == ["lost line"]
 
 
-def test_a_line_repeated_across_a_reconnect_is_named():
+def test_the_auditor_reports_a_line_repeated_across_a_reconnect():
     ended = {"end": 103.0, "how": "cut"}
     resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
     seen = arrived([2, 3, 4, 5, 6])
     assert audited("log", (arrived([1, 2]), ended), (seen, resumed), change=broken(102, 104)) == ["duplicate"]
 
 
-def test_a_line_whose_fate_is_unknown_may_be_missing():
+def test_a_line_that_redis_did_not_acknowledge_may_be_missing():
     def unknown(_, source, __):
         source.items[3].acked = None
 
     assert audited("log", (arrived([1, 2, 4, 5, 6]), {}), change=unknown) == []
 
 
-def test_a_line_that_redis_forgot_may_be_missing():
+def test_a_line_that_redis_lost_in_a_failover_may_be_missing():
     def forgotten(_, source, __):
         source.items[3].rolled_back = True
 
     assert audited("log", (arrived([1, 2, 4, 5, 6]), {}), change=forgotten) == []
 
 
-def test_lines_come_again_only_after_redis_went_back_and_a_gap_said_so():
+def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
     def went_back(ledger, source, _):
         ledger.losses.append(104.2)
         source.items[4].rolled_back = True
@@ -161,14 +161,14 @@ def test_lines_come_again_only_after_redis_went_back_and_a_gap_said_so():
     assert audited("log", (late, {})) == ["duplicate", "late event"]
 
 
-def test_a_first_connect_that_gets_old_lines_is_named():
+def test_the_auditor_reports_old_lines_on_a_first_connect():
     opened = {"asked": 103.5, "head": 103.6}
     assert audited("log", (arrived([3, 4, 5, 6], at=103.9), opened)) == ["too old"]
     assert audited("log", (arrived([4, 5, 6]), opened)) == []
     assert audited("log", (arrived([5, 6]), opened)) == ["lost line"]
 
 
-def test_a_client_that_asks_for_the_beginning_gets_what_is_left_of_it():
+def test_a_client_from_the_beginning_must_get_the_lines_that_redis_still_has():
     opened = {"asked": 110, "head": 110, "resume": "0-0"}
     assert audited("log", (arrived([3, 4, 5, 6], at=110.1), opened)) == []
     assert audited("log", (arrived([3, 5, 6], at=110.1), opened), change=left(4, 5, 6)) == ["lost line"]
@@ -184,14 +184,14 @@ def ended(moves):
 DONE = [Move(106.5, 106.6, "ready", True)]
 
 
-def test_done_before_the_last_line_is_named():
+def test_the_auditor_reports_done_before_the_last_line():
     final = Seen(107, "final", id=(6, 0))
     closed = {"end": 107, "how": "clean"}
     assert audited("log", ([*arrived(ALL), final], closed), change=ended(DONE)) == []
     assert audited("log", ([*arrived([1, 2, 3, 4, 5]), final], closed), change=ended(DONE)) == ["lost line"]
 
 
-def test_done_of_a_log_from_its_beginning_needs_what_is_left_of_it():
+def test_done_from_the_beginning_requires_the_lines_that_redis_still_has():
     connection = (
         [Seen(110, "final", id=(6, 0))],
         {"asked": 109, "head": 109, "end": 110, "how": "clean", "resume": "0-0"},
@@ -208,33 +208,33 @@ def test_done_of_a_log_from_its_beginning_needs_what_is_left_of_it():
 # ---- channels -------------------------------------------------------------------------------------
 
 
-def test_an_uncovered_hole_is_named():
+def test_the_auditor_reports_a_missing_message():
     assert audited("channel", (arrived([1, 2, 4, 5, 6]), {})) == ["uncovered hole"]
 
 
-def test_a_resync_covers_what_was_published_before_it_and_nothing_else():
+def test_a_resync_event_excuses_only_messages_published_before_it():
     resync = Seen(103.5, "resync")
     assert audited("channel", ([*arrived([1, 2]), resync, *arrived([4, 5, 6])], {})) == []
     assert audited("channel", ([*arrived([1, 2]), resync, *arrived([5, 6])], {})) == ["uncovered hole"]
 
 
-def test_an_end_covers_a_hole():
+def test_the_end_of_a_stream_excuses_missing_messages():
     window = broken(102, 104)
     first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
     assert audited("channel", (arrived([1, 2]), first), (arrived([4, 5, 6]), second), change=window) == []
 
 
-def test_a_message_lost_after_an_opening_is_named():
+def test_the_auditor_reports_a_message_lost_after_the_opening():
     assert audited("channel", (arrived([2, 3, 4, 5, 6]), {})) == ["uncovered hole"]
 
 
-def test_a_message_between_the_record_and_the_first_event_is_missed():
+def test_the_auditor_reports_a_message_missing_between_record_and_first_event():
     opened = {"asked": 102.9, "head": 103.5}
     assert audited("channel", ([Seen(103.6, "standing", 3), *arrived([4, 5, 6])], opened)) == []
     assert audited("channel", ([Seen(103.6, "standing", 2), *arrived([4, 5, 6])], opened)) == ["uncovered hole"]
 
 
-def test_a_message_repeated_across_a_reconnect_is_named():
+def test_the_auditor_reports_a_message_repeated_across_a_reconnect():
     first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
     seen = [arrived([1, 2, 3]), arrived([3, 4, 5, 6], at=106.5)]
     assert audited("channel", (seen[0], first), (seen[1], second), change=broken(102, 104)) == ["duplicate"]
@@ -243,7 +243,7 @@ def test_a_message_repeated_across_a_reconnect_is_named():
 # ---- ends, answers, silence -----------------------------------------------------------------------
 
 
-def test_an_end_for_no_reason_is_named():
+def test_the_auditor_reports_an_unexplained_end():
     assert audited("channel", (arrived(ALL), {"end": 120, "how": "clean"})) == ["unexplained end"]
     assert audited("channel", (arrived(ALL), {"end": 120, "how": "left"})) == []
     assert audited("channel", (arrived(ALL), {"end": 120, "how": "cut"}), change=broken(118, 121)) == []
@@ -251,17 +251,17 @@ def test_an_end_for_no_reason_is_named():
 
 
 @KINDS
-def test_a_finished_job_whose_stream_stays_open_is_named(kind):
+def test_the_auditor_reports_an_open_stream_of_a_finished_job(kind):
     assert audited(kind, (arrived(ALL), {}), change=ended(DONE)) == ["endless"]
 
 
 @KINDS
-def test_a_last_event_of_a_job_that_runs_is_named(kind):
+def test_the_auditor_reports_a_last_event_of_a_running_job(kind):
     seen = [*arrived(ALL), Seen(110, "final", id=(6, 0))]
     assert audited(kind, (seen, {"end": 110, "how": "clean"})) == ["false end"]
 
 
-def test_a_last_message_that_the_network_held_back_may_end_a_stream_opened_meanwhile():
+def test_a_delayed_last_message_may_end_a_stream_opened_after_it():
     late = [Seen(112, "standing", 3), *arrived([4, 5, 6], at=114), Seen(114, "final", 6)]
 
     def ran_again(window):
@@ -277,7 +277,7 @@ def test_a_last_message_that_the_network_held_back_may_end_a_stream_opened_meanw
 
 
 @pytest.mark.parametrize("copied, named", [((107, 108), []), ((111, 112), ["false end"])])
-def test_a_record_that_a_failover_brings_back_may_end_a_stream(copied, named):
+def test_an_old_record_restored_by_a_failover_may_end_a_stream(copied, named):
     """The copy that takes over at 120 was made while the job had ended, or when it ran again."""
 
     def change(ledger, _, job):
@@ -293,7 +293,7 @@ def test_a_record_that_a_failover_brings_back_may_end_a_stream(copied, named):
     assert audited("channel", ends(127), change=change) == ["false end"], "nor when it had been written anew"
 
 
-def test_silence_is_named():
+def test_the_auditor_reports_a_silent_stream():
     quiet = {"quiet": [(110, 150)]}
     assert audited("channel", (arrived(ALL), quiet)) == ["stuck"]
     assert audited("channel", (arrived(ALL), quiet), change=broken(111, 148)) == []
@@ -301,18 +301,18 @@ def test_silence_is_named():
 
 
 @pytest.mark.parametrize("status", [404, 500, 503, None])
-def test_a_refusal_while_nothing_is_broken_is_named(status):
+def test_the_auditor_reports_a_refusal_without_a_fault(status):
     refused = {"status": status, "end": 100.5}
     assert audited("channel", ([], refused)) == ["refusal"]
     assert audited("channel", ([], refused), change=broken(99, 101)) == []
 
 
-def test_a_status_that_kills_an_eventsource_is_named():
+def test_the_auditor_reports_a_status_that_stops_an_event_source():
     refused = {"status": 503, "end": 100.5}
     assert audited("channel", ([], refused), native=True, change=broken(99, 101)) == ["dead tab"]
 
 
-def test_a_stop_for_a_client_of_a_running_job_is_named():
+def test_the_auditor_reports_a_204_for_a_running_job():
     stopped = {"status": 204, "resume": "end", "end": 100.5}
     assert audited("channel", ([], stopped)) == ["refusal"]
     done = ended([Move(99.5, 99.6, "ready", True)])
@@ -320,7 +320,7 @@ def test_a_stop_for_a_client_of_a_running_job_is_named():
     assert audited("channel", ([], {**stopped, "resume": ""}), change=done) == ["refusal"]
 
 
-def test_unavailable_while_nothing_is_broken_is_named():
+def test_the_auditor_reports_an_unavailable_event_without_a_fault():
     seen = [Seen(101, "unavailable")]
     assert audited("channel", (seen, {"end": 112, "how": "clean"})) == ["refusal"]
     assert audited("channel", (seen, {"end": 112, "how": "clean"}), change=broken(99, 101)) == []

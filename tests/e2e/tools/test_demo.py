@@ -65,7 +65,7 @@ def pasted(line, until):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_ends_and_leaves_nothing_behind(number):
+def test_the_demo_leaves_no_process_or_folder_behind(number):
     demo = Demo()
     folder = demo.folder()
     assert processes_that_mention(str(folder))
@@ -74,7 +74,7 @@ def test_the_demo_ends_and_leaves_nothing_behind(number):
     assert processes_that_mention(str(folder)) == []
 
 
-def test_every_line_that_the_demo_prints_works_when_pasted():
+def test_every_command_that_the_demo_prints_works():
     demo = Demo()
     try:
         lines = re.findall(r"(?m)^\s+(curl .*)$", demo.text)
