@@ -720,27 +720,27 @@ def token_of(stack, kind, **more):
 
 @KINDS
 def test_a_stream_outlives_its_token_by_default(stack, job, kind):
-    watched = kind(stack, job).create()
+    endpoint = kind(stack, job).create()
     # Leeway is 5 s: a token that ended a second ago is good for some seconds more.
     headers = token_of(stack, kind, claims={"exp": int(time.time()) - 1, "keep": 1})
-    stream = open_stream(stack, watched.path, headers=headers)
+    stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200
-    wait_until(lambda: status_of(stack, watched.path, headers) == 401, 10, "the token has expired")
-    watched.say(1)
-    stream.events_until(lambda event: watched.number_in(event) == 1)
+    wait_until(lambda: status_of(stack, endpoint.path, headers) == 401, 10, "the token has expired")
+    endpoint.write_number(1)
+    stream.events_until(lambda event: endpoint.number_in(event) == 1)
     assert stream.ended is None
 
 
 @KINDS
 def test_a_stream_with_at_expiry_end_ends_with_an_auth_expired_event(stack_with, job, kind):
     stack = stack_with(ENDING)
-    watched = kind(stack, job).create()
+    endpoint = kind(stack, job).create()
     end = int(time.time()) + 3
     headers = token_of(stack, kind, claims={"exp": end})
-    stream = open_stream(stack, watched.path, headers=headers)
+    stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200
-    watched.say(1)
-    stream.events_until(lambda event: watched.number_in(event) == 1)
+    endpoint.write_number(1)
+    stream.events_until(lambda event: endpoint.number_in(event) == 1)
     events = stream.rest(timeout=10)
     assert (events[-1].name, events[-1].data) == ("auth-expired", "{}")
     assert end - 0.1 <= time.time() < end + 3
@@ -750,7 +750,7 @@ def test_a_stream_with_at_expiry_end_ends_with_an_auth_expired_event(stack_with,
         3,
         "the log says why",
     )
-    answer = fetch(stack, watched.path, headers=headers)
+    answer = fetch(stack, endpoint.path, headers=headers)
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
 
 
@@ -768,10 +768,10 @@ def test_an_expired_token_ends_the_stream_despite_a_valid_session(stack_with, jo
 @pytest.mark.parametrize("year", [2262, 2263, 2400, 9999, 100000])
 def test_a_token_that_expires_in_centuries_does_not_end_its_stream(stack_with, job, kind, year):
     stack = stack_with(ENDING)
-    watched = kind(stack, job).create()
-    stream = open_stream(stack, watched.path, headers=token_of(stack, kind, claims={"exp": (year - 1970) * 31556952}))
+    endpoint = kind(stack, job).create()
+    stream = open_stream(stack, endpoint.path, headers=token_of(stack, kind, claims={"exp": (year - 1970) * 31556952}))
     assert stream.status == 200
     for number in (1, 2):
-        watched.say(number)
-        stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+        endpoint.write_number(number)
+        stream.events_until(lambda event, number=number: endpoint.number_in(event) == number)
     assert stream.ended is None

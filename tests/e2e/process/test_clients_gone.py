@@ -57,11 +57,11 @@ def leave(stream, way):
         getattr(stream, way)()
 
 
-def come(watched, via, http="1.1"):
-    headers = watched.headers()
+def come(endpoint, via, http="1.1"):
+    headers = endpoint.headers()
     if via == "gateway":
-        headers = sealed(watched.stack, watched.path, headers)
-    return send(watched.stack, watched.path, headers=headers, via=via, http=http)
+        headers = sealed(endpoint.stack, endpoint.path, headers)
+    return send(endpoint.stack, endpoint.path, headers=headers, via=via, http=http)
 
 
 WAYS = [
@@ -78,15 +78,15 @@ WAYS = [
 @pytest.mark.parametrize("via, http, way", WAYS)
 def test_a_client_that_disconnects_while_its_record_is_awaited_is_released_at_once(stack_with, job, via, http, way):
     stack = stack_with({"route.job.record_grace_ms": 2500})
-    watched = routes.Progress(stack, job)  # nobody has created it
+    endpoint = routes.Progress(stack, job)  # nobody has created it
     wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
-    stream = come(watched, via, http)
-    wait_until(lambda: watched.channel in channels(stack), 5, "its channel is subscribed")
+    stream = come(endpoint, via, http)
+    wait_until(lambda: endpoint.channel in channels(stack), 5, "its channel is subscribed")
     assert served(stack) == 1
     leave(stream, way)
     # Long before its record would be given up.
     wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
-    wait_until(lambda: watched.channel not in channels(stack), 6, "its channel is unsubscribed")
+    wait_until(lambda: endpoint.channel not in channels(stack), 6, "its channel is unsubscribed")
 
 
 def test_a_client_that_pipelines_requests_and_disconnects_is_released_at_once(stack_with, job):
@@ -110,8 +110,8 @@ def test_no_stream_channel_or_descriptor_is_left_after_many_clients_disconnect(p
     for number in range(rounds):
         crowd = []
         for kind in routes.ALL:
-            watched = kind(stack, f"{job}-{number}-{kind.route}").create()
-            crowd += [(come(watched, via, http), way) for via, http, way in WAYS for _ in range(2)]
+            endpoint = kind(stack, f"{job}-{number}-{kind.route}").create()
+            crowd += [(come(endpoint, via, http), way) for via, http, way in WAYS for _ in range(2)]
         for stream, _ in crowd:
             assert stream.wait_head().status == 200
         assert served(stack) == len(crowd) and channels(stack)
@@ -342,30 +342,30 @@ def test_the_kernel_queues_little_for_a_client_that_does_not_read(stack, tcp_gat
         assert gateway.served() == 1
 
 
-def latencies(stack, reader, watched, count=150):
+def latencies(stack, reader, endpoint, count=150):
     taken = []
     for number in range(count):
         begun = time.monotonic()
-        watched.say(number)
-        reader.events_until(lambda event, number=number: watched.number_in(event) == number)
+        endpoint.write_number(number)
+        reader.events_until(lambda event, number=number: endpoint.number_in(event) == number)
         taken.append(time.monotonic() - begun)
     return taken
 
 
 def test_a_hundred_clients_that_never_read_do_not_delay_another_client(private_stack, job):
     stack = private_stack(nginx=False)
-    watched = routes.Updates(stack, job)
-    reader = open_stream(stack, watched.path, via="gateway")
-    wait_until(lambda: stack.subscribers(watched.channel) == 1, 5, "the subscription")
-    alone = latencies(stack, reader, watched)
-    never = [open_stream(stack, watched.path, via="gateway", receive_buffer=4096) for _ in range(100)]
+    endpoint = routes.Updates(stack, job)
+    reader = open_stream(stack, endpoint.path, via="gateway")
+    wait_until(lambda: stack.subscribers(endpoint.channel) == 1, 5, "the subscription")
+    alone = latencies(stack, reader, endpoint)
+    never = [open_stream(stack, endpoint.path, via="gateway", receive_buffer=4096) for _ in range(100)]
     # Until their sockets are full and each has a backlog.
     payload = json.dumps({"event_type": "TOMAR", "n": 1, "text": "x" * 10_000})
     for _ in range(40):
-        stack.redis.publish(watched.channel, payload)
-    watched.say(-1)
-    reader.events_until(lambda event: watched.number_in(event) == -1)
-    among = latencies(stack, reader, watched)
+        stack.redis.publish(endpoint.channel, payload)
+    endpoint.write_number(-1)
+    reader.events_until(lambda event: endpoint.number_in(event) == -1)
+    among = latencies(stack, reader, endpoint)
     assert served(stack) == 101 and all(stream.ended is None for stream in never)
     ratio = statistics.median(among) / statistics.median(alone)
     print(
@@ -376,16 +376,16 @@ def test_a_hundred_clients_that_never_read_do_not_delay_another_client(private_s
 
 def test_a_hundred_log_clients_that_never_read_cost_little_memory(private_stack, job):
     stack = private_stack({"route.log-stream.backlog_bytes": 65536}, nginx=False, env=LITTLE_KEPT)
-    watched = routes.Lines(stack, job).create()
-    headers = sealed(stack, watched.path, watched.headers())
-    reader = open_stream(stack, watched.path, headers=headers, via="gateway")
+    endpoint = routes.Lines(stack, job).create()
+    headers = sealed(stack, endpoint.path, endpoint.headers())
+    reader = open_stream(stack, endpoint.path, headers=headers, via="gateway")
     for _ in range(2):
-        watched.worker.log_many(2000, "y" * 1000)
+        endpoint.worker.log_many(2000, "y" * 1000)
     reader.events_until(lambda event: "1999" in event.data, timeout=20)
     begun = resident(stack.gateway_pid)
-    never = [open_stream(stack, watched.path, headers=headers, via="gateway", receive_buffer=4096) for _ in range(100)]
+    never = [open_stream(stack, endpoint.path, headers=headers, via="gateway", receive_buffer=4096) for _ in range(100)]
     for _ in range(5):
-        watched.worker.log_many(2000, "x" * 1000)
+        endpoint.worker.log_many(2000, "x" * 1000)
     # 10 MB to each: 1 GB if anybody held it.
     for _ in range(5):
         reader.events_until(lambda event: "x 1999" in event.data, timeout=60)
@@ -409,11 +409,11 @@ def test_the_send_timeout_of_nginx_is_longer_than_that_of_the_gateway(stack):
 
 def test_a_stalled_client_behind_nginx_is_closed_after_the_send_timeout_of_the_gateway(stack_with, job):
     stack = stack_with({"route.log-stream.send_timeout_s": 2})
-    watched = Builder(stack.redis, job).create()
+    endpoint = Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/logs/stream"
     stalled = open_stream(stack, path, headers=stack.bearer(), via="plain", receive_buffer=4096)
     reader = open_stream(stack, path, headers=stack.bearer())
-    watched.log_many(4000, "x" * 1000)
+    endpoint.log_many(4000, "x" * 1000)
     reader.events_until(lambda event: "3999" in event.data, timeout=30)
     closed = wait_until(
         lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "it is closed"

@@ -334,15 +334,15 @@ def knock(stack, path):
 
 def test_without_free_descriptors_open_streams_are_served_and_new_ones_are_closed(private_stack, job):
     stack = private_stack(nginx=False)
-    watched = routes.Updates(stack, job)
+    endpoint = routes.Updates(stack, job)
     old = limit_descriptors(stack.gateway_pid, 128)
-    served = [link for link in [knock(stack, watched.path) for _ in range(200)] if link]
+    served = [link for link in [knock(stack, endpoint.path) for _ in range(200)] if link]
     # Half of so small a limit is kept for the operators and for Redis.
     assert 20 < len(served) <= 64
     # Knocking on goes on being answered at once, and the operators' listener answers all the while.
     busy, begun = cpu_seconds(stack.gateway_pid), time.monotonic()
     while time.monotonic() - begun < 2:
-        assert knock(stack, watched.path) is None
+        assert knock(stack, endpoint.path) is None
         assert stack.ops("/healthz")[0] == 200
         select.select([], [], [], 0.05)
     assert cpu_seconds(stack.gateway_pid) - busy < 1.5
@@ -355,15 +355,15 @@ def test_without_free_descriptors_open_streams_are_served_and_new_ones_are_close
     # Redis comes back although every client's place is taken.
     stack.restart("redis")
     wait_until(lambda: json.loads(stack.ops("/readyz")[1])["redis"] == "up", 15, "the links to Redis")
-    wait_until(lambda: stack.subscribers(watched.channel) == 1, 10, "the subscription")
-    watched.say(7)
+    wait_until(lambda: stack.subscribers(endpoint.channel) == 1, 10, "the subscription")
+    endpoint.write_number(7)
     for link in served:
-        assert watched.number_in(link.events_until("spool_update", timeout=10)[-1]) == 7
+        assert endpoint.number_in(link.events_until("spool_update", timeout=10)[-1]) == 7
     for link in served[:20]:
         link.close()
-    wait_until(lambda: knock(stack, watched.path), 5, "a place for the next client")
+    wait_until(lambda: knock(stack, endpoint.path), 5, "a place for the next client")
     resource.prlimit(stack.gateway_pid, resource.RLIMIT_NOFILE, old)
-    again = [open_stream(stack, watched.path, via="gateway") for _ in range(100)]
+    again = [open_stream(stack, endpoint.path, via="gateway") for _ in range(100)]
     assert {link.status for link in again} == {200}
 
 

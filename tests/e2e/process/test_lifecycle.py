@@ -11,7 +11,7 @@ import pytest
 from support import routes
 from support.clients import NotReceived, dial, fetch, open_stream, sealed, send
 from support.publishers import Builder
-from support.routes import live
+from support.routes import open_live_stream
 from support.waiting import Deadline, wait_until
 
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
@@ -45,71 +45,71 @@ def wait_released(stack, before, timeout=8):
 @ways_in
 def test_a_killed_gateway_cuts_its_streams_and_clients_resume_after_a_restart(private_stack, job, http, via):
     stack = private_stack()
-    watched = on_every_route(stack, job)
-    streams = [live(each, http=http, via=via) for each in watched]
+    endpoints = on_every_route(stack, job)
+    streams = [open_live_stream(endpoint, http=http, via=via) for endpoint in endpoints]
     os.kill(stack.gateway_pid, signal.SIGKILL)
     for stream in streams:
         assert stream.wait_closed(5) is False, "a client must be able to tell it from the end"
         assert "id: end" not in stream.raw.decode()
-    for each in watched:
-        if each.route == "log-stream":
+    for endpoint in endpoints:
+        if endpoint.route == "log-stream":
             for number in range(5):
-                each.say(number)
+                endpoint.write_number(number)
     stack.restart("gateway")
-    for each, stream in zip(watched, streams):
-        headers = {**each.headers(), "Last-Event-ID": stream.last_id} if stream.last_id else each.headers()
-        again = open_stream(stack, each.path, headers=headers, http=http, via=via)
+    for endpoint, stream in zip(endpoints, streams):
+        headers = {**endpoint.headers(), "Last-Event-ID": stream.last_id} if stream.last_id else endpoint.headers()
+        again = open_stream(stack, endpoint.path, headers=headers, http=http, via=via)
         assert again.status == 200
-        if each.route == "log-stream":
-            assert [each.number_in(event) for event in again.take_events(5)] == list(range(5))
+        if endpoint.route == "log-stream":
+            assert [endpoint.number_in(event) for event in again.take_events(5)] == list(range(5))
         else:
-            stack.wait_subscribed(each.channel)
-        each.say(9)
-        again.events_until(lambda event, each=each: each.number_in(event) == 9)
+            stack.wait_subscribed(endpoint.channel)
+        endpoint.write_number(9)
+        again.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 9)
 
 
 def test_a_killed_nginx_ends_all_streams_and_the_gateway_releases_them(private_stack, job):
     stack = private_stack()
-    watched = on_every_route(stack, job)
+    endpoints = on_every_route(stack, job)
     before = held_by(stack)
-    streams = [live(each, http=http) for each in watched for http in ("1.1", "2")]
+    streams = [open_live_stream(endpoint, http=http) for endpoint in endpoints for http in ("1.1", "2")]
     assert held_by(stack)[0][0] == len(streams)
     stack.restart("nginx", kill=True)
     for stream in streams:
         stream.wait_closed(5)
     wait_released(stack, before)
-    for each in watched:
-        live(each)
+    for endpoint in endpoints:
+        open_live_stream(endpoint)
 
 
 @pytest.mark.slow
 def test_streams_survive_a_reload_of_nginx(private_stack, job):
     stack = private_stack()
-    watched = on_every_route(stack, job)
-    streams = [live(each) for each in watched]
+    endpoints = on_every_route(stack, job)
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     stack.reload("nginx")
     deadline = Deadline(1)
     number = 0
     while not deadline.over():
         number += 1
-        for each, stream in zip(watched, streams):
-            each.say(number)
-            stream.events_until(lambda event, each=each, number=number: each.number_in(event) == number)
-    for each in watched:
-        live(each)
+        for endpoint, stream in zip(endpoints, streams):
+            endpoint.write_number(number)
+            stream.events_until(lambda event, endpoint=endpoint, number=number: endpoint.number_in(event) == number)
+    for endpoint in endpoints:
+        open_live_stream(endpoint)
 
 
 def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack, job):
     stack = private_stack()
-    watched = routes.Lines(stack, job).create()
-    stream = live(watched)
+    endpoint = routes.Lines(stack, job).create()
+    stream = open_live_stream(endpoint)
     os.kill(stack.gateway_pid, signal.SIGSTOP)
     for number in range(50):
-        watched.say(number)
+        endpoint.write_number(number)
     with pytest.raises(NotReceived):
         stream.next_event(0.5)
     os.kill(stack.gateway_pid, signal.SIGCONT)
-    assert [watched.number_in(event) for event in stream.take_events(50, 10)] == list(range(50))
+    assert [endpoint.number_in(event) for event in stream.take_events(50, 10)] == list(range(50))
 
 
 # ---- lines, whatever happens to the processes ---------------------------------------------------------
@@ -118,13 +118,13 @@ def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack
 class Reader:
     """A log viewer that loads a page, follows on from its newest line, and comes back whenever it is cut."""
 
-    def __init__(self, watched):
-        self.watched, self.numbers, self.last, self.gaps = watched, [], None, 0
+    def __init__(self, endpoint):
+        self.endpoint, self.numbers, self.last, self.gaps = endpoint, [], None, 0
         self.stream, self.done = None, False
 
     def load_page(self):
         answer = fetch(
-            self.watched.stack, f"/api/jobs/{self.watched.job}/logs?limit=500", headers=self.watched.headers()
+            self.endpoint.stack, f"/api/jobs/{self.endpoint.job}/logs?limit=500", headers=self.endpoint.headers()
         )
         if answer.status != 200:
             return
@@ -140,8 +140,8 @@ class Reader:
                 self.load_page()
                 return
             if self.stream is None:
-                path = f"{self.watched.path}?last_event_id={self.last}"
-                self.stream = open_stream(self.watched.stack, path, headers=self.watched.headers())
+                path = f"{self.endpoint.path}?last_event_id={self.last}"
+                self.stream = open_stream(self.endpoint.stack, path, headers=self.endpoint.headers())
                 if self.stream.status != 200:
                     self.stream = None
                     return
@@ -151,7 +151,7 @@ class Reader:
                 self.stream = None
             return
         if event.name == "log":
-            self.numbers.append(self.watched.number_in(event))
+            self.numbers.append(self.endpoint.number_in(event))
             self.last = event.last_id
         self.gaps += event.name == "gap"
         self.done = self.done or event.name == "done"
@@ -159,20 +159,20 @@ class Reader:
 
 def test_a_page_and_its_stream_give_every_line_once_while_processes_are_killed(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 1})
-    watched = routes.Lines(stack, job).create()
-    readers = [Reader(watched) for _ in range(3)]
+    endpoint = routes.Lines(stack, job).create()
+    readers = [Reader(endpoint) for _ in range(3)]
     total = 400
     stop = threading.Event()
 
     def write():
         for number in range(total):
-            watched.say(number)
+            endpoint.write_number(number)
             if stop.wait(0.01):
                 return
-        watched.finish()
+        endpoint.finish()
 
     for number in range(-30, 0):
-        watched.say(number)
+        endpoint.write_number(number)
     writer = threading.Thread(target=write)
     writer.start()
     try:
@@ -200,35 +200,35 @@ def test_a_page_and_its_stream_give_every_line_once_while_processes_are_killed(p
 
 @pytest.mark.parametrize("loss", ["deleted", "trimmed", "kept"])
 def test_a_job_that_runs_again_is_resumed_after_its_end_or_with_a_gap_event(stack, job, loss):
-    watched = routes.Lines(stack, job).create()
-    stream = live(watched)
+    endpoint = routes.Lines(stack, job).create()
+    stream = open_live_stream(endpoint)
     for number in range(5):
-        watched.say(number)
-    watched.finish()
+        endpoint.write_number(number)
+    endpoint.finish()
     done = stream.rest()[-1]
-    assert done.name == "done" and done.last_id == watched.end_id
-    back = {**watched.headers(), "Last-Event-ID": done.last_id}
-    assert fetch(stack, watched.path, headers=back).status == 204
+    assert done.name == "done" and done.last_id == endpoint.end_id
+    back = {**endpoint.headers(), "Last-Event-ID": done.last_id}
+    assert fetch(stack, endpoint.path, headers=back).status == 204
     if loss == "deleted":
-        stack.redis.delete(watched.worker.log_key)
-    watched.run_again()
+        stack.redis.delete(endpoint.worker.log_key)
+    endpoint.run_again()
     for number in range(10, 15):
-        watched.say(number)
+        endpoint.write_number(number)
     if loss == "trimmed":
-        stack.redis.xtrim(watched.worker.log_key, maxlen=3, approximate=False)
-    for headers, params in ((back, None), (watched.headers(), {"last_event_id": done.last_id})):
-        again = open_stream(stack, watched.path, headers=headers, params=params)
+        stack.redis.xtrim(endpoint.worker.log_key, maxlen=3, approximate=False)
+    for headers, params in ((back, None), (endpoint.headers(), {"last_event_id": done.last_id})):
+        again = open_stream(stack, endpoint.path, headers=headers, params=params)
         assert again.status == 200
-        events = again.events_until(lambda event: watched.number_in(event) == 14)
-        numbers = [watched.number_in(event) for event in events if event.name == "log"]
+        events = again.events_until(lambda event: endpoint.number_in(event) == 14)
+        numbers = [endpoint.number_in(event) for event in events if event.name == "log"]
         gaps = [event for event in events if event.name == "gap"]
         assert numbers == list(range(12 if loss == "trimmed" else 10, 15))
         assert len(gaps) == (0 if loss == "kept" else 1) and events[0].name == ("log" if loss == "kept" else "gap")
         if gaps:
             assert gaps[0].json()["requested"] == done.last_id.removeprefix("end.")
-    watched.finish()
+    endpoint.finish()
     assert again.rest()[-1].name == "done"
-    assert fetch(stack, watched.path, headers={**watched.headers(), "Last-Event-ID": again.last_id}).status == 204
+    assert fetch(stack, endpoint.path, headers={**endpoint.headers(), "Last-Event-ID": again.last_id}).status == 204
 
 
 # ---- clients that leave -----------------------------------------------------------------------------
@@ -240,10 +240,10 @@ LEAVE = ["close", "reset", "half_close"]
 @pytest.mark.parametrize("via", ["plain", "gateway"])
 def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, via):
     stack = private_stack({"redis.wait_s": 2})
-    watched = on_every_route(stack, job)
+    endpoints = on_every_route(stack, job)
     history = routes.Lines(stack, job + "-history").create()
     for number in range(3000):
-        history.say(number)
+        history.write_number(number)
     strangers = f"/api/v1/jobs/{job}-nobodys/stream"
     identities = {}
 
@@ -257,16 +257,16 @@ def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, v
     def ask(path, headers):
         return send(stack, path, headers=headers_of(path, headers), via=via)
 
-    for each in watched:
-        headers_of(each.path, each.headers())
+    for endpoint in endpoints:
+        headers_of(endpoint.path, endpoint.headers())
     before = held_by(stack)
     left = []
     # Before the answer: its record is looked for during 800 ms.
     left += [ask(strangers, stack.bearer("alice", "blog")) for _ in range(6)]
     wait_until(lambda: held_by(stack)[0][0] >= 6, 5, "they are under way")
     # At once; with an open stream; in the middle of a history; while heartbeats alone come.
-    left += [ask(each.path, each.headers()) for each in watched for _ in LEAVE]
-    left += [ask(each.path, each.headers()).wait_head() for each in watched for _ in LEAVE]
+    left += [ask(endpoint.path, endpoint.headers()) for endpoint in endpoints for _ in LEAVE]
+    left += [ask(endpoint.path, endpoint.headers()).wait_head() for endpoint in endpoints for _ in LEAVE]
     for _ in LEAVE:
         headers = {**headers_of(history.path, history.headers()), "Last-Event-ID": "0-0"}
         behind = send(stack, history.path, headers=headers, via=via, receive_buffer=4096)
@@ -283,15 +283,15 @@ def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, v
 @pytest.mark.slow
 def test_clients_that_connect_and_disconnect_at_random_are_released(private_stack, job):
     stack = private_stack({"redis.wait_s": 1})
-    watched = on_every_route(stack, job)
+    endpoints = on_every_route(stack, job)
     dice = random.Random(11)
     before = held_by(stack)
     here = []
     for turn in range(300):
-        each = dice.choice(watched)
+        endpoint = dice.choice(endpoints)
         http, via = dice.choice([("1.1", "tls"), ("2", "tls"), ("1.1", "plain"), ("1.1", "plain")])
-        here.append(send(stack, each.path, headers=each.headers(), http=http, via=via))
-        each.say(turn)
+        here.append(send(stack, endpoint.path, headers=endpoint.headers(), http=http, via=via))
+        endpoint.write_number(turn)
         if len(here) > 20 or dice.random() < 0.4:
             leaver = here.pop(dice.randrange(len(here)))
             how = dice.choice(LEAVE if not hasattr(leaver.socket, "pending") else LEAVE[:2])
@@ -301,21 +301,21 @@ def test_clients_that_connect_and_disconnect_at_random_are_released(private_stac
     for client in here:
         client.close()
     wait_released(stack, before, 10)
-    channels = [each.channel for each in watched if each.channel]
+    channels = [endpoint.channel for endpoint in endpoints if endpoint.channel]
     wait_until(lambda: not any(count for _, count in stack.redis.pubsub_numsub(*channels)), 5, "nothing is subscribed")
     assert len(stack.connections()) <= 6
 
 
 def test_silent_and_incomplete_requests_do_not_delay_a_stream(stack, job):
-    watched = routes.Status(stack, job).create()
+    endpoint = routes.Status(stack, job).create()
     silent = [dial(stack, via) for via in ("gateway", "auth", "plain") for _ in range(20)]
     for number, link in enumerate(silent):
         if number % 2:
             link.sendall(b"GET /api/jobs/x/stream HTTP/1.1\r\nHo")
     begin = time.monotonic()
-    stream = live(watched)
-    watched.finish()
-    assert watched.is_final(stream.rest()[-1])
+    stream = open_live_stream(endpoint)
+    endpoint.finish()
+    assert endpoint.is_final(stream.rest()[-1])
     assert time.monotonic() - begin < 3
     for link in silent:
         link.close()
@@ -327,13 +327,13 @@ def test_silent_and_incomplete_requests_do_not_delay_a_stream(stack, job):
 def test_a_reconnect_with_the_id_of_the_end_gets_no_204_while_redis_is_stopped(private_stack, job):
     # 204 stops an EventSource for good: it may be said only of a job that was seen to have ended.
     stack = private_stack({"redis.wait_s": 0.5})
-    watched = routes.Events(stack, job).create()
-    watched.finish()
-    back = {**watched.headers(), "Last-Event-ID": "end"}
-    assert fetch(stack, watched.path, headers=back).status == 204
+    endpoint = routes.Events(stack, job).create()
+    endpoint.finish()
+    back = {**endpoint.headers(), "Last-Event-ID": "end"}
+    assert fetch(stack, endpoint.path, headers=back).status == 204
     os.kill(stack.redis_pid, signal.SIGSTOP)
     try:
-        answer = open_stream(stack, watched.path, headers=back)
+        answer = open_stream(stack, endpoint.path, headers=back)
         assert answer.status == 200 and answer.next_event().name == "unavailable"
     finally:
         os.kill(stack.redis_pid, signal.SIGCONT)
@@ -341,21 +341,21 @@ def test_a_reconnect_with_the_id_of_the_end_gets_no_204_while_redis_is_stopped(p
 
 def test_a_reconnecting_client_follows_a_job_that_runs_again_under_the_same_id(stack, job):
     for kind in routes.WITH_RECORD:
-        watched = kind(stack, f"{job}-{kind.route}").create()
-        stream = live(watched)
+        endpoint = kind(stack, f"{job}-{kind.route}").create()
+        stream = open_live_stream(endpoint)
         for attempt in range(3):
-            watched.finish()
+            endpoint.finish()
             last = stream.rest()[-1]
-            assert watched.is_final(last)
-            back = {**watched.headers(), "Last-Event-ID": last.last_id}
-            assert fetch(stack, watched.path, headers=back).status == 204
-            watched.run_again()
-            stream = open_stream(stack, watched.path, headers=back)
+            assert endpoint.is_final(last)
+            back = {**endpoint.headers(), "Last-Event-ID": last.last_id}
+            assert fetch(stack, endpoint.path, headers=back).status == 204
+            endpoint.run_again()
+            stream = open_stream(stack, endpoint.path, headers=back)
             assert stream.status == 200
-            if watched.channel:
-                wait_until(lambda watched=watched: stack.subscribers(watched.channel), 5, "a subscriber")
-            watched.say(attempt)
-            stream.events_until(lambda event, watched=watched, attempt=attempt: watched.number_in(event) == attempt)
+            if endpoint.channel:
+                wait_until(lambda endpoint=endpoint: stack.subscribers(endpoint.channel), 5, "a subscriber")
+            endpoint.write_number(attempt)
+            stream.events_until(lambda event, endpoint=endpoint, attempt=attempt: endpoint.number_in(event) == attempt)
 
 
 def test_an_expired_record_gives_404_but_does_not_end_an_open_stream_at_once(private_stack, job):

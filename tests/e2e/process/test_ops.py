@@ -13,7 +13,7 @@ import pytest
 from support import routes
 from support.clients import fetch, open_stream, sealed, send
 from support.publishers import Blog, Builder, Spools
-from support.routes import live
+from support.routes import open_live_stream
 from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
@@ -113,7 +113,7 @@ SAMPLE = re.compile(
 
 def test_the_metrics_are_valid_prometheus_text(stack, job):
     for kind in routes.ALL:
-        live(kind(stack, f"{job}-{kind.route}").create())
+        open_live_stream(kind(stack, f"{job}-{kind.route}").create())
     fetch(stack, f"/api/jobs/{job}/stream")
     text = stack.ops("/metrics")[1]
     assert text.endswith("\n")
@@ -149,13 +149,13 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
         return stack.metrics().get(name, 0) - before.get(name, 0)
 
     for kind in routes.ALL:
-        watched = kind(stack, f"{job}-{kind.route}").create()
-        stream = live(watched)
+        endpoint = kind(stack, f"{job}-{kind.route}").create()
+        stream = open_live_stream(endpoint)
         assert grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 1
         assert grown(f'tailgate_streams_opened_total{{route="{kind.route}"}}') == 1
         for number in range(5):
-            watched.say(number)
-        stream.events_until(lambda event: watched.number_in(event) == 4)
+            endpoint.write_number(number)
+        stream.events_until(lambda event: endpoint.number_in(event) == 4)
         assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "while it is open"
         stream.close()
         wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "it is released")
@@ -178,12 +178,12 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
     assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
 
 
-def publish_what_nobody_is_shown(pipe, watched):
-    pipe.publish(watched.channel, "-")
+def publish_what_nobody_is_shown(pipe, endpoint):
+    pipe.publish(endpoint.channel, "-")
 
 
-def write_a_line(pipe, watched):
-    pipe.xadd(watched.worker.log_key, {"text": "line"}, maxlen=1000)
+def write_a_line(pipe, endpoint):
+    pipe.xadd(endpoint.worker.log_key, {"text": "line"}, maxlen=1000)
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack
     def rests():
         return stack.metrics()["tailgate_redis_rests_total"]
 
-    watched = kind(stack, job).create()
-    with live(watched):
+    endpoint = kind(stack, job).create()
+    with open_live_stream(endpoint):
         for number in range(10):
-            watched.say(number)
+            endpoint.write_number(number)
         assert rests() == 0
 
         def one_more_burst():
@@ -210,7 +210,7 @@ def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack
             while time.monotonic() < until:
                 burst = stack.redis.pipeline(transaction=False)
                 for _ in range(50):
-                    say(burst, watched)
+                    say(burst, endpoint)
                 burst.execute()
             return rests() > 0
 
@@ -239,8 +239,8 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
     settle, deadline = 2, 7
     stack = private_stack({"drain.settle_s": settle, "drain.deadline_s": deadline}, own_sockets=True)
     pid = stack.gateway_pid
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = {each.route: [live(each) for _ in range(3)] for each in watched}
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = {endpoint.route: [open_live_stream(endpoint) for _ in range(3)] for endpoint in endpoints}
     everyone = [stream for group in streams.values() for stream in group]
     for stream in everyone:
         stream.pump(0.01)
@@ -251,24 +251,24 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
     wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "it is not ready")
     assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
     assert fetch(stack, "/readyz").status == 503
-    late = open_stream(stack, watched[0].path, headers=watched[0].headers())
+    late = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
     late.next_block()
     settled = time.monotonic() - begin
-    watched[0].say(77)
-    assert watched[0].number_in(late.events_until(lambda event: watched[0].number_in(event) == 77)[-1]) == 77
+    endpoints[0].write_number(77)
+    assert endpoints[0].number_in(late.events_until(lambda event: endpoints[0].number_in(event) == 77)[-1]) == 77
     assert settled < settle, "the machine is too slow for this test"
 
     # Then nothing new is begun.
     def status():
-        with open_stream(stack, watched[1].path, headers=watched[1].headers()) as stream:
+        with open_stream(stack, endpoints[1].path, headers=endpoints[1].headers()) as stream:
             return stream.status
 
     wait_until(lambda: status() == 503, 3, "new ones are turned away")
     turned_away = time.monotonic() - begin
     assert turned_away > settle - 0.1
-    answer = fetch(stack, watched[1].path, headers={**watched[1].headers(), "Connection": "keep-alive"})
+    answer = fetch(stack, endpoints[1].path, headers={**endpoints[1].headers(), "Connection": "keep-alive"})
     assert int(answer.headers["retry-after"]) >= 1
-    told = open_stream(stack, watched[0].path, headers=watched[0].headers())
+    told = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
     event = told.next_event()
     assert (event.name, event.json()) == ("unavailable", {"reason": "draining"})
 
@@ -302,7 +302,7 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
 def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
     # A quarter of the deadline is kept for the last bytes: it begins before the settling is over.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
-    streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
+    streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
     os.kill(stack.gateway_pid, signal.SIGTERM)
     for stream in streams:
         assert stream.wait_closed()
@@ -357,7 +357,7 @@ def test_a_drain_without_streams_exits_with_0_after_settling(own_gateway, number
 
 def test_a_drain_with_streams_exits_with_0_before_the_deadline(own_gateway, job):
     stack, child = own_gateway
-    streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
+    streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
     # One that accepts nothing does not hold it up.
     stalled = routes.Lines(stack, job + "-stalled").create()
     stuck = open_stream(stack, stalled.path, headers=stalled.headers(), receive_buffer=4096)
@@ -373,7 +373,7 @@ def test_a_drain_with_streams_exits_with_0_before_the_deadline(own_gateway, job)
 
 def test_a_second_sigterm_exits_at_once(own_gateway, job):
     stack, child = own_gateway
-    live(routes.Status(stack, job).create())
+    open_live_stream(routes.Status(stack, job).create())
     begin = time.monotonic()
     child.send_signal(signal.SIGTERM)
     wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "it drains")
@@ -384,22 +384,22 @@ def test_a_second_sigterm_exits_at_once(own_gateway, job):
 
 def test_a_job_that_ends_during_a_drain_ends_its_streams_with_their_last_event(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.2, "drain.deadline_s": 6})
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
-    streams = [live(each) for each in watched]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     stack.ops("/drain", "POST")
-    for each in watched:
-        each.finish()
-    for each, stream in zip(watched, streams):
+    for endpoint in endpoints:
+        endpoint.finish()
+    for endpoint, stream in zip(endpoints, streams):
         assert stream.wait_closed(6)
-        assert each.is_final([event for event in stream.events if event.name != "heartbeat"][-1])
-        assert f"id: {each.end_id}" in stream.blocks[-1]
+        assert endpoint.is_final([event for event in stream.events if event.name != "heartbeat"][-1])
+        assert f"id: {endpoint.end_id}" in stream.blocks[-1]
 
 
 @pytest.mark.slow
 def test_post_drain_drains_like_sigterm_and_may_be_repeated(private_stack, job):
     stack = private_stack(DRAIN)
     pid = stack.gateway_pid
-    stream = live(routes.Events(stack, job).create())
+    stream = open_live_stream(routes.Events(stack, job).create())
     begin = time.monotonic()
     assert [stack.ops("/drain", "POST")[0] for _ in range(2)] == [202, 202]
     assert stack.ops("/readyz")[0] == 503
@@ -411,7 +411,7 @@ def test_post_drain_drains_like_sigterm_and_may_be_repeated(private_stack, job):
 
 def test_answers_during_a_drain_close_their_connection(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4}, own_sockets=True)
-    held = live(routes.Lines(stack, job).create())  # keeps the process
+    held = open_live_stream(routes.Lines(stack, job).create())  # keeps the process
     stack.ops("/drain", "POST")
 
     def turned_away():
@@ -449,14 +449,14 @@ def test_a_page_in_transmission_is_completed_before_the_process_exits(private_st
 
 def test_one_of_two_gateways_serves_while_the_other_drains(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
-    watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
-    streams = [live(each) for each in watched]
+    endpoints = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)
     wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some are ended")
-    for each, stream in zip(watched, streams):
-        again = open_stream(stack, each.path, headers=each.headers())
+    for endpoint, stream in zip(endpoints, streams):
+        again = open_stream(stack, endpoint.path, headers=endpoint.headers())
         assert again.status == 200, "there is another process"
-        assert again.next_event().json()["job_id"] == each.job
+        assert again.next_event().json()["job_id"] == endpoint.job
     assert {stream.ended for stream in streams} <= {None, "clean"}
 
 
@@ -487,8 +487,8 @@ def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stac
     shipped = DEPLOY / "all-three.toml"
     config.write_text(shipped.read_text())
     stack = private_stack(config=config)
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = [live(each) for each in watched]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     pid = stack.gateway_pid
 
     config.write_text(
@@ -502,9 +502,9 @@ def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stac
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
-    for each, stream in zip(watched, streams):
-        each.say(5)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 5)
+    for endpoint, stream in zip(endpoints, streams):
+        endpoint.write_number(5)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 5)
         assert stream.ended is None and stream.retry == 3000
 
     config.write_text(config_with(stack, tmp_path, ('who       = "anyone"', 'who = "everyone"')))
@@ -517,9 +517,9 @@ def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stac
     config.unlink()
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "it is missed")
-    for each, stream in zip(watched, streams):
-        each.say(6)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 6)
+    for endpoint, stream in zip(endpoints, streams):
+        endpoint.write_number(6)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 6)
     assert not gone(pid)
 
 
@@ -545,15 +545,15 @@ def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
     secret.write_text("the-first-secret-of-this-test-0001")
     secret.chmod(0o600)
     stack = private_stack({"provider.blog.secret_file": str(secret)})
-    watched = routes.Progress(stack, job).create()
+    endpoint = routes.Progress(stack, job).create()
     assert (
-        open_stream(stack, watched.path, headers=watched.headers()).status == 401
+        open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 401
     ), "its own secret signs nothing here"
     entry = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]
     secret.write_text(entry["secret"])
     os.kill(stack.gateway_pid, signal.SIGHUP)
     wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
-    assert open_stream(stack, watched.path, headers=watched.headers()).status == 200
+    assert open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 200
 
 
 # ---- the binary's own words ---------------------------------------------------------------------------
@@ -647,7 +647,7 @@ def test_logs_are_json_lines_without_secrets(private_stack, job):
 
 
 def test_each_log_line_has_a_time_a_level_and_an_event_name(stack, job):
-    live(routes.Status(stack, job).create()).close()
+    open_live_stream(routes.Status(stack, job).create()).close()
     lines = wait_until(lambda: stack.logs("stream.closed") and stack.logs(), 3, "a stream was closed")
     for line in lines:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
@@ -657,10 +657,10 @@ def test_each_log_line_has_a_time_a_level_and_an_event_name(stack, job):
 
 def test_each_stream_is_logged_in_one_line_at_its_end(private_stack, job):
     stack = private_stack()
-    watched = routes.Status(stack, job).create()
+    endpoint = routes.Status(stack, job).create()
     other = routes.Status(stack, job + "b").create("bob")
-    stream = live(watched)
-    watched.finish()
+    stream = open_live_stream(endpoint)
+    endpoint.finish()
     stream.rest()
     again = open_stream(stack, other.path, headers=other.headers("bob"))
     again.next_event()

@@ -27,7 +27,7 @@ import redis.asyncio
 
 from support import routes, sse
 from support.clients import fetch, open_stream
-from support.routes import live
+from support.routes import open_live_stream
 from support.seals import seal
 from support.stack import DEPLOY
 from support.waiting import Deadline, wait_until
@@ -128,13 +128,13 @@ def test_sockets_inherited_from_systemd_are_served_and_not_removed(private_stack
         # It is the first connection that starts it.
         wait_until(lambda: (first_answer() or (0,))[0] == 200, 15, "it is ready")
         assert json.loads(ask(ops, "/readyz")[1])["pid"] == process.pid
-        watched = routes.Lines(stack, job).create()
-        asked = {"X-Tailgate-Uri": watched.path, "X-Tailgate-Method": "GET", **watched.headers()}
+        endpoint = routes.Lines(stack, job).create()
+        asked = {"X-Tailgate-Uri": endpoint.path, "X-Tailgate-Method": "GET", **endpoint.headers()}
         assert ask(auth, "/auth", asked)[0] == 204
         with contextlib.closing(Connection(streams)) as link:
-            answer = link.ask(watched.path, seal(stack, "log-stream", job, user="alice", provider="clerk"))
+            answer = link.ask(endpoint.path, seal(stack, "log-stream", job, user="alice", provider="clerk"))
             assert answer.status == 200 and answer.readline() == b"retry: 3000\n"
-            watched.say(1)
+            endpoint.write_number(1)
             assert any(b"n=1" in answer.readline() for _ in range(10))
         begin = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -184,7 +184,7 @@ def test_a_restart_starts_new_gateways_while_the_old_ones_drain(private_stack, j
     stack = private_stack(DRAIN, instances=2)
     old = stack.facts["pids"]["gateways"]
     files = [os.stat(path) for path in stack.facts["gateway_sockets"] + stack.facts["auth_sockets"]]
-    held = live(routes.Lines(stack, job).create())
+    held = open_live_stream(routes.Lines(stack, job).create())
     stack.restart()
     new = stack.facts["pids"]["gateways"]
     assert len(new) == 2 and not set(old) & set(new)
@@ -207,7 +207,7 @@ def test_the_old_gateway_keeps_serving_if_the_new_one_does_not_start(private_sta
     config.write_text((DEPLOY / "all-three.toml").read_text())
     stack = private_stack(config=config)
     pid = stack.gateway_pid
-    held = live(routes.Lines(stack, job).create())
+    held = open_live_stream(routes.Lines(stack, job).create())
     config.write_text(config.read_text() + "\n[nonsense]\nkey = 1\n")
     with pytest.raises(AssertionError, match="nonsense"):
         stack.restart()
@@ -245,16 +245,16 @@ def test_an_ecs_shutdown_drains_before_sigterm_and_exits_before_the_deadline(pri
     # A container's gateway has no successor on its sockets.
     stack = private_stack({"drain.settle_s": 1, "drain.deadline_s": 5}, own_sockets=True)
     pid = stack.gateway_pid
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = [live(each) for each in watched for _ in range(4)]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints for _ in range(4)]
     begin = time.monotonic()
     # Deregistered.
     assert stack.ops("/drain", "POST")[0] == 202
     assert stack.ops("/readyz")[0] == 503
-    late = open_stream(stack, watched[1].path, headers=watched[1].headers())
-    assert late.next_event().json()["job_id"] == watched[1].job, "it serves while it settles"
+    late = open_stream(stack, endpoints[1].path, headers=endpoints[1].headers())
+    assert late.next_event().json()["job_id"] == endpoints[1].job, "it serves while it settles"
     # The delay is over: nothing new, and what is open ends bit by bit.
-    wait_until(lambda: fetch(stack, watched[1].path, headers=watched[1].headers()).status == 503, 4, "it turns away")
+    wait_until(lambda: fetch(stack, endpoints[1].path, headers=endpoints[1].headers()).status == 503, 4, "it turns away")
     assert time.monotonic() - begin > 0.9
 
     def drained():
@@ -278,7 +278,7 @@ def test_an_ecs_shutdown_drains_before_sigterm_and_exits_before_the_deadline(pri
 def test_a_systemd_stop_drains_and_a_second_sigterm_exits_at_once(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.3, "drain.deadline_s": 3})
     pid = stack.gateway_pid
-    stream = live(routes.Events(stack, job).create())
+    stream = open_live_stream(routes.Events(stack, job).create())
     begin = time.monotonic()
     os.kill(pid, signal.SIGTERM)
     assert stream.wait_closed(4) and 1000 <= stream.retry <= 15000
@@ -287,7 +287,7 @@ def test_a_systemd_stop_drains_and_a_second_sigterm_exits_at_once(private_stack,
     # Systemd starts the next one after it.
     stack.restart()
     pid = stack.gateway_pid
-    cut = live(routes.Lines(stack, job).create())
+    cut = open_live_stream(routes.Lines(stack, job).create())
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: len(stack.logs("drain.begun")) == 2, 2, "it drains")
     begin = time.monotonic()
@@ -353,12 +353,12 @@ class Asker(threading.Thread):
 
 def test_no_request_is_refused_while_the_gateway_restarts(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.5, "drain.deadline_s": 3})
-    watched = routes.Lines(stack, job).create()
-    watched.say(1)
+    endpoint = routes.Lines(stack, job).create()
+    endpoint.write_number(1)
     # Streams that hold the old process for all of its drain.
-    held = [live(routes.Lines(stack, f"{job}-{n}").create()) for n in range(10)]
-    page, tail = f"/api/jobs/{job}/logs", f"{watched.path}?last_event_id=0-0"
-    bearer, plain, direct = watched.headers(), stack.facts["nginx_port_plain"], stack.gateway_socket
+    held = [open_live_stream(routes.Lines(stack, f"{job}-{n}").create()) for n in range(10)]
+    page, tail = f"/api/jobs/{job}/logs", f"{endpoint.path}?last_event_id=0-0"
+    bearer, plain, direct = endpoint.headers(), stack.facts["nginx_port_plain"], stack.gateway_socket
     page_seal = seal(stack, "log-pages", job, user="alice", provider="clerk")
     tail_seal = seal(stack, "log-stream", job, user="alice", provider="clerk")
     question = {"X-Tailgate-Uri": page, "X-Tailgate-Method": "GET", **bearer}
@@ -491,11 +491,11 @@ class Crowd:
         self.tabs, self.tasks, self.over = [], set(), False
         self.at_once = asyncio.Semaphore(100)
 
-    def add(self, watched, provider="clerk"):
-        headers = watched.headers()
+    def add(self, endpoint, provider="clerk"):
+        headers = endpoint.headers()
         if self.direct and headers:
-            headers = seal(self.stack, watched.route, watched.job, user="alice", provider=provider)
-        self.tabs.append(Tab(self, watched.path, headers, line=watched.route == "log-stream"))
+            headers = seal(self.stack, endpoint.route, endpoint.job, user="alice", provider=provider)
+        self.tabs.append(Tab(self, endpoint.path, headers, line=endpoint.route == "log-stream"))
 
     async def open(self, tab):
         loop = asyncio.get_running_loop()
@@ -550,8 +550,8 @@ def test_a_restart_under_thousands_of_streams_loses_no_line_and_every_client_rec
         link = redis.asyncio.Redis(unix_socket_path=stack.facts["redis_socket"], client_name="test")
 
         async def say_all(number):
-            for each in (*logs, *jobs, spools):
-                await each.say(number, link)
+            for endpoint in (*logs, *jobs, spools):
+                await endpoint.write_number(number, link)
 
         async def write():
             while not stop.is_set():

@@ -11,7 +11,7 @@ import redis
 from support import routes
 from support.clients import NotReceived, fetch, open_stream, sealed, send
 from support.publishers import Builder, Spools
-from support.routes import live
+from support.routes import open_live_stream
 from support.waiting import wait_until
 
 EVENT_SOURCE = {"Accept": "text/event-stream"}
@@ -265,22 +265,22 @@ def test_a_stopped_redis_gives_503_and_is_detected_by_its_silence(frail, job):
 
 
 def test_a_replica_without_its_primary_gives_503_until_it_is_promoted(frail, job):
-    watched = routes.Status(frail, job).create()
-    stream = live(watched)
+    endpoint = routes.Status(frail, job).create()
+    stream = open_live_stream(endpoint)
     lost = losses(frail, "records")
     frail.redis.config_set("replica-serve-stale-data", "no")
     frail.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
         wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, watched.path, headers=watched.headers()))
-        assert_refused(fetch(frail, PAGES.format(job), headers=watched.headers()))
+        assert_refused(fetch(frail, endpoint.path, headers=endpoint.headers()))
+        assert_refused(fetch(frail, PAGES.format(job), headers=endpoint.headers()))
     finally:
         frail.redis.execute_command("REPLICAOF", "NO", "ONE")
         frail.redis.config_set("replica-serve-stale-data", "yes")
     wait_up(frail)
-    assert open_stream(frail, watched.path, headers=watched.headers()).status == 200
-    watched.say(7)
-    stream.events_until(lambda event: watched.number_in(event) == 7)
+    assert open_stream(frail, endpoint.path, headers=endpoint.headers()).status == 200
+    endpoint.write_number(7)
+    stream.events_until(lambda event: endpoint.number_in(event) == 7)
     assert any("MASTERDOWN" in line.get("why", "") for line in frail.logs())
 
 
@@ -288,19 +288,19 @@ def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(pr
     stack = private_stack(
         {**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"]
     )
-    watched = routes.Lines(stack, job).create()
+    endpoint = routes.Lines(stack, job).create()
     pipe = stack.redis.pipeline(transaction=False)
     for number in range(500):
         pipe.set(f"filler:{number}", "x" * 100)
     pipe.execute()
-    stream = live(watched)
+    stream = open_live_stream(endpoint)
     stack.redis.save()
     back_again = losses(stack, "logs")
     stack.restart("redis", kill=True)
     assert losses(stack, "logs") > back_again
     wait_up(stack)
-    watched.say(1)
-    assert watched.number_in(stream.events_until("log")[-1]) == 1
+    endpoint.write_number(1)
+    assert endpoint.number_in(stream.events_until("log")[-1]) == 1
     assert not [event for event in stream.events if event.name == "gap"]
     assert any("LOADING" in line.get("why", "") for line in stack.logs("redis.unreachable")), stack.logs(
         "redis.unreachable"
@@ -372,8 +372,8 @@ def kept(frail):
 
 
 def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_continue(kept, job):
-    watched = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = [live(each, http="2") for each in watched]
+    endpoints = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [open_live_stream(endpoint, http="2") for endpoint in endpoints]
     kept.lose()
     begin = time.monotonic()
     while time.monotonic() - begin < 3 * BEAT:
@@ -384,53 +384,53 @@ def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_cont
         stream.wait(lambda stream=stream, before=before: len(stream.raw) > before, 2, "a heartbeat")
         assert stream.ended is None
     kept.come_back()
-    for each, stream in zip(watched, streams):
-        if each.route == "job":
+    for endpoint, stream in zip(endpoints, streams):
+        if endpoint.route == "job":
             assert stream.wait_closed(5), "blog's page polls the status when its stream ends"
             assert "resync" not in {event.name for event in stream.events} and "id: end" not in stream.raw.decode()
             continue
-        if each.route != "log-stream":
+        if endpoint.route != "log-stream":
             event = stream.events_until("resync")[-1]
             assert (event.json(), event.last_id) == ({"reason": "redis-reconnected"}, "")
-        each.say(11)
-        assert each.number_in(stream.events_until(lambda event: each.number_in(event) == 11)[-1]) == 11
+        endpoint.write_number(11)
+        assert endpoint.number_in(stream.events_until(lambda event: endpoint.number_in(event) == 11)[-1]) == 11
         names = [event.name for event in stream.events]
-        assert names.count("resync") == (0 if each.route == "log-stream" else 1) and "gap" not in names
+        assert names.count("resync") == (0 if endpoint.route == "log-stream" else 1) and "gap" not in names
 
 
 def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(frail, job):
-    watched = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
-    streams = [live(each) for each in watched]
-    closed = live(routes.Progress(frail, job).create())
+    endpoints = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
+    closed = open_live_stream(routes.Progress(frail, job).create())
     os.kill(frail.redis_pid, signal.SIGSTOP)
     try:
         wait_until(lambda: not frail.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silence is noticed")
     finally:
         os.kill(frail.redis_pid, signal.SIGCONT)
     wait_up(frail)
-    for each, stream in zip(watched, streams):
+    for endpoint, stream in zip(endpoints, streams):
         stream.events_until("resync")
-        each.say(4)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 4)
+        endpoint.write_number(4)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 4)
     assert closed.wait_closed()
 
 
 @told_of_gaps
 def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(frail, job, kind):
-    watched = kind(frail, job).create()
-    streams = [live(watched) for _ in range(3)]
+    endpoint = kind(frail, job).create()
+    streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(2):
         frail.redis.client_kill_filter(_type="pubsub")
         for stream in streams:
             stream.events_until("resync")
-        watched.say(number)
+        endpoint.write_number(number)
         for stream in streams:
-            stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+            stream.events_until(lambda event, number=number: endpoint.number_in(event) == number)
 
 
 def test_a_blog_stream_is_closed_when_its_subscription_is_lost(frail, job):
-    watched = routes.Progress(frail, job).create()
-    stream = live(watched)
+    endpoint = routes.Progress(frail, job).create()
+    stream = open_live_stream(endpoint)
     frail.redis.client_kill_filter(_type="pubsub")
     assert stream.wait_closed()
     assert "id: end" not in stream.raw.decode()
@@ -440,31 +440,31 @@ def test_a_blog_stream_is_closed_when_its_subscription_is_lost(frail, job):
 
 @with_record
 def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(kept, job, kind):
-    watched = kind(kept.stack, job).create()
-    stream = live(watched)
+    endpoint = kind(kept.stack, job).create()
+    stream = open_live_stream(endpoint)
     # The end is in what Redis comes back with, and nobody published it.
-    watched.finish_silently()
+    endpoint.finish_silently()
     kept.lose()
     before = stream.pump(0.1).ended
     kept.come_back()
     events = stream.events + stream.rest(8)
-    assert before == "clean" or watched.is_final(events[-1])
-    assert f"id: {watched.end_id}" in stream.raw.decode()
+    assert before == "clean" or endpoint.is_final(events[-1])
+    assert f"id: {endpoint.end_id}" in stream.raw.decode()
     assert "resync" not in {event.name for event in events}
 
 
 def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(frail, job):
-    watched = routes.Lines(frail, job).create()
-    streams = [live(watched) for _ in range(3)]
+    endpoint = routes.Lines(frail, job).create()
+    streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(300):
-        watched.say(number)
+        endpoint.write_number(number)
         if number % 60 == 30:
             frail.redis.client_kill_filter(_type="normal", skipme=True)
         if number % 100 == 70:
             frail.redis.client_kill_filter(_type="pubsub")
     for stream in streams:
-        events = stream.events_until(lambda event: watched.number_in(event) == 299, timeout=10)
-        numbers = [watched.number_in(event) for event in events if event.name == "log"]
+        events = stream.events_until(lambda event: endpoint.number_in(event) == 299, timeout=10)
+        numbers = [endpoint.number_in(event) for event in events if event.name == "log"]
         assert [number for number in numbers if number >= 0] == list(range(300))
         ids = [event.last_id for event in stream.events if event.name == "log"]
         assert len(set(ids)) == len(ids)
@@ -472,8 +472,8 @@ def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(frail,
 
 
 def test_a_redis_that_comes_back_empty_causes_a_gap_event(frail, job):
-    watched = routes.Lines(frail, job).create()
-    stream = live(watched)
+    endpoint = routes.Lines(frail, job).create()
+    stream = open_live_stream(endpoint)
     last = stream.last_id
     frail.redis.flushall()
     os.kill(frail.redis_pid, signal.SIGKILL)
@@ -481,45 +481,45 @@ def test_a_redis_that_comes_back_empty_causes_a_gap_event(frail, job):
     dump.unlink(missing_ok=True)
     frail.restart("redis")
     wait_up(frail)
-    watched.create()
+    endpoint.create()
     # Its ids are ahead of the old ones, as on any server whose clock goes forward.
-    watched.say(1)
-    events = stream.events_until(lambda event: watched.number_in(event) == 1, timeout=8)
+    endpoint.write_number(1)
+    events = stream.events_until(lambda event: endpoint.number_in(event) == 1, timeout=8)
     gap = [event for event in events if event.name == "gap"]
     assert gap and gap[0].json()["requested"] == last
     assert gap[0].last_id == last, "a gap has no id of its own"
 
 
 def test_messages_published_after_a_resync_arrive_once_and_in_order(frail, job):
-    watched = routes.Events(frail, job).create()
-    stream = live(watched)
+    endpoint = routes.Events(frail, job).create()
+    stream = open_live_stream(endpoint)
     for round_ in range(3):
         frail.redis.client_kill_filter(_type="pubsub")
         stream.events_until("resync")
         for number in range(100):
-            watched.say(round_ * 1000 + number)
-        events = stream.events_until(lambda event: watched.number_in(event) == round_ * 1000 + 99)
-        numbers = [watched.number_in(event) for event in events if event.name == "message"]
+            endpoint.write_number(round_ * 1000 + number)
+        events = stream.events_until(lambda event: endpoint.number_in(event) == round_ * 1000 + 99)
+        numbers = [endpoint.number_in(event) for event in events if event.name == "message"]
         assert numbers == [round_ * 1000 + number for number in range(100)]
 
 
 def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job):
     stack = private_stack({"redis.wait_s": 9})
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     stack.redis.save()
     os.kill(stack.redis_pid, signal.SIGSTOP)
-    answers = [send(stack, each.path, headers=each.headers()) for each in watched for _ in range(2)]
+    answers = [send(stack, endpoint.path, headers=endpoint.headers()) for endpoint in endpoints for _ in range(2)]
     wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings are under way")
     assert [answer.pump(0.01).status for answer in answers] == [None] * len(answers)
     stack.restart("redis", kill=True)
     for answer in answers:
         assert answer.wait_head(9).status == 200
     for number, answer in enumerate(answers):
-        each = watched[number // 2]
-        if each.channel:
-            stack.wait_subscribed(each.channel)
-        each.say(number)
-        answer.events_until(lambda event, each=each, number=number: each.number_in(event) == number)
+        endpoint = endpoints[number // 2]
+        if endpoint.channel:
+            stack.wait_subscribed(endpoint.channel)
+        endpoint.write_number(number)
+        answer.events_until(lambda event, endpoint=endpoint, number=number: endpoint.number_in(event) == number)
         assert "resync" not in {event.name for event in answer.events}
 
 
@@ -530,25 +530,25 @@ def test_a_user_over_the_stream_limit_gets_429_with_the_error_body_of_the_route(
     stack = stack_with({"limits.streams_per_user": 2})
     for kind in (routes.Status, routes.Lines, routes.Progress):
         user = f"{job}-of-{kind.route}"
-        watched = kind(stack, f"{job}-{kind.route}").create(user=user)
-        held = [open_stream(stack, watched.path, headers=watched.headers(user)) for _ in range(2)]
+        endpoint = kind(stack, f"{job}-{kind.route}").create(user=user)
+        held = [open_stream(stack, endpoint.path, headers=endpoint.headers(user)) for _ in range(2)]
         assert [stream.status for stream in held] == [200, 200]
-        assert_refused(fetch(stack, watched.path, headers=watched.headers(user)), 429, blog=kind is routes.Progress)
+        assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers(user)), 429, blog=kind is routes.Progress)
         # Pages are no streams, and others have their own measure.
-        assert open_stream(stack, watched.path, headers=watched.headers("somebody-else")).status == 404
+        assert open_stream(stack, endpoint.path, headers=endpoint.headers("somebody-else")).status == 404
         held[0].close()
-        wait_until(lambda: room_for(watched, user), 5, "there is room again")
+        wait_until(lambda: room_for(endpoint, user), 5, "there is room again")
 
 
-def room_for(watched, user="alice"):
-    return open_stream(watched.stack, watched.path, headers=watched.headers(user)).status == 200
+def room_for(endpoint, user="alice"):
+    return open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user)).status == 200
 
 
 def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 1})
-    watched = routes.Events(stack, job).create(user=job)
-    first = live_as(watched, job)
-    assert_unavailable(open_stream(stack, watched.path, headers=watched.headers(job)), "limit")
+    endpoint = routes.Events(stack, job).create(user=job)
+    first = live_as(endpoint, job)
+    assert_unavailable(open_stream(stack, endpoint.path, headers=endpoint.headers(job)), "limit")
     assert first.ended is None
     blog = routes.Progress(stack, job).create(user=job + "b")
     token = {"token": stack.token("blog", job + "b")}
@@ -557,8 +557,8 @@ def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, jo
     assert_unavailable(open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE), "limit")
 
 
-def live_as(watched, user):
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(user))
+def live_as(endpoint, user):
+    stream = open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user))
     assert stream.status == 200 and stream.next_block() == "retry: 3000"
     return stream
 
@@ -567,11 +567,11 @@ def test_the_total_stream_limit_counts_the_streams_of_all_clients(private_stack,
     stack = private_stack({"limits.streams": 3, "route.spools.on_unavailable": "status"})
     held = [open_stream(stack, "/api/sse/stream") for _ in range(3)]
     assert_refused(fetch(stack, "/api/sse/stream"), 429)
-    watched = routes.Lines(stack, job).create()
-    assert_refused(fetch(stack, watched.path, headers=watched.headers()), 429)
-    assert fetch(stack, PAGES.format(job), headers=watched.headers()).status == 200, "a page is no stream"
+    endpoint = routes.Lines(stack, job).create()
+    assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers()), 429)
+    assert fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200, "a page is no stream"
     held.pop().close()
-    wait_until(lambda: room_for(watched), 5, "there is room again")
+    wait_until(lambda: room_for(endpoint), 5, "there is room again")
 
 
 def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(private_stack):
@@ -705,8 +705,8 @@ def test_without_keys_a_token_gets_503_and_not_401(keyless, job):
 
 
 def test_without_the_keys_of_one_provider_other_routes_are_served(keyless, job):
-    watched = routes.Progress(keyless, job).create()
-    assert open_stream(keyless, watched.path, headers=watched.headers()).status == 200
+    endpoint = routes.Progress(keyless, job).create()
+    assert open_stream(keyless, endpoint.path, headers=endpoint.headers()).status == 200
     assert open_stream(keyless, "/api/sse/stream").status == 200
 
 

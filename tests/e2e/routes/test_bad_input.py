@@ -485,10 +485,10 @@ def test_a_name_or_id_from_redis_cannot_forge_a_field(stack, job, evil):
 
 @pytest.mark.parametrize("kind", [routes.Status, routes.Progress], ids=lambda kind: kind.route)
 def test_a_record_with_arbitrary_bytes_gives_valid_json(stack, job, kind):
-    watched = kind(stack, job).create()
+    endpoint = kind(stack, job).create()
     for field in ("status_message", "progress", "current_step", "estimated_seconds_remaining", "result"):
-        stack.redis.hset(watched.record_key, field, b'\xff\x00\n\r"\\{}')
-    stream = open_stream(stack, watched.path, headers=watched.headers())
+        stack.redis.hset(endpoint.record_key, field, b'\xff\x00\n\r"\\{}')
+    stream = open_stream(stack, endpoint.path, headers=endpoint.headers())
     events = stream.events_until(lambda event: event.name in ("message", "progress-update"))
     for event in events:
         event.json()

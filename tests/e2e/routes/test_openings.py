@@ -74,7 +74,7 @@ class Try:
 
     def __init__(self, stack, job, dice):
         self.kind = dice.choice(routes.WITH_RECORD)
-        self.watched = self.kind(stack, job)
+        self.endpoint = self.kind(stack, job)
         self.stack, self.dice = stack, dice
         self.silent = dice.random() < 0.2  # HSET alone, nobody publishes the end
         # Those that say nothing end when they are meant to, however slow the machine is.
@@ -89,31 +89,31 @@ class Try:
         self.ended_in_opening = None
 
     async def work(self, link):
-        watched = self.watched
+        endpoint = self.endpoint
         for number in range(self.messages):
             if self.kind is routes.Lines:
-                await link.xadd(watched.worker.log_key, {"text": f"n={number}"})
+                await link.xadd(endpoint.worker.log_key, {"text": f"n={number}"})
             else:
                 if self.kind is routes.Progress:
                     message = {"event": "step-change", "data": {"n": number}}
                 else:
                     message = {"type": "snapshot.updated", "n": number}
-                if await link.publish(watched.channel, json.dumps(message)):
+                if await link.publish(endpoint.channel, json.dumps(message)):
                     self.heard.append(number)
             self.said += 1
             await asyncio.sleep(self.pause)
         if self.kind is routes.Progress:
-            await link.hset(watched.record_key, mapping={"status": "succeeded", "result": '{"ok":1}'})
+            await link.hset(endpoint.record_key, mapping={"status": "succeeded", "result": '{"ok":1}'})
             last = json.dumps({"event": "complete", "data": {"result": {"ok": 1}}})
         else:
-            await link.hset(watched.record_key, mapping={"status": "ready", "status_message": "Done"})
-            last = json.dumps({"type": "build.stage.started", "job_id": watched.job, "status": "ready", "n": None})
+            await link.hset(endpoint.record_key, mapping={"status": "ready", "status_message": "Done"})
+            last = json.dumps({"type": "build.stage.started", "job_id": endpoint.job, "status": "ready", "n": None})
         self.ended_at = time.monotonic()
         if not self.silent and self.kind is not routes.Lines:
-            await link.publish(watched.channel, last)
+            await link.publish(endpoint.channel, last)
 
     async def run(self, link, headers):
-        viewer = Viewer(self.stack, self.watched.path, headers[self.kind])
+        viewer = Viewer(self.stack, self.endpoint.path, headers[self.kind])
 
         async def work():
             await asyncio.sleep(max(0, self.head_start))
@@ -135,15 +135,15 @@ class Try:
         return viewer
 
     def check(self, viewer, seen_at):
-        watched = self.watched
+        endpoint = self.endpoint
         where = f"{self.kind.route} silent={self.silent} {self.heard=} {viewer.events}"
         assert viewer.clean, where
-        finals = [event for event in viewer.events if watched.is_final(event)]
+        finals = [event for event in viewer.events if endpoint.is_final(event)]
         assert finals == viewer.events[-1:], f"one end, and nothing after it: {where}"
         assert finals[0].last_id.startswith("end"), where
         # A viewer who came after the end cannot have seen it in time.
         assert seen_at - self.ended_at < ENDED_WITHIN, f"{seen_at - self.ended_at:.2f} s after the end: {where}"
-        seen = [n for n in map(watched.number_in, viewer.events) if n is not None]
+        seen = [n for n in map(endpoint.number_in, viewer.events) if n is not None]
         assert seen == sorted(set(seen)), where
         if self.kind is routes.Lines:
             # A first connect begins somewhere; from there on it is complete.
@@ -169,7 +169,7 @@ def test_a_job_that_ends_during_an_opening_ends_the_stream_without_a_missed_even
     headers = {kind: kind(stack, job).headers() for kind in routes.WITH_RECORD}
     tries = [Try(stack, f"{job}-{number}", dice) for number in range(TRIES // 4)]
     for one in tries:
-        one.watched.create()
+        one.endpoint.create()
 
     async def all_of_them():
         link = redis.asyncio.Redis(
@@ -199,11 +199,11 @@ def test_no_message_published_after_the_subscription_is_missed_during_an_opening
     """The same without an end: whatever Redis gave to a subscriber reaches the viewer, from the first on."""
     dice = random.Random(11)
     kinds = [dice.choice(routes.WITH_CHANNEL) for _ in range(200)]
-    watches = [kind(stack, f"{job}-{number}").create() for number, kind in enumerate(kinds)]
+    endpoints = [kind(stack, f"{job}-{number}").create() for number, kind in enumerate(kinds)]
     headers = {kind: kind(stack, job).headers() for kind in routes.WITH_CHANNEL}
 
-    async def one(watched, link):
-        viewer = Viewer(stack, watched.path, headers[type(watched)])
+    async def one(endpoint, link):
+        viewer = Viewer(stack, endpoint.path, headers[type(endpoint)])
         heard = []
 
         async def publish():
@@ -211,7 +211,7 @@ def test_no_message_published_after_the_subscription_is_missed_during_an_opening
             for number in range(100):
                 body = {"n": number}
                 message = {"event": "step-change", "data": body, **body}
-                if await link.publish(watched.channel, json.dumps(message)):
+                if await link.publish(endpoint.channel, json.dumps(message)):
                     heard.append(number)
                 if len(heard) == 10:
                     return
@@ -224,11 +224,11 @@ def test_no_message_published_after_the_subscription_is_missed_during_an_opening
             await publisher
 
             def all_there(events):
-                seen = [n for n in map(watched.number_in, events) if n is not None]
+                seen = [n for n in map(endpoint.number_in, events) if n is not None]
                 return len(seen) >= len(heard)
 
             await asyncio.wait_for(viewer.read_until(all_there), 10)
-            assert [n for n in map(watched.number_in, viewer.events) if n is not None] == heard
+            assert [n for n in map(endpoint.number_in, viewer.events) if n is not None] == heard
         finally:
             publisher.cancel()
             await viewer.close()
@@ -237,11 +237,11 @@ def test_no_message_published_after_the_subscription_is_missed_during_an_opening
         link = redis.asyncio.Redis(
             unix_socket_path=stack.facts["redis_socket"], client_name="test", max_connections=AT_ONCE
         )
-        waiting = iter(watches)
+        waiting = iter(endpoints)
 
         async def one_after_the_other():
-            for watched in waiting:
-                await one(watched, link)
+            for endpoint in waiting:
+                await one(endpoint, link)
 
         try:
             await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
@@ -259,48 +259,48 @@ def test_a_thousand_streams_of_two_hundred_jobs_use_at_most_six_redis_connection
     stack = private_stack()
     jobs = [f"job-{number}" for number in range(200)]
     kinds = [routes.Events, routes.Status, routes.Progress, routes.Lines, routes.Events]
-    watches = [[kind(stack, job) for kind in kinds] for job in jobs]
-    for of_job in watches:
-        for watched in {type(one): one for one in of_job}.values():
-            watched.create()
+    endpoints = [[kind(stack, job) for kind in kinds] for job in jobs]
+    for of_job in endpoints:
+        for endpoint in {type(one): one for one in of_job}.values():
+            endpoint.create()
     headers = {kind: kind(stack, "x").headers() for kind in kinds}
-    channels = {watched.channel for of_job in watches for watched in of_job if watched.channel}
+    channels = {endpoint.channel for of_job in endpoints for endpoint in of_job if endpoint.channel}
 
     async def view():
         viewers = []
 
         async def open_all(of_job):
-            for watched in of_job:
-                viewer = Viewer(stack, watched.path, headers[type(watched)])
+            for endpoint in of_job:
+                viewer = Viewer(stack, endpoint.path, headers[type(endpoint)])
                 await viewer.open()
                 await viewer.read_head()
                 assert viewer.status == 200
-                viewers.append((watched, viewer))
+                viewers.append((endpoint, viewer))
 
-        for begin in range(0, len(watches), 20):
-            await asyncio.gather(*(open_all(of_job) for of_job in watches[begin : begin + 20]))
+        for begin in range(0, len(endpoints), 20):
+            await asyncio.gather(*(open_all(of_job) for of_job in endpoints[begin : begin + 20]))
         assert len(viewers) == 1000
 
         connections = stack.connections()
         assert len(connections) <= 6, [(client["name"], client["cmd"]) for client in connections]
         subscribed = {channel for channel in stack.redis.pubsub_channels() if channel.startswith("job")}
-        assert subscribed == channels, "one SUBSCRIBE per channel that someone watches"
+        assert subscribed == channels, "one SUBSCRIBE per channel that a stream needs"
         assert {count for _, count in stack.redis.pubsub_numsub(*channels)} == {1}
 
         pipe = stack.redis.pipeline(transaction=False)
-        for of_job in watches:
-            for watched in {type(one): one for one in of_job}.values():
-                if type(watched) is not routes.Status:  # it shares its channel with Events
-                    watched.say(1, pipe)
-                    watched.say(2, pipe)
+        for of_job in endpoints:
+            for endpoint in {type(one): one for one in of_job}.values():
+                if type(endpoint) is not routes.Status:  # it shares its channel with Events
+                    endpoint.write_number(1, pipe)
+                    endpoint.write_number(2, pipe)
         pipe.execute()
 
-        async def sees(watched, viewer):
+        async def sees(endpoint, viewer):
             def both(events):
-                return [n for n in map(watched.number_in, events) if n is not None][-1:] == [2]
+                return [n for n in map(endpoint.number_in, events) if n is not None][-1:] == [2]
 
             await viewer.read_until(both)
-            assert [n for n in map(watched.number_in, viewer.events) if n is not None] == [1, 2]
+            assert [n for n in map(endpoint.number_in, viewer.events) if n is not None] == [1, 2]
 
         await asyncio.gather(*(sees(*pair) for pair in viewers))
         assert len(stack.connections()) <= 6

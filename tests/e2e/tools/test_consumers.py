@@ -1,4 +1,4 @@
-"""The four frontends with their habits, through what happens to a gateway; `make consumers` takes more time for it."""
+"""A short form of `make consumers`: clients like the four frontends, while servers restart and tokens expire."""
 
 import subprocess
 

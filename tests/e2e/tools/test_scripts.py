@@ -1,4 +1,4 @@
-"""The checks of `make lint` find what they are for; tokens are what an independent library says."""
+"""The scripts: checks of `make lint` find errors, and PyJWT confirms the tokens of scripts/mint-token."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def run(*command, **more):
 
 
 def tree(directory, **files):
-    """A tree with a copy of the script: file names with "__" for "/" and a "_h" or "_cc" at their end."""
+    """Writes the files of a tree and runs check-ranks in it.  The argument http__b_h stands for gateway/http/b.h."""
     (directory / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "check-ranks", directory / "scripts")
     for name, text in files.items():
