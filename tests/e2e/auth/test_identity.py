@@ -1,4 +1,4 @@
-"""Who may see a stream: 401 for who is nobody, the same 404 for what is not there and not his."""
+"""Access to streams and pages: 401 without a valid credential, and the same 404 for unknown jobs and those of others."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from support.publishers import Blog, Builder
 from support.seals import seal
 from support.waiting import wait_until
 
-GRACE = 0.8  # how long blog's record is looked for
+GRACE = 0.8  # seconds for which the gateway looks for a missing record of blog
 
 
 def pages_path(job):
@@ -24,8 +24,8 @@ def blog_path(job):
     return f"/api/v1/jobs/{job}/stream"
 
 
-def owners_paths(job):
-    """Each route that has an owner, with the provider of its tokens."""
+def owner_paths(job):
+    """(path, provider of its tokens) of each route with who = "owner"."""
     return [
         (f"/api/jobs/{job}/events/stream", "builder"),
         (f"/api/jobs/{job}/stream", "builder"),
@@ -39,7 +39,7 @@ each_route = pytest.mark.parametrize("number", range(5), ids=["events", "status"
 
 
 def status_of(stack, path, headers=None, params=None, **more):
-    """The status alone, whether or not the answer is a stream."""
+    """The status of an answer, which may be a stream."""
     with open_stream(stack, path, headers=headers, params=params, **more) as answer:
         return answer.status
 
@@ -48,7 +48,7 @@ def blog_job(stack, job, user=None, session=None, **fields):
     return Blog(stack.redis, job, user=user, session=session).create("running", **fields)
 
 
-# ---- every route, every caller --------------------------------------------------------------------
+# ---- each route with each kind of credential ------------------------------------------------------
 
 FASTAPI = {number: {"detail": text} for number, text in (
     (401, "Authentication is required"),
@@ -60,7 +60,7 @@ EXPRESS = {
 }
 BAD_SIGNATURE, EXPIRED = "The token's signature is wrong", "The token has expired"
 
-# name: path, provider of its tokens, error bodies, the blocks that a stream begins with
+# route: path, provider of its tokens, error bodies, first blocks of a stream
 ROUTES = {
     "R1": ("/api/jobs/{}/events/stream", "builder", FASTAPI, ["retry: 3000"]),
     "R2": ("/api/jobs/{}/stream", "builder", FASTAPI, ["retry: 3000", 'data: {"job_id":"ID","status":"running","message":"m"}']),
@@ -71,7 +71,7 @@ ROUTES = {
 }  # fmt: skip
 PAGE = {"lines": [], "has_more": False, "oldest_id": None}
 
-# caller: what R1 to R4, R5 and R6 answer
+# caller: the statuses of R1 to R4, of R5 and of R6
 SERVED = 200
 MATRIX = {
     "no token": (401, SERVED, 401),
@@ -93,9 +93,9 @@ MATRIX = {
 
 
 def credentials_of(stack, caller, route, job):
-    """The headers that `caller` shows on `route`, and the sentence of a 401 if he gets one."""
+    """(headers of `caller` on `route`, sentence of the 401 or None)."""
     provider = ROUTES[route][1] or "builder"
-    # As the gateway seals it, but with a key that is not its own.
+    # Sealed like an identity of the gateway, but with another key.
     name = {"R1": "events", "R2": "status", "R3": "log-stream", "R4": "log-pages", "R5": "spools", "R6": "job"}[route]
     forged = seal(stack, name, job, user="alice", session="alices-session", key=b"k" * 32)
     return {
@@ -107,7 +107,7 @@ def credentials_of(stack, caller, route, job):
         "session": lambda: ({"x-session-id": "alices-session"}, None),
         "other session": lambda: ({"x-session-id": "mallorys-session"}, None),
         "forged identity": lambda: (forged, None),
-        # Even a genuine one is nginx's to bring.
+        # Even a valid identity counts only if nginx adds it.
         "forged identity beside another's token": lambda: (
             {**stack.bearer("mallory", provider), **seal(stack, name, job, user="alice")}, None),
         "straight to the socket": lambda: ({}, None),
@@ -126,8 +126,8 @@ def test_each_route_answers_each_kind_of_credential_with_the_right_status(stack,
     for name in (job, job + "x"):
         Builder(stack.redis, name, "alice").create("running", "m")
         blog_job(stack, name, "alice", "alices-session")
-    owners, anyones, blogs = MATRIX[caller]
-    expected = anyones if provider is None else blogs if provider == "blog" else owners
+    builder_status, spools_status, blog_status = MATRIX[caller]
+    expected = spools_status if provider is None else blog_status if provider == "blog" else builder_status
     headers, sentence = credentials_of(stack, caller, route, job)
     direct = caller.startswith("straight")
     for via, http in [("gateway", "1.1")] if direct else [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")]:
@@ -151,14 +151,14 @@ def test_each_route_answers_each_kind_of_credential_with_the_right_status(stack,
             answer.close()
 
 
-# ---- nobody ---------------------------------------------------------------------------------------
+# ---- without a valid credential -------------------------------------------------------------------
 
 
 @each_route
 def test_a_request_without_credentials_gets_401_with_one_challenge(stack, job, number):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    path, _ = owners_paths(job)[number]
+    path, _ = owner_paths(job)[number]
     answer = fetch(stack, path)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="tailgate"'
@@ -169,7 +169,7 @@ def test_a_request_without_credentials_gets_401_with_one_challenge(stack, job, n
 @each_route
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
 def test_a_401_has_the_error_body_of_its_route(stack, job, number, via, http):
-    path, _ = owners_paths(job)[number]
+    path, _ = owner_paths(job)[number]
     body = fetch(stack, path, via=via, http=http).json()
     if number == 4:
         assert set(body) == {"success", "error", "message"}
@@ -195,13 +195,13 @@ BROKEN = [
 @pytest.mark.parametrize("broken", [*BROKEN, "hs-confusion", "azp"])
 def test_an_invalid_builder_token_gets_401(stack, job, broken):
     Builder(stack.redis, job).create()
-    for path, provider in owners_paths(job)[:4]:
+    for path, provider in owner_paths(job)[:4]:
         answer = fetch(stack, path, headers=stack.bearer("alice", provider, broken=broken))
         assert (path, answer.status) == (path, 401)
         assert answer.headers["www-authenticate"].startswith('Bearer realm="tailgate", error="invalid_token"')
 
 
-# A shared secret's provider has neither a key's id nor, in blog's file, an issuer.
+# Blog's provider has a shared secret without a key id, and its configuration names no issuer.
 @pytest.mark.parametrize("broken", [name for name in BROKEN if name not in ("kid", "issuer")])
 def test_an_invalid_blog_token_gets_401(stack, job, broken):
     blog_job(stack, job, "alice")
@@ -221,7 +221,7 @@ def test_a_token_without_a_required_claim_gets_401(stack, job, missing):
 def test_a_token_of_one_system_is_refused_by_the_routes_of_another(stack, job):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    for path, provider in owners_paths(job):
+    for path, provider in owner_paths(job):
         other = "blog" if provider == "builder" else "builder"
         assert status_of(stack, path, stack.bearer("alice", other)) == 401
 
@@ -241,7 +241,7 @@ def test_a_token_of_one_system_is_refused_by_the_routes_of_another(stack, job):
 def test_a_malformed_bearer_token_gets_401(stack, job, value):
     Builder(stack.redis, job).create()
     blog_job(stack, job, session="s-1")
-    for path, _ in owners_paths(job):
+    for path, _ in owner_paths(job):
         assert status_of(stack, path, {"Authorization": value, "x-session-id": "s-1"}) == 401
 
 
@@ -280,7 +280,7 @@ def test_changed_claims_under_an_old_signature_get_401(stack, job):
     assert answer.status == 401
 
 
-# ---- not his --------------------------------------------------------------------------------------
+# ---- jobs of others -------------------------------------------------------------------------------
 
 
 @each_route
@@ -291,7 +291,7 @@ def test_an_unknown_job_and_another_users_job_get_the_same_404(stack, job, numbe
     blog_job(stack, foreign, "bob", "bobs-session")
     answers, seconds = [], []
     for name in (foreign, unknown):
-        path, provider = owners_paths(name)[number]
+        path, provider = owner_paths(name)[number]
         headers = {**stack.bearer("alice", provider), "Accept": "text/event-stream", "X-Request-ID": "r-1"}
         begin = time.monotonic()
         answers.append(fetch(stack, path, headers=headers, via=via, http=http))
@@ -339,7 +339,7 @@ def test_a_record_created_within_the_grace_time_is_found(stack, job):
     assert answer.next_event().name == "connected"
 
 
-# ---- matching -------------------------------------------------------------------------------------
+# ---- subject and owner ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_a_record_created_within_the_grace_time_is_found(stack, job):
 )
 def test_an_owner_must_match_exactly_and_an_empty_owner_matches_nobody(stack, job, fields):
     stack.redis.hset(f"job:{job}", mapping={"status": "running", **fields})
-    for path, provider in owners_paths(job)[:4]:
+    for path, provider in owner_paths(job)[:4]:
         assert (path, status_of(stack, path, stack.bearer("alice", provider))) == (path, 404)
 
 
@@ -413,7 +413,7 @@ def test_a_user_and_a_session_with_the_same_name_do_not_match_each_other(stack, 
     assert [answer.wait_head().status for answer in answers] == [404, 404]
 
 
-# ---- blog's ways to say who one is ----------------------------------------------------------------
+# ---- credentials of blog --------------------------------------------------------------------------
 
 
 def cookie(stack, subject="alice", **more):
@@ -440,7 +440,7 @@ def test_a_blog_session_is_accepted_in_header_and_query(stack, job):
 def test_builder_routes_accept_only_a_bearer_header(stack, job):
     Builder(stack.redis, job).create()
     token = stack.token()
-    for path, _ in owners_paths(job)[:4]:
+    for path, _ in owner_paths(job)[:4]:
         assert (
             status_of(stack, path, {"Cookie": f"accessToken={token}; __session={token}", "x-session-id": "alice"})
             == 401
@@ -552,10 +552,10 @@ def test_an_expired_token_gets_401_despite_a_valid_session(stack, job):
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
 
 
-# ---- around nginx ---------------------------------------------------------------------------------
+# ---- sealed identities ----------------------------------------------------------------------------
 
 
-def at_the_socket(stack, path, headers=None):
+def status_at_socket(stack, path, headers=None):
     return status_of(stack, path, headers, via="gateway")
 
 
@@ -563,9 +563,9 @@ def at_the_socket(stack, path, headers=None):
 def test_the_streams_socket_accepts_only_a_sealed_identity(stack, job, number):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice", "alices-session")
-    path, provider = owners_paths(job)[number]
-    assert at_the_socket(stack, path) == 401
-    assert at_the_socket(stack, path, stack.bearer("alice", provider)) == 401
+    path, provider = owner_paths(job)[number]
+    assert status_at_socket(stack, path) == 401
+    assert status_at_socket(stack, path, stack.bearer("alice", provider)) == 401
     for claim in (
         "alice",
         "ok",
@@ -577,19 +577,19 @@ def test_the_streams_socket_accepts_only_a_sealed_identity(stack, job, number):
         "v1." + "A" * 5000 + ".A",
         "\xff",
     ):
-        assert at_the_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
-    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
-    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
+        assert status_at_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
+    assert status_at_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
+    assert status_at_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
     good = sealed(stack, path, stack.bearer("alice", provider))
-    assert at_the_socket(stack, path, good) == 200
+    assert status_at_socket(stack, path, good) == 200
 
 
 def test_an_identity_sealed_with_another_key_gets_401(stack, job):
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice")) == 200
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"k" * 32)) == 401
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"")) == 401
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice")) == 200
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice", key=b"k" * 32)) == 401
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice", key=b"")) == 401
 
 
 def test_a_changed_sealed_identity_gets_401(stack, job):
@@ -609,19 +609,19 @@ def test_a_changed_sealed_identity_gets_401(stack, job):
         f"{version}.{payload}",
         f"{payload}.{mac}",
     ):
-        assert (bad, at_the_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
+        assert (bad, status_at_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
 
 
 def test_a_sealed_identity_is_valid_for_one_route_and_one_job(stack, job):
     for name in (job, job + "x"):
         Builder(stack.redis, name).create()
-    here, there = owners_paths(job)[:4], owners_paths(job + "x")[:4]
+    here, there = owner_paths(job)[:4], owner_paths(job + "x")[:4]
     for path, provider in here:
         identity = sealed(stack, path, stack.bearer("alice", provider))
-        assert at_the_socket(stack, path, identity) == 200
+        assert status_at_socket(stack, path, identity) == 200
         for other, _ in here + there:
             if other != path:
-                assert (path, other, at_the_socket(stack, other, identity)) == (path, other, 401)
+                assert (path, other, status_at_socket(stack, other, identity)) == (path, other, 401)
 
 
 def test_an_expired_sealed_identity_gets_503_and_not_401(stack, job):
@@ -659,7 +659,7 @@ FORGED = [
 def test_identity_headers_of_the_client_are_ignored_through_nginx(stack, job, number, via, http):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    path, _ = owners_paths(job)[number]
+    path, _ = owner_paths(job)[number]
     genuine = ["events", "status", "log-stream", "log-pages", "job"][number]
     for forged in [*FORGED, seal(stack, genuine, job, user="alice")]:
         answer = fetch(stack, path, headers=forged, via=via, http=http)
@@ -688,7 +688,7 @@ def test_the_auth_socket_seals_an_identity_only_for_a_valid_token(stack, job):
 
 
 def test_a_uri_header_of_the_client_does_not_reach_the_auth_socket(stack, job):
-    # Were it believed, alice's own job would vouch for bob's.
+    # If the header did, alice would get an identity for her own job and use it for bob's.
     Builder(stack.redis, job + "a", "alice").create()
     Builder(stack.redis, job + "b", "bob").create()
     headers = {**stack.bearer("alice"), "X-Tailgate-Uri": f"/api/jobs/{job}a/stream"}
@@ -704,10 +704,10 @@ def test_a_route_for_anyone_ignores_tokens(stack, broken):
     headers = {"Authorization": f"Bearer {bad}", "Cookie": f"accessToken={bad}", "x-session-id": "x\ty"}
     for via in ("tls", "plain", "gateway"):
         assert status_of(stack, "/api/sse/stream", headers, {"token": bad}, via=via) == 200
-    assert at_the_socket(stack, "/api/sse/stream", {"X-Tailgate-Identity": "nonsense"}) == 200
+    assert status_at_socket(stack, "/api/sse/stream", {"X-Tailgate-Identity": "nonsense"}) == 200
 
 
-# ---- what a token's expiry does ---------------------------------------------------------------------
+# ---- expiry of a token ------------------------------------------------------------------------------
 
 KINDS = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
 ENDING = {"provider.clerk.at_expiry": "end", "provider.blog.at_expiry": "end",
@@ -721,7 +721,7 @@ def token_of(stack, kind, **more):
 @KINDS
 def test_a_stream_outlives_its_token_by_default(stack, job, kind):
     endpoint = kind(stack, job).create()
-    # Leeway is 5 s: a token that ended a second ago is good for some seconds more.
+    # The leeway is 5 s, so a token that expired a second ago is valid for some more seconds.
     headers = token_of(stack, kind, claims={"exp": int(time.time()) - 1, "keep": 1})
     stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200
@@ -748,7 +748,7 @@ def test_a_stream_with_at_expiry_end_ends_with_an_auth_expired_event(stack_with,
     wait_until(
         lambda: stack.logs("stream.closed") and stack.logs("stream.closed")[-1]["why"] == "token_expired",
         3,
-        "the log says why",
+        "the reason is logged",
     )
     answer = fetch(stack, endpoint.path, headers=headers)
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
@@ -761,7 +761,7 @@ def test_an_expired_token_ends_the_stream_despite_a_valid_session(stack_with, jo
     stream = open_stream(stack, blog_path(job), headers=headers)
     assert stream.status == 200
     assert stream.rest(timeout=10)[-1].name == "auth-expired"
-    assert status_of(stack, blog_path(job), headers) == 401, "a bad explicit token is not as none"
+    assert status_of(stack, blog_path(job), headers) == 401, "an invalid explicit token is not ignored"
 
 
 @KINDS

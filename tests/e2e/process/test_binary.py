@@ -1,4 +1,4 @@
-"""What the binary is linked against."""
+"""The libraries and the options of the binary."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from support.stack import ROOT
 
-# libevent, hiredis, libcrypto, libc and libstdc++, and what the last two bring with them.
+# libevent, hiredis, libcrypto, libc and libstdc++, and the libraries that belong to the last two.
 ALLOWED = re.compile(
     r"linux-vdso\.so|ld-linux|libevent_(core|extra)-2\.1\.so|libhiredis\.so|libcrypto\.so\.3"
     r"|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1"

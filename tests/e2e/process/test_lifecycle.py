@@ -1,4 +1,4 @@
-"""Processes that are killed, clients that leave, jobs that run again: nothing lost, nothing left behind."""
+"""Processes that are killed, clients that disconnect and jobs that run again: no line is lost and all is released."""
 
 import os
 import random
@@ -17,26 +17,25 @@ from support.waiting import Deadline, wait_until
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
 
 
-def on_every_route(stack, job):
+def endpoints_of_all_routes(stack, job):
     return [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
 
 
-def held_by(stack):
-    """What the gateway holds for its clients: streams, channels, logs, descriptors."""
+def resources(stack):
+    """(numbers of streams, channels and logs, number of descriptors) of the gateway."""
     metrics = stack.metrics()
     names = ("tailgate_streams", "tailgate_channels_watched", "tailgate_logs_followed")
     return tuple(metrics[name] for name in names), len(os.listdir(f"/proc/{stack.gateway_pid}/fd"))
 
 
 def wait_released(stack, before, timeout=8):
-    # nginx keeps a few connections to the gateway alive; all else goes back to what it was.
-    spare = 8
+    spare = 8  # nginx keeps some idle connections to the gateway
 
     def released():
-        counts, descriptors = held_by(stack)
+        counts, descriptors = resources(stack)
         return counts == before[0] and descriptors <= before[1] + spare
 
-    wait_until(released, timeout, f"all is released; before: {before}, now: {held_by(stack)}")
+    wait_until(released, timeout, f"all is released; before: {before}, now: {resources(stack)}")
 
 
 # ---- processes that are killed ------------------------------------------------------------------------
@@ -45,11 +44,11 @@ def wait_released(stack, before, timeout=8):
 @ways_in
 def test_a_killed_gateway_cuts_its_streams_and_clients_resume_after_a_restart(private_stack, job, http, via):
     stack = private_stack()
-    endpoints = on_every_route(stack, job)
+    endpoints = endpoints_of_all_routes(stack, job)
     streams = [open_live_stream(endpoint, http=http, via=via) for endpoint in endpoints]
     os.kill(stack.gateway_pid, signal.SIGKILL)
     for stream in streams:
-        assert stream.wait_closed(5) is False, "a client must be able to tell it from the end"
+        assert stream.wait_closed(5) is False, "a client must be able to distinguish a cut from the end"
         assert "id: end" not in stream.raw.decode()
     for endpoint in endpoints:
         if endpoint.route == "log-stream":
@@ -70,10 +69,10 @@ def test_a_killed_gateway_cuts_its_streams_and_clients_resume_after_a_restart(pr
 
 def test_a_killed_nginx_ends_all_streams_and_the_gateway_releases_them(private_stack, job):
     stack = private_stack()
-    endpoints = on_every_route(stack, job)
-    before = held_by(stack)
+    endpoints = endpoints_of_all_routes(stack, job)
+    before = resources(stack)
     streams = [open_live_stream(endpoint, http=http) for endpoint in endpoints for http in ("1.1", "2")]
-    assert held_by(stack)[0][0] == len(streams)
+    assert resources(stack)[0][0] == len(streams)
     stack.restart("nginx", kill=True)
     for stream in streams:
         stream.wait_closed(5)
@@ -85,7 +84,7 @@ def test_a_killed_nginx_ends_all_streams_and_the_gateway_releases_them(private_s
 @pytest.mark.slow
 def test_streams_survive_a_reload_of_nginx(private_stack, job):
     stack = private_stack()
-    endpoints = on_every_route(stack, job)
+    endpoints = endpoints_of_all_routes(stack, job)
     streams = [open_live_stream(endpoint) for endpoint in endpoints]
     stack.reload("nginx")
     deadline = Deadline(1)
@@ -112,11 +111,11 @@ def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack
     assert [endpoint.number_in(event) for event in stream.take_events(50, 10)] == list(range(50))
 
 
-# ---- lines, whatever happens to the processes ---------------------------------------------------------
+# ---- every line arrives once --------------------------------------------------------------------------
 
 
 class Reader:
-    """A log viewer that loads a page, follows on from its newest line, and comes back whenever it is cut."""
+    """A log viewer that loads a page, opens a stream after the newest line of the page, and reconnects after each cut."""
 
     def __init__(self, endpoint):
         self.endpoint, self.numbers, self.last, self.gaps = endpoint, [], None, 0
@@ -134,7 +133,7 @@ class Reader:
         self.last = page["lines"][-1]["id"] if page["lines"] else "0-0"
 
     def step(self):
-        """One attempt at whatever is next; never waits long."""
+        """Loads the page, opens the stream, or reads one event.  Waits only a moment for an event."""
         try:
             if self.last is None:
                 self.load_page()
@@ -231,20 +230,20 @@ def test_a_job_that_runs_again_is_resumed_after_its_end_or_with_a_gap_event(stac
     assert fetch(stack, endpoint.path, headers={**endpoint.headers(), "Last-Event-ID": again.last_id}).status == 204
 
 
-# ---- clients that leave -----------------------------------------------------------------------------
+# ---- clients that disconnect ------------------------------------------------------------------------
 
 
-LEAVE = ["close", "reset", "half_close"]
+WAYS_TO_CLOSE = ["close", "reset", "half_close"]
 
 
 @pytest.mark.parametrize("via", ["plain", "gateway"])
 def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, via):
     stack = private_stack({"redis.wait_s": 2})
-    endpoints = on_every_route(stack, job)
+    endpoints = endpoints_of_all_routes(stack, job)
     history = routes.Lines(stack, job + "-history").create()
     for number in range(3000):
         history.write_number(number)
-    strangers = f"/api/v1/jobs/{job}-nobodys/stream"
+    unknown = f"/api/v1/jobs/{job}-unknown/stream"
     identities = {}
 
     def headers_of(path, headers):
@@ -259,23 +258,24 @@ def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, v
 
     for endpoint in endpoints:
         headers_of(endpoint.path, endpoint.headers())
-    before = held_by(stack)
-    left = []
-    # Before the answer: its record is looked for during 800 ms.
-    left += [ask(strangers, stack.bearer("alice", "blog")) for _ in range(6)]
-    wait_until(lambda: held_by(stack)[0][0] >= 6, 5, "they are under way")
-    # At once; with an open stream; in the middle of a history; while heartbeats alone come.
-    left += [ask(endpoint.path, endpoint.headers()) for endpoint in endpoints for _ in LEAVE]
-    left += [ask(endpoint.path, endpoint.headers()).wait_head() for endpoint in endpoints for _ in LEAVE]
-    for _ in LEAVE:
+    before = resources(stack)
+    # Before the answer: the gateway looks for the missing record for 800 ms.
+    clients = [ask(unknown, stack.bearer("alice", "blog")) for _ in range(6)]
+    wait_until(lambda: resources(stack)[0][0] >= 6, 5, "the openings have begun")
+    # At once after the request.
+    clients += [ask(endpoint.path, endpoint.headers()) for endpoint in endpoints for _ in WAYS_TO_CLOSE]
+    # With an open stream.
+    clients += [ask(endpoint.path, endpoint.headers()).wait_head() for endpoint in endpoints for _ in WAYS_TO_CLOSE]
+    # While the stream sends a long history.
+    for _ in WAYS_TO_CLOSE:
         headers = {**headers_of(history.path, history.headers()), "Last-Event-ID": "0-0"}
-        behind = send(stack, history.path, headers=headers, via=via, receive_buffer=4096)
-        behind.wait_head().next_event()
-        left.append(behind)
-    # Pages, which are no streams.
-    left += [ask(f"/api/jobs/{history.job}/logs", history.headers()) for _ in range(6)]
-    for number, client in enumerate(left):
-        getattr(client, LEAVE[number % 3])()
+        slow = send(stack, history.path, headers=headers, via=via, receive_buffer=4096)
+        slow.wait_head().next_event()
+        clients.append(slow)
+    # During a page.
+    clients += [ask(f"/api/jobs/{history.job}/logs", history.headers()) for _ in range(6)]
+    for number, client in enumerate(clients):
+        getattr(client, WAYS_TO_CLOSE[number % 3])()
     wait_released(stack, before)
     assert not [line for line in stack.logs() if line["level"] == "error"]
 
@@ -283,26 +283,26 @@ def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, v
 @pytest.mark.slow
 def test_clients_that_connect_and_disconnect_at_random_are_released(private_stack, job):
     stack = private_stack({"redis.wait_s": 1})
-    endpoints = on_every_route(stack, job)
+    endpoints = endpoints_of_all_routes(stack, job)
     dice = random.Random(11)
-    before = held_by(stack)
-    here = []
+    before = resources(stack)
+    clients = []
     for turn in range(300):
         endpoint = dice.choice(endpoints)
         http, via = dice.choice([("1.1", "tls"), ("2", "tls"), ("1.1", "plain"), ("1.1", "plain")])
-        here.append(send(stack, endpoint.path, headers=endpoint.headers(), http=http, via=via))
+        clients.append(send(stack, endpoint.path, headers=endpoint.headers(), http=http, via=via))
         endpoint.write_number(turn)
-        if len(here) > 20 or dice.random() < 0.4:
-            leaver = here.pop(dice.randrange(len(here)))
-            how = dice.choice(LEAVE if not hasattr(leaver.socket, "pending") else LEAVE[:2])
+        if len(clients) > 20 or dice.random() < 0.4:
+            leaver = clients.pop(dice.randrange(len(clients)))
+            how = dice.choice(WAYS_TO_CLOSE if not hasattr(leaver.socket, "pending") else WAYS_TO_CLOSE[:2])
             getattr(leaver, how)()
         if turn in (100, 200):
             stack.redis.client_kill_filter(_type="pubsub")
-    for client in here:
+    for client in clients:
         client.close()
     wait_released(stack, before, 10)
     channels = [endpoint.channel for endpoint in endpoints if endpoint.channel]
-    wait_until(lambda: not any(count for _, count in stack.redis.pubsub_numsub(*channels)), 5, "nothing is subscribed")
+    wait_until(lambda: not any(count for _, count in stack.redis.pubsub_numsub(*channels)), 5, "all channels are unsubscribed")
     assert len(stack.connections()) <= 6
 
 
@@ -321,11 +321,11 @@ def test_silent_and_incomplete_requests_do_not_delay_a_stream(stack, job):
         link.close()
 
 
-# ---- the end ----------------------------------------------------------------------------------------
+# ---- the end of a job -------------------------------------------------------------------------------
 
 
 def test_a_reconnect_with_the_id_of_the_end_gets_no_204_while_redis_is_stopped(private_stack, job):
-    # 204 stops an EventSource for good: it may be said only of a job that was seen to have ended.
+    # 204 stops an EventSource for good, so the gateway must have seen that the job has ended.
     stack = private_stack({"redis.wait_s": 0.5})
     endpoint = routes.Events(stack, job).create()
     endpoint.finish()
@@ -367,6 +367,6 @@ def test_an_expired_record_gives_404_but_does_not_end_an_open_stream_at_once(pri
     wait_until(lambda: not stack.redis.exists(worker.key), 3, "the record is gone")
     assert fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 404
     stream.pump(0.5)
-    assert stream.ended is None, "a record may be written anew"
+    assert stream.ended is None, "the record may be written again"
     worker.create("ready")
     assert stream.rest()[-1].json()["status"] == "ready"

@@ -1,5 +1,6 @@
-"""For operators: health, metrics, draining, reloading, logs."""
+"""Operation: health, metrics, draining, reloading, logs."""
 
+import contextlib
 import json
 import os
 import re
@@ -18,12 +19,12 @@ from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
 SETTLE, DEADLINE = 0.8, 3.5
-LATE = 1.5  # what a busy machine and a sanitizer take to end a process
+LATE = 1.5  # seconds that a busy machine and a sanitizer may need to end a process
 DRAIN = {"drain.settle_s": SETTLE, "drain.deadline_s": DEADLINE}
 
 
 def gone(pid):
-    """Has the process ended?  (Its parent, the script that started it, is gone: nobody's zombie.)"""
+    """True if the process has ended, even if no parent has waited for it (state Z)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -67,7 +68,7 @@ def test_readyz_reports_the_state_of_redis_and_of_the_keys(stack):
 )
 def test_the_ops_listener_answers_each_method_and_path_with_the_right_status(stack, method, path, status):
     assert stack.ops(path, method)[0] == status
-    assert stack.ops("/readyz")[0] == 200, "nothing drains"
+    assert stack.ops("/readyz")[0] == 200, "the gateway does not drain"
 
 
 def test_the_other_listeners_do_not_serve_ops_paths(stack):
@@ -88,18 +89,18 @@ def test_a_starting_gateway_is_alive_but_not_ready(private_stack):
     assert json.loads(body).items() >= {"status": "starting", "redis": "down", "keys": "had"}.items()
     assert fetch(stack, "/healthz").status == 200 and fetch(stack, "/readyz").status == 503
     os.symlink(stack.facts["redis_socket"], stack.run_dir / "later.sock")
-    wait_until(lambda: stack.ops("/readyz")[0] == 200, 5, "it is ready")
+    wait_until(lambda: stack.ops("/readyz")[0] == 200, 5, "the gateway is ready")
     os.unlink(stack.run_dir / "later.sock")
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: '"redis":"down"' in stack.ops("/readyz")[1], 5, "the loss is said")
-    assert stack.ops("/readyz")[0] == 200, "a blip of Redis must not take all targets away"
+    wait_until(lambda: '"redis":"down"' in stack.ops("/readyz")[1], 5, "the loss is reported")
+    assert stack.ops("/readyz")[0] == 200, "a short loss of Redis must not remove all targets from a load balancer"
 
 
 def test_a_ready_gateway_stays_ready_without_redis(private_stack):
     stack = private_stack(wait="alive")
-    wait_until(lambda: stack.logs("ready"), 10, "it is ready, though nobody asked")
+    wait_until(lambda: stack.logs("ready"), 10, "the gateway is ready")
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is noticed")
     status, body = stack.ops("/readyz")
     assert (status, json.loads(body)["redis"]) == (200, "down")
 
@@ -156,9 +157,9 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
         for number in range(5):
             endpoint.write_number(number)
         stream.events_until(lambda event: endpoint.number_in(event) == 4)
-        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "while it is open"
+        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "counted while the stream is open"
         stream.close()
-        wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "it is released")
+        wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "the stream is released")
         assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6
         assert grown(f'tailgate_bytes_delivered_total{{route="{kind.route}"}}') >= len(stream.raw) - 100
         assert grown(f'tailgate_streams_ended_total{{route="{kind.route}",reason="client_left"}}') == 1
@@ -178,7 +179,7 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
     assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
 
 
-def publish_what_nobody_is_shown(pipe, endpoint):
+def publish_ignored_message(pipe, endpoint):
     pipe.publish(endpoint.channel, "-")
 
 
@@ -187,13 +188,13 @@ def write_a_line(pipe, endpoint):
 
 
 @pytest.mark.parametrize(
-    "kind, say",
+    "kind, write",
     [
-        (routes.Updates, publish_what_nobody_is_shown),
+        (routes.Updates, publish_ignored_message),
         (routes.Lines, write_a_line),
     ],
 )
-def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack, job, kind, say):
+def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack, job, kind, write):
     stack = private_stack()
 
     def rests():
@@ -210,11 +211,11 @@ def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack
             while time.monotonic() < until:
                 burst = stack.redis.pipeline(transaction=False)
                 for _ in range(50):
-                    say(burst, endpoint)
+                    write(burst, endpoint)
                 burst.execute()
             return rests() > 0
 
-        wait_until(one_more_burst, 20, "it has rested")
+        wait_until(one_more_burst, 20, "the link has rested")
 
 
 def test_unknown_jobs_paths_and_verdicts_add_no_metrics(stack, job):
@@ -247,8 +248,8 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
     begin = time.monotonic()
     os.kill(pid, signal.SIGTERM)
 
-    # It settles: not ready any more, but everything is served.
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "it is not ready")
+    # While it settles, it is not ready, but it serves everything.
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "the gateway is not ready")
     assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
     assert fetch(stack, "/readyz").status == 503
     late = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
@@ -258,21 +259,20 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
     assert endpoints[0].number_in(late.events_until(lambda event: endpoints[0].number_in(event) == 77)[-1]) == 77
     assert settled < settle, "the machine is too slow for this test"
 
-    # Then nothing new is begun.
+    # After that, it refuses new streams.
     def status():
         with open_stream(stack, endpoints[1].path, headers=endpoints[1].headers()) as stream:
             return stream.status
 
-    wait_until(lambda: status() == 503, 3, "new ones are turned away")
-    turned_away = time.monotonic() - begin
-    assert turned_away > settle - 0.1
+    wait_until(lambda: status() == 503, 3, "new streams are refused")
+    assert time.monotonic() - begin > settle - 0.1
     answer = fetch(stack, endpoints[1].path, headers={**endpoints[1].headers(), "Connection": "keep-alive"})
     assert int(answer.headers["retry-after"]) >= 1
-    told = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
-    event = told.next_event()
+    refused = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
+    event = refused.next_event()
     assert (event.name, event.json()) == ("unavailable", {"reason": "draining"})
 
-    # Those that are open are served to their end.
+    # Open streams end one after the other.
     ends = {}
     while len(ends) < len(everyone):
         assert time.monotonic() - begin < deadline + 1
@@ -292,15 +292,15 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
         assert b"id: end" not in stream.raw
         retries.add(stream.retry)
     assert len(retries) > 5, "jittered"
-    # When the first ones ended was seen late, while the requests above were made.
-    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time"
+    # The times of the first ends are measured late, because of the requests above.
+    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time until the deadline"
     order = [entry["route"] for entry in stack.logs("stream.closed") if entry["why"] == "drained"]
-    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "logs last, beside the one that was told to stay away"
+    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "log streams last, apart from the stream with the unavailable event"
     assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0
 
 
 def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
-    # A quarter of the deadline is kept for the last bytes: it begins before the settling is over.
+    # The gateway reserves the last quarter of the deadline for the last bytes.  Here it begins before the end of settling.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
     streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
     os.kill(stack.gateway_pid, signal.SIGTERM)
@@ -311,9 +311,9 @@ def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_st
     assert len({stream.retry for stream in streams}) > 5, "jittered"
 
 
-def exit_status(command_stack, *signals, between=0.0):
-    """Starts the stack's gateway again as a child of ours, and says how it ends after these signals."""
-    stack = command_stack
+@contextlib.contextmanager
+def child_gateway(stack):
+    """Starts the stack's gateway again as a child of this process, and yields the child."""
     entry = json.loads((stack.dir / "stack.json").read_text())["processes"]["gateway-0"]
     os.kill(stack.gateway_pid, signal.SIGKILL)
     wait_gone(stack.gateway_pid, 5)
@@ -338,12 +338,10 @@ def exit_status(command_stack, *signals, between=0.0):
 
 @pytest.fixture
 def own_gateway(private_stack):
-    """A stack whose gateway is a child of this process, so that its exit status is to be had."""
+    """(stack, child): a stack whose gateway is a child of this process, so that the test can read its exit status."""
     stack = private_stack(DRAIN, own_sockets=True)
-    runs = exit_status(stack)
-    yield stack, next(runs)
-    for _ in runs:
-        pass
+    with child_gateway(stack) as child:
+        yield stack, child
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -358,7 +356,7 @@ def test_a_drain_without_streams_exits_with_0_after_settling(own_gateway, number
 def test_a_drain_with_streams_exits_with_0_before_the_deadline(own_gateway, job):
     stack, child = own_gateway
     streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
-    # One that accepts nothing does not hold it up.
+    # A client that reads nothing does not delay the exit.
     stalled = routes.Lines(stack, job + "-stalled").create()
     stuck = open_stream(stack, stalled.path, headers=stalled.headers(), receive_buffer=4096)
     stack.redis.xadd(stalled.worker.log_key, {"text": "x" * 4_000_000})
@@ -376,7 +374,7 @@ def test_a_second_sigterm_exits_at_once(own_gateway, job):
     open_live_stream(routes.Status(stack, job).create())
     begin = time.monotonic()
     child.send_signal(signal.SIGTERM)
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "it drains")
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "the gateway drains")
     child.send_signal(signal.SIGTERM)
     assert child.wait(2) == 0
     assert time.monotonic() - begin < SETTLE + 1
@@ -411,14 +409,14 @@ def test_post_drain_drains_like_sigterm_and_may_be_repeated(private_stack, job):
 
 def test_answers_during_a_drain_close_their_connection(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4}, own_sockets=True)
-    held = open_live_stream(routes.Lines(stack, job).create())  # keeps the process
+    held = open_live_stream(routes.Lines(stack, job).create())  # keeps the process alive
     stack.ops("/drain", "POST")
 
-    def turned_away():
+    def refused_answer():
         return fetch(stack, "/api/sse/stream", via="gateway", headers={"Accept": "*/*"})
 
-    wait_until(lambda: turned_away().status == 503, 2, "it turns away")
-    assert turned_away().headers["connection"] == "close"
+    wait_until(lambda: refused_answer().status == 503, 2, "the gateway refuses requests")
+    assert refused_answer().headers["connection"] == "close"
     for path in (f"/api/jobs/{job}/stream", f"/api/jobs/{job}/logs", "/nothing"):
         assert fetch(stack, path, via="gateway").headers.get("connection") == "close", path
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
@@ -442,31 +440,31 @@ def test_a_page_in_transmission_is_completed_before_the_process_exits(private_st
     page = open_stream(stack, path, via="gateway", headers=sealed(stack, path, stack.bearer()), receive_buffer=16384)
     os.kill(stack.gateway_pid, signal.SIGTERM)
     with pytest.raises(AssertionError):
-        wait_until(lambda: stack.logs("stopped"), 1.5, "it leaves")
+        wait_until(lambda: stack.logs("stopped"), 1.5, "the gateway has stopped")
     assert page.wait_closed(15) and len(page.json()["lines"]) == 70
-    wait_until(lambda: stack.logs("stopped"), 5, "it leaves")
+    wait_until(lambda: stack.logs("stopped"), 5, "the gateway has stopped")
 
 
 def test_one_of_two_gateways_serves_while_the_other_drains(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
-    endpoints = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
+    endpoints = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx distributes them by their ids
     streams = [open_live_stream(endpoint) for endpoint in endpoints]
     os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)
-    wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some are ended")
+    wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some streams have ended")
     for endpoint, stream in zip(endpoints, streams):
         again = open_stream(stack, endpoint.path, headers=endpoint.headers())
-        assert again.status == 200, "there is another process"
+        assert again.status == 200, "the other gateway serves it"
         assert again.next_event().json()["job_id"] == endpoint.job
     assert {stream.ended for stream in streams} <= {None, "clean"}
 
 
 def test_a_pending_request_is_answered_during_a_drain(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
-    # Its record is looked for during 800 ms.  No nginx between, which would ask again after a cut.
+    # The gateway looks for the missing record for 800 ms.  Without nginx, because nginx would retry after a cut.
     path = f"/api/v1/jobs/{job}/stream"
     headers = sealed(stack, path, stack.bearer("alice", "blog"))
     asked = [send(stack, path, headers=headers, via="gateway") for _ in range(8)]
-    wait_until(lambda: stack.metrics()["tailgate_streams"] == 8, 3, "they are under way")
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == 8, 3, "the openings have begun")
     stack.ops("/drain", "POST")
     assert {answer.wait_head().status for answer in asked} <= {404, 503}
 
@@ -500,7 +498,7 @@ def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stac
         )
     )
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
     for endpoint, stream in zip(endpoints, streams):
         endpoint.write_number(5)
@@ -509,14 +507,14 @@ def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stac
 
     config.write_text(config_with(stack, tmp_path, ('who       = "anyone"', 'who = "everyone"')))
     os.kill(pid, signal.SIGHUP)
-    refused = wait_until(lambda: stack.logs("config.refused"), 3, "it was refused")
+    refused = wait_until(lambda: stack.logs("config.refused"), 3, "the file is refused")
     assert refused[-1]["level"] == "error"
     assert re.search(r'site\.toml:\d+: route\.spools\.who: must be "owner" or "anyone"', refused[-1]["why"])
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
 
     config.unlink()
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "it is missed")
+    wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "the missing file is refused")
     for endpoint, stream in zip(endpoints, streams):
         endpoint.write_number(6)
         stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 6)
@@ -534,7 +532,7 @@ def test_a_route_removed_by_a_reload_gets_404_and_its_streams_stay_open(private_
     begin, end = text.index("[route.spools]"), text.index("# ---- blog")
     config.write_text(text[:begin] + text[end:])
     os.kill(stack.gateway_pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert fetch(stack, "/api/sse/stream", headers={"Accept": "*/*"}).status == 404
     payload = Spools(stack.redis).update()
     assert stream.next_event().data == payload
@@ -548,15 +546,15 @@ def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
     endpoint = routes.Progress(stack, job).create()
     assert (
         open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 401
-    ), "its own secret signs nothing here"
+    ), "the token is signed with another secret"
     entry = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]
     secret.write_text(entry["secret"])
     os.kill(stack.gateway_pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 200
 
 
-# ---- the binary's own words ---------------------------------------------------------------------------
+# ---- the binary ---------------------------------------------------------------------------------------
 
 
 def test_the_version_is_printed_as_one_line():
@@ -606,7 +604,7 @@ def test_logs_are_json_lines_without_secrets(private_stack, job):
         open_stream(stack, blog + query, headers=headers).close()
     open_stream(stack, blog + f"?token={tokens[0]}" + "&x=" * 3000, headers={}).close()
     open_stream(stack, "/" + "x" * 8000 + f"?token={tokens[0]}").close()
-    # Failures are when other servers become talkative.
+    # During failures nginx and the gateway log more.
     stack.redis.set(f"jobs:{job}x", "of another type")
     fetch(stack, f"/api/v1/jobs/{job}x/stream?token={tokens[1]}")
     os.kill(stack.redis_pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Redis goes and comes back: open streams stay, and say what they may have missed."""
+"""Open streams stay open when the gateway loses Redis, and announce what they may have missed."""
 
 import asyncio
 import tempfile
@@ -19,7 +19,7 @@ RESYNC = ("resync", {"reason": "redis-reconnected"})
 
 @pytest.fixture(params=["cut", "killed"])
 def lose_redis(request):
-    """All connections cut, its data kept; or the server killed, and started again empty."""
+    """lose_redis(stack) cuts all connections, or kills Redis and starts it again with the records only."""
 
     def lose(stack):
         if request.param == "cut":
@@ -38,7 +38,8 @@ def lose_redis(request):
 
 @pytest.fixture
 def faulty_network():
-    """faulty_network(redis_socket) puts a FaultProxy before Redis, at `.path`; `.now(f)` calls f(proxy) in its thread."""
+    """faulty_network(redis_socket) starts a FaultProxy to Redis at `.path`.  `.now(f)` calls f(proxy) in the proxy's
+    thread."""
 
     class Network:
         def __init__(self, folder):
@@ -100,7 +101,7 @@ def test_a_route_with_on_gap_close_ends_its_streams_after_a_redis_loss(private_s
     _, stream = create_and_open(stack, routes.Progress, job)
     lose_redis(stack)
     assert stream.wait_closed(10)
-    assert "id: end" not in stream.raw.decode(), "it may come back"
+    assert "id: end" not in stream.raw.decode(), "the client must reconnect"
 
 
 @pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
@@ -127,7 +128,7 @@ def test_a_log_stream_resumes_after_a_redis_loss_without_gap_or_duplicate(privat
         for number in numbers:
             endpoint.write_number(number)
         events = stream.take_events(10, timeout=10)
-        assert [endpoint.number_in(event) for event in events] == list(numbers), "each once, and no gap"
+        assert [endpoint.number_in(event) for event in events] == list(numbers), "each line once, and no gap event"
 
 
 def test_a_log_that_redis_lost_causes_a_gap_event(private_stack, job):
@@ -173,14 +174,14 @@ def is_up(stack, link="subscriber"):
 def test_a_half_open_redis_link_is_detected_and_causes_a_resync_event(
     private_stack, faulty_network, job, probe_s, found_within
 ):
-    # No connection breaks here: only what is not answered tells.  3 s is the default.
+    # No connection breaks, so only a missing answer shows the fault.  The default of probe_every_s is 3.
     stack = private_stack({"redis.probe_every_s": probe_s}, gateway_redis=f"unix:{faulty_network.path}", wait="alive")
     faulty_network(stack.facts["redis_socket"])
     wait_until(lambda: stack.ops("/readyz")[0] == 200 and is_up(stack), 10, "Redis is reached through the proxy")
     kinds = [routes.Events, routes.Status, routes.Updates, routes.Lines]
     opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in kinds]
     faulty_network.now(FaultProxy.swallow)
-    wait_until(lambda: not is_up(stack), found_within, "the black hole is found")
+    wait_until(lambda: not is_up(stack), found_within, "the loss is detected")
     for endpoint, stream in opened:
         endpoint.write_number(2)
         assert stream.ended is None, endpoint.route
@@ -197,7 +198,7 @@ def test_a_half_open_redis_link_is_detected_and_causes_a_resync_event(
 
 
 def test_streams_work_with_a_read_only_redis(private_stack, job):
-    """As a failover leaves it behind for a while: a replica that has lost its primary, with what it knows."""
+    """A fail-over may leave a replica that has lost its primary but still has its data."""
     stack = private_stack()
     opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
     stack.redis.config_set("replica-serve-stale-data", "yes")
@@ -210,8 +211,8 @@ def test_streams_work_with_a_read_only_redis(private_stack, job):
             assert endpoint.number_in(stream.next_event()) == 2, endpoint.route
         else:
             with routes.open_endpoint(endpoint) as another:
-                assert another.status == 200, "a new reader of the log"
-    status = opened[[endpoint.route for endpoint, _ in opened].index(routes.Status.route)][0]
+                assert another.status == 200, "a new log stream"
+    status = next(endpoint for endpoint, _ in opened if endpoint.route == routes.Status.route)
     with routes.open_endpoint(status) as another:
         assert another.status == 200 and another.next_event().json()["status"] == "running"
     stack.redis.execute_command("REPLICAOF", "NO", "ONE")
@@ -221,7 +222,7 @@ def test_streams_work_with_a_read_only_redis(private_stack, job):
 
 
 def test_a_line_written_while_the_notification_link_is_lost_arrives_after_its_reconnect(stack_with, job):
-    """Nothing announced it: their return has to."""
+    """Redis sends no notification of this line, so the gateway must read the log when it subscribes again."""
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer(), params={"last_event_id": "0-0"})
@@ -236,4 +237,4 @@ def test_a_line_written_while_the_notification_link_is_lost_arrives_after_its_re
         pipe.execute()
         assert stream.next_event(timeout=10).json()["text"] == str(number)
         took.append(time.monotonic() - begin)
-    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+    assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"

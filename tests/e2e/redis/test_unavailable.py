@@ -1,4 +1,4 @@
-"""What a client hears while it cannot be served, and what open streams hear of a Redis that was lost."""
+"""The answers that a client gets while it cannot be served, and the events that open streams get after a Redis loss."""
 
 import json
 import os
@@ -21,7 +21,7 @@ QUICK = {
     "redis.wait_s": WAIT,
     "redis.probe_every_s": 0.5,
     **{f"route.{name}.heartbeat.every_s": BEAT for name in ("events", "status", "log-stream", "spools", "job")},
-    # A stream that a test reads late must not be taken for a slow one.
+    # Large, so that a stream is not closed as slow if a test reads it late.
     **{f"route.{name}.backlog_bytes": 4_000_000 for name in ("events", "status", "log-stream", "spools", "job")},
 }
 PAGES = "/api/jobs/{}/logs"
@@ -35,7 +35,7 @@ PATHS = [
 ]
 
 with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
-told_of_gaps = pytest.mark.parametrize(
+with_resync = pytest.mark.parametrize(
     "kind", [routes.Events, routes.Status, routes.Updates], ids=lambda kind: kind.route
 )
 
@@ -45,7 +45,7 @@ def headers_for(stack, path):
 
 
 def assert_unavailable(answer, reason, retry=3000):
-    """The answer for an EventSource: 200, one event, still open."""
+    """Checks the answer for an EventSource: status 200, one event, and the stream stays open."""
     assert answer.status == 200, (answer.status, answer.raw)
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-cache, no-transform"
@@ -71,10 +71,10 @@ def assert_refused(answer, status=503, blog=False):
 
 def kill_redis(stack):
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is seen")
+    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is noticed")
 
 
-def back(stack):
+def restart_redis(stack):
     stack.restart("redis")
     wait_up(stack)
 
@@ -88,35 +88,35 @@ def wait_up(stack):
 
 def wait_lost(stack, link, before):
     name = f'tailgate_redis_lost_total{{link="{link}"}}'
-    wait_until(lambda: stack.metrics()[name] > before, 8, f"the loss of {link} is seen")
+    wait_until(lambda: stack.metrics()[name] > before, 8, f"the loss of {link} is noticed")
 
 
-def losses(stack, link):
+def loss_count(stack, link):
     return stack.metrics()[f'tailgate_redis_lost_total{{link="{link}"}}']
 
 
 @pytest.fixture(scope="module")
-def frail_stack(stack_with):
+def file_stack(stack_with):
     return stack_with(QUICK, redis_conf=["enable-debug-command yes"])
 
 
 @pytest.fixture
-def frail(frail_stack):
-    """A stack of this file alone, whose Redis comes and goes; here it is whole, whatever the last test broke."""
-    wait_up(frail_stack)
-    return frail_stack
+def own_stack(file_stack):
+    """A stack of this file, whose Redis the tests may stop or restart.  When a test begins, Redis is up."""
+    wait_up(file_stack)
+    return file_stack
 
 
 @pytest.fixture(scope="module")
 def redis_down(stack_with):
-    """A stack whose Redis is gone for good."""
+    """A stack whose Redis was killed."""
     stack = stack_with({**QUICK, "redis.connect_timeout_s": 1})
     if stack.metrics()['tailgate_redis_up{link="records"}']:
         kill_redis(stack)
     return stack
 
 
-# ---- Redis is not there -----------------------------------------------------------------------------
+# ---- without Redis ----------------------------------------------------------------------------------
 
 
 def test_without_redis_a_request_waits_and_then_gets_503_with_the_error_body_of_its_route(redis_down, job):
@@ -163,7 +163,8 @@ def test_without_redis_a_client_with_a_custom_header_gets_503_instead_of_an_even
 
 
 def assert_answered_at_once(status, stack, path, **more):
-    """Sooner than what waits for Redis can be; of five times once, for the machine may be slow."""
+    """Checks that the answer does not wait for Redis.  One of five answers must come in time, because the machine may be
+    slow."""
     for _ in range(5):
         begin = time.monotonic()
         assert fetch(stack, path, **more).status == status
@@ -202,7 +203,7 @@ def test_a_waiting_request_is_served_when_redis_comes_back_in_time(private_stack
     for answer in asked:
         answer.pump(0.1)
         assert answer.status is None
-    back(stack)
+    restart_redis(stack)
     assert [answer.wait_head(9).status for answer in asked] == [200] * 5
     assert asked[1].next_event().json()["job_id"] == job
 
@@ -241,47 +242,47 @@ def test_a_client_that_disconnects_while_it_waits_for_redis_is_released(redis_do
     asked = [
         send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)
     ]
-    wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "they wait")
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "requests wait")
     for answer in asked:
         answer.close()
-    wait_until(lambda: redis_down.metrics()["tailgate_streams"] <= before, 3, "nobody waits any more")
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] <= before, 3, "no request waits")
 
 
-# ---- Redis does not answer as it should -------------------------------------------------------------
+# ---- Redis refuses or does not answer ---------------------------------------------------------------
 
 
-def test_a_stopped_redis_gives_503_and_is_detected_by_its_silence(frail, job):
-    Builder(frail.redis, job).create()
-    lost = losses(frail, "records")
-    os.kill(frail.redis_pid, signal.SIGSTOP)
+def test_a_stopped_redis_gives_503_and_is_detected_by_its_silence(own_stack, job):
+    Builder(own_stack.redis, job).create()
+    lost = loss_count(own_stack, "records")
+    os.kill(own_stack.redis_pid, signal.SIGSTOP)
     try:
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
     finally:
-        os.kill(frail.redis_pid, signal.SIGCONT)
-    wait_up(frail)
-    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+        os.kill(own_stack.redis_pid, signal.SIGCONT)
+    wait_up(own_stack)
+    assert open_stream(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()).status == 200
 
 
-def test_a_replica_without_its_primary_gives_503_until_it_is_promoted(frail, job):
-    endpoint = routes.Status(frail, job).create()
+def test_a_replica_without_its_primary_gives_503_until_it_is_promoted(own_stack, job):
+    endpoint = routes.Status(own_stack, job).create()
     stream = open_live_stream(endpoint)
-    lost = losses(frail, "records")
-    frail.redis.config_set("replica-serve-stale-data", "no")
-    frail.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    lost = loss_count(own_stack, "records")
+    own_stack.redis.config_set("replica-serve-stale-data", "no")
+    own_stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, endpoint.path, headers=endpoint.headers()))
-        assert_refused(fetch(frail, PAGES.format(job), headers=endpoint.headers()))
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, endpoint.path, headers=endpoint.headers()))
+        assert_refused(fetch(own_stack, PAGES.format(job), headers=endpoint.headers()))
     finally:
-        frail.redis.execute_command("REPLICAOF", "NO", "ONE")
-        frail.redis.config_set("replica-serve-stale-data", "yes")
-    wait_up(frail)
-    assert open_stream(frail, endpoint.path, headers=endpoint.headers()).status == 200
+        own_stack.redis.execute_command("REPLICAOF", "NO", "ONE")
+        own_stack.redis.config_set("replica-serve-stale-data", "yes")
+    wait_up(own_stack)
+    assert open_stream(own_stack, endpoint.path, headers=endpoint.headers()).status == 200
     endpoint.write_number(7)
     stream.events_until(lambda event: endpoint.number_in(event) == 7)
-    assert any("MASTERDOWN" in line.get("why", "") for line in frail.logs())
+    assert any("MASTERDOWN" in line.get("why", "") for line in own_stack.logs())
 
 
 def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(private_stack, job):
@@ -295,9 +296,9 @@ def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(pr
     pipe.execute()
     stream = open_live_stream(endpoint)
     stack.redis.save()
-    back_again = losses(stack, "logs")
+    before = loss_count(stack, "logs")
     stack.restart("redis", kill=True)
-    assert losses(stack, "logs") > back_again
+    assert loss_count(stack, "logs") > before
     wait_up(stack)
     endpoint.write_number(1)
     assert endpoint.number_in(stream.events_until("log")[-1]) == 1
@@ -307,18 +308,18 @@ def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(pr
     )
 
 
-def test_a_password_set_at_run_time_gives_503_until_it_is_removed(frail, job):
-    Builder(frail.redis, job).create()
-    lost = losses(frail, "records")
-    frail.redis.config_set("requirepass", "secret")
+def test_a_password_set_at_run_time_gives_503_until_it_is_removed(own_stack, job):
+    Builder(own_stack.redis, job).create()
+    lost = loss_count(own_stack, "records")
+    own_stack.redis.config_set("requirepass", "secret")
     try:
-        frail.redis.client_kill_filter(_type="normal", skipme=True)
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+        own_stack.redis.client_kill_filter(_type="normal", skipme=True)
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
     finally:
-        frail.redis.execute_command("CONFIG", "SET", "requirepass", "")
-    wait_up(frail)
-    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+        own_stack.redis.execute_command("CONFIG", "SET", "requirepass", "")
+    wait_up(own_stack)
+    assert open_stream(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()).status == 200
 
 
 @pytest.mark.parametrize("url", ["unix://nobody:wr0ng-pa55@{run}/redis.sock", "unix://{run}/redis.sock?db=99"])
@@ -330,7 +331,7 @@ def test_a_redis_that_refuses_the_user_or_database_gives_503_and_not_ready(priva
     said = stack.logs("redis.unreachable")
     assert said and all(line["why"] for line in said)
     assert "wr0ng-pa55" not in stack.log_text()
-    assert len(said) < 12, "an outage is a line or two for each link, not one for each attempt"
+    assert len(said) < 12, "one or two log lines for each link, not one for each attempt"
 
 
 def test_the_user_password_and_database_of_the_redis_url_are_used(private_stack, job):
@@ -353,28 +354,28 @@ def test_the_user_password_and_database_of_the_redis_url_are_used(private_stack,
 
 
 @pytest.fixture
-def kept(frail):
-    """`frail` with what is in it written down at the loss: a Redis that comes back with its data."""
+def outage(own_stack):
+    """Kills the Redis of `own_stack` and starts it again with its data."""
 
-    class Kept:
-        stack = frail
+    class Outage:
+        stack = own_stack
 
-        def lose(self):
-            frail.redis.save()
-            kill_redis(frail)
+        def begin(self):
+            own_stack.redis.save()
+            kill_redis(own_stack)
 
-        def come_back(self):
-            back(frail)
+        def end(self):
+            restart_redis(own_stack)
 
-    yield Kept()
-    if not os.path.exists(f"/proc/{frail.redis_pid}"):
-        back(frail)
+    yield Outage()
+    if not os.path.exists(f"/proc/{own_stack.redis_pid}"):
+        restart_redis(own_stack)
 
 
-def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_continue(kept, job):
-    endpoints = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_continue(outage, job):
+    endpoints = [kind(outage.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     streams = [open_live_stream(endpoint, http="2") for endpoint in endpoints]
-    kept.lose()
+    outage.begin()
     begin = time.monotonic()
     while time.monotonic() - begin < 3 * BEAT:
         for stream in streams:
@@ -383,10 +384,10 @@ def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_cont
         before = len(stream.raw)
         stream.wait(lambda stream=stream, before=before: len(stream.raw) > before, 2, "a heartbeat")
         assert stream.ended is None
-    kept.come_back()
+    outage.end()
     for endpoint, stream in zip(endpoints, streams):
         if endpoint.route == "job":
-            assert stream.wait_closed(5), "blog's page polls the status when its stream ends"
+            assert stream.wait_closed(5), "the blog page polls the status when its stream ends"
             assert "resync" not in {event.name for event in stream.events} and "id: end" not in stream.raw.decode()
             continue
         if endpoint.route != "log-stream":
@@ -398,16 +399,16 @@ def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_cont
         assert names.count("resync") == (0 if endpoint.route == "log-stream" else 1) and "gap" not in names
 
 
-def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(frail, job):
-    endpoints = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
+def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(own_stack, job):
+    endpoints = [kind(own_stack, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
     streams = [open_live_stream(endpoint) for endpoint in endpoints]
-    closed = open_live_stream(routes.Progress(frail, job).create())
-    os.kill(frail.redis_pid, signal.SIGSTOP)
+    closed = open_live_stream(routes.Progress(own_stack, job).create())
+    os.kill(own_stack.redis_pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: not frail.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silence is noticed")
+        wait_until(lambda: not own_stack.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silent link is closed")
     finally:
-        os.kill(frail.redis_pid, signal.SIGCONT)
-    wait_up(frail)
+        os.kill(own_stack.redis_pid, signal.SIGCONT)
+    wait_up(own_stack)
     for endpoint, stream in zip(endpoints, streams):
         stream.events_until("resync")
         endpoint.write_number(4)
@@ -415,12 +416,12 @@ def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(frail, job)
     assert closed.wait_closed()
 
 
-@told_of_gaps
-def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(frail, job, kind):
-    endpoint = kind(frail, job).create()
+@with_resync
+def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(own_stack, job, kind):
+    endpoint = kind(own_stack, job).create()
     streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(2):
-        frail.redis.client_kill_filter(_type="pubsub")
+        own_stack.redis.client_kill_filter(_type="pubsub")
         for stream in streams:
             stream.events_until("resync")
         endpoint.write_number(number)
@@ -428,40 +429,40 @@ def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(frail, jo
             stream.events_until(lambda event, number=number: endpoint.number_in(event) == number)
 
 
-def test_a_blog_stream_is_closed_when_its_subscription_is_lost(frail, job):
-    endpoint = routes.Progress(frail, job).create()
+def test_a_blog_stream_is_closed_when_its_subscription_is_lost(own_stack, job):
+    endpoint = routes.Progress(own_stack, job).create()
     stream = open_live_stream(endpoint)
-    frail.redis.client_kill_filter(_type="pubsub")
+    own_stack.redis.client_kill_filter(_type="pubsub")
     assert stream.wait_closed()
     assert "id: end" not in stream.raw.decode()
-    closed = [line for line in frail.logs("stream.closed") if line["route"] == "job"]
+    closed = [line for line in own_stack.logs("stream.closed") if line["route"] == "job"]
     assert closed[-1]["why"] == "gap"
 
 
 @with_record
-def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(kept, job, kind):
-    endpoint = kind(kept.stack, job).create()
+def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(outage, job, kind):
+    endpoint = kind(outage.stack, job).create()
     stream = open_live_stream(endpoint)
-    # The end is in what Redis comes back with, and nobody published it.
+    # The record that Redis saves has the end of the job, and no message announces it.
     endpoint.finish_silently()
-    kept.lose()
+    outage.begin()
     before = stream.pump(0.1).ended
-    kept.come_back()
+    outage.end()
     events = stream.events + stream.rest(8)
     assert before == "clean" or endpoint.is_final(events[-1])
     assert f"id: {endpoint.end_id}" in stream.raw.decode()
     assert "resync" not in {event.name for event in events}
 
 
-def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(frail, job):
-    endpoint = routes.Lines(frail, job).create()
+def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(own_stack, job):
+    endpoint = routes.Lines(own_stack, job).create()
     streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(300):
         endpoint.write_number(number)
         if number % 60 == 30:
-            frail.redis.client_kill_filter(_type="normal", skipme=True)
+            own_stack.redis.client_kill_filter(_type="normal", skipme=True)
         if number % 100 == 70:
-            frail.redis.client_kill_filter(_type="pubsub")
+            own_stack.redis.client_kill_filter(_type="pubsub")
     for stream in streams:
         events = stream.events_until(lambda event: endpoint.number_in(event) == 299, timeout=10)
         numbers = [endpoint.number_in(event) for event in events if event.name == "log"]
@@ -471,30 +472,30 @@ def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(frail,
         assert "gap" not in {event.name for event in events}
 
 
-def test_a_redis_that_comes_back_empty_causes_a_gap_event(frail, job):
-    endpoint = routes.Lines(frail, job).create()
+def test_a_redis_that_comes_back_empty_causes_a_gap_event(own_stack, job):
+    endpoint = routes.Lines(own_stack, job).create()
     stream = open_live_stream(endpoint)
     last = stream.last_id
-    frail.redis.flushall()
-    os.kill(frail.redis_pid, signal.SIGKILL)
-    dump = frail.dir / "redis" / "dump.rdb"
+    own_stack.redis.flushall()
+    os.kill(own_stack.redis_pid, signal.SIGKILL)
+    dump = own_stack.dir / "redis" / "dump.rdb"
     dump.unlink(missing_ok=True)
-    frail.restart("redis")
-    wait_up(frail)
+    own_stack.restart("redis")
+    wait_up(own_stack)
     endpoint.create()
-    # Its ids are ahead of the old ones, as on any server whose clock goes forward.
+    # The new ids are higher than the old ones, because Redis makes them from the clock.
     endpoint.write_number(1)
     events = stream.events_until(lambda event: endpoint.number_in(event) == 1, timeout=8)
     gap = [event for event in events if event.name == "gap"]
     assert gap and gap[0].json()["requested"] == last
-    assert gap[0].last_id == last, "a gap has no id of its own"
+    assert gap[0].last_id == last, "a gap event has no id"
 
 
-def test_messages_published_after_a_resync_arrive_once_and_in_order(frail, job):
-    endpoint = routes.Events(frail, job).create()
+def test_messages_published_after_a_resync_arrive_once_and_in_order(own_stack, job):
+    endpoint = routes.Events(own_stack, job).create()
     stream = open_live_stream(endpoint)
     for round_ in range(3):
-        frail.redis.client_kill_filter(_type="pubsub")
+        own_stack.redis.client_kill_filter(_type="pubsub")
         stream.events_until("resync")
         for number in range(100):
             endpoint.write_number(round_ * 1000 + number)
@@ -509,7 +510,7 @@ def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job
     stack.redis.save()
     os.kill(stack.redis_pid, signal.SIGSTOP)
     answers = [send(stack, endpoint.path, headers=endpoint.headers()) for endpoint in endpoints for _ in range(2)]
-    wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings are under way")
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings have begun")
     assert [answer.pump(0.01).status for answer in answers] == [None] * len(answers)
     stack.restart("redis", kill=True)
     for answer in answers:
@@ -534,20 +535,20 @@ def test_a_user_over_the_stream_limit_gets_429_with_the_error_body_of_the_route(
         held = [open_stream(stack, endpoint.path, headers=endpoint.headers(user)) for _ in range(2)]
         assert [stream.status for stream in held] == [200, 200]
         assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers(user)), 429, blog=kind is routes.Progress)
-        # Pages are no streams, and others have their own measure.
+        # The limit of one user does not apply to another user.
         assert open_stream(stack, endpoint.path, headers=endpoint.headers("somebody-else")).status == 404
         held[0].close()
-        wait_until(lambda: room_for(endpoint, user), 5, "there is room again")
+        wait_until(lambda: can_open(endpoint, user), 5, "a new stream is allowed")
 
 
-def room_for(endpoint, user="alice"):
+def can_open(endpoint, user="alice"):
     return open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user)).status == 200
 
 
 def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 1})
     endpoint = routes.Events(stack, job).create(user=job)
-    first = live_as(endpoint, job)
+    first = open_as(endpoint, job)
     assert_unavailable(open_stream(stack, endpoint.path, headers=endpoint.headers(job)), "limit")
     assert first.ended is None
     blog = routes.Progress(stack, job).create(user=job + "b")
@@ -557,7 +558,7 @@ def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, jo
     assert_unavailable(open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE), "limit")
 
 
-def live_as(endpoint, user):
+def open_as(endpoint, user):
     stream = open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user))
     assert stream.status == 200 and stream.next_block() == "retry: 3000"
     return stream
@@ -569,9 +570,9 @@ def test_the_total_stream_limit_counts_the_streams_of_all_clients(private_stack,
     assert_refused(fetch(stack, "/api/sse/stream"), 429)
     endpoint = routes.Lines(stack, job).create()
     assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers()), 429)
-    assert fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200, "a page is no stream"
+    assert fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200, "a page does not count as a stream"
     held.pop().close()
-    wait_until(lambda: room_for(endpoint), 5, "there is room again")
+    wait_until(lambda: can_open(endpoint), 5, "a new stream is allowed")
 
 
 def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(private_stack):
@@ -583,7 +584,7 @@ def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(pri
         }
     )
 
-    held = []  # a stream that nobody holds is closed, and its place is free again
+    held = []  # keeps the streams open
 
     def status(forwarded):
         held.append(open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": forwarded}))
@@ -592,7 +593,7 @@ def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(pri
     assert status("198.51.100.1") == 200
     assert status("198.51.100.1") == 429
     assert status("198.51.100.2") == 200
-    assert status("198.51.100.1, 198.51.100.3") == 200, "what a client says of itself is not believed"
+    assert status("198.51.100.1, 198.51.100.3") == 200, "an address that the client itself sent is ignored"
     assert status("198.51.100.3, 10.1.2.3") == 429
     assert status("nonsense, 198.51.100.4, 10.1.2.3, 10.3.2.1") == 200
     assert status("2001:db8::1") == 200
@@ -612,23 +613,23 @@ def test_without_redis_nginx_does_not_retry_a_503_at_a_second_gateway(private_st
     Builder(stack.redis, job).create()
     headers = stack.bearer()
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is noticed")
     assert fetch(stack, f"/api/jobs/{job}/stream", headers=headers, timeout=12).status == 503
 
     def refused():
         lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
         return [line["upstream_status"] for line in lines if line.get("status") in (503, "503")]
 
-    wait_until(refused, 5, "nginx has written what it answered")
+    wait_until(refused, 5, "nginx has logged its answer")
     assert refused() == ["503"]
 
 
-# ---- the gateway is not there -----------------------------------------------------------------------
+# ---- without a gateway ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def down(stack_with):
-    """nginx alone: its gateway was killed and its sockets are still there."""
+def no_gateway(stack_with):
+    """A stack whose gateway was killed; its sockets still exist."""
     stopped = stack_with({"route.events.retry_ms": 4321})
     if os.path.exists(f"/proc/{stopped.gateway_pid}"):
         os.kill(stopped.gateway_pid, signal.SIGKILL)
@@ -638,23 +639,23 @@ def down(stack_with):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
-def test_without_a_gateway_nginx_gives_the_same_unavailable_answers(down, path, via, http):
-    target, headers = path.format("j"), headers_for(down, path)
-    answer = open_stream(down, target, headers=headers, via=via, http=http)
+def test_without_a_gateway_nginx_gives_the_same_unavailable_answers(no_gateway, path, via, http):
+    target, headers = path.format("j"), headers_for(no_gateway, path)
+    answer = open_stream(no_gateway, target, headers=headers, via=via, http=http)
     if "events" in path:
         assert_unavailable(answer, "down", 4321)
     else:
         answer.wait_closed()
         assert_refused(answer, blog="/v1/" in path)
-        with_type = open_stream(down, target, headers={**headers, **EVENT_SOURCE}, via=via, http=http)
+        with_type = open_stream(no_gateway, target, headers={**headers, **EVENT_SOURCE}, via=via, http=http)
         if headers:
             with_type.wait_closed()
             assert_refused(with_type, blog="/v1/" in path)
         else:
             assert_unavailable(with_type, "down")
-    session = open_stream(down, target, headers={"X-Session-ID": "s", **EVENT_SOURCE}, via=via, http=http)
+    session = open_stream(no_gateway, target, headers={"X-Session-ID": "s", **EVENT_SOURCE}, via=via, http=http)
     assert session.status == (200 if "events" in path else 503)
-    alone = open_stream(down, target, headers=EVENT_SOURCE, via=via, http=http)
+    alone = open_stream(no_gateway, target, headers=EVENT_SOURCE, via=via, http=http)
     if path == PAGES:
         assert alone.status == 503
     else:
@@ -662,8 +663,8 @@ def test_without_a_gateway_nginx_gives_the_same_unavailable_answers(down, path, 
 
 
 @pytest.mark.slow
-def test_without_a_gateway_the_unavailable_answer_of_nginx_stays_open(down):
-    streams = [open_stream(down, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
+def test_without_a_gateway_the_unavailable_answer_of_nginx_stays_open(no_gateway):
+    streams = [open_stream(no_gateway, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
     begin = time.monotonic()
     while time.monotonic() - begin < 1:
         for stream in streams:
@@ -675,7 +676,7 @@ def test_without_a_gateway_the_unavailable_answer_of_nginx_stays_open(down):
 def test_nginx_gives_unavailable_answers_if_the_sockets_of_the_gateway_are_missing(private_stack, job):
     stack = private_stack(own_sockets=True)
     os.kill(stack.gateway_pid, signal.SIGTERM)
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "it drains")
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "the gateway drains")
     os.kill(stack.gateway_pid, signal.SIGTERM)
     wait_until(lambda: not os.path.exists(stack.gateway_socket), 10, "the sockets are gone")
     assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
@@ -685,12 +686,12 @@ def test_nginx_gives_unavailable_answers_if_the_sockets_of_the_gateway_are_missi
     assert open_stream(stack, "/api/sse/stream").status == 200
 
 
-# ---- who somebody is cannot be found out --------------------------------------------------------------
+# ---- without keys or the auth socket ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def keyless(stack_with):
-    """Builder's public keys have never been had."""
+    """A stack whose gateway could never read the public keys of builder."""
     return stack_with(
         {"provider.clerk.jwks": "file:/nonexistent/jwks.json", "provider.clerk.refresh_s": 1}, wait="alive"
     )
@@ -701,7 +702,7 @@ def test_without_keys_a_token_gets_503_and_not_401(keyless, job):
     for path in PATHS[1:4]:
         assert_refused(fetch(keyless, path.format(job), headers=keyless.bearer()))
     assert_unavailable(open_stream(keyless, PATHS[0].format(job), headers=keyless.bearer()), "auth")
-    assert fetch(keyless, PATHS[1].format(job)).status == 401, "who brings nothing is nobody, keys or not"
+    assert fetch(keyless, PATHS[1].format(job)).status == 401, "a request without a token needs no keys"
 
 
 def test_without_the_keys_of_one_provider_other_routes_are_served(keyless, job):
@@ -720,29 +721,29 @@ def test_without_keys_the_gateway_is_not_ready_and_reports_missing_keys(keyless)
 def test_without_the_auth_socket_nginx_serves_only_routes_for_anyone(private_stack, job):
     stack = private_stack()
     Builder(stack.redis, job).create()
-    # The streams socket is there, and the other one leads nowhere.
+    # The streams socket exists, the auth socket does not.
     os.rename(stack.auth_socket, stack.auth_socket + ".away")
     try:
         answer = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
         event = answer.next_event()
         assert event.name == "unavailable" and event.json()["reason"] in ("auth", "down")
         assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
-        assert open_stream(stack, "/api/sse/stream").status == 200, "a route for anyone asks nobody"
-        direct = seal_for(stack, f"/api/jobs/{job}/stream")
+        assert open_stream(stack, "/api/sse/stream").status == 200, "a route for anyone needs no verdict"
+        direct = seal_or_none(stack, f"/api/jobs/{job}/stream")
         assert direct is None
     finally:
         os.rename(stack.auth_socket + ".away", stack.auth_socket)
     assert open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 200
 
 
-def seal_for(stack, path):
+def seal_or_none(stack, path):
     try:
         return sealed(stack, path, stack.bearer())
     except (FileNotFoundError, ConnectionError):
         return None
 
 
-# ---- no stream but what it should be ------------------------------------------------------------------
+# ---- several restarts ---------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
