@@ -1,4 +1,4 @@
-"""nginx's side of the system: rendering, pass-through, unavailable answers, canary, legs, logs."""
+"""nginx in front of the gateway: rendering, pass-through, unavailable answers, canary, legs, logs."""
 
 import contextlib
 import http.server
@@ -38,16 +38,16 @@ def render(out, *more, config="all-three.toml", env=ENV):
 
 
 class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The application behind nginx: says what it was asked, as it was asked."""
+    """The application behind nginx.  It answers with the request that it got."""
 
     daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, path):
         super().__init__(str(path), Echo)
-        self.begun = threading.Event()  # the first byte of a body has come
-        self.answers = {}  # instead of an echo: what to say (None: 404) by path
-        self.asked = {}
+        self.begun = threading.Event()  # set when the first byte of a request body has arrived
+        self.answers = {}  # path: the JSON value to answer instead of the request, or None for 404
+        self.asked = {}  # path: the headers of the last request
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -159,8 +159,8 @@ def system(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def down(tmp_path_factory):
-    """A system whose gateway is gone: killed, its sockets still there."""
+def no_gateway(tmp_path_factory):
+    """A system whose gateway was killed; its sockets still exist."""
     with running(tmp_path_factory.mktemp("nginx") / "down") as started:
         os.kill(started.facts["pids"]["gateways"][0], signal.SIGKILL)
         with started.client() as client:
@@ -222,7 +222,7 @@ def test_rendering_needs_no_secret_of_the_gateway(tmp_path):
 
 
 def test_a_jwks_leg_without_an_address_is_an_error(tmp_path):
-    # The file is taken with an issuer that is no https URL, so nothing says where the keys are.
+    # The issuer is not an https URL, so it does not say where the keys are.
     config = tmp_path / "t.toml"
     text = (ROOT / "deploy/builder.toml").read_text()
     config.write_text(text.replace('clerk_publishable_key_env = "CLERK_PUBLISHABLE_KEY"', 'issuer = "builder"'))
@@ -238,7 +238,7 @@ def test_a_stack_runs_with_each_example_configuration(tmp_path, example):
         assert client.get("/other").headers["X-Application"] == "yes"
 
 
-# ---- what is no route -----------------------------------------------------------------------------
+# ---- paths outside the routes ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -265,7 +265,7 @@ def test_nginx_does_not_buffer_a_request_body_for_the_application(system):
 
     def body():
         yield b"a" * 1000
-        assert system.application.begun.wait(5), "nginx holds the body back"
+        assert system.application.begun.wait(5), "nginx buffers the body"
         for _ in range(30):
             yield b"b" * 100_000
 
@@ -305,17 +305,17 @@ def test_without_an_outer_proxy_x_forwarded_proto_is_overwritten(system):
         assert client.get("/x", headers={"X-Forwarded-Proto": "https"}).json()["headers"]["x-forwarded-proto"] == "http"
 
 
-# ---- what the gateway serves ----------------------------------------------------------------------
+# ---- routes ---------------------------------------------------------------------------------------
 
 
 def test_nginx_passes_healthz_and_readyz_but_no_other_ops_path(system):
     with system.client() as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 200
-        # These two are nothing to nginx: the application gets them.
+        # nginx passes these two paths to the application.
         assert client.get("/metrics").headers["X-Application"] == "yes"
         assert client.post("/drain").headers["X-Application"] == "yes"
-        # Nor are its internal locations anything to the world.
+        # The same holds for the internal locations of nginx.
         for name in ("auth", "400", "431"):
             assert client.get(f"/_tailgate/{name}").headers["X-Application"] == "yes"
 
@@ -402,7 +402,7 @@ def test_a_request_that_nginx_refuses_gets_a_json_error(system, request_line, he
     assert status == 505 or b'{"detail":' in got
 
 
-# ---- nobody there ---------------------------------------------------------------------------------
+# ---- without a gateway ----------------------------------------------------------------------------
 
 
 def first_bytes(client, path, **headers):
@@ -417,9 +417,9 @@ def first_bytes(client, path, **headers):
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(down, http2):
-    with down.client(http2) as client:
-        # R1 is set to "sse", R5 and R6 are "auto" and asked as a native EventSource asks.
+def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(no_gateway, http2):
+    with no_gateway.client(http2) as client:
+        # on_unavailable is "sse" for R1.  It is "auto" for R5 and R6, so they need a request like that of an EventSource.
         for path, headers in (
             ("/api/jobs/x/events/stream", {"Authorization": "Bearer x"}),
             ("/api/sse/stream", {"Accept": "text/event-stream"}),
@@ -433,8 +433,8 @@ def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(dow
             assert seconds < 1
 
 
-def test_without_a_gateway_other_clients_get_503_with_the_error_body_of_the_route(down):
-    with down.client() as client:
+def test_without_a_gateway_other_clients_get_503_with_the_error_body_of_the_route(no_gateway):
+    with no_gateway.client() as client:
         builder = client.get("/api/jobs/x/stream", headers={"Authorization": "Bearer x", "Accept": "text/event-stream"})
         page = client.get("/api/jobs/x/logs", headers={"Accept": "text/event-stream"})
         blog = client.get("/api/v1/jobs/x/stream", headers={"x-session-id": "s", "Accept": "text/event-stream"})
@@ -446,8 +446,8 @@ def test_without_a_gateway_other_clients_get_503_with_the_error_body_of_the_rout
     assert blog.json()["success"] is False
 
 
-def test_without_a_gateway_only_allowed_origins_may_read_the_answer(down):
-    with down.client() as client:
+def test_without_a_gateway_only_allowed_origins_may_read_the_answer(no_gateway):
+    with no_gateway.client() as client:
         for origin in (ORIGIN, "https://a.b.example.org"):
             answer = client.get("/api/jobs/x/logs", headers={"Origin": origin})
             assert answer.headers["Access-Control-Allow-Origin"] == origin
@@ -470,16 +470,16 @@ def test_without_a_gateway_only_allowed_origins_may_read_the_answer(down):
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_without_a_gateway_readyz_gets_502_and_the_application_still_answers(down):
-    with down.client() as client:
+def test_without_a_gateway_readyz_gets_502_and_the_application_still_answers(no_gateway):
+    with no_gateway.client() as client:
         assert client.get("/readyz").status_code == 502
         assert client.get("/x").headers["X-Application"] == "yes"
 
 
 @pytest.mark.slow
-def test_an_unavailable_answer_of_nginx_stays_open_for_a_random_time_of_10_to_25_s(down):
+def test_an_unavailable_answer_of_nginx_stays_open_for_a_random_time_of_10_to_25_s(no_gateway):
     def seconds(_):
-        with down.client() as client:
+        with no_gateway.client() as client:
             begin = time.monotonic()
             client.get("/api/jobs/x/events/stream", timeout=40)
             return time.monotonic() - begin
@@ -535,7 +535,7 @@ def test_no_log_contains_a_query_string_or_a_credential(tmp_path):
         ask()  # absent
         wait_until(lambda: leaky.logs()["nginx-access.log"].count("\n") >= 3 * len(wanted))
         for name, text in leaky.logs().items():
-            assert secret not in text, f"{name} has it"
+            assert secret not in text, f"{name} contains the secret"
 
 
 def test_the_access_log_is_json_with_route_verdict_and_path(system):
@@ -563,41 +563,41 @@ def test_one_canary_line_and_a_reload_move_a_route_to_the_application_and_back(t
     with running(tmp_path / "s") as canary, canary.client() as client:
         line = Path(canary.facts["nginx_dir"]) / "canary.conf"
 
-        def by(path="/api/sse/stream", **more):
+        def served_by(path="/api/sse/stream", **more):
             with canary.client() as fresh, fresh.stream("GET", path, **more) as stream:
                 return "application" if "X-Application" in stream.headers else "tailgate"
 
-        assert by() == "tailgate"
+        assert served_by() == "tailgate"
         text = line.read_text()
         changed = re.sub(r"(?m)^split_clients (.*\$tg_share_spools) .*$", r"split_clients \1 { * application; }", text)
         assert changed != text
         line.write_text(changed)
         canary.stack("reload", "nginx")
-        wait_until(lambda: by() == "application")
+        wait_until(lambda: served_by() == "application")
         assert client.get("/api/jobs/x/stream").status_code == 401  # the other routes stay
 
         cookie = 'map $cookie_tailgate $tg_share_spools { "1" tailgate; default application; }'
         line.write_text(re.sub(r"(?m)^split_clients .*\$tg_share_spools .*$", cookie, changed))
         canary.stack("reload", "nginx")
-        wait_until(lambda: by(headers={"Cookie": "tailgate=1"}) == "tailgate")
-        assert by() == "application"
+        wait_until(lambda: served_by(headers={"Cookie": "tailgate=1"}) == "tailgate")
+        assert served_by() == "application"
 
         line.write_text(text)
         canary.stack("reload", "nginx")
-        wait_until(lambda: by() == "tailgate")
+        wait_until(lambda: served_by() == "tailgate")
 
 
 def test_a_canary_splits_the_clients_and_each_client_stays_on_its_side(tmp_path):
     more = ("--nginx-set", "TG_SHARE=spools=50% job=cookie:beta=yes")
     with running(tmp_path / "s", *more) as canary, canary.client() as client:
 
-        def by(agent):
+        def served_by_application(agent):
             with client.stream("GET", "/api/sse/stream", headers={"User-Agent": agent}) as stream:
                 return "X-Application" in stream.headers
 
-        first = [by(f"browser {n}") for n in range(40)]
+        first = [served_by_application(f"browser {n}") for n in range(40)]
         assert 8 <= sum(first) <= 32
-        assert [by(f"browser {n}") for n in range(40)] == first
+        assert [served_by_application(f"browser {n}") for n in range(40)] == first
         assert client.get("/api/v1/jobs/x/stream").headers.get("X-Application") == "yes"
         assert client.get("/api/v1/jobs/x/stream", headers={"Cookie": "beta=yes"}).status_code == 401
 
@@ -647,7 +647,7 @@ class Keys(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def issuer(tls):
-    """An issuer of keys behind TLS, with the certificate of the stack in `tls`."""
+    """A server of public keys with TLS.  The folder `tls` has its certificate."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Asked", (Keys,), {"asked": []}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
@@ -674,7 +674,7 @@ def test_the_jwks_leg_verifies_the_certificate_of_the_issuer(tmp_path, system):
             good.redis("HSET", "job:x", "user_id", "alice", "status", "ready")
 
             def status():
-                # The issuer's keys are those of the other stack, and so is the token.
+                # The issuer serves the keys of the stack `system`, which also makes the token.
                 return client.get(
                     "/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"}
                 ).status_code
@@ -682,7 +682,7 @@ def test_the_jwks_leg_verifies_the_certificate_of_the_issuer(tmp_path, system):
             wait_until(lambda: status() == 200)
             assert server.RequestHandlerClass.asked[0] == ("/.well-known/jwks.json", f"localhost:{port}", None)
         before = len(server.RequestHandlerClass.asked)
-        # Without that CA.
+        # Without TG_CA_FILE nginx does not trust the certificate.
         with running(tmp_path / "b", *leg_options(port), "--wait", "alive") as bad, bad.client() as client:
             answer = client.get("/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"})
             assert answer.status_code == 503
