@@ -1,4 +1,4 @@
-"""R6 where the record is the application's status endpoint, and the application says who may."""
+"""R6 with the status endpoint of the application instead of a record in Redis.  The application decides about access."""
 
 import json
 import time
@@ -91,10 +91,10 @@ def test_an_answer_of_megabytes_is_read_whole(stack, application, job):
     assert len(stream.rest(timeout=20)[-1].json()["result"]) == 7_000_000
 
 
-# ---- what it is asked with ----------------------------------------------------------------------------
+# ---- the request to the application -------------------------------------------------------------------
 
 
-def asked_with(stack, application, job, **more):
+def headers_at_application(stack, application, job, **more):
     application.answers[status_path(job)] = (200, RUNNING)
     assert open_stream(stack, path(job), **more).status == 200
     [headers] = application.asked_for(status_path(job))
@@ -110,7 +110,7 @@ def test_the_application_gets_the_credentials_and_the_address_of_the_caller(stac
         "X-Secret-Of-His": "stays here",
         "X-Tailgate-Identity": "forged",
     }
-    headers = asked_with(stack, application, job, headers=sent)
+    headers = headers_at_application(stack, application, job, headers=sent)
     assert headers["cookie"] == sent["Cookie"]
     assert headers["authorization"] == sent["Authorization"]
     assert headers["x-session-id"] == "s-7"
@@ -119,24 +119,24 @@ def test_the_application_gets_the_credentials_and_the_address_of_the_caller(stac
 
 
 def test_the_application_gets_no_credentials_if_the_caller_has_none(stack, application, job):
-    headers = asked_with(stack, application, job)
+    headers = headers_at_application(stack, application, job)
     assert not {"cookie", "authorization", "x-session-id"} & set(headers)
 
 
 def test_a_token_in_the_query_reaches_the_application_as_a_bearer_header(stack, application, job):
-    headers = asked_with(stack, application, job, params={"token": "to.k en"})
+    headers = headers_at_application(stack, application, job, params={"token": "to.k en"})
     assert headers["authorization"] == "Bearer to.k en"
 
 
 @pytest.mark.parametrize("name", ["sessionId", "sessionid"])
 def test_a_session_in_the_query_reaches_the_application_as_a_header(stack, application, job, name):
-    headers = asked_with(stack, application, job, params={name: "anon-5"})
+    headers = headers_at_application(stack, application, job, params={name: "anon-5"})
     assert headers["x-session-id"] == "anon-5"
 
 
 def test_a_header_takes_precedence_over_the_query(stack, application, job):
     sent = {"Authorization": "Bearer header", "X-Session-Id": "header"}
-    headers = asked_with(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
+    headers = headers_at_application(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
     assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
 
 
@@ -149,7 +149,7 @@ def test_a_query_cannot_forge_a_header(stack, application, job, value):
 
 
 def test_the_application_does_not_get_the_query(stack, application, job):
-    asked_with(stack, application, job, params={"token": "t", "other": "x"})
+    headers_at_application(stack, application, job, params={"token": "t", "other": "x"})
     assert [asked for asked, _ in application.asked if job in asked] == [status_path(job)]
 
 
@@ -162,7 +162,7 @@ def test_the_application_is_asked_separately_for_each_caller(stack, application,
     assert [stream.wait_head().status for stream in streams] == [200, 404, 200]
 
 
-# ---- everything else ----------------------------------------------------------------------------------
+# ---- other answers of the application -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -235,7 +235,7 @@ def test_an_event_source_gets_an_unavailable_event_instead_of_a_503(stack, appli
         stream.wait_closed(1)
 
 
-# ---- when it is asked ---------------------------------------------------------------------------------
+# ---- the times of the requests ------------------------------------------------------------------------
 
 
 def test_the_application_is_asked_once_and_never_polled(stack, application, job):
@@ -262,7 +262,7 @@ def test_a_message_published_while_the_application_answers_is_not_lost(stack, ap
 def test_a_client_that_disconnects_while_the_application_answers_is_released(stack, application, job):
     application.answers[status_path(job)] = None
     stream = send(stack, path(job))
-    wait_until(lambda: application.asked_for(status_path(job)), 2, "the question")
+    wait_until(lambda: application.asked_for(status_path(job)), 2, "the request to the application")
     stream.close()
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 0, 6, "the channel is unsubscribed")
 
@@ -283,7 +283,7 @@ def test_the_application_is_asked_again_after_a_redis_loss(private_stack, applic
     stream = open_stream(stack, path(job), headers={"Authorization": "Bearer mine"})
     stream.take_events(2)
 
-    def slowly(_headers):  # as applications are while all of their users come back
+    def slowly(_headers):  # like an application while all of its users reconnect
         application.release.wait(0.5)
         return answer
 
@@ -299,7 +299,7 @@ def test_the_application_is_asked_again_after_a_redis_loss(private_stack, applic
         assert ("id: end" in stream.raw.decode()) == bool(expected)
     asked = application.asked_for(status_path(job))
     assert {headers.get("authorization") for headers in asked} == {"Bearer mine"}
-    assert len(asked) == 2, "once at the opening, once after the loss: applications limit rates"
+    assert len(asked) == 2, "once at the opening, and once after the loss, because applications limit rates"
 
 
 def test_an_unreachable_application_causes_a_503(private_stack, tmp_path, job):

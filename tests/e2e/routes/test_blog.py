@@ -1,4 +1,4 @@
-"""R6: blog's job progress, its record a hash."""
+"""R6: the progress of a blog job whose record is a Redis hash."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ def open_job(stack, job, user="alice", **more):
 
 
 def open_live(stack, worker, **more):
-    """Past its opening: the next block is what is published next."""
+    """Opens a stream and reads its opening events.  The next block is the next published message."""
     stream = open_job(stack, worker.job, worker.user, **more)
     stream.blocks_until("progress-update")
     stream.events_until("progress-update")
@@ -281,7 +281,7 @@ def test_the_blog_page_reads_a_job_from_start_to_end(stack, job):
     assert seen == [("progress-update", said[0]), ("progress-update", said[1]), ("complete", {"result": {"posts": 2}})]
 
 
-# ---- who may ------------------------------------------------------------------------------------------
+# ---- access -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["bearer", "token", "cookie", "session-header", "sessionId", "sessionid"])
@@ -312,7 +312,7 @@ def test_errors_have_the_form_of_blog(stack, job):
     assert stranger.json() == {"success": False, "error": "Not found", "message": "Job not found or access denied"}
 
 
-# ---- a record that is not there yet -------------------------------------------------------------------
+# ---- a missing record ---------------------------------------------------------------------------------
 
 
 def test_a_record_created_within_the_grace_time_is_found(stack, job):
@@ -367,11 +367,11 @@ def test_a_stream_at_its_maximum_age_gets_a_notice_and_ends_cleanly(stack_with, 
     begin = time.monotonic()
     stream = open_live(stack, worker, http=http, via=via)
     notice = stream.next_event()
-    told = time.monotonic() - begin
+    noticed = time.monotonic() - begin
     assert notice.name == "stream-timeout"
     assert list(notice.json()) == ["jobId", "message"] and notice.json()["jobId"] == job
     assert stream.rest() == []
     ended = time.monotonic() - begin
-    assert 1.2 < told < 2.3 and 2.2 < ended < 4
+    assert 1.2 < noticed < 2.3 and 2.2 < ended < 4
     assert "id: end" not in stream.raw.decode()
-    assert open_job(stack, job).status == 200, "it may come back"
+    assert open_job(stack, job).status == 200, "the client may reconnect"

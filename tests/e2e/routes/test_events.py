@@ -1,4 +1,4 @@
-"""R1 and R2: builder's job events and the older status stream."""
+"""R1 and R2: the events of a builder job, and its older status stream."""
 
 import json
 import time
@@ -25,7 +25,7 @@ ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("
 
 
 def open_live(stack, worker, path_of, **more):
-    """A stream past its opening: the next block is what is published next."""
+    """Opens a stream and reads its opening blocks.  The next block is the next published message."""
     stream = open_stream(stack, path_of(worker.job), headers=stack.bearer(worker.user), **more)
     assert stream.status == 200, (stream.status, stream.raw)
     stream.next_block()
@@ -186,7 +186,7 @@ def test_a_message_of_megabytes_arrives_whole(stack, job, path_of, http, via):
     assert stream.next_block(15) == f"data: {payload}"
 
 
-# ---- where a job stands at the opening ----------------------------------------------------------------
+# ---- the opening and the end of a job -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
@@ -195,8 +195,8 @@ def test_r1_sends_the_last_event_of_an_ended_job_and_ends(stack, job, status, ht
     Builder(stack.redis, job).create(status)
     stream = open_stream(stack, events_path(job), headers=stack.bearer(), http=http, via=via)
     assert stream.wait_closed()
-    said = f'data: {{"type":"build.stage.started","status":"{status}","job_id":"{job}"}}\nid: end'
-    assert stream.blocks == ["retry: 3000", said]
+    block = f'data: {{"type":"build.stage.started","status":"{status}","job_id":"{job}"}}\nid: end'
+    assert stream.blocks == ["retry: 3000", block]
 
 
 def test_r1_sends_no_opening_event_for_a_running_job(stack, job):
@@ -212,8 +212,8 @@ def test_r2_begins_with_the_status_of_the_job(stack, job, http, via):
     worker = Builder(stack.redis, job).create("queued", "Waiting for a worker")
     stream = open_stream(stack, status_path(job), headers=stack.bearer(), http=http, via=via)
     assert stream.next_block() == "retry: 3000"
-    said = f'data: {{"job_id":"{job}","status":"queued","message":"Waiting for a worker"}}'
-    assert stream.next_block() == said
+    block = f'data: {{"job_id":"{job}","status":"queued","message":"Waiting for a worker"}}'
+    assert stream.next_block() == block
     payload = worker.move("scaffold", "Writing files")
     assert stream.next_block() == f"data: {payload}"
 
@@ -223,8 +223,8 @@ def test_r2_sends_the_status_of_an_ended_job_and_ends(stack, job, status):
     Builder(stack.redis, job).create(status, "Done")
     stream = open_stream(stack, status_path(job), headers=stack.bearer())
     assert stream.wait_closed()
-    said = f'data: {{"job_id":"{job}","status":"{status}","message":"Done"}}\nid: end'
-    assert stream.blocks == ["retry: 3000", said]
+    block = f'data: {{"job_id":"{job}","status":"{status}","message":"Done"}}\nid: end'
+    assert stream.blocks == ["retry: 3000", block]
 
 
 def test_r2_sends_an_empty_message_if_the_record_has_none(stack, job):
@@ -261,8 +261,8 @@ def test_r2_ends_with_the_status_of_a_job_whose_end_was_not_published(stack, job
     stream = open_live(stack, worker, status_path)
     worker.write_status("failed", "The worker died")
     assert stream.wait_closed()
-    said = f'data: {{"job_id":"{job}","status":"failed","message":"The worker died"}}\nid: end'
-    assert stream.blocks[-1] == said
+    block = f'data: {{"job_id":"{job}","status":"failed","message":"The worker died"}}\nid: end'
+    assert stream.blocks[-1] == block
 
 
 def test_r1_ends_with_the_last_event_of_a_job_whose_end_was_not_published(stack, job):
@@ -270,8 +270,8 @@ def test_r1_ends_with_the_last_event_of_a_job_whose_end_was_not_published(stack,
     stream = open_live(stack, worker, events_path)
     worker.write_status("failed", "The worker died")
     assert stream.wait_closed()
-    said = f'data: {{"type":"build.stage.started","status":"failed","job_id":"{job}"}}\nid: end'
-    assert stream.blocks[-1] == said
+    block = f'data: {{"type":"build.stage.started","status":"failed","job_id":"{job}"}}\nid: end'
+    assert stream.blocks[-1] == block
 
 
 @both
@@ -317,7 +317,8 @@ def test_events_postpone_the_heartbeat(stack_with, job, path_of):
 
 
 def test_simultaneous_heartbeats_name_their_own_jobs(stack_with, job):
-    """What names no job is encoded once for all who are due; here the rounds of fifty streams overlap."""
+    """The gateway encodes a heartbeat without a job id once for all streams that are due.  Here fifty streams are due at
+    the same times."""
     stack = stack_with(
         {
             "route.events.heartbeat.every_s": 0.2,
@@ -350,11 +351,12 @@ def test_all_streams_of_one_job_share_one_subscription(stack, job):
         assert stream.blocks[-1] == f"data: {payload}\nid: end"
 
 
-# ---- who wins: what was published, or the record ------------------------------------------------------
+# ---- published messages and the record ----------------------------------------------------------------
 
 
 def test_a_last_message_published_right_after_its_record_is_delivered(stack, job):
-    """The look once a second finds some of these records before the message: it waits a moment for that."""
+    """The gateway reads records once a second.  It reads some of these records before it gets the message, and then waits
+    a moment for the message."""
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(40)]
     streams = [open_live(stack, worker, events_path) for worker in workers]
     in_time = []
@@ -365,7 +367,7 @@ def test_a_last_message_published_right_after_its_record_is_delivered(stack, job
         payload = worker.publish("build.finished", status="ready", own_words=True)
         if time.monotonic() - begin < 0.15:
             in_time.append((stream, payload))
-    assert in_time, "this machine is too slow to tell"
+    assert in_time, "the machine is too slow for this test"
     for stream, payload in in_time:
         assert stream.rest()[-1].data == payload
 
@@ -411,7 +413,8 @@ def test_a_route_for_anyone_may_have_a_record(stack_with, job):
 
 
 def test_refused_openings_during_a_fan_out_do_not_disturb_open_streams(stack, job):
-    """They listen until their look is answered, and are buried after the turn in which it is."""
+    """A refused opening listens to the channel until its record is read.  It is destroyed after the turn of the loop in
+    which that happens."""
     worker = Builder(stack.redis, job).create()
     streams = [open_live(stack, worker, events_path) for _ in range(6)]
     mallory = seal(stack, "events", job, user="mallory", provider="builder")
@@ -421,9 +424,9 @@ def test_refused_openings_during_a_fan_out_do_not_disturb_open_streams(stack, jo
         payloads = [f"{number}-{one}" for one in range(20)]
         for payload in payloads:
             pipe.publish(worker.channel, payload)
-        strangers = [send(stack, events_path(job), headers=mallory, via="gateway") for _ in range(3)]
+        refused = [send(stack, events_path(job), headers=mallory, via="gateway") for _ in range(3)]
         pipe.execute()
         sent += payloads
-        assert [stranger.wait_head().status for stranger in strangers] == [404] * 3
+        assert [answer.wait_head().status for answer in refused] == [404] * 3
     for stream in streams:
         assert [stream.next_event().data for _ in sent] == sent

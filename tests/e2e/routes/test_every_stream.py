@@ -1,4 +1,4 @@
-"""What holds on every stream, whatever the route."""
+"""The behaviour of streams that is the same on all routes."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kin
 with_channel = pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
 
-# A look a second and a job; the rest is for a busy machine.
+# Seconds.  The gateway reads each record once a second; the rest is for a busy machine.
 NOTICED_WITHIN = 3.5
 
 
@@ -25,8 +25,8 @@ def numbers_in(endpoint, events):
     return [number for number in map(endpoint.number_in, events) if number is not None]
 
 
-def nothing_comes(stream, seconds):
-    """Waits, reading: only heartbeats may come."""
+def assert_no_event(stream, seconds):
+    """Reads for some seconds, and checks that only heartbeats arrive and that the stream stays open."""
     before = len(stream.events)
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not stream.ended:
@@ -113,7 +113,7 @@ def test_an_http_1_0_client_gets_the_stream_without_chunked_encoding(stack, job,
 @on_every_route
 def test_bytes_that_a_client_sends_during_its_stream_are_ignored(stack, job, kind):
     endpoint = kind(stack, job).create()
-    stream = straight(endpoint)
+    stream = open_directly(endpoint)
     stream.next_block()
     stream.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000 + b"\0\xff" * 10_000)
     for number in range(3):
@@ -123,7 +123,7 @@ def test_bytes_that_a_client_sends_during_its_stream_are_ignored(stack, job, kin
 
 
 def test_a_request_pipelined_behind_an_opening_does_no_harm(stack, job):
-    path = f"/api/v1/jobs/{job}/stream"  # 800 ms of looking for its record
+    path = f"/api/v1/jobs/{job}/stream"  # the gateway looks for the missing record for 800 ms
     headers = sealed(stack, path, stack.bearer("alice", "blog"))
     stream = send(stack, path, headers=headers, via="gateway")
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 1, 5, "the opening has begun")
@@ -154,7 +154,7 @@ def test_events_arrive_once_and_in_the_order_of_redis(stack, job, kind, http, vi
 def test_all_streams_of_one_source_get_every_event(stack, job, kind):
     endpoint = kind(stack, job).create()
     streams = [open_live_stream(endpoint) for _ in range(5)]
-    for stream in streams:  # the later ones' first messages
+    for stream in streams:  # read the messages with which the later streams were opened
         stream.pump(0.2)
     for number in range(50):
         endpoint.write_number(number)
@@ -173,7 +173,7 @@ def test_a_stream_gets_only_the_events_of_its_own_job(stack, job):
         assert numbers_in(endpoint, events) == list(expected)
 
 
-# ---- the record ends streams ------------------------------------------------------------------------
+# ---- the end of a job in its record -----------------------------------------------------------------
 
 
 @with_record
@@ -185,7 +185,7 @@ def test_a_job_that_ends_only_in_its_record_ends_its_streams_within_two_seconds(
     begin = time.monotonic()
     for stream in streams:
         events = stream.rest(timeout=6)
-        assert time.monotonic() - begin < 2.3, "later than the two seconds that are promised"
+        assert time.monotonic() - begin < 2.3, "the gateway promises two seconds"
         assert endpoint.is_final(events[-1])
         assert [endpoint.is_final(event) for event in events].count(True) == 1
         assert stream.last_id == endpoint.end_id
@@ -221,7 +221,7 @@ def test_a_watched_record_is_read_at_most_once_a_second(stack, job):
         listener = threading.Thread(target=listen)
         listener.start()
         begin = time.monotonic()
-        nothing_comes(streams[0].pump(), 3)
+        assert_no_event(streams[0].pump(), 3)
         seconds = time.monotonic() - begin
         stack.redis.echo("enough")
         listener.join(5)
@@ -230,7 +230,7 @@ def test_a_watched_record_is_read_at_most_once_a_second(stack, job):
         assert 1 <= count <= seconds + 1.5, f"{endpoint.route}: {count} looks in {seconds:.1f} s"
 
 
-# ---- the end is the end -----------------------------------------------------------------------------
+# ---- the id of the end ------------------------------------------------------------------------------
 
 
 @with_record
@@ -254,7 +254,7 @@ def test_a_reconnect_with_the_id_of_the_end_gets_204(stack, job, kind):
     for http in ("1.1", "2"):
         again = open_endpoint(endpoint, headers={"Last-Event-ID": stream.last_id}, http=http)
         assert (again.status, again.wait_closed(), again.raw) == (204, True, b"")
-    assert open_endpoint(endpoint).status == 200, "without the id it is told the end again"
+    assert open_endpoint(endpoint).status == 200, "without the id it gets the last event again"
 
 
 @with_record
@@ -275,8 +275,8 @@ def test_the_id_of_the_end_gives_no_access_to_another_users_job(stack, job, kind
     endpoint = kind(stack, job).create(user="bob")
     endpoint.finish_silently()
     assert open_endpoint(endpoint, headers={"Last-Event-ID": "end"}).status == 404
-    nobodys = kind(stack, job + "-nobodys")
-    assert open_endpoint(nobodys, headers={"Last-Event-ID": "end"}).status == 404
+    unknown = kind(stack, job + "-unknown")
+    assert open_endpoint(unknown, headers={"Last-Event-ID": "end"}).status == 404
 
 
 @with_channel
@@ -311,7 +311,7 @@ def test_a_record_that_is_missing_for_ten_seconds_ends_its_streams(stack, job):
     kept = {endpoint.record_key: stack.redis.hgetall(endpoint.record_key) for endpoint in back}
     for endpoint in gone + back:
         stack.redis.delete(endpoint.record_key)
-    nothing_comes(back_streams[0], 3)
+    assert_no_event(back_streams[0], 3)
     for key, fields in kept.items():
         stack.redis.hset(key, mapping=fields)
     for endpoint, stream in zip(gone, gone_streams):
@@ -320,14 +320,14 @@ def test_a_record_that_is_missing_for_ten_seconds_ends_its_streams(stack, job):
         assert "id: end" not in stream.raw.decode() and not any(map(endpoint.is_final, stream.events))
     for endpoint, stream in zip(back, back_streams):
         stream.pump(0)
-        assert stream.ended is None, f"{endpoint.route}: its record had been away for 3 s only"
+        assert stream.ended is None, f"{endpoint.route}: the record was missing for only 3 s"
         stack.redis.delete(endpoint.record_key)
-    nothing_comes(back_streams[0], 3)
+    assert_no_event(back_streams[0], 3)
     for key, fields in kept.items():
         stack.redis.hset(key, mapping=fields)
     for endpoint, stream in zip(back, back_streams):
         stream.pump(0)
-        assert stream.ended is None, f"{endpoint.route}: the 3 s before do not count"
+        assert stream.ended is None, f"{endpoint.route}: the earlier 3 s do not count"
         endpoint.finish_silently()
     for endpoint, stream in zip(back, back_streams):
         assert endpoint.is_final(stream.rest()[-1])
@@ -352,17 +352,17 @@ def test_a_record_that_changes_its_type_does_not_end_a_stream_at_once(stack, job
     fields = stack.redis.hgetall(endpoint.record_key)
     stack.redis.delete(endpoint.record_key)
     stack.redis.set(endpoint.record_key, "no hash")
-    nothing_comes(stream, 2)
+    assert_no_event(stream, 2)
     stack.redis.delete(endpoint.record_key)
     stack.redis.hset(endpoint.record_key, mapping=fields)
     endpoint.write_number(5)
     assert endpoint.number_in(stream.next_event()) == 5
 
 
-# ---- clients that leave -----------------------------------------------------------------------------
+# ---- clients that disconnect ------------------------------------------------------------------------
 
 
-WAYS_TO_LEAVE = [
+WAYS_TO_CLOSE = [
     ("tls", "1.1", "close"),
     ("tls", "1.1", "reset"),
     ("tls", "2", "close"),
@@ -375,24 +375,24 @@ WAYS_TO_LEAVE = [
 
 
 def test_a_channel_is_unsubscribed_seconds_after_its_last_stream(stack, job):
-    left = {}
+    channels = {}
     for kind in routes.WITH_CHANNEL:
-        for via, http, leave in WAYS_TO_LEAVE:
-            name = f"{kind.route}-{via}-{http[0]}-{leave}"
+        for via, http, close in WAYS_TO_CLOSE:
+            name = f"{kind.route}-{via}-{http[0]}-{close}"
             endpoint = kind(stack, f"{job}-{name}").create()
             headers = endpoint.headers()
             if via == "gateway":
                 headers = sealed(stack, endpoint.path, headers)
             stream = open_stream(stack, endpoint.path, headers=headers, via=via, http=http)
             assert (name, stream.status, stack.subscribers(endpoint.channel)) == (name, 200, 1)
-            getattr(stream, leave)()
-            left[name] = endpoint.channel
+            getattr(stream, close)()
+            channels[name] = endpoint.channel
 
     def still_subscribed():
-        counts = dict(stack.redis.pubsub_numsub(*left.values()))
-        return [name for name, channel in left.items() if counts[channel]]
+        counts = dict(stack.redis.pubsub_numsub(*channels.values()))
+        return [name for name, channel in channels.items() if counts[channel]]
 
-    wait_until(lambda: not still_subscribed(), 6, "all of them are unsubscribed")
+    wait_until(lambda: not still_subscribed(), 6, "all channels are unsubscribed")
 
 
 def test_a_channel_stays_subscribed_once_while_one_stream_is_left(stack, job):
@@ -403,7 +403,7 @@ def test_a_channel_stays_subscribed_once_while_one_stream_is_left(stack, job):
         stream.close()
     endpoint.write_number(1)
     streams[0].events_until(lambda event: endpoint.number_in(event) == 1)
-    nothing_comes(streams[0], 4)  # longer than a channel without viewers lingers
+    assert_no_event(streams[0], 4)  # longer than a channel without streams stays subscribed
     assert stack.subscribers(endpoint.channel) == 1
 
 
@@ -435,7 +435,7 @@ def test_a_stream_is_released_at_once_if_its_client_disconnects(stack, job, kind
 
 
 def test_a_client_that_disconnects_during_its_opening_is_released(stack, job):
-    # Its record is looked for during 800 ms: time to leave in.
+    # The gateway looks for the missing record for 800 ms, so the clients disconnect during the opening.
     streams = [send(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog")) for _ in range(10)]
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 1, 5, "the subscription")
     for stream in streams:
@@ -446,19 +446,19 @@ def test_a_client_that_disconnects_during_its_opening_is_released(stack, job):
 
 def test_a_log_without_streams_is_no_longer_read(stack, job):
     endpoint = routes.Lines(stack, job).create()
-    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 0, 10, "earlier tests' readers are gone")
+    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 0, 10, "the feeds of earlier tests are released")
     streams = [open_live_stream(endpoint) for _ in range(5)]
-    assert stack.metrics()["tailgate_logs_followed"] == 1, "one live reader per log"
+    assert stack.metrics()["tailgate_logs_followed"] == 1, "one feed for each log"
     for stream in streams:
         stream.close()
-    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 0, 6, "the reader is released")
+    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 0, 6, "the feed is released")
 
 
 # ---- slow clients -----------------------------------------------------------------------------------
 
 
-def straight(endpoint, **more):
-    """A stream without nginx between, whose socket takes little: slow as soon as it does not read."""
+def open_directly(endpoint, **more):
+    """Opens a stream without nginx and with a small receive buffer, so that it is slow when the test does not read."""
     headers = sealed(endpoint.stack, endpoint.path, endpoint.headers())
     return open_stream(endpoint.stack, endpoint.path, headers=headers, via="gateway", receive_buffer=4096, **more)
 
@@ -466,7 +466,7 @@ def straight(endpoint, **more):
 @with_channel
 def test_a_channel_stream_with_a_full_backlog_is_closed(stack, job, kind):
     endpoint = kind(stack, job).create()
-    slow, quick = straight(endpoint), open_live_stream(endpoint)
+    slow, quick = open_directly(endpoint), open_live_stream(endpoint)
     slow.next_block()
     text = "x" * 100_000
     for number in range(60):
@@ -474,16 +474,16 @@ def test_a_channel_stream_with_a_full_backlog_is_closed(stack, job, kind):
             endpoint.channel, json.dumps({"event": "step-change", "data": {"n": number, "text": text}, "n": number})
         )
         quick.events_until(lambda event: endpoint.number_in(event) == number)
-    assert slow.wait_closed(10) is False, "it is cut: what was not sent cannot be said"
+    assert slow.wait_closed(10) is False, "the stream is cut, because it has lost events"
     came = [number for number in numbers_in(endpoint, slow.events) if number >= 0]
-    assert came == list(range(len(came))), "up to the cut nothing is missing"
+    assert came == list(range(len(came))), "no event is missing before the cut"
     assert "slow" in {line["why"] for line in stack.logs("stream.closed")}
 
 
 @with_channel
 def test_an_event_larger_than_the_backlog_is_delivered(stack, job, kind):
     endpoint = kind(stack, job).create()
-    stream = straight(endpoint)
+    stream = open_directly(endpoint)
     stream.next_block()
     text = "y" * 1_000_000
     payload = json.dumps({"event": "step-change", "data": {"n": 1, "text": text}, "n": 1})
@@ -494,7 +494,7 @@ def test_an_event_larger_than_the_backlog_is_delivered(stack, job, kind):
 
 def test_a_log_stream_of_a_slow_client_stays_open_and_catches_up(stack, job):
     endpoint = routes.Lines(stack, job).create()
-    slow, quick = straight(endpoint), open_live_stream(endpoint)
+    slow, quick = open_directly(endpoint), open_live_stream(endpoint)
     text = "z" * 1000
     for begin in range(0, 8000, 500):
         pipe = stack.redis.pipeline(transaction=False)
@@ -507,12 +507,12 @@ def test_a_log_stream_of_a_slow_client_stays_open_and_catches_up(stack, job):
     assert [number for number in numbers_in(endpoint, events) if number >= 0] == list(range(8000))
     assert [event.name for event in events if event.name == "gap"] == []
     endpoint.write_number(8000)
-    assert endpoint.number_in(slow.next_event()) == 8000, "it is live again"
+    assert endpoint.number_in(slow.next_event()) == 8000, "the stream is live again"
 
 
 def test_a_slow_log_client_gets_a_gap_event_for_lines_trimmed_meanwhile(stack, job):
     endpoint = routes.Lines(stack, job).create()
-    slow = straight(endpoint)
+    slow = open_directly(endpoint)
     endpoint.write_number(0)
     slow.events_until(lambda event: endpoint.number_in(event) == 0)
     text = "z" * 1000
@@ -523,24 +523,24 @@ def test_a_slow_log_client_gets_a_gap_event_for_lines_trimmed_meanwhile(stack, j
         pipe.execute()
     events = slow.events_until(lambda event: endpoint.number_in(event) == 6000, timeout=20)
     gaps = [index for index, event in enumerate(events) if event.name == "gap"]
-    assert gaps, "silence would be a lie"
+    assert gaps, "trimmed lines must be announced"
     came = numbers_in(endpoint, events)
     assert came == sorted(set(came)) and len(came) < 6000
     for index in gaps:
         gap, before, after = events[index].json(), (events[index - 1] if index else slow.events[0]), events[index + 1]
         assert gap["requested"] == before.last_id
-        # What was first may be trimmed in its turn before it could be read: a gap again.
+        # If the first available entry is trimmed before the gateway reads it, another gap event follows.
         assert after.name == "gap" or gap["first_available"] == after.last_id
     numbers = [endpoint.number_in(event) for event in events]
     jumps = [
         i for i in range(1, len(numbers)) if None not in numbers[i - 1 : i + 1] and numbers[i] != numbers[i - 1] + 1
     ]
-    assert jumps == [], "where lines are missing, a gap says so"
+    assert jumps == [], "a gap event announces each missing line"
 
 
 def test_slow_clients_do_not_delay_another_client(stack, job):
     endpoint = routes.Lines(stack, job).create()
-    slow, quick = [straight(endpoint) for _ in range(5)], open_live_stream(endpoint)
+    slow, quick = [open_directly(endpoint) for _ in range(5)], open_live_stream(endpoint)
     worst = 0
     for number in range(200):
         begin = time.monotonic()
@@ -555,10 +555,10 @@ def test_slow_clients_do_not_delay_another_client(stack, job):
 def test_a_client_that_accepts_no_byte_for_the_send_timeout_is_closed(stack_with, job, kind):
     stack = stack_with({f"route.{each.route}.send_timeout_s": 1 for each in routes.ALL})
     endpoint = kind(stack, job).create()
-    stalled, quick = straight(endpoint), open_live_stream(endpoint)
+    stalled, quick = open_directly(endpoint), open_live_stream(endpoint)
     stalled.next_block()
     payload = json.dumps({"event": "step-change", "data": {"n": 0, "t": "x" * 150_000}, "n": 0, "t": "x" * 150_000})
-    for _ in range(3):  # more than its socket takes, less than its backlog holds
+    for _ in range(3):  # more than the socket accepts, but less than the backlog
         if kind is routes.Lines:
             stack.redis.xadd(endpoint.worker.log_key, {"text": "n=0", "phase": payload})
         else:
@@ -602,7 +602,7 @@ def test_any_other_job_id_gets_404_without_a_look_at_redis(stack, kind, bad):
     answer = fetch(stack, endpoint.path, headers=endpoint.headers())
     assert answer.status == 404 and isinstance(answer.json(), dict)
     after = stack.metrics()["tailgate_record_looks_total"]
-    assert after - before <= 3, "the watches of other streams look once a second; this request must not"
+    assert after - before <= 3, "the records of other streams are read once a second, but this request must read nothing"
 
 
 @with_record
@@ -612,10 +612,10 @@ def test_an_unknown_job_and_another_users_job_get_the_same_404(stack, job, kind)
     assert [answer.status for answer in answers] == [404, 404]
     assert answers[0].raw == answers[1].raw
 
-    def kept(answer):
+    def compared_headers(answer):
         return {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
 
-    assert kept(answers[0]) == kept(answers[1])
+    assert compared_headers(answers[0]) == compared_headers(answers[1])
 
 
 def test_a_whole_stream_parses_like_the_same_stream_in_pieces(stack, job):

@@ -1,4 +1,4 @@
-"""A team that none of the examples is: everything of its convention is in fourth_team.toml, nothing in C++."""
+"""A fourth team with its own conventions, which only fourth_team.toml describes.  The C++ code knows nothing of them."""
 
 import json
 import uuid
@@ -23,11 +23,11 @@ def bearer(stack, who="mia"):
     return stack.bearer(who, "studio")
 
 
-def render(stack, job, phase="RENDERING", **fields):
+def write_render(stack, job, phase="RENDERING", **fields):
     stack.redis.hset(f"studio/renders/{job}/state", mapping={"made_by": "mia", "phase": phase, **fields})
 
 
-def news(stack, job, what, body=None, **more):
+def publish_news(stack, job, what, body=None, **more):
     message = {"what": what, **({} if body is None else {"body": body}), **more}
     stack.redis.publish(f"studio/{job}/news", json.dumps(message, separators=(",", ":")))
 
@@ -38,14 +38,14 @@ def without_beats(blocks):
 
 @ways_in
 def test_a_render_stream_runs_from_welcome_to_its_last_event(stack, job, http, via):
-    render(stack, job, frames=12, scene_name="Opening", preview_json='{"url":"p.png"}')
+    write_render(stack, job, frames=12, scene_name="Opening", preview_json='{"url":"p.png"}')
     headers = {**bearer(stack), "X-Request-ID": "req-9"}
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=headers, http=http, via=via)
     assert stream.status == 200
     stream.blocks_until("event: frames")
-    news(stack, job, "frame", {"n": 13})
-    news(stack, job, "note", "two\nlines")
-    news(stack, job, "finished", {"frames": 240})
+    publish_news(stack, job, "frame", {"n": 13})
+    publish_news(stack, job, "note", "two\nlines")
+    publish_news(stack, job, "finished", {"frames": 240})
     events = [event for event in stream.rest() if event.name != "alive"]
     assert stream.blocks[:2] == ["retry: 750", ": studio, route render-progress"]
     assert [event.name for event in events] == ["welcome", "frames", "frame", "note", "finished"]
@@ -58,13 +58,13 @@ def test_a_render_stream_runs_from_welcome_to_its_last_event(stack, job, http, v
 
 
 def test_the_first_standing_event_that_fits_the_status_is_sent(stack, job):
-    render(stack, job, "WAITING", scene_name="Two\nlines")
+    write_render(stack, job, "WAITING", scene_name="Two\nlines")
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     assert stream.events_until("queue")[-1].data == "Two\nlines waits"
 
 
 def test_missing_fields_get_the_configured_defaults(stack, job):
-    render(stack, job)
+    write_render(stack, job)
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     standing = stream.events_until("frames")[-1].json()
     assert standing == {"frames": 0, "scene": "unnamed", "phase": "RENDERING", "preview": "none yet"}
@@ -79,7 +79,7 @@ def test_missing_fields_get_the_configured_defaults(stack, job):
     ],
 )
 def test_each_terminal_status_has_its_own_last_event(stack, job, phase, name, data):
-    render(stack, job, phase)
+    write_render(stack, job, phase)
     path = f"/studio/renders/{job}/follow"
     stream = open_stream(stack, path, headers=bearer(stack))
     assert stream.rest()[-1] == sse.Event(name, data, "end")
@@ -88,18 +88,18 @@ def test_each_terminal_status_has_its_own_last_event(stack, job, phase, name, da
 
 
 def test_a_terminal_status_of_another_team_does_not_end_the_stream(stack, job):
-    render(stack, job, "ready")
+    write_render(stack, job, "ready")
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     stream.events_until("frames")
-    news(stack, job, "complete", 1)
+    publish_news(stack, job, "complete", 1)
     assert stream.events_until("complete")[-1].data == "1"
-    render(stack, job, "DONE")
+    write_render(stack, job, "DONE")
     assert stream.events_until("finished")[-1].last_id == "end"
 
 
 @pytest.mark.parametrize("how", ["cookie", "bearer", "key", "guest-header", "guest-query"])
 def test_each_configured_credential_opens_the_stream(stack, job, how):
-    render(stack, job, guest="g-1")
+    write_render(stack, job, guest="g-1")
     token = stack.token("studio", "mia")
     headers, params = {
         "cookie": ({"Cookie": f"studio={token}"}, None),
@@ -124,11 +124,11 @@ def test_errors_have_the_configured_form(stack, job):
 
 @ways_in
 def test_a_raw_stream_has_the_configured_event_names_ids_and_end(stack, job, http, via):
-    render(stack, job)
+    write_render(stack, job)
     stream = open_stream(stack, f"/studio/renders/{job}/raw", headers=bearer(stack), http=http, via=via)
     assert stream.next_block() == "retry: 3000"
-    news(stack, job, "frame", 1, no=7)
-    news(stack, job, "broke", status="DONE")
+    publish_news(stack, job, "frame", 1, no=7)
+    publish_news(stack, job, "broke", status="DONE")
     blocks = [
         sorted(block.split("\n")) for block in without_beats([stream.next_block(), *stream.blocks_until("broke")])
     ]
@@ -140,7 +140,7 @@ def test_a_raw_stream_has_the_configured_event_names_ids_and_end(stack, job, htt
 
 
 def test_a_raw_stream_of_an_ended_render_gets_the_configured_text(stack, job):
-    render(stack, job, "DONE")
+    write_render(stack, job, "DONE")
     stream = open_stream(stack, f"/studio/renders/{job}/raw", headers=bearer(stack))
     assert stream.rest() == [sse.Event("message", "over: DONE", "end")]
 
@@ -148,7 +148,7 @@ def test_a_raw_stream_of_an_ended_render_gets_the_configured_text(stack, job):
 @ways_in
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_console_log_is_followed_resumed_and_closed(stack, job, http, via, slash):
-    render(stack, job)
+    write_render(stack, job)
     path, key = f"/studio/renders/{job}/console{slash}", f"studio/{job}/console"
     stream = open_stream(stack, path, headers=bearer(stack), http=http, via=via)
     hello, phase = stream.take_events(2)
@@ -161,14 +161,14 @@ def test_a_console_log_is_followed_resumed_and_closed(stack, job, http, via, sla
     headers = {**bearer(stack), "Last-Event-ID": first}
     stream = open_stream(stack, path, headers=headers, http=http, via=via)
     assert stream.events_until("printed")[-1].json() == {"id": last, "level": None, "line": "cold"}
-    render(stack, job, "DONE")
+    write_render(stack, job, "DONE")
     closed = stream.rest()[-1]
     assert (closed.name, closed.last_id) == ("closed", f"end.{last}")
     assert closed.json() == {"phase": "DONE", "after": last}
 
 
 def test_pages_have_the_configured_limits(stack, job):
-    render(stack, job)
+    write_render(stack, job)
     ids = [stack.redis.xadd(f"studio/{job}/console", {"line": str(n)}) for n in range(10)]
     path = f"/studio/renders/{job}/console/history"
     first = fetch(stack, path, headers=bearer(stack)).json()

@@ -1,4 +1,4 @@
-"""R3: builder's log lines, live and resumable."""
+"""R3: the log lines of a builder job, live and resumed; the gap events; the wake-ups of the log feeds."""
 
 import itertools
 import json
@@ -24,8 +24,8 @@ def path(job):
 
 
 def open_log(stack, worker, resume=None, **more):
-    around_nginx = more.get("via") == "gateway"
-    headers = seal(stack, "log-stream", worker.job, user=worker.user) if around_nginx else stack.bearer(worker.user)
+    direct = more.get("via") == "gateway"
+    headers = seal(stack, "log-stream", worker.job, user=worker.user) if direct else stack.bearer(worker.user)
     if resume is not None:
         headers["Last-Event-ID"] = resume
     stream = open_stream(stack, path(worker.job), headers=headers, **more)
@@ -44,6 +44,11 @@ def ids_of(events):
 
 def key_of(entry_id):
     return tuple(map(int, entry_id.split("-")))
+
+
+def xread_calls(stack):
+    """The number of XREAD commands that Redis has got.  The gateway sends one to ask which logs have grown."""
+    return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
 
 
 # ---- live ---------------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ def test_each_of_many_log_streams_gets_only_its_own_lines(stack, job):
 def test_done_comes_after_all_lines_of_the_log(stack, job, status, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
-    pipe = stack.redis.pipeline(transaction=True)  # at once, and more than 200
+    pipe = stack.redis.pipeline(transaction=True)  # all at once, and more than one read returns
     for number in range(1000):
         pipe.xadd(worker.log_key, {"text": f"line {number}"})
     pipe.hset(worker.key, "status", status)
@@ -228,12 +233,12 @@ def test_a_reconnect_to_a_job_that_runs_again_gets_the_lines_after_its_end(stack
     worker.log("first run")
     worker.move("failed")
     assert stream.wait_closed()
-    worker.log("second run: before anybody is back")
+    worker.log("second run: before the reconnect")
     worker.move("queued")
     again = open_log(stack, worker, stream.last_id)
     worker.log("second run: live")
     events = again.take_events(2)
-    assert lines_of(events) == ["second run: before anybody is back", "second run: live"]
+    assert lines_of(events) == ["second run: before the reconnect", "second run: live"]
     worker.move("ready")
     assert [event.name for event in again.rest()] == ["done"]
 
@@ -359,7 +364,7 @@ def test_the_largest_possible_id_is_accepted(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, "18446744073709551615-18446744073709551615")
-    assert stream.next_event().name == "gap", "the log is behind it"
+    assert stream.next_event().name == "gap", "all entries of the log have lower ids"
 
 
 def test_a_client_that_reconnects_often_gets_every_line_once(stack, job):
@@ -416,7 +421,7 @@ def test_entries_trimmed_after_the_last_id_cause_a_gap_event(stack, job, how):
     else:
         stream = open_stream(stack, path(job), headers=stack.bearer(), params={"last_event_id": ids[9]})
         stream.next_block()
-    assert stream.next_block() == gap_block(ids[9], ids[15]), "without an id, and first"
+    assert stream.next_block() == gap_block(ids[9], ids[15]), "the gap event comes first and has no id"
     assert ids_of(stream.take_events(6)) == ids[15:]
 
 
@@ -531,8 +536,8 @@ def test_a_deleted_log_does_not_end_its_streams(stack, job):
 
 @pytest.mark.parametrize("left", [0, 3])
 def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stack_with, job, left):
-    """What was written behind the last line that came is unknown, however early the end is known."""
-    # Nobody looks at the log before the end does: nothing announces that it was deleted.
+    """Lines may have been written after the last one that the stream got, so `done` alone would hide a loss."""
+    # With notifications of XADD only, nothing announces that the log was deleted before the job ends.
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -540,7 +545,7 @@ def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stac
     stream.next_event()
     pipe = stack.redis.pipeline(transaction=True)
     pipe.delete(worker.log_key)
-    # Renamed into place: no XADD on the key itself, which would announce it.
+    # The new log is renamed, because an XADD to the key itself would send a notification.
     fresh = [f"{3000 + number}-0" for number in range(left)]
     for one in fresh:
         pipe.xadd(worker.log_key + ":new", {"text": one}, id=one)
@@ -585,8 +590,8 @@ def test_approximate_trimming_causes_no_gap_event_for_a_client_that_keeps_up(sta
     assert ids_of(stream.events) == ids
 
 
-def replaced_at_once(stack, worker):
-    """Another log in the place of the worker's, without a moment between them; the ids of its entries."""
+def replace_log(stack, worker):
+    """Replaces the worker's log by a log with lower ids in one transaction.  Returns the ids of the new entries."""
     pipe = stack.redis.pipeline(transaction=True)
     pipe.delete(worker.log_key)
     for n in range(3):
@@ -601,7 +606,7 @@ def test_an_emptied_log_replaced_by_lower_ids_is_read_from_its_beginning_after_a
     stream = open_log(stack, worker)
     with pytest.raises(NotReceived):
         stream.next_block(0.2)
-    fresh = replaced_at_once(stack, worker)
+    fresh = replace_log(stack, worker)
     assert stream.next_block(8) == gap_block(old, fresh[0])
     assert ids_of(stream.take_events(4)) == fresh
 
@@ -612,13 +617,13 @@ def test_a_slow_client_gets_one_gap_event_if_its_log_is_replaced(stack, job):
     slow = open_log(stack, worker, via="gateway")
     worker.log_many(6000, prefix="x" * 200)
     fast.events_until(lambda event: "5999" in event.data, timeout=20)
-    fresh = replaced_at_once(stack, worker)
+    fresh = replace_log(stack, worker)
     fast.events_until("gap")
     assert ids_of(fast.take_events(3)) == fresh
     events = slow.events_until(lambda event: event.last_id == fresh[-1], timeout=20)
     assert [event.name for event in events].count("gap") == 1
     assert ids_of(events)[-3:] == fresh
-    assert len(set(ids_of(events))) == len(ids_of(events)), "each once"
+    assert len(set(ids_of(events))) == len(ids_of(events)), "each line once"
 
 
 def test_clients_that_resume_while_the_log_is_trimmed_get_no_line_twice(stack, job):
@@ -633,7 +638,7 @@ def test_clients_that_resume_while_the_log_is_trimmed_get_no_line_twice(stack, j
     for stream in streams:
         stream.events_until(lambda event: event.last_id == last, timeout=10)
         keys = [key_of(one) for one in ids_of(stream.events)]
-        assert keys == sorted(set(keys)), "strictly increasing"
+        assert keys == sorted(set(keys)), "the ids are strictly increasing"
 
 
 def test_entries_over_the_output_buffer_limit_of_redis_are_read_in_smaller_parts(private_stack, job):
@@ -720,14 +725,11 @@ def test_a_sweep_reads_many_logs_in_one_command_despite_one_of_the_wrong_type(st
     stack = stack_with({"redis.wakeups": "sweep"})
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(120)]
     streams = [open_log(stack, worker, via="gateway") for worker in workers]
-    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 120, 5, "all are followed")
+    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 120, 5, "all logs are followed")
 
-    def asked():
-        return stack.redis.info("commandstats")["cmdstat_xread"]["calls"]
-
-    begin, before = time.monotonic(), asked()
-    wait_until(lambda: asked() > before + 20, 5, "some sweeps")
-    assert asked() - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 22 ms"
+    begin, before = time.monotonic(), xread_calls(stack)
+    wait_until(lambda: xread_calls(stack) > before + 20, 5, "some sweeps")
+    assert xread_calls(stack) - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 22 ms"
     pipe = stack.redis.pipeline(transaction=True)
     pipe.set(workers[50].log_key, "no stream")
     for worker in workers[:50] + workers[51:]:
@@ -742,24 +744,21 @@ def test_a_log_without_new_lines_is_swept_less_often(stack_with, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
 
-    def asked():
-        return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
-
-    def seconds_for_ten_questions():
-        begin, before = time.monotonic(), asked()
-        wait_until(lambda: asked() >= before + 10, 10, "ten questions")
+    def seconds_for_ten_reads():
+        begin, before = time.monotonic(), xread_calls(stack)
+        wait_until(lambda: xread_calls(stack) >= before + 10, 10, "ten reads")
         return time.monotonic() - begin
 
-    wait_until(lambda: seconds_for_ten_questions() > 1, 20, "it is asked about less often")
+    wait_until(lambda: seconds_for_ten_reads() > 1, 20, "the log is read less often")
     numbers = itertools.count()
 
-    def asked_often_after_a_line():
+    def read_often_after_a_line():
         text = str(next(numbers))
         worker.log(text)
         assert lines_of([stream.next_event()]) == [text]
-        return seconds_for_ten_questions() < 1
+        return seconds_for_ten_reads() < 1
 
-    wait_until(asked_often_after_a_line, 20, "it is asked about often again")
+    wait_until(read_often_after_a_line, 20, "the log is read often again")
 
 
 def test_a_redis_without_the_config_command_is_supported(stack_with, job):
@@ -773,33 +772,29 @@ def test_a_redis_without_the_config_command_is_supported(stack_with, job):
 # ---- tracking -----------------------------------------------------------------------------------------
 
 
-def how_woken(stack):
+def wakeup_kinds(stack):
     return [line["by"] for line in stack.logs("log.wakeups")]
-
-
-def logs_asked_about(stack):
-    return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
 
 
 def links(stack):
     return {client["name"].removeprefix("tailgate-"): client for client in stack.connections()}
 
 
-def line_comes_unasked(stack, worker, stream):
-    """Writes a line and takes it: did it come without a sweep, which asks before, or the slow one, after 2 s?"""
-    before, begin = logs_asked_about(stack), time.monotonic()
+def line_arrives_without_a_sweep(stack, worker, stream):
+    """Writes a line and receives it.  True if it arrived before any sweep: no XREAD was sent, and it took less than 1 s."""
+    before, begin = xread_calls(stack), time.monotonic()
     text = os.urandom(4).hex()
     worker.log(text)
     assert lines_of(stream.events_until(lambda event: text in event.data))[-1] == text
-    return logs_asked_about(stack) == before and time.monotonic() - begin < 1
+    return xread_calls(stack) == before and time.monotonic() - begin < 1
 
 
 def test_logs_are_tracked_if_redis_sends_no_notifications(stack_with, job):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
-    wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "nothing is swept any more")
-    assert how_woken(stack)[-1] == "tracking"
+    wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "logs are not swept")
+    assert wakeup_kinds(stack)[-1] == "tracking"
     assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
 
 
@@ -811,15 +806,15 @@ def test_tracking_is_off_while_notifications_arrive(stack_with, job):
     def notified():
         worker.log("line")
         stream.next_event()
-        return how_woken(stack)[-1:] == ["notifications"]
+        return wakeup_kinds(stack)[-1:] == ["notifications"]
 
     wait_until(notified, 10, "a notification came before the sweep")
     wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
     stack.redis.config_set("notify-keyspace-events", "")
     wait_until(
-        lambda: line_comes_unasked(stack, worker, stream) and how_woken(stack)[-1] == "tracking",
+        lambda: line_arrives_without_a_sweep(stack, worker, stream) and wakeup_kinds(stack)[-1] == "tracking",
         15,
-        "it is tracked once notifications do not come any more",
+        "the log is tracked after notifications have stopped",
     )
 
 
@@ -829,7 +824,7 @@ def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lo
     worker = Builder(stack.redis, job).create()
     stream, took = open_log(stack, worker), []
     for _ in range(5):
-        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")
         old = links(stack)[lost]["id"]
         text = os.urandom(4).hex()
         pipe = stack.redis.pipeline(transaction=True)
@@ -839,24 +834,24 @@ def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lo
         pipe.execute()
         assert lines_of(stream.events_until(lambda event, text=text: text in event.data))[-1] == text
         took.append(time.monotonic() - begin)
-        wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link is back")
-    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
-    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "they are tied again")
+        wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link has reconnected")
+    assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"
+    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "tracking is redirected to the subscriber link")
 
 
 def test_flushall_causes_a_gap_event_at_once(stack_with, job):
-    """Nothing names their keys."""
+    """The invalidation message of FLUSHALL names no keys."""
     stack = stack_with()
     took = []
     for number in range(3):
         worker = Builder(stack.redis, f"{job}-{number}").create()
         stream = open_log(stack, worker)
-        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")  # noqa: B023
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")  # noqa: B023
         begin = time.monotonic()
         stack.redis.flushall()
         stream.events_until("gap")
         took.append(time.monotonic() - begin)
-    assert sorted(took)[1] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+    assert sorted(took)[1] < 1.5, f"a sweep would take 2 s or more: {took}"
 
 
 def test_notifications_of_other_commands_are_not_mistaken_for_xadd(stack_with, job):
@@ -869,13 +864,13 @@ def test_notifications_of_other_commands_are_not_mistaken_for_xadd(stack_with, j
         pipe.expire(expiring.log_key, 1000)
         pipe.execute()
         assert lines_of([streams[0].next_event()]) == ["line"]
-        line_comes_unasked(stack, plain, streams[1])
-    assert set(how_woken(stack)) <= {"tracking", "sweep"}
-    assert "tracking" in how_woken(stack)
+        line_arrives_without_a_sweep(stack, plain, streams[1])
+    assert set(wakeup_kinds(stack)) <= {"tracking", "sweep"}
+    assert "tracking" in wakeup_kinds(stack)
 
 
 def test_notifications_are_not_trusted_for_a_while_after_one_was_missing(stack_with, job):
-    """Redis has been told to notify of XADD; that a log is renamed into place is nothing of the kind."""
+    """Redis sends notifications of XADD only, so a log that is copied to another key is not announced."""
     stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
     renamed, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("renamed", "plain"))
     streams = [open_log(stack, worker, via="gateway") for worker in (renamed, plain)]
@@ -883,23 +878,23 @@ def test_notifications_are_not_trusted_for_a_while_after_one_was_missing(stack_w
     def notified():
         plain.log("line")
         streams[1].next_event()
-        return "notifications" in how_woken(stack)
+        return "notifications" in wakeup_kinds(stack)
 
-    wait_until(notified, 5, "notifications are believed")
+    wait_until(notified, 5, "the gateway relies on notifications")
     for number in range(3):
         pipe = stack.redis.pipeline(transaction=True)
         pipe.xadd(renamed.log_key + ":new", {"text": str(number)})
         pipe.copy(renamed.log_key + ":new", renamed.log_key, replace=True)
         pipe.execute()
         assert lines_of([streams[0].next_event(10)]) == [str(number)]
-        wait_until(lambda: how_woken(stack)[-1] != "notifications", 5, "it was not announced")
+        wait_until(lambda: wakeup_kinds(stack)[-1] != "notifications", 5, "the missing notification is noticed")
         for _ in range(3):
             notified()
-    assert how_woken(stack).count("notifications") == 1
+    assert wakeup_kinds(stack).count("notifications") == 1
 
 
 def test_logs_are_swept_if_the_tracking_table_is_too_small(stack_with, job):
-    """It forgets one log for another, says that the forgotten one has changed, and so on without end."""
+    """With a small table, Redis evicts one log for another and each time announces the evicted one as changed."""
     stack = stack_with(redis_conf=["tracking-table-max-keys 2"])
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(20)]
     streams = [open_log(stack, worker, via="gateway") for worker in workers]
@@ -913,17 +908,17 @@ def test_logs_are_swept_if_the_tracking_table_is_too_small(stack_with, job):
         lines_come()
         return any("tracking-table-max-keys" in line["why"] for line in stack.logs("log.wakeups_refused"))
 
-    wait_until(given_up, 15, "tracking is given up")
-    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "and ended")
+    wait_until(given_up, 15, "the gateway gives up tracking")
+    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
     lines_come()
-    assert how_woken(stack)[-1:] in ([], ["sweep"])
+    assert wakeup_kinds(stack)[-1:] in ([], ["sweep"])
 
     def reads():
         return stack.redis.info("commandstats")["cmdstat_xrange"]["calls"]
 
-    def reads_of_a_second():
+    def reads_in_a_second():
         begin, before = time.monotonic(), reads()
-        wait_until(lambda: time.monotonic() - begin > 1, 5, "a second has gone by")
+        wait_until(lambda: time.monotonic() - begin > 1, 5, "a second has passed")
         return (reads() - before) / (time.monotonic() - begin)
 
-    wait_until(lambda: reads_of_a_second() < 100, 10, "logs in which nothing happens are left in peace")
+    wait_until(lambda: reads_in_a_second() < 100, 10, "logs without new lines are read less often")

@@ -1,4 +1,4 @@
-"""R4: the log's history, page by page."""
+"""R4: the history of a log in pages."""
 
 import threading
 

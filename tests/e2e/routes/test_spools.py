@@ -1,4 +1,4 @@
-"""R5: the spools dashboard's broadcast."""
+"""R5: the broadcast for the spools dashboards."""
 
 import datetime
 import json
@@ -162,7 +162,7 @@ def test_pings_with_the_time_continue_between_events(stack_with, http, via):
             continue
         if found := re.fullmatch(r": ping - (.+)", block):
             stamps.append(datetime.datetime.fromisoformat(found[1].replace("Z", "+00:00")))
-    assert 1.4 < time.monotonic() - begin < 4, "events do not put a ping off"
+    assert 1.4 < time.monotonic() - begin < 4, "events do not postpone a ping"
     now = datetime.datetime.now(datetime.timezone.utc)
     assert all(abs((now - stamp).total_seconds()) < 10 for stamp in stamps)
     assert stamps == sorted(stamps)
@@ -181,4 +181,4 @@ def test_streams_opened_together_get_heartbeats_at_different_times(stack_with):
     wait_until(lambda: min(len(stream.pump().comments) for stream in streams) >= 2, 20, "two pings for each")
     intervals = [(second - first).total_seconds() for first, second, *_ in map(stamps, streams)]
     assert min(intervals) > 1.7
-    assert max(intervals) - min(intervals) > 0.06, "a tenth of two seconds, and deadlines are kept to 20 ms"
+    assert max(intervals) - min(intervals) > 0.06, "the jitter is a tenth of the interval, and timers round to 20 ms"
