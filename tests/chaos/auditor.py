@@ -264,8 +264,8 @@ class Audit:
         at = head or connection.end or self.ledger.ended
         if not self.ledger.faults_within(connection.asked - self.patience.grace, at):
             self.add_violation("refusal", client, connection, f"{status or 'no answer'} without a fault", at)
-        # A 404 stops an EventSource too, but it is no violation: after the fault `redis-empty` a job has no record until
-        # its worker writes it again, so 404 is the right answer.
+        # A 404 stops an EventSource too, but it is no violation: after the fault `redis-empty` a job has no record
+        # until its worker writes it again, so 404 is the right answer.
         elif client.native and status is not None and status != 404:
             self.add_violation("dead tab", client, connection, f"{status} to an EventSource", at)
 

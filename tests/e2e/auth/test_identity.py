@@ -1,4 +1,4 @@
-"""Access to streams and pages: 401 without a valid credential, and the same 404 for unknown jobs and those of others."""
+"""Access: 401 without a valid credential, and the same 404 for an unknown job and for the job of another user."""
 
 import base64
 import json

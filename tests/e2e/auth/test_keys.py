@@ -1,4 +1,4 @@
-"""Keys of token issuers that rotate, answer wrongly or are unreachable; cached verdicts; the key that seals identities."""
+"""Issuers that rotate keys, answer wrongly or are unreachable; cached verdicts; the key that seals identities."""
 
 import contextlib
 import json

@@ -419,7 +419,7 @@ def first_bytes(client, path, **headers):
 @pytest.mark.parametrize("http2", [False, True])
 def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(no_gateway, http2):
     with no_gateway.client(http2) as client:
-        # on_unavailable is "sse" for R1.  It is "auto" for R5 and R6, so they need a request like that of an EventSource.
+        # on_unavailable is "sse" for R1.  It is "auto" for R5 and R6, which need a request like that of an EventSource.
         for path, headers in (
             ("/api/jobs/x/events/stream", {"Authorization": "Bearer x"}),
             ("/api/sse/stream", {"Accept": "text/event-stream"}),

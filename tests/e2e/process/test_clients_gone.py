@@ -1,4 +1,4 @@
-"""Clients that disconnect, lose their network or do not read: their resources are released, and others are not delayed."""
+"""Clients that disconnect, lose their network or do not read are released and do not delay others."""
 
 import contextlib
 import ctypes

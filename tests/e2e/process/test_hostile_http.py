@@ -253,7 +253,8 @@ def test_silent_and_slow_clients_are_closed_within_twenty_seconds(private_stack)
     spent = time.monotonic() - begun
     assert not left and 9 < spent < 20, (len(left), spent)
     assert cpu_seconds(pid) - busy < 3
-    assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20  # those with a part of a request
+    # The clients that had sent a part of a request.
+    assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20
     # The connection `kept`, which is idle between two requests, stays open.
     wait_until(lambda: connections(stack) == [1, 0], 5, "all slow connections are closed")
     wait_until(lambda: descriptors(pid) <= before + 1, 5, "all their descriptors are released")

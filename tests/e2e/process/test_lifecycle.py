@@ -115,7 +115,7 @@ def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack
 
 
 class Reader:
-    """A log viewer that loads a page, opens a stream after the newest line of the page, and reconnects after each cut."""
+    """A log viewer that loads a page, opens a stream after the page's newest line, and reconnects after each cut."""
 
     def __init__(self, endpoint):
         self.endpoint, self.numbers, self.last, self.gaps = endpoint, [], None, 0

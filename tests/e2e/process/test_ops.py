@@ -300,7 +300,7 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
 
 
 def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
-    # The gateway reserves the last quarter of the deadline for the last bytes.  Here it begins before the end of settling.
+    # The gateway reserves the last quarter of the deadline for the last bytes.  Here that begins while it settles.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
     streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
     os.kill(stack.gateway_pid, signal.SIGTERM)

@@ -163,7 +163,7 @@ def test_the_systemd_units_are_valid_and_match_the_configuration(tmp_path):
         return done.returncode, done.stderr
 
     assert verify() == (0, "")
-    # The names of the sockets in the units are those of the listeners, and the addresses are those of the configuration.
+    # The units name the sockets as the listeners are named, and have the addresses of the configuration.
     units = {name: (tmp_path / name).read_text() for name in names if name.endswith(".socket")}
     reference = (DEPLOY / "reference.toml").read_text()
     for name, text in units.items():
@@ -302,7 +302,7 @@ def test_a_systemd_stop_drains_and_a_second_sigterm_exits_at_once(private_stack,
 
 
 class Asker(threading.Thread):
-    """Sends the same request again and again, either each time on a new connection, or (`kept`) on one connection for as
+    """Sends the same request again and again, each time on a new connection, or, if `kept`, on one connection for as
     long as the server keeps it."""
 
     def __init__(self, kind, address, path, headers, *, kept, wanted=b""):

@@ -1,4 +1,4 @@
-"""The rights of the Redis user: those in deploy/README.md suffice, and each missing right disables as little as possible."""
+"""The rights of the Redis user: those in deploy/README.md suffice, and a missing right disables only what needs it."""
 
 import re
 import shlex
@@ -158,7 +158,8 @@ def wait_tracked(stack, builder, lines):
 
 
 def test_a_line_announced_to_a_lost_subscriber_link_arrives_after_its_reconnect(private_stack, job):
-    """Without keyspace notifications, because the confirmation of their subscription makes the gateway read the logs."""
+    """Without the right to keyspace notifications, because the gateway reads all logs when their
+    subscription is confirmed."""
     stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())

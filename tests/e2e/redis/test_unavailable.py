@@ -163,8 +163,8 @@ def test_without_redis_a_client_with_a_custom_header_gets_503_instead_of_an_even
 
 
 def assert_answered_at_once(status, stack, path, **more):
-    """Checks that the answer does not wait for Redis.  One of five answers must come in time, because the machine may be
-    slow."""
+    """Checks that the answer does not wait for Redis.  Only one of five answers must be quick, because the machine may
+    be slow."""
     for _ in range(5):
         begin = time.monotonic()
         assert fetch(stack, path, **more).status == status

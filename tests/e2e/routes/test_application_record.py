@@ -1,4 +1,4 @@
-"""R6 with the status endpoint of the application instead of a record in Redis.  The application decides about access."""
+"""R6 with the status endpoint of the application instead of a record in Redis.  The application decides on access."""
 
 import json
 import time

@@ -317,8 +317,8 @@ def test_events_postpone_the_heartbeat(stack_with, job, path_of):
 
 
 def test_simultaneous_heartbeats_name_their_own_jobs(stack_with, job):
-    """The gateway encodes a heartbeat without a job id once for all streams that are due.  Here fifty streams are due at
-    the same times."""
+    """The gateway encodes a heartbeat without a job id once for all streams that are due.  Here fifty streams are due
+    at the same times."""
     stack = stack_with(
         {
             "route.events.heartbeat.every_s": 0.2,
@@ -355,8 +355,8 @@ def test_all_streams_of_one_job_share_one_subscription(stack, job):
 
 
 def test_a_last_message_published_right_after_its_record_is_delivered(stack, job):
-    """The gateway reads records once a second.  It reads some of these records before it gets the message, and then waits
-    a moment for the message."""
+    """The gateway reads records once a second.  It reads some of these records before it gets the message, and then
+    waits a moment for the message."""
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(40)]
     streams = [open_live(stack, worker, events_path) for worker in workers]
     in_time = []

@@ -1,4 +1,4 @@
-"""A fourth team with its own conventions, which only fourth_team.toml describes.  The C++ code knows nothing of them."""
+"""A fourth team with its own conventions, which only fourth_team.toml describes and the C++ code does not know."""
 
 import json
 import uuid

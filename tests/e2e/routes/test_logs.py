@@ -781,7 +781,7 @@ def links(stack):
 
 
 def line_arrives_without_a_sweep(stack, worker, stream):
-    """Writes a line and receives it.  True if it arrived before any sweep: no XREAD was sent, and it took less than 1 s."""
+    """Writes a line and receives it.  True if it arrived without a sweep: without an XREAD and within a second."""
     before, begin = xread_calls(stack), time.monotonic()
     text = os.urandom(4).hex()
     worker.log(text)

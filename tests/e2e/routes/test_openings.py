@@ -1,4 +1,4 @@
-"""Hundreds of openings through nginx at random moments: no event is missed, and many streams need few Redis connections."""
+"""Hundreds of openings at random moments: no event is missed, and many streams share few Redis connections."""
 
 import asyncio
 import contextlib
