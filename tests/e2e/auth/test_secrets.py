@@ -205,7 +205,7 @@ def replaced_by_fake(path, answer):
 
 
 @pytest.fixture
-def leaky(tmp_path_factory, private_stack):
+def stack_with_application(tmp_path_factory, private_stack):
     application = Application(tmp_path_factory.mktemp("application") / "a.sock")
     application.answers["/application"] = (200, {})
     stack = private_stack(
@@ -224,8 +224,8 @@ def tokens_of(stack):
 
 
 @pytest.mark.short_form
-def test_no_failure_leaks_a_secret_into_a_file_metric_or_process(leaky, job):
-    stack, tokens = leaky, tokens_of(leaky)
+def test_no_failure_leaks_a_secret_into_a_file_metric_or_process(stack_with_application, job):
+    stack, tokens = stack_with_application, tokens_of(stack_with_application)
     Builder(stack.redis, job).create()
     Blog(stack.redis, job, "alice", SESSION).create("running")
     ask_all(stack, tokens, job)
@@ -265,10 +265,10 @@ def test_no_failure_leaks_a_secret_into_a_file_metric_or_process(leaky, job):
 
     os.kill(stack.gateway_pid, signal.SIGKILL)
     stack.application.close()
-    ask_all(stack, tokens[:1], job)  # refused
+    ask_all(stack, tokens[:1], job)  # nginx cannot connect
     for path in (streams, auth, stack.application.server_address):
         os.unlink(path)
-    ask_all(stack, tokens[:1], job)  # absent
+    ask_all(stack, tokens[:1], job)  # the sockets are missing
     for token in tokens:
         ask_badly(stack, token, job)
     assert_clean(stack, tokens)
@@ -317,9 +317,9 @@ def test_no_failure_of_the_status_endpoint_leaks_a_secret(tmp_path_factory, priv
     ), "the application gets the token"
     address = application.server_address
     application.close()
-    ask()  # refused
+    ask()  # nginx cannot connect
     os.unlink(address)
-    ask()  # absent
+    ask()  # the sockets are missing
     assert len(stack.logs("stream.closed")) > 5
     assert_clean(stack, [token])
 

@@ -529,10 +529,10 @@ def test_no_log_contains_a_query_string_or_a_credential(tmp_path):
 
         ask()
         os.kill(leaky.facts["pids"]["gateways"][0], signal.SIGKILL)
-        ask()  # refused
+        ask()  # nginx cannot connect
         for path in leaky.facts["gateway_sockets"] + leaky.facts["auth_sockets"] + [leaky.application.server_address]:
             Path(path).unlink()
-        ask()  # absent
+        ask()  # the sockets are missing
         wait_until(lambda: leaky.logs()["nginx-access.log"].count("\n") >= 3 * len(wanted))
         for name, text in leaky.logs().items():
             assert secret not in text, f"{name} contains the secret"

@@ -277,15 +277,15 @@ def test_the_id_of_the_end_as_a_parameter_gets_204_until_the_job_runs_again(stac
     end_id = stream.rest()[-1].last_id
     assert end_id.startswith("end.")
 
-    def come_back(**headers):
+    def reconnect(**headers):
         return open_stream(stack, path(job), headers={**stack.bearer(), **headers}, params={"last_event_id": end_id})
 
-    assert come_back().status == 204
-    assert [event.name for event in come_back(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + [
+    assert reconnect().status == 204
+    assert [event.name for event in reconnect(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + [
         "done"
     ], "the header wins"
     worker.write_status("building")
-    again = come_back()
+    again = reconnect()
     line = worker.log("new")
     assert ids_of([again.next_event()]) == [line]
 
