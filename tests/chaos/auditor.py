@@ -33,7 +33,7 @@ class Patience:
 @dataclasses.dataclass(frozen=True)
 class Violation:
     kind: str
-    text: str  # a sentence that names the client, the fault found and the time
+    text: str  # names the client, the time and the faults near it
 
 
 class Audit:
@@ -46,34 +46,34 @@ class Audit:
     def run(self):
         for client in self.ledger.clients:
             if client.source.kind == "log":
-                self.log_client(client)
+                self.check_log_client(client)
             else:
-                self.channel_client(client)
+                self.check_channel_client(client)
             for connection in client.connections:
-                self.answer(client, connection)
-                self.end(client, connection)
-                self.silence(client, connection)
-                self.delays(client, connection)
+                self.check_answer(client, connection)
+                self.check_end(client, connection)
+                self.check_silence(client, connection)
+                self.check_delays(client, connection)
             if client.job:
-                self.terminal(client)
+                self.check_last_events(client)
         return self.violations
 
-    def blame(self, kind, client, connection, text, at):
+    def add_violation(self, kind, client, connection, text, at):
         number = client.connections.index(connection)
         where = f"{client.name} ({client.route}, {client.habit}), connection {number}, asked {connection.asked:.2f}"
-        near = sorted({w.kind for w in self.ledger.broken_within(at - 10, at)})
+        near = sorted({w.kind for w in self.ledger.faults_within(at - 10, at)})
         self.violations.append(
-            Violation(kind, f"{where}: {text} [at {at:.2f}; broken near: {', '.join(near) or 'nothing'}]")
+            Violation(kind, f"{where}: {text} [at {at:.2f}; faults in the last 10 s: {', '.join(near) or 'none'}]")
         )
 
     # ---- logs ---------------------------------------------------------------------------------------
 
-    def log_client(self, client):
+    def check_log_client(self, client):
         source = client.source
         position = None  # the id of the last entry; None: the end of the log when the connection was opened
         received = set()
         gaps = []  # the gap events since the last entry
-        since = 0.0  # when the last entry was written; a slow reader may have read it much later
+        since = 0.0  # the time at which the last entry was written; a slow reader may have read it much later
         for connection in client.connections:
             if connection.status != 200:
                 continue
@@ -95,60 +95,60 @@ class Audit:
                     self.counts["entries delivered"] += 1
                     item = source.items.get(seen.n)
                     if item is None:
-                        self.blame("invented", client, connection, f"line {seen.n} was never written", seen.at)
+                        self.add_violation("invented", client, connection, f"line {seen.n} was never written", seen.at)
                         continue
                     if position is not None and seen.id <= position:
                         kind = "duplicate" if seen.n in received else "disorder"
-                        self.blame(kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at)
+                        self.add_violation(kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at)
                         continue
                     if position is None and item.acked is not None and item.acked < connection.asked:
-                        self.blame("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
-                    self.log_hole(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
+                        self.add_violation("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
+                    self.check_missing_lines(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
                     received.add(seen.n)
                     position, gaps, since = seen.id, [], item.sent
                 elif seen.what == "final":
                     above = (seen.id[0], seen.id[1] + 1) if seen.id else position
                     if above and (position is None or above > position):
-                        self.log_hole(client, connection, position, above, head, gaps, seen.at, "done")
-                    self.log_complete(client, connection, position, head, gaps, seen.at)
+                        self.check_missing_lines(client, connection, position, above, head, gaps, seen.at, "done")
+                    self.check_lines_before_done(client, connection, position, head, gaps, seen.at)
                     if seen.id:
                         position = max(position or seen.id, seen.id)
             if connection is client.connections[-1] and connection.end is None and client.habit != "guest":
-                self.log_tail(client, connection, position, head, gaps)
+                self.check_undelivered_lines(client, connection, position, head, gaps)
 
-    def missing(self, source, position, high, head):
+    def required_items(self, source, position, high, head):
         """The entries that must arrive between two positions.  If `position` is None: those written after the head
         of the answer."""
         if position is None:
             return [item for item in source.between((0, 0), high) if item.certain and item.sent > head]
         return [item for item in source.between(position, high) if item.certain]
 
-    def log_hole(self, client, connection, position, high, head, gaps, at, before):
+    def check_missing_lines(self, client, connection, position, high, head, gaps, at, before):
         source = client.source
-        for item in self.missing(source, position, high, head):
+        for item in self.required_items(source, position, high, head):
             still_there = item.n in source.left
             if any(low < item.id and (top is None or item.id < top) for low, top in gaps):
                 self.counts["entries in gaps"] += 1
                 if still_there and item.acked < at - self.patience.grace:
                     text = f"line {item.n} {item.id} is in a gap, but Redis still has it"
-                    self.blame("false gap", client, connection, text, at)
+                    self.add_violation("false gap", client, connection, text, at)
                 continue
             if position == (0, 0) and not still_there:
                 continue  # a log from its beginning has only the entries that Redis still holds
             if position is None and not still_there and self.ledger.lost_within(item.sent, at):
                 continue  # Redis lost the entry before the gateway could read it
             text = f"line {item.n} {item.id} is missing between {position} and {before} {high}; gaps {gaps}"
-            self.blame("lost line", client, connection, text, at)
+            self.add_violation("lost line", client, connection, text, at)
 
-    def log_complete(self, client, connection, position, head, gaps, at):
+    def check_lines_before_done(self, client, connection, position, head, gaps, at):
         """Checks that all entries that were written before the job ended arrived before `done`."""
         for move, _, gone in client.job.spans():
             if move.terminal and gone > connection.asked and move.sent <= at:
                 break
         else:
-            self.blame("false end", client, connection, "done, though the job had not ended", at)
+            self.add_violation("false end", client, connection, "done, though the job had not ended", at)
             return
-        for item in self.missing(client.source, position, (NEVER, 0), head):
+        for item in self.required_items(client.source, position, (NEVER, 0), head):
             if item.acked < move.sent and not any(
                 low < item.id and (top is None or item.id < top) for low, top in gaps
             ):
@@ -157,10 +157,10 @@ class Audit:
                 if position is None and self.ledger.lost_within(item.sent, at):
                     continue
                 text = f"line {item.n} {item.id} was written before the job ended, but did not arrive before done"
-                self.blame("lost line", client, connection, text, at)
+                self.add_violation("lost line", client, connection, text, at)
 
-    def log_tail(self, client, connection, position, head, gaps):
-        for item in self.missing(client.source, position, (NEVER, 0), head):
+    def check_undelivered_lines(self, client, connection, position, head, gaps):
+        for item in self.required_items(client.source, position, (NEVER, 0), head):
             if any(low < item.id and (top is None or item.id < top) for low, top in gaps):
                 continue
             begin = max(item.acked, head)
@@ -169,12 +169,12 @@ class Audit:
                 text += (
                     f"; last entry {position}, opened at {head:.2f}, last byte at {connection.last_byte or head:.2f}"
                 )
-                self.blame("late line", client, connection, text, self.ledger.ended)
+                self.add_violation("late line", client, connection, text, self.ledger.ended)
                 return
 
     # ---- channels -----------------------------------------------------------------------------------
 
-    def channel_client(self, client):
+    def check_channel_client(self, client):
         newest = 0
         for connection in client.connections:
             if connection.status != 200 or connection.has("unavailable"):
@@ -191,7 +191,7 @@ class Audit:
                 elif seen.what == "item":
                     self.counts["events delivered"] += 1
                     if seen.n not in client.source.items:
-                        self.blame("invented", client, connection, f"message {seen.n} was never published", seen.at)
+                        self.add_violation("invented", client, connection, f"message {seen.n} was never published", seen.at)
                         continue
                     if seen.n <= newest:
                         came = any(
@@ -201,15 +201,15 @@ class Audit:
                             if s is not seen
                         )
                         kind = "duplicate" if came else "disorder"
-                        self.blame(kind, client, connection, f"message {seen.n} after {newest}", seen.at)
+                        self.add_violation(kind, client, connection, f"message {seen.n} after {newest}", seen.at)
                         continue
-                    self.channel_hole(client, connection, before, opened, seen.n, resyncs, seen.at)
+                    self.check_missing_messages(client, connection, before, opened, seen.n, resyncs, seen.at)
                     newest = seen.n
                     before, opened, resyncs = seen.n, False, []
             if connection.end is None and client.habit not in LOSSY:
-                self.channel_tail(client, connection, before, resyncs)
+                self.check_undelivered_messages(client, connection, before, resyncs)
 
-    def channel_hole(self, client, connection, before, from_record, until, resyncs, at):
+    def check_missing_messages(self, client, connection, before, from_record, until, resyncs, at):
         for n in range((before if before is not None else 0) + 1, until):
             item = client.source.items.get(n)
             if item is None or not item.certain:
@@ -226,9 +226,9 @@ class Audit:
             text = (
                 f"message {n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
             )
-            self.blame("uncovered hole", client, connection, text, at)
+            self.add_violation("lost message", client, connection, text, at)
 
-    def channel_tail(self, client, connection, before, resyncs):
+    def check_undelivered_messages(self, client, connection, before, resyncs):
         for n, item in client.source.items.items():
             if not item.certain or (before is not None and n <= before) or item.sent <= connection.head:
                 continue
@@ -236,40 +236,41 @@ class Audit:
                 continue
             if self.ledger.healthy(item.acked, self.ledger.ended) > self.patience.delivery:
                 text = f"message {n}, published at {item.sent:.2f}, had not arrived at the end of the run"
-                self.blame("late event", client, connection, text, self.ledger.ended)
+                self.add_violation("late event", client, connection, text, self.ledger.ended)
                 return
 
     # ---- logs and channels --------------------------------------------------------------------------
 
-    def answer(self, client, connection):
-        """Reports a refusal while no fault is active, and each refusal after which an EventSource never reconnects."""
+    def check_answer(self, client, connection):
+        """Reports each refusal while no fault is active, and each refusal that stops an EventSource for good."""
         self.counts["connections"] += 1
         status, head = connection.status, connection.head
         if status == 200:
             for seen in connection.seen:
-                if seen.what == "unavailable" and not self.ledger.broken_within(
+                if seen.what == "unavailable" and not self.ledger.faults_within(
                     connection.asked - self.patience.grace, seen.at
                 ):
-                    self.blame("refusal", client, connection, "unavailable, while nothing was broken", seen.at)
+                    self.add_violation("refusal", client, connection, "unavailable without a fault", seen.at)
             return
         if connection.how == "left":
             return
         if status == 204:
             grace = self.patience.grace
             if not connection.resume.startswith("end"):
-                self.blame("refusal", client, connection, f"204 for {connection.resume!r}", head)
+                self.add_violation("refusal", client, connection, f"204 for {connection.resume!r}", head)
             elif client.job and not client.job.terminal_within(connection.asked - grace, head):
-                self.blame("refusal", client, connection, "204, though the job runs", head)
+                self.add_violation("refusal", client, connection, "204, though the job runs", head)
             return
         at = head or connection.end or self.ledger.ended
-        broken = self.ledger.broken_within(connection.asked - self.patience.grace, at)
-        if not broken:
-            self.blame("refusal", client, connection, f"{status or 'no answer'} while nothing was broken", at)
+        if not self.ledger.faults_within(connection.asked - self.patience.grace, at):
+            self.add_violation("refusal", client, connection, f"{status or 'no answer'} without a fault", at)
+        # A 404 stops an EventSource too, but it is no violation: after the fault `redis-empty` a job has no record
+        # until its worker writes it again, so 404 is the right answer.
         elif client.native and status is not None and status != 404:
-            self.blame("dead tab", client, connection, f"{status} to an EventSource", at)
+            self.add_violation("dead tab", client, connection, f"{status} to an EventSource", at)
 
-    def end(self, client, connection):
-        """Reports a stream that ended without a reason: no last event, no notice and no fault."""
+    def check_end(self, client, connection):
+        """Reports a stream that ended although there was no last event, no notice and no fault."""
         if connection.status != 200 or connection.end is None or connection.how == "left":
             return
         if any(connection.has(what) for what in ("final", "unavailable", "notice")):
@@ -279,23 +280,23 @@ class Audit:
             return
         if client.habit in LOSSY:
             return  # it reads the end of the stream long after the end
-        if not self.ledger.broken_within(connection.end - self.patience.grace, connection.end, cuts=True):
-            self.blame("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)
+        if not self.ledger.faults_within(connection.end - self.patience.grace, connection.end, cuts=True):
+            self.add_violation("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)
 
-    def silence(self, client, connection):
+    def check_silence(self, client, connection):
         if connection.status != 200 or not client.reads:
             return
-        quiet = list(connection.quiet)
+        silences = list(connection.silences)
         if connection.last_byte is not None:
-            quiet.append((connection.last_byte, connection.end or self.ledger.ended))
-        for begin, end in quiet:
+            silences.append((connection.last_byte, connection.end or self.ledger.ended))
+        for begin, end in silences:
             if self.ledger.healthy(begin, end) > self.patience.silence:
                 text = (
                     f"not a byte from {begin:.2f} to {end:.2f}, {self.ledger.healthy(begin, end):.1f} s of it healthy"
                 )
-                self.blame("stuck", client, connection, text, end)
+                self.add_violation("silent", client, connection, text, end)
 
-    def delays(self, client, connection):
+    def check_delays(self, client, connection):
         if connection.status != 200 or client.habit != "fast":
             return
         for seen in connection.seen:
@@ -305,17 +306,17 @@ class Audit:
             late = self.ledger.healthy(item.acked, seen.at)
             if late > self.patience.delivery:
                 text = f"{seen.n}, written at {item.acked:.2f}, took {late:.1f} healthy seconds"
-                self.blame("late event", client, connection, text, seen.at)
+                self.add_violation("late event", client, connection, text, seen.at)
                 return
 
     def held_back(self, item, at):
         """True if a fault delayed this message until `at`.  Then a stream that was opened after it was published may
         still receive it."""
-        if item is None or not self.ledger.broken_within(item.sent, at):
+        if item is None or not self.ledger.faults_within(item.sent, at):
             return False
         return self.ledger.healthy(item.sent, at) <= self.patience.delivery
 
-    def terminal(self, client):
+    def check_last_events(self, client):
         """Checks that a stream ends with a last event if, and only if, its job has ended."""
         for connection in client.connections:
             finals = [seen for seen in connection.seen if seen.what == "final"]
@@ -331,7 +332,7 @@ class Audit:
                     if move.terminal and move.sent <= seen.at
                 ]
                 text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {', '.join(ends[-2:])}"
-                self.blame("false end", client, connection, text, seen.at)
+                self.add_violation("false end", client, connection, text, seen.at)
             if finals:
                 self.counts["last events"] += 1
             if connection.status != 200 or not client.reads or finals or connection.has("unavailable"):
@@ -343,5 +344,5 @@ class Audit:
                 until = min(runs_again, connection.end or self.ledger.ended)
                 if until > begin and self.ledger.healthy(begin, until) > self.patience.ending:
                     text = f"{move.status} since {move.acked:.2f}, and still open at {until:.2f}"
-                    self.blame("endless", client, connection, text, until)
+                    self.add_violation("open after end", client, connection, text, until)
                     break

@@ -12,12 +12,12 @@ import signal
 import time
 from pathlib import Path
 
-from chaos.ledger import Relapse, Window
+from chaos.ledger import Rollback, Window
 from chaos.load import connect
 
 REDIS_FAULTS = (
     "redis-kill", "redis-empty", "redis-failover", "redis-stop", "kill-pubsub", "kill-normal", "output-buffer", "loading",
-    "announcing", "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
+    "change-wakeups", "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
 )  # fmt: skip
 GATEWAY_FAULTS = ("gateway-kill", "gateway-term", "gateway-reload", "gateway-stop", "nginx-reload")
 
@@ -61,10 +61,10 @@ class Faults:
                 return
             await asyncio.sleep(pause)
             begin = time.monotonic()
-            # The end of the window is set after the fault.
+            # The window stays open until the fault is over, because its end is not known before that.
             window = Window(begin, float("inf"), fault)
             self.world.ledger.windows.append(window)
-            self.world.say(f"{fault} for {length:.1f} s")
+            self.world.print_line(f"{fault} for {length:.1f} s")
             after = await getattr(self, fault.replace("-", "_"))(length, choice)
             window.end = time.monotonic() + after + (self.world.patience - 1) * 2
             if fault == "nginx-reload":
@@ -79,7 +79,7 @@ class Faults:
         return await self.redis.execute_command(*words)
 
     async def redis_is_back(self):
-        """Has all workers write their records again, because Redis may have lost them."""
+        """Makes all workers write their records again, because Redis may have lost them."""
         await asyncio.gather(*(worker.write_record() for worker in self.world.workers))
 
     # Each fault returns the number of seconds in which the system recovers after it.
@@ -119,12 +119,12 @@ class Faults:
             shutil.rmtree(self._append_only())
             copy.rename(self._append_only())
             self.world.ledger.losses.append(time.monotonic())
-            self.world.ledger.relapses.append(Relapse(copied, whole, time.monotonic()))
+            self.world.ledger.rollbacks.append(Rollback(copied, whole, time.monotonic()))
             for worker in self.world.workers:
                 worker.forget_since(copied)
 
         after = await self._restart_redis(go_back, length / 2)
-        self.world.ledger.relapses[-1].end = time.monotonic()
+        self.world.ledger.rollbacks[-1].end = time.monotonic()
         return after
 
     def _append_only(self):
@@ -144,9 +144,9 @@ class Faults:
         await self.command("CLIENT", "KILL", "TYPE", "normal")
         return 4
 
-    async def announcing(self, _length, choice):
-        """Changes how Redis announces new log entries: by keyspace notifications, by tracking, or by tracking with a
-        table that is too small.  The change stays until the next fault of this kind."""
+    async def change_wakeups(self, _length, choice):
+        """Changes how the gateway learns of new log entries: by keyspace notifications, by tracking, or, because the
+        tracking table is too small, by sweeping.  The change lasts until the next fault of this kind."""
         await self.command("CONFIG", "SET", "notify-keyspace-events", "Kt" if choice < 1 / 3 else "")
         await self.command("CONFIG", "SET", "tracking-table-max-keys", 2 if choice > 2 / 3 else 1_000_000)
         return 3

@@ -66,7 +66,7 @@ class Move:
 
 
 @dataclasses.dataclass(slots=True)
-class Relapse:
+class Rollback:
     """A fail-over: from `begin` to `end`, all records have the content of a copy made between `low` and `high`.
     At `end` the workers have written them again."""
 
@@ -79,21 +79,21 @@ class Relapse:
 @dataclasses.dataclass
 class Job:
     name: str
-    relapses: list  # shared by all jobs of a ledger
+    rollbacks: list  # shared by all jobs of a ledger
     moves: list = dataclasses.field(default_factory=list)
 
     def spans(self):
         """Yields (move, earliest end, latest end) for each status that a reader of the record may have found.  The end
-        of a status is the `sent` to `acked` of the next move.  A relapse yields the old status once more."""
+        of a status is the `sent` to `acked` of the next move.  A rollback yields the old status once more."""
         written = [
             (move, following.sent if following else NEVER, following.acked if following else NEVER)
             for move, following in zip(self.moves, [*self.moves[1:], None], strict=True)
         ]
         yield from written
-        for relapse in self.relapses:
+        for rollback in self.rollbacks:
             for move, _, gone in written:
-                if move.sent <= relapse.high and gone >= relapse.low:
-                    yield dataclasses.replace(move, sent=relapse.begin, acked=relapse.begin), relapse.end, relapse.end
+                if move.sent <= rollback.high and gone >= rollback.low:
+                    yield dataclasses.replace(move, sent=rollback.begin, acked=rollback.begin), rollback.end, rollback.end
 
     def terminal_within(self, begin, end):
         """True if a reader of the record in [begin, end] may have found a terminal status."""
@@ -132,7 +132,7 @@ class Connection:
     end: float | None = None
     how: str | None = None  # "clean" or "cut" by the server, "left" by the client
     last_byte: float | None = None
-    quiet: list = dataclasses.field(default_factory=list)  # (begin, end) of each long time without a byte
+    silences: list = dataclasses.field(default_factory=list)  # (begin, end) of each long time without a byte
     seen: list = dataclasses.field(default_factory=list)
 
     def has(self, what):
@@ -146,7 +146,7 @@ class Client:
     source: Source
     job: Job | None = None
     habit: str = "fast"  # fast, slow, late (reads nothing until the end), guest (comes and goes)
-    native: bool = False  # an EventSource, or a hook like it: stops for good after an answer other than 200
+    native: bool = False  # an EventSource, or a hook like it: every status other than 200, also 404, stops it for good
     connections: list = dataclasses.field(default_factory=list)
 
     @property
@@ -169,7 +169,7 @@ class Ledger:
     def __init__(self):
         self.sources, self.jobs, self.clients = {}, {}, []
         self.windows = []
-        self.relapses = []
+        self.rollbacks = []
         self.losses = []  # the times at which Redis lost all data or its last writes
         self.ended = NEVER  # the time at which the clients were stopped
 
@@ -177,9 +177,9 @@ class Ledger:
         return self.sources.setdefault(name, Source(name, kind))
 
     def job(self, name):
-        return self.jobs.setdefault(name, Job(name, self.relapses))
+        return self.jobs.setdefault(name, Job(name, self.rollbacks))
 
-    def broken_within(self, begin, end, cuts=False):
+    def faults_within(self, begin, end, cuts=False):
         return [
             w for w in self.windows if w.begin <= end and w.end >= begin and (w.cuts if cuts else w.delays or w.cuts)
         ]

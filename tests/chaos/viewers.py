@@ -255,7 +255,7 @@ class Viewer:
             raw = await answer.read(2048 if self.habit == "slow" else 65536)
             now = time.monotonic()
             if now - connection.last_byte > NOTABLE_SILENCE:
-                connection.quiet.append((connection.last_byte, now))
+                connection.silences.append((connection.last_byte, now))
             connection.last_byte = now
             if not raw:
                 connection.how = "clean" if answer.clean else "cut"

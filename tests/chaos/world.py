@@ -51,10 +51,10 @@ class World:
 
     def redis_conf(self):
         """The lines for redis.conf.  With half of all seeds Redis sends keyspace notifications."""
-        events = random.Random(f"{self.seed} announcing").choice(("Kt", '""'))
+        events = random.Random(f"{self.seed} wakeups").choice(("Kt", '""'))
         return (*REDIS_CONF, f"notify-keyspace-events {events}")
 
-    def say(self, text):
+    def print_line(self, text):
         if not self.quiet:
             print(f"[{time.monotonic() - self.begin:7.2f} | {time.monotonic():.2f}] {text}", flush=True)
 
@@ -178,22 +178,22 @@ class World:
 
             text = "".join(traceback.format_exception(error))
             self.extra.append(Violation("broken harness", text))
-            self.say(text)
+            self.print_line(text)
 
     async def _watch_gateways(self):
         """Reports a gateway that ends although no fault ended it."""
-        told = set()
+        reported = set()
         while True:
             for pid in self.stack.facts["pids"]["gateways"]:
-                if pid not in told and gone(pid) and pid not in self.faults.expected_gone:
-                    told.add(pid)
+                if pid not in reported and gone(pid) and pid not in self.faults.expected_gone:
+                    reported.add(pid)
                     tail = self.stack.log_text()[-3000:]
                     self.extra.append(Violation("crash", f"gateway {pid} ended at {time.monotonic():.2f}:\n{tail}"))
             await asyncio.sleep(0.1)
 
     async def _calm_down(self):
         """Waits until the system has recovered, stops the workers, and waits until clients have received everything."""
-        self.say("the last fault is over")
+        self.print_line("the last fault is over")
         self.calm.set()
         # Wait for the recovery from the last fault.  A short run waits only 4 s; the auditor then excuses late events.
         healed = max([window.end for window in self.ledger.windows], default=0) - time.monotonic()

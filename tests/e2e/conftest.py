@@ -1,10 +1,10 @@
 """Stacks for tests.
 
-    stack          all three examples, shared by whoever needs nothing else
-    stack_with     the same for other settings: equal arguments in one file, one stack
-    private_stack  a factory of stacks that a test may stop, starve and kill
+    stack          all three examples with default settings; all files share it
+    stack_with     stacks with other settings; the tests of one file share one stack for equal arguments
+    private_stack  stacks of one test, which may stop and kill their processes
 
-A shared stack has a Redis that other tests use at the same time: take ids from `job`, and restart nothing.
+Other tests use the Redis of a shared stack at the same time, so take ids from `job` and restart nothing.
 """
 
 import itertools
@@ -19,19 +19,20 @@ from support.stack import Stack
 
 @pytest.fixture
 def job():
-    """An id that nobody else has."""
+    """A unique job id."""
     return f"job-{uuid.uuid4().hex[:16]}"
 
 
 @pytest.fixture(autouse=True)
-def no_client_stays():
+def close_clients():
     yield
     close_all()
 
 
 @pytest.fixture(scope="module")
 def stack_with(tmp_path_factory):
-    """stack_with(settings, **as Stack.up): a stack that the file's tests share, started when first asked for."""
+    """stack_with(settings, **arguments of Stack.up) returns a stack that the tests of the file share.  The first call
+    starts it."""
     stacks = {}
 
     def get(settings=None, **more):
@@ -53,7 +54,7 @@ def stack(tmp_path_factory):
 
 @pytest.fixture
 def private_stack(tmp_path):
-    """private_stack(settings, **as Stack.up): one of the test's own, ended behind it."""
+    """private_stack(settings, **arguments of Stack.up) starts a stack.  It ends with the test."""
     stacks = []
     numbers = itertools.count()
 
@@ -68,7 +69,7 @@ def private_stack(tmp_path):
 
 
 def end_all(stacks):
-    """Each of them, also if one has something to say about its end."""
+    """Ends all stacks, even if the end of one fails, and then reports all failures."""
     findings = []
     for started in stacks:
         try:
@@ -78,8 +79,8 @@ def end_all(stacks):
     assert not findings, "\n".join(findings)
 
 
-# Files are handed out whole, so that what a file's tests share is started once; the longest come first, lest one
-# of them begins when everybody else is done.
+# pytest-xdist runs each file in one process, so that the tests of a file share their stacks.  The longest files start
+# first, because a long file that starts last would run alone.
 LONGEST = ("unavailable", "upgrade", "nginx", "ops", "bad_input", "redis_lost", "lifecycle", "keys", "clients_gone")
 
 
@@ -90,7 +91,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """A failure comes with what the gateway had to say."""
+    """Adds the end of the gateway's log to the report of a failed test."""
     report = (yield).get_result()
     if report.failed and report.when == "call":
         for value in getattr(item, "funcargs", {}).values():

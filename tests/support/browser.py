@@ -42,11 +42,11 @@ class Browser:
         self._answers = {}
         self._pages = {}
         self._input = b""
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
+        child_in, self._out = os.pipe()
+        self._in, child_out = os.pipe()
         # The protocol uses descriptors 3 and 4, which may be in use here.  A shell assigns them in the child.
         command = [
-            "/bin/bash", "-c", f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}', program,
+            "/bin/bash", "-c", f'exec "$0" "$@" 3<&{child_in} 4>&{child_out}', program,
             "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}",
             # Tests often run as root, which chromium's sandbox refuses, and in containers, whose /dev/shm is small.
             "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors",
@@ -59,10 +59,10 @@ class Browser:
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
-                pass_fds=(theirs_in, theirs_out),
+                pass_fds=(child_in, child_out),
             )  # fmt: skip
-        os.close(theirs_in)
-        os.close(theirs_out)
+        os.close(child_in)
+        os.close(child_out)
         try:
             self.call("Browser.getVersion")
         except BaseException:

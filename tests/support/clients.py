@@ -31,7 +31,7 @@ class NotReceived(AssertionError):
 
 
 def port_of(stack, via):
-    """The TCP port of a listener, None if it is a unix socket."""
+    """The TCP port of a listener, or None for a unix socket."""
     urls = {"tls": stack.base_url, "plain": stack.plain_url, "ops": stack.ops_url}
     return urllib.parse.urlsplit(urls[via]).port if via in urls else None
 
@@ -69,7 +69,7 @@ class _Link:
         self.header_list = []
         self.body = bytearray()
         self.ended = None  # None: open; "clean": ended as the protocol requires; "cut": closed before that
-        self.fed = lambda raw: None
+        self.on_body = lambda raw: None
 
     def readable(self, timeout):
         if isinstance(self.link, ssl.SSLSocket) and self.link.pending():
@@ -95,7 +95,7 @@ class _Link:
 
     def take_body(self, raw):
         self.body += raw
-        self.fed(bytes(raw))
+        self.on_body(bytes(raw))
 
     def set_headers(self, pairs):
         self.header_list = pairs
@@ -210,7 +210,7 @@ class Stream:
         self._unread_blocks = []
         self.events = []  # all events so far, including those that next_event() has returned
         self.blocks = []
-        link.fed = self._take
+        link.on_body = self._take
 
     def _take(self, raw):
         new_events, new_blocks = self._parser.feed(raw), self._blocks.feed(raw)
@@ -240,7 +240,7 @@ class Stream:
     # ---- waiting ----
 
     def wait(self, done, timeout, what):
-        """Reads until `done()`; None if the stream ended before."""
+        """Reads until `done()` is true, and returns its value.  None if the stream ended before that."""
         deadline = Deadline(timeout)
         while not (value := done()):
             if self.ended:

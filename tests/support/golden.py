@@ -1,4 +1,4 @@
-"""Golden files: the exact output of the gateway and of nginx, recorded so that a change of it is seen.
+"""Golden files: the exact output of the gateway and of nginx.  A test fails if the output changes.
 
 A test builds a text and compares it with `tests/e2e/golden/<name>.txt`.  If they differ, the test fails and shows a
 unified diff.  If the change is intended, run the tests once with TAILGATE_WRITE_GOLDEN=1, which writes the files,

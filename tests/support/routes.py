@@ -1,4 +1,8 @@
-"""The event streams of the three example systems with a common interface, for tests that run on every stream."""
+"""The event streams of the three example systems with a common interface, for tests that run on every stream.
+
+The tests number the routes of deploy/all-three.toml: R1 events, R2 status, R3 log-stream, R4 log-pages (not here,
+because it is no stream), R5 spools, R6 job.
+"""
 
 import json
 
@@ -7,8 +11,11 @@ from support.publishers import Blog, Builder, Spools
 from support.waiting import wait_until
 
 
-class _Watched:
-    """One job and one of its streams.  `say(n)` publishes a message with a number; `number_in(event)` returns it."""
+class _Endpoint:
+    """One URL of one job, and the worker that writes to the channel or log behind it.
+
+    `write_number(n)` publishes a message, or appends a log line, with the number n.  `number_in(event)` returns it.
+    """
 
     params = None
 
@@ -19,7 +26,7 @@ class _Watched:
         return self.stack.bearer(user)
 
 
-class _Builder(_Watched):
+class _Builder(_Endpoint):
     provider = "builder"
     final_status = "ready"
 
@@ -47,7 +54,7 @@ class _Builder(_Watched):
 
 
 class Events(_Builder):
-    """R1"""
+    """R1: the events of a builder job."""
 
     route = "events"
     end_id = "end"
@@ -56,7 +63,7 @@ class Events(_Builder):
     def path(self):
         return f"/api/jobs/{self.job}/events/stream"
 
-    def say(self, number, redis=None):
+    def write_number(self, number, redis=None):
         return (redis or self.stack.redis).publish(self.channel, json.dumps({"type": "snapshot.updated", "n": number}))
 
     def number_in(self, event):
@@ -67,7 +74,7 @@ class Events(_Builder):
 
 
 class Status(Events):
-    """R2"""
+    """R2: the older status stream of a builder job."""
 
     route = "status"
 
@@ -77,7 +84,7 @@ class Status(Events):
 
 
 class Lines(_Builder):
-    """R3"""
+    """R3: the log lines of a builder job."""
 
     route = "log-stream"
     channel = None
@@ -95,7 +102,7 @@ class Lines(_Builder):
         newest = self.stack.redis.xrevrange(self.worker.log_key, count=1)
         return "end." + (newest[0][0] if newest else "0-0")
 
-    def say(self, number, redis=None):
+    def write_number(self, number, redis=None):
         return (redis or self.stack.redis).xadd(self.worker.log_key, {"text": f"n={number}"})
 
     def number_in(self, event):
@@ -105,8 +112,8 @@ class Lines(_Builder):
         return event.name == "done"
 
 
-class Updates(_Watched):
-    """R5"""
+class Updates(_Endpoint):
+    """R5: the updates of all spools."""
 
     route = "spools"
     path = "/api/sse/stream"
@@ -118,15 +125,15 @@ class Updates(_Watched):
     def create(self, user=None):
         return self
 
-    def say(self, number, redis=None):
+    def write_number(self, number, redis=None):
         return (redis or self.stack.redis).publish(self.channel, json.dumps({"event_type": "TOMAR", "n": number}))
 
     def number_in(self, event):
         return json.loads(event.data)["n"] if event.name == "spool_update" else None
 
 
-class Progress(_Watched):
-    """R6"""
+class Progress(_Endpoint):
+    """R6: the progress of a blog job."""
 
     route = "job"
     end_id = "end"
@@ -148,7 +155,7 @@ class Progress(_Watched):
         self.worker.create(status)
         return self
 
-    def say(self, number, redis=None):
+    def write_number(self, number, redis=None):
         message = json.dumps({"event": "step-change", "data": {"n": number}})
         return (redis or self.stack.redis).publish(self.channel, message)
 
@@ -179,17 +186,17 @@ ALL = [*WITH_RECORD, Updates]
 # ---- opening streams ----------------------------------------------------------------------------------
 
 
-def open_on(watched, user="alice", headers=None, **more):
-    """Opens the stream of `watched` and waits for the head of the answer.  `more` is passed to open_stream."""
-    return open_stream(watched.stack, watched.path, headers={**watched.headers(user), **(headers or {})}, **more)
+def open_endpoint(endpoint, user="alice", headers=None, **more):
+    """Opens a stream and waits for the head of the answer.  `more` is passed to open_stream."""
+    return open_stream(endpoint.stack, endpoint.path, headers={**endpoint.headers(user), **(headers or {})}, **more)
 
 
-def live(watched, **more):
-    """Opens the stream, waits until a message has arrived through it, and leaves no event unread."""
-    stream = open_on(watched, **more)
+def open_live_stream(endpoint, **more):
+    """Opens a stream and waits until a message has arrived through it.  No event is unread after that."""
+    stream = open_endpoint(endpoint, **more)
     assert stream.status == 200, (stream.status, stream.raw)
-    if watched.channel:
-        wait_until(lambda: watched.stack.subscribers(watched.channel), 5, f"a subscriber of {watched.channel}")
-    watched.say(-1)
-    stream.events_until(lambda event: watched.number_in(event) == -1)
+    if endpoint.channel:
+        wait_until(lambda: endpoint.stack.subscribers(endpoint.channel), 5, f"a subscriber of {endpoint.channel}")
+    endpoint.write_number(-1)
+    stream.events_until(lambda event: endpoint.number_in(event) == -1)
     return stream

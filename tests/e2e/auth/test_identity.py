@@ -1,4 +1,4 @@
-"""Who may see a stream: 401 for who is nobody, the same 404 for what is not there and not his."""
+"""Access: 401 without a valid credential, and the same 404 for an unknown job and for the job of another user."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from support.publishers import Blog, Builder
 from support.seals import seal
 from support.waiting import wait_until
 
-GRACE = 0.8  # how long blog's record is looked for
+GRACE = 0.8  # seconds for which the gateway looks for a missing record of blog
 
 
 def pages_path(job):
@@ -24,8 +24,8 @@ def blog_path(job):
     return f"/api/v1/jobs/{job}/stream"
 
 
-def owners_paths(job):
-    """Each route that has an owner, with the provider of its tokens."""
+def owner_paths(job):
+    """(path, provider of its tokens) of each route with who = "owner"."""
     return [
         (f"/api/jobs/{job}/events/stream", "builder"),
         (f"/api/jobs/{job}/stream", "builder"),
@@ -39,7 +39,7 @@ each_route = pytest.mark.parametrize("number", range(5), ids=["events", "status"
 
 
 def status_of(stack, path, headers=None, params=None, **more):
-    """The status alone, whether or not the answer is a stream."""
+    """The status of an answer, which may be a stream."""
     with open_stream(stack, path, headers=headers, params=params, **more) as answer:
         return answer.status
 
@@ -48,7 +48,7 @@ def blog_job(stack, job, user=None, session=None, **fields):
     return Blog(stack.redis, job, user=user, session=session).create("running", **fields)
 
 
-# ---- every route, every caller --------------------------------------------------------------------
+# ---- each route with each kind of credential ------------------------------------------------------
 
 FASTAPI = {number: {"detail": text} for number, text in (
     (401, "Authentication is required"),
@@ -60,7 +60,7 @@ EXPRESS = {
 }
 BAD_SIGNATURE, EXPIRED = "The token's signature is wrong", "The token has expired"
 
-# name: path, provider of its tokens, error bodies, the blocks that a stream begins with
+# route: path, provider of its tokens, error bodies, first blocks of a stream
 ROUTES = {
     "R1": ("/api/jobs/{}/events/stream", "builder", FASTAPI, ["retry: 3000"]),
     "R2": ("/api/jobs/{}/stream", "builder", FASTAPI, ["retry: 3000", 'data: {"job_id":"ID","status":"running","message":"m"}']),
@@ -71,7 +71,7 @@ ROUTES = {
 }  # fmt: skip
 PAGE = {"lines": [], "has_more": False, "oldest_id": None}
 
-# caller: what R1 to R4, R5 and R6 answer
+# caller: the statuses of R1 to R4, of R5 and of R6
 SERVED = 200
 MATRIX = {
     "no token": (401, SERVED, 401),
@@ -93,9 +93,9 @@ MATRIX = {
 
 
 def credentials_of(stack, caller, route, job):
-    """The headers that `caller` shows on `route`, and the sentence of a 401 if he gets one."""
+    """(headers of `caller` on `route`, sentence of the 401 or None)."""
     provider = ROUTES[route][1] or "builder"
-    # As the gateway seals it, but with a key that is not its own.
+    # Sealed like an identity of the gateway, but with another key.
     name = {"R1": "events", "R2": "status", "R3": "log-stream", "R4": "log-pages", "R5": "spools", "R6": "job"}[route]
     forged = seal(stack, name, job, user="alice", session="alices-session", key=b"k" * 32)
     return {
@@ -107,7 +107,7 @@ def credentials_of(stack, caller, route, job):
         "session": lambda: ({"x-session-id": "alices-session"}, None),
         "other session": lambda: ({"x-session-id": "mallorys-session"}, None),
         "forged identity": lambda: (forged, None),
-        # Even a genuine one is nginx's to bring.
+        # Even a valid identity counts only if nginx adds it.
         "forged identity beside another's token": lambda: (
             {**stack.bearer("mallory", provider), **seal(stack, name, job, user="alice")}, None),
         "straight to the socket": lambda: ({}, None),
@@ -121,13 +121,13 @@ def credentials_of(stack, caller, route, job):
 
 @pytest.mark.parametrize("caller", MATRIX)
 @pytest.mark.parametrize("route", ROUTES)
-def test_who_may_see_what(stack, job, route, caller):
+def test_each_route_answers_each_kind_of_credential_with_the_right_status(stack, job, route, caller):
     path, provider, bodies, first_blocks = ROUTES[route]
     for name in (job, job + "x"):
         Builder(stack.redis, name, "alice").create("running", "m")
         blog_job(stack, name, "alice", "alices-session")
-    owners, anyones, blogs = MATRIX[caller]
-    expected = anyones if provider is None else blogs if provider == "blog" else owners
+    builder_status, spools_status, blog_status = MATRIX[caller]
+    expected = spools_status if provider is None else blog_status if provider == "blog" else builder_status
     headers, sentence = credentials_of(stack, caller, route, job)
     direct = caller.startswith("straight")
     for via, http in [("gateway", "1.1")] if direct else [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")]:
@@ -151,14 +151,14 @@ def test_who_may_see_what(stack, job, route, caller):
             answer.close()
 
 
-# ---- nobody ---------------------------------------------------------------------------------------
+# ---- without a valid credential -------------------------------------------------------------------
 
 
 @each_route
-def test_without_a_credential_it_is_401_with_a_challenge(stack, job, number):
+def test_a_request_without_credentials_gets_401_with_one_challenge(stack, job, number):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    path, _ = owners_paths(job)[number]
+    path, _ = owner_paths(job)[number]
     answer = fetch(stack, path)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="tailgate"'
@@ -168,8 +168,8 @@ def test_without_a_credential_it_is_401_with_a_challenge(stack, job, number):
 
 @each_route
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
-def test_a_401_has_the_routes_own_body(stack, job, number, via, http):
-    path, _ = owners_paths(job)[number]
+def test_a_401_has_the_error_body_of_its_route(stack, job, number, via, http):
+    path, _ = owner_paths(job)[number]
     body = fetch(stack, path, via=via, http=http).json()
     if number == 4:
         assert set(body) == {"success", "error", "message"}
@@ -193,17 +193,17 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", [*BROKEN, "hs-confusion", "azp"])
-def test_a_token_of_builders_that_must_not_be_believed_is_401(stack, job, broken):
+def test_an_invalid_builder_token_gets_401(stack, job, broken):
     Builder(stack.redis, job).create()
-    for path, provider in owners_paths(job)[:4]:
+    for path, provider in owner_paths(job)[:4]:
         answer = fetch(stack, path, headers=stack.bearer("alice", provider, broken=broken))
         assert (path, answer.status) == (path, 401)
         assert answer.headers["www-authenticate"].startswith('Bearer realm="tailgate", error="invalid_token"')
 
 
-# A shared secret's provider has neither a key's id nor, in blog's file, an issuer.
+# Blog's provider has a shared secret without a key id, and its configuration names no issuer.
 @pytest.mark.parametrize("broken", [name for name in BROKEN if name not in ("kid", "issuer")])
-def test_a_token_of_blogs_that_must_not_be_believed_is_401(stack, job, broken):
+def test_an_invalid_blog_token_gets_401(stack, job, broken):
     blog_job(stack, job, "alice")
     answer = fetch(stack, blog_path(job), headers=stack.bearer("alice", "blog", broken=broken))
     assert answer.status == 401
@@ -212,16 +212,16 @@ def test_a_token_of_blogs_that_must_not_be_believed_is_401(stack, job, broken):
 
 
 @pytest.mark.parametrize("missing", ["sub", "exp", "nbf", "iat", "azp"])
-def test_each_claim_that_the_route_requires_is_required(stack, job, missing):
+def test_a_token_without_a_required_claim_gets_401(stack, job, missing):
     Builder(stack.redis, job).create()
     answer = fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer(without=(missing,)))
     assert answer.status == 401
 
 
-def test_a_token_of_one_system_opens_nothing_of_the_other(stack, job):
+def test_a_token_of_one_system_is_refused_by_the_routes_of_another(stack, job):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    for path, provider in owners_paths(job):
+    for path, provider in owner_paths(job):
         other = "blog" if provider == "builder" else "builder"
         assert status_of(stack, path, stack.bearer("alice", other)) == 401
 
@@ -238,15 +238,15 @@ def test_a_token_of_one_system_opens_nothing_of_the_other(stack, job):
         "Bearer a b c",
     ],
 )
-def test_nonsense_for_a_token_is_401(stack, job, value):
+def test_a_malformed_bearer_token_gets_401(stack, job, value):
     Builder(stack.redis, job).create()
     blog_job(stack, job, session="s-1")
-    for path, _ in owners_paths(job):
+    for path, _ in owner_paths(job):
         assert status_of(stack, path, {"Authorization": value, "x-session-id": "s-1"}) == 401
 
 
 @pytest.mark.parametrize("value", ["Basic YWxpY2U6YQ==", "Digest x", "Bearer", "Bearertoken", ""])
-def test_an_authorization_of_another_kind_is_as_none(stack, job, value):
+def test_another_authorization_scheme_is_ignored(stack, job, value):
     Builder(stack.redis, job).create()
     assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": value}) == 401
     blog_job(stack, job, session="s-1")
@@ -254,12 +254,12 @@ def test_an_authorization_of_another_kind_is_as_none(stack, job, value):
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_schemes_case_is_of_no_account(stack, job, scheme):
+def test_the_bearer_scheme_is_case_insensitive(stack, job, scheme):
     Builder(stack.redis, job).create()
     assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": f"{scheme} {stack.token()}"}) == 200
 
 
-def test_a_tokens_signature_has_one_spelling(stack, job):
+def test_a_token_with_a_padded_signature_or_an_empty_part_gets_401(stack, job):
     Builder(stack.redis, job).create()
     head, payload, signature = stack.token().split(".")
     for other in (
@@ -271,7 +271,7 @@ def test_a_tokens_signature_has_one_spelling(stack, job):
         assert status_of(stack, f"/api/jobs/{job}/stream", {"Authorization": f"Bearer {other}"}) == 401
 
 
-def test_claims_of_somebody_else_under_ones_own_signature_are_401(stack, job):
+def test_changed_claims_under_an_old_signature_get_401(stack, job):
     Builder(stack.redis, job, "bob").create()
     head, payload, signature = stack.token(subject="alice").split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -280,18 +280,18 @@ def test_claims_of_somebody_else_under_ones_own_signature_are_401(stack, job):
     assert answer.status == 401
 
 
-# ---- not his --------------------------------------------------------------------------------------
+# ---- jobs of others -------------------------------------------------------------------------------
 
 
 @each_route
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2")])
-def test_what_is_not_there_and_what_is_somebody_elses_look_the_same(stack, job, number, via, http):
+def test_an_unknown_job_and_another_users_job_get_the_same_404(stack, job, number, via, http):
     foreign, unknown = job, job + "x"
     Builder(stack.redis, foreign, "bob").create()
     blog_job(stack, foreign, "bob", "bobs-session")
     answers, seconds = [], []
     for name in (foreign, unknown):
-        path, provider = owners_paths(name)[number]
+        path, provider = owner_paths(name)[number]
         headers = {**stack.bearer("alice", provider), "Accept": "text/event-stream", "X-Request-ID": "r-1"}
         begin = time.monotonic()
         answers.append(fetch(stack, path, headers=headers, via=via, http=http))
@@ -310,7 +310,7 @@ def test_what_is_not_there_and_what_is_somebody_elses_look_the_same(stack, job, 
     assert first.json() == wanted
 
 
-def test_a_strangers_404_takes_as_long_as_that_of_a_job_that_is_not_there(stack, job):
+def test_the_404_takes_as_long_for_another_users_job_as_for_an_unknown_job(stack, job):
     foreign = [blog_job(stack, f"{job}-{n}", "bob").job for n in range(4)]
     unknown = [f"{job}-{n}" for n in range(4, 8)]
 
@@ -328,7 +328,7 @@ def test_a_strangers_404_takes_as_long_as_that_of_a_job_that_is_not_there(stack,
     assert abs(theirs - nobodys) < 0.3
 
 
-def test_a_record_that_is_made_while_it_is_looked_for_is_found(stack, job):
+def test_a_record_created_within_the_grace_time_is_found(stack, job):
     answer = send(stack, blog_path(job), headers=stack.bearer("alice", "blog"))
     begin = time.monotonic()
     while time.monotonic() - begin < 0.3:
@@ -339,21 +339,21 @@ def test_a_record_that_is_made_while_it_is_looked_for_is_found(stack, job):
     assert answer.next_event().name == "connected"
 
 
-# ---- matching -------------------------------------------------------------------------------------
+# ---- subject and owner ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "fields", [{"user_id": ""}, {}, {"user_id": " "}, {"user_id": "ALICE"}, {"user_id": "alice "}, {"user_id": "alic"}]
 )
-def test_an_owner_is_matched_exactly_and_an_empty_one_by_nobody(stack, job, fields):
+def test_an_owner_must_match_exactly_and_an_empty_owner_matches_nobody(stack, job, fields):
     stack.redis.hset(f"job:{job}", mapping={"status": "running", **fields})
-    for path, provider in owners_paths(job)[:4]:
+    for path, provider in owner_paths(job)[:4]:
         assert (path, status_of(stack, path, stack.bearer("alice", provider))) == (path, 404)
 
 
 @pytest.mark.parametrize("record", [{}, {"user_id": "", "session_id": ""}, {"user_id": "", "session_id": " "}])
 @pytest.mark.parametrize("session", ["", " ", "%20", "null", "undefined"])
-def test_a_record_without_owner_is_nobodys_whatever_session_is_said(stack, job, record, session):
+def test_a_record_without_an_owner_is_refused_to_every_session(stack, job, record, session):
     stack.redis.hset(f"jobs:{job}", mapping={"status": "running", **record})
     answers = [
         send(stack, blog_path(job), headers={"x-session-id": session}),
@@ -363,7 +363,7 @@ def test_a_record_without_owner_is_nobodys_whatever_session_is_said(stack, job, 
     assert {answer.wait_head().status for answer in answers} <= {401, 404}
 
 
-def test_an_empty_subject_is_401_and_never_matches_an_empty_owner(stack, job):
+def test_an_empty_subject_gets_401_even_if_the_owner_is_empty(stack, job):
     blog_job(stack, job)
     for provider, path in (("blog", blog_path(job)), ("builder", f"/api/jobs/{job}/stream")):
         assert status_of(stack, path, stack.bearer("", provider)) == 401
@@ -377,7 +377,7 @@ def test_a_numeric_subject_is_compared_as_text(stack, job, number):
 
 
 @pytest.mark.parametrize("letter", ["x", "ü"])
-def test_the_longest_subject_passes_nginx(stack, job, letter):
+def test_a_subject_of_maximum_length_passes_nginx(stack, job, letter):
     longest = letter * (256 // len(letter.encode()))
     blog_job(stack, job, longest)
     headers = stack.bearer("x", "blog", claims={"userId": longest}) | {"X-Request-ID": "r" * 128}
@@ -397,13 +397,13 @@ def test_the_longest_subject_passes_nginx(stack, job, letter):
         ("a", ["a"]),
     ],
 )
-def test_a_subject_that_is_another_number_or_no_text_is_not_he(stack, job, owner, subject):
+def test_a_subject_that_only_resembles_the_owner_is_refused(stack, job, owner, subject):
     blog_job(stack, job, owner)
     headers = stack.bearer("x", "blog", claims={"userId": subject})
     assert status_of(stack, blog_path(job), headers) in (401, 404)
 
 
-def test_a_user_and_a_session_of_one_name_are_two(stack, job):
+def test_a_user_and_a_session_with_the_same_name_do_not_match_each_other(stack, job):
     blog_job(stack, job + "a", user="same")
     blog_job(stack, job + "b", session="same")
     answers = [
@@ -413,14 +413,14 @@ def test_a_user_and_a_session_of_one_name_are_two(stack, job):
     assert [answer.wait_head().status for answer in answers] == [404, 404]
 
 
-# ---- blog's ways to say who one is ----------------------------------------------------------------
+# ---- credentials of blog --------------------------------------------------------------------------
 
 
 def cookie(stack, subject="alice", **more):
     return {"Cookie": "accessToken=" + stack.token("blog", subject, **more)}
 
 
-def test_each_way_to_show_a_token_opens_the_stream(stack, job):
+def test_a_blog_token_is_accepted_in_header_query_and_cookie(stack, job):
     blog_job(stack, job, "alice")
     token = stack.token("blog")
     assert status_of(stack, blog_path(job), {"Authorization": f"Bearer {token}"}) == 200
@@ -429,7 +429,7 @@ def test_each_way_to_show_a_token_opens_the_stream(stack, job):
     assert status_of(stack, blog_path(job) + "/", params={"token": token}) == 200
 
 
-def test_each_way_to_say_a_session_opens_the_stream(stack, job):
+def test_a_blog_session_is_accepted_in_header_and_query(stack, job):
     blog_job(stack, job, session="0c5e-session")
     assert status_of(stack, blog_path(job), {"x-session-id": "0c5e-session"}) == 200
     assert status_of(stack, blog_path(job), {"X-Session-ID": "0c5e-session"}) == 200
@@ -437,10 +437,10 @@ def test_each_way_to_say_a_session_opens_the_stream(stack, job):
     assert status_of(stack, blog_path(job), params={"sessionid": "0c5e-session"}) == 200
 
 
-def test_builders_routes_take_a_bearer_header_and_nothing_weaker(stack, job):
+def test_builder_routes_accept_only_a_bearer_header(stack, job):
     Builder(stack.redis, job).create()
     token = stack.token()
-    for path, _ in owners_paths(job)[:4]:
+    for path, _ in owner_paths(job)[:4]:
         assert (
             status_of(stack, path, {"Cookie": f"accessToken={token}; __session={token}", "x-session-id": "alice"})
             == 401
@@ -449,7 +449,7 @@ def test_builders_routes_take_a_bearer_header_and_nothing_weaker(stack, job):
 
 
 @pytest.mark.parametrize("broken", ["expired", "signature", "malformed", "alg-none"])
-def test_a_bad_explicit_token_never_falls_to_anything_weaker(stack, job, broken):
+def test_an_invalid_explicit_token_gets_401_despite_a_valid_cookie_or_session(stack, job, broken):
     blog_job(stack, job, "alice", "alices-session")
     good, bad = stack.token("blog"), stack.token("blog", broken=broken)
     weaker = {**cookie(stack), "x-session-id": "alices-session"}
@@ -460,7 +460,7 @@ def test_a_bad_explicit_token_never_falls_to_anything_weaker(stack, job, broken)
 
 
 @pytest.mark.parametrize("broken", ["expired", "signature", "malformed", "alg-none"])
-def test_a_bad_cookie_is_as_none(stack, job, broken):
+def test_an_invalid_cookie_is_ignored(stack, job, broken):
     blog_job(stack, job, "alice", "alices-session")
     bad = cookie(stack, broken=broken)
     assert status_of(stack, blog_path(job), {**bad, "x-session-id": "alices-session"}) == 200
@@ -469,7 +469,7 @@ def test_a_bad_cookie_is_as_none(stack, job, broken):
     assert status_of(stack, blog_path(job), {**bad, "x-session-id": "another"}) == 404
 
 
-def test_credentials_are_tried_in_the_routes_order(stack, job):
+def test_credentials_are_tried_in_the_configured_order(stack, job):
     blog_job(stack, job + "a", "alice")
     blog_job(stack, job + "b", "bob")
     alice, bob = stack.token("blog", "alice"), stack.token("blog", "bob")
@@ -484,13 +484,13 @@ def test_credentials_are_tried_in_the_routes_order(stack, job):
     assert [answer.wait_head().status for answer in late] == [404] * 3
 
 
-def test_the_session_header_comes_before_the_query(stack, job):
+def test_the_session_header_takes_precedence_over_the_query(stack, job):
     blog_job(stack, job, session="in-header")
     assert status_of(stack, blog_path(job), {"x-session-id": "in-header"}, {"sessionId": "in-query"}) == 200
     assert status_of(stack, blog_path(job), {"x-session-id": "another"}, {"sessionId": "in-header"}) == 404
 
 
-def test_where_both_are_proven_either_may_match(stack, job):
+def test_a_matching_user_or_a_matching_session_suffices(stack, job):
     blog_job(stack, job + "u", "alice", "somebodys")
     blog_job(stack, job + "s", "somebody", "alices-session")
     blog_job(stack, job + "n", "somebody", "somebodys")
@@ -502,7 +502,7 @@ def test_where_both_are_proven_either_may_match(stack, job):
     assert status_of(stack, blog_path(job + "s"), by_cookie) == 200
 
 
-def test_a_cookie_may_be_quoted_percent_encoded_and_among_others(stack, job):
+def test_a_token_cookie_may_be_quoted_percent_encoded_or_one_of_several(stack, job):
     blog_job(stack, job, "alice")
     token = stack.token("blog")
     encoded = token.replace(".", "%2E").replace("-", "%2d")
@@ -526,13 +526,13 @@ def test_a_cookie_may_be_quoted_percent_encoded_and_among_others(stack, job):
         assert (text, status_of(stack, blog_path(job), {"Cookie": text})) == (text, 401)
 
 
-def test_several_cookie_headers_are_one(stack, job):
+def test_several_cookie_headers_are_read_as_one(stack, job):
     blog_job(stack, job, "alice")
     pairs = [("cookie", "theme=dark"), ("cookie", "accessToken=" + stack.token("blog")), ("cookie", "lang=es")]
     assert status_of(stack, blog_path(job), pairs, http="2") == 200
 
 
-def test_a_token_in_the_query_may_stand_anywhere_in_it(stack, job):
+def test_a_token_is_found_anywhere_in_the_query(stack, job):
     blog_job(stack, job, "alice")
     token = stack.token("blog")
     for query in (
@@ -545,27 +545,27 @@ def test_a_token_in_the_query_may_stand_anywhere_in_it(stack, job):
         assert (query[:12], status_of(stack, blog_path(job) + query)) == (query[:12], 200)
 
 
-def test_an_expired_token_does_not_turn_its_owner_into_an_anonymous_one(stack, job):
+def test_an_expired_token_gets_401_despite_a_valid_session(stack, job):
     blog_job(stack, job, "alice", "alices-session")
     old = stack.token("blog", broken="expired")
     answer = fetch(stack, blog_path(job), params={"token": old, "sessionid": "alices-session"})
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
 
 
-# ---- around nginx ---------------------------------------------------------------------------------
+# ---- sealed identities ----------------------------------------------------------------------------
 
 
-def at_the_socket(stack, path, headers=None):
+def status_at_socket(stack, path, headers=None):
     return status_of(stack, path, headers, via="gateway")
 
 
 @each_route
-def test_at_the_socket_nothing_but_a_sealed_identity_is_believed(stack, job, number):
+def test_the_streams_socket_accepts_only_a_sealed_identity(stack, job, number):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice", "alices-session")
-    path, provider = owners_paths(job)[number]
-    assert at_the_socket(stack, path) == 401
-    assert at_the_socket(stack, path, stack.bearer("alice", provider)) == 401
+    path, provider = owner_paths(job)[number]
+    assert status_at_socket(stack, path) == 401
+    assert status_at_socket(stack, path, stack.bearer("alice", provider)) == 401
     for claim in (
         "alice",
         "ok",
@@ -577,22 +577,22 @@ def test_at_the_socket_nothing_but_a_sealed_identity_is_believed(stack, job, num
         "v1." + "A" * 5000 + ".A",
         "\xff",
     ):
-        assert at_the_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
-    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
-    assert at_the_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
+        assert status_at_socket(stack, path, {"X-Tailgate-Identity": claim, "X-Tailgate-Verdict": "ok"}) == 401
+    assert status_at_socket(stack, path, {"X-Tailgate-Verdict": "ok", "X-Tailgate-User": "alice"}) == 401
+    assert status_at_socket(stack, path, {"X-Tailgate-Verdict": "open"}) == 401
     good = sealed(stack, path, stack.bearer("alice", provider))
-    assert at_the_socket(stack, path, good) == 200
+    assert status_at_socket(stack, path, good) == 200
 
 
-def test_an_identity_whose_mac_is_another_keys_is_401(stack, job):
+def test_an_identity_sealed_with_another_key_gets_401(stack, job):
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice")) == 200
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"k" * 32)) == 401
-    assert at_the_socket(stack, path, seal(stack, "status", job, user="alice", key=b"")) == 401
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice")) == 200
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice", key=b"k" * 32)) == 401
+    assert status_at_socket(stack, path, seal(stack, "status", job, user="alice", key=b"")) == 401
 
 
-def test_an_identity_of_which_any_part_was_changed_is_401(stack, job):
+def test_a_changed_sealed_identity_gets_401(stack, job):
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
     good = sealed(stack, path, stack.bearer())["X-Tailgate-Identity"]
@@ -609,22 +609,22 @@ def test_an_identity_of_which_any_part_was_changed_is_401(stack, job):
         f"{version}.{payload}",
         f"{payload}.{mac}",
     ):
-        assert (bad, at_the_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
+        assert (bad, status_at_socket(stack, path, {"X-Tailgate-Identity": bad})) == (bad, 401)
 
 
-def test_an_identity_is_good_for_its_route_and_its_job_only(stack, job):
+def test_a_sealed_identity_is_valid_for_one_route_and_one_job(stack, job):
     for name in (job, job + "x"):
         Builder(stack.redis, name).create()
-    here, there = owners_paths(job)[:4], owners_paths(job + "x")[:4]
+    here, there = owner_paths(job)[:4], owner_paths(job + "x")[:4]
     for path, provider in here:
         identity = sealed(stack, path, stack.bearer("alice", provider))
-        assert at_the_socket(stack, path, identity) == 200
+        assert status_at_socket(stack, path, identity) == 200
         for other, _ in here + there:
             if other != path:
-                assert (path, other, at_the_socket(stack, other, identity)) == (path, other, 401)
+                assert (path, other, status_at_socket(stack, other, identity)) == (path, other, 401)
 
 
-def test_a_genuine_identity_that_has_expired_is_503_and_not_the_callers_fault(stack, job):
+def test_an_expired_sealed_identity_gets_503_and_not_401(stack, job):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
     old = fetch(
@@ -656,23 +656,23 @@ FORGED = [
 
 @each_route
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
-def test_through_nginx_identity_headers_of_ones_own_open_nothing(stack, job, number, via, http):
+def test_identity_headers_of_the_client_are_ignored_through_nginx(stack, job, number, via, http):
     Builder(stack.redis, job).create()
     blog_job(stack, job, "alice")
-    path, _ = owners_paths(job)[number]
+    path, _ = owner_paths(job)[number]
     genuine = ["events", "status", "log-stream", "log-pages", "job"][number]
     for forged in [*FORGED, seal(stack, genuine, job, user="alice")]:
         answer = fetch(stack, path, headers=forged, via=via, http=http)
         assert (forged, answer.status) == (forged, 401)
 
 
-def test_through_nginx_an_identity_of_ones_own_does_not_replace_what_was_proven(stack, job):
+def test_an_identity_header_of_the_client_does_not_replace_its_token(stack, job):
     Builder(stack.redis, job, "bob").create()
     headers = {**stack.bearer("alice"), **seal(stack, "status", job, user="bob")}
     assert status_of(stack, f"/api/jobs/{job}/stream", headers) == 404
 
 
-def test_the_auth_socket_answers_about_routes_only(stack, job):
+def test_the_auth_socket_seals_an_identity_only_for_a_valid_token(stack, job):
     def verdict(path, headers=None, method="GET"):
         answer = ask_auth(stack, path, headers, method)
         return answer.status, answer.headers["x-tailgate-verdict"], "x-tailgate-identity" in answer.headers
@@ -687,8 +687,8 @@ def test_the_auth_socket_answers_about_routes_only(stack, job):
     assert fetch(stack, "/other", via="auth").status == 404
 
 
-def test_what_a_client_calls_the_uri_does_not_reach_the_auth_socket(stack, job):
-    # Were it believed, alice's own job would vouch for bob's.
+def test_a_uri_header_of_the_client_does_not_reach_the_auth_socket(stack, job):
+    # If the header did, alice would get an identity for her own job and use it for bob's.
     Builder(stack.redis, job + "a", "alice").create()
     Builder(stack.redis, job + "b", "bob").create()
     headers = {**stack.bearer("alice"), "X-Tailgate-Uri": f"/api/jobs/{job}a/stream"}
@@ -704,10 +704,10 @@ def test_a_route_for_anyone_ignores_tokens(stack, broken):
     headers = {"Authorization": f"Bearer {bad}", "Cookie": f"accessToken={bad}", "x-session-id": "x\ty"}
     for via in ("tls", "plain", "gateway"):
         assert status_of(stack, "/api/sse/stream", headers, {"token": bad}, via=via) == 200
-    assert at_the_socket(stack, "/api/sse/stream", {"X-Tailgate-Identity": "nonsense"}) == 200
+    assert status_at_socket(stack, "/api/sse/stream", {"X-Tailgate-Identity": "nonsense"}) == 200
 
 
-# ---- what a token's expiry does ---------------------------------------------------------------------
+# ---- expiry of a token ------------------------------------------------------------------------------
 
 KINDS = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
 ENDING = {"provider.clerk.at_expiry": "end", "provider.blog.at_expiry": "end",
@@ -719,28 +719,28 @@ def token_of(stack, kind, **more):
 
 
 @KINDS
-def test_a_stream_outlives_a_token_that_was_good_at_its_opening(stack, job, kind):
-    watched = kind(stack, job).create()
-    # Leeway is 5 s: a token that ended a second ago is good for some seconds more.
+def test_a_stream_outlives_its_token_by_default(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    # The leeway is 5 s, so a token that expired a second ago is valid for some more seconds.
     headers = token_of(stack, kind, claims={"exp": int(time.time()) - 1, "keep": 1})
-    stream = open_stream(stack, watched.path, headers=headers)
+    stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200
-    wait_until(lambda: status_of(stack, watched.path, headers) == 401, 10, "the token has expired")
-    watched.say(1)
-    stream.events_until(lambda event: watched.number_in(event) == 1)
+    wait_until(lambda: status_of(stack, endpoint.path, headers) == 401, 10, "the token has expired")
+    endpoint.write_number(1)
+    stream.events_until(lambda event: endpoint.number_in(event) == 1)
     assert stream.ended is None
 
 
 @KINDS
-def test_a_stream_that_ends_with_its_token_says_so_and_ends_cleanly(stack_with, job, kind):
+def test_a_stream_with_at_expiry_end_ends_with_an_auth_expired_event(stack_with, job, kind):
     stack = stack_with(ENDING)
-    watched = kind(stack, job).create()
+    endpoint = kind(stack, job).create()
     end = int(time.time()) + 3
     headers = token_of(stack, kind, claims={"exp": end})
-    stream = open_stream(stack, watched.path, headers=headers)
+    stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200
-    watched.say(1)
-    stream.events_until(lambda event: watched.number_in(event) == 1)
+    endpoint.write_number(1)
+    stream.events_until(lambda event: endpoint.number_in(event) == 1)
     events = stream.rest(timeout=10)
     assert (events[-1].name, events[-1].data) == ("auth-expired", "{}")
     assert end - 0.1 <= time.time() < end + 3
@@ -748,30 +748,30 @@ def test_a_stream_that_ends_with_its_token_says_so_and_ends_cleanly(stack_with, 
     wait_until(
         lambda: stack.logs("stream.closed") and stack.logs("stream.closed")[-1]["why"] == "token_expired",
         3,
-        "the log says why",
+        "the reason is logged",
     )
-    answer = fetch(stack, watched.path, headers=headers)
+    answer = fetch(stack, endpoint.path, headers=headers)
     assert answer.status == 401 and "expired" in answer.headers["www-authenticate"]
 
 
-def test_a_stream_whose_token_ended_does_not_go_on_as_that_of_its_session(stack_with, job):
+def test_an_expired_token_ends_the_stream_despite_a_valid_session(stack_with, job):
     stack = stack_with(ENDING)
     blog_job(stack, job, "alice", "alices-session")
     headers = {**stack.bearer("alice", "blog", claims={"exp": int(time.time()) + 2}), "x-session-id": "alices-session"}
     stream = open_stream(stack, blog_path(job), headers=headers)
     assert stream.status == 200
     assert stream.rest(timeout=10)[-1].name == "auth-expired"
-    assert status_of(stack, blog_path(job), headers) == 401, "a bad explicit token is not as none"
+    assert status_of(stack, blog_path(job), headers) == 401, "an invalid explicit token is not ignored"
 
 
 @KINDS
 @pytest.mark.parametrize("year", [2262, 2263, 2400, 9999, 100000])
-def test_a_token_that_ends_in_centuries_ends_no_stream_now(stack_with, job, kind, year):
+def test_a_token_that_expires_in_centuries_does_not_end_its_stream(stack_with, job, kind, year):
     stack = stack_with(ENDING)
-    watched = kind(stack, job).create()
-    stream = open_stream(stack, watched.path, headers=token_of(stack, kind, claims={"exp": (year - 1970) * 31556952}))
+    endpoint = kind(stack, job).create()
+    stream = open_stream(stack, endpoint.path, headers=token_of(stack, kind, claims={"exp": (year - 1970) * 31556952}))
     assert stream.status == 200
     for number in (1, 2):
-        watched.say(number)
-        stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+        endpoint.write_number(number)
+        stream.events_until(lambda event, number=number: endpoint.number_in(event) == number)
     assert stream.ended is None

@@ -1,4 +1,4 @@
-"""Keys: an issuer that rotates, lies, stalls and is away; the cache of verdicts; the key that seals identities."""
+"""Issuers that rotate keys, answer wrongly or are unreachable; cached verdicts; the key that seals identities."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ class Key:
 
 
 class Issuer(Application):
-    """Serves what `keys` are now; `publish` is what an operator does."""
+    """Serves the current `keys`.  `publish` replaces them."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -78,8 +78,8 @@ def issuer(tmp_path_factory):
     server.close()
 
 
-def up(private_stack, issuer, wait="ready", **settings):
-    """Without nginx: the issuer speaks plain HTTP, and would stand behind a leg else."""
+def start(private_stack, issuer, wait="ready", **settings):
+    """Starts a stack without nginx, because the issuer speaks plain HTTP and needs no leg."""
     place = json.dumps(f"{issuer.url}:{JWKS}")
     return private_stack(
         {"provider.clerk.jwks": place, "provider.clerk.refresh_s": 3600, **settings}, nginx=False, wait=wait
@@ -92,7 +92,7 @@ def verdict(stack, headers, path="/api/jobs/j/stream"):
 
 
 class Visitors:
-    """Threads that ask again and again with a token nobody has shown before, signed as the issuer signs now."""
+    """Threads that ask for verdicts, each time with a new token of the current key."""
 
     def __init__(self, stack, key, count=3):
         self.stack, self.key = stack, key
@@ -132,44 +132,44 @@ def visitors(stack, key):
 # ---- rotation -----------------------------------------------------------------------------------------
 
 
-def test_keys_are_rotated_under_load_and_no_valid_token_is_refused(private_stack, issuer, signers):
+def test_no_valid_token_is_refused_while_keys_are_rotated(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
+    stack = start(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     with visitors(stack, signers[0]) as crowd:
         crowd.wait_more(20)
-        # As issuers do it: the new key is published, used a refresh later, and the old one goes when its tokens are over.
+        # Like a real issuer: publish the new key, use it after the next refresh, and withdraw the old one later.
         for old, new in zip(signers, signers[1:]):
             issuer.publish(old, new)
             wait_until(
                 lambda new=new: stack.logs("keys.refreshed")[-1]["keys"] == 2 and verdict(stack, new.bearer()) == "ok",
                 10,
-                "it was seen",
+                "the new key is known",
             )
             crowd.key = new
             crowd.wait_more(20)
             issuer.publish(new)
-            wait_until(lambda: stack.logs("keys.refreshed")[-1]["keys"] == 1, 10, "the old one is gone")
+            wait_until(lambda: stack.logs("keys.refreshed")[-1]["keys"] == 1, 10, "the old key is forgotten")
             crowd.wait_more(20)
     assert set(crowd.verdicts) == {"ok"} and crowd.seen() > 100
-    assert verdict(stack, signers[0].bearer()) == "401-kid", "what the issuer has withdrawn is believed no more"
+    assert verdict(stack, signers[0].bearer()) == "401-kid", "a withdrawn key is not accepted"
 
 
-def test_a_key_that_is_used_the_moment_it_is_published_refuses_nobody_either(private_stack, issuer, signers):
+def test_no_valid_token_is_refused_if_a_new_key_is_used_at_once(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer)
+    stack = start(private_stack, issuer)
     with visitors(stack, signers[0]) as crowd:
         crowd.wait_more(20)
         asked = issuer.times_asked
-        issuer.publish(signers[0], signers[1])  # a token of the old one may be on its way
-        crowd.key = signers[1]  # the first of these tokens waits while the key is fetched
+        issuer.publish(signers[0], signers[1])  # both, because a request with the old key may be under way
+        crowd.key = signers[1]  # the request with the first of these tokens waits while the gateway fetches the keys
         crowd.wait_more(100)
     assert set(crowd.verdicts) == {"ok"}
     assert issuer.times_asked == asked + 1
 
 
-def test_unknown_kids_make_one_question_in_thirty_seconds(private_stack, issuer, signers):
+def test_unknown_key_ids_cause_at_most_one_fetch_in_thirty_seconds(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer)
+    stack = start(private_stack, issuer)
     wait_until(lambda: issuer.times_asked == 1, 5, "the keys were fetched")
     stranger = Key("nobody-knows-it")
     begin = time.monotonic()
@@ -180,23 +180,23 @@ def test_unknown_kids_make_one_question_in_thirty_seconds(private_stack, issuer,
     assert verdict(stack, signers[0].bearer()) == "ok"
 
 
-def test_a_key_of_an_open_stream_may_go(private_stack, issuer, signers, job):
+def test_an_open_stream_outlives_the_withdrawal_of_its_key(private_stack, issuer, signers, job):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
+    stack = start(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     worker = Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/events/stream"
     stream = open_stream(stack, path, headers=sealed(stack, path, signers[0].bearer()), via="gateway")
     issuer.publish(signers[1])
-    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 10, "the new key is here")
+    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 10, "the new key is known")
     payload = worker.publish("snapshot.updated")
     assert stream.next_event().data == payload and stream.ended is None
 
 
-# ---- an issuer that is not well -------------------------------------------------------------------------
+# ---- an issuer that answers wrongly or not at all -------------------------------------------------------
 
 
 def answers_of(good, evil):
-    """What an issuer may say instead of its keys, the most telling ones first."""
+    """Wrong answers of an issuer.  The quick tests use the first five."""
     private = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(evil.private)), "kid": good.kid}
     of_evil = {"keys": [evil.jwk]}
     return [
@@ -223,63 +223,63 @@ def answers_of(good, evil):
 
 
 @pytest.mark.parametrize("first, last", [(0, 5), pytest.param(5, None, marks=pytest.mark.slow)])
-def test_whatever_an_issuer_answers_the_keys_that_were_had_stay(private_stack, issuer, signers, first, last):
+def test_a_bad_answer_of_the_issuer_leaves_the_known_keys_in_use(private_stack, issuer, signers, first, last):
     good, evil = signers[0], Key(signers[0].kid)
     issuer.publish(good)
     issuer.answers["/elsewhere"] = (200, {"keys": [evil.jwk]})
-    stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
+    stack = start(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
     usual = issuer.answers[JWKS]
     for answer in answers_of(good, evil)[first:last]:
         asked = issuer.times_asked
         issuer.answers[JWKS] = answer
-        # The round that sees it is over when the next one has begun.
-        wait_until(lambda asked=asked: issuer.times_asked >= asked + 2, 20, f"it was asked: {str(answer)[:60]}")
+        # When the issuer is asked a second time, the gateway has handled the first answer.
+        wait_until(lambda asked=asked: issuer.times_asked >= asked + 2, 20, f"the answer is handled: {str(answer)[:60]}")
         assert (str(answer)[:60], verdict(stack, good.bearer())) == (str(answer)[:60], "ok")
         assert (str(answer)[:60], verdict(stack, evil.bearer())) == (str(answer)[:60], "401-signature")
     assert json.loads(stack.ops("/readyz")[1])["keys"] == "had"
-    assert not issuer.asked_for("/elsewhere"), "a redirect is not followed"
+    assert not issuer.asked_for("/elsewhere"), "redirects are not followed"
     issuer.release.set()
     issuer.answers[JWKS] = usual
     issuer.publish(signers[1])
-    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 15, "it is well again")
+    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 15, "the gateway reads the new keys")
     assert verdict(stack, good.bearer()) == "401-kid"
 
 
-def test_an_issuer_that_is_away_is_missed_by_nobody_but_strangers(private_stack, issuer, signers):
+def test_tokens_of_known_keys_are_accepted_while_the_issuer_is_unreachable(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
-    wait_until(lambda: verdict(stack, signers[0].bearer()) == "ok", 5, "the keys are here")
+    stack = start(private_stack, issuer, **{"provider.clerk.refresh_s": 1})
+    wait_until(lambda: verdict(stack, signers[0].bearer()) == "ok", 5, "the keys are known")
     path = issuer.server_address
     os.rename(path, path + ".away")
-    wait_until(lambda: stack.logs("keys.failed"), 10, "it is away")
+    wait_until(lambda: stack.logs("keys.failed"), 10, "the failure is logged")
     assert verdict(stack, signers[0].bearer()) == "ok"
     begin = time.monotonic()
-    assert verdict(stack, signers[1].bearer()) == "401-kid", "whose key cannot be had"
+    assert verdict(stack, signers[1].bearer()) == "401-kid", "the key cannot be fetched"
     assert verdict(stack, signers[2].bearer()) == "401-kid"
     assert time.monotonic() - begin < 5
-    assert len(stack.logs("keys.failed")) <= 2, "an outage is a line, not one a second"
+    assert len(stack.logs("keys.failed")) <= 2, "an outage is logged once, not every second"
     issuer.publish(signers[0], signers[1])
     os.rename(path + ".away", path)
-    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 15, "it is back")
+    wait_until(lambda: verdict(stack, signers[1].bearer()) == "ok", 15, "the new key is known")
 
 
-def test_a_gateway_that_starts_without_its_issuer_believes_it_as_soon_as_it_is_there(private_stack, issuer, signers):
+def test_a_gateway_started_without_its_issuer_is_ready_once_the_issuer_answers(private_stack, issuer, signers):
     path = issuer.server_address
     os.rename(path, path + ".away")
-    stack = up(private_stack, issuer, wait="alive")
+    stack = start(private_stack, issuer, wait="alive")
     assert stack.ops("/readyz")[0] == 503
     issuer.publish(signers[0])
-    assert verdict(stack, signers[0].bearer()) == "503-keys", "nobody can say, which is not the caller's fault"
+    assert verdict(stack, signers[0].bearer()) == "503-keys", "without keys the gateway cannot judge a token"
     os.rename(path + ".away", path)
-    wait_until(lambda: stack.ops("/readyz")[0] == 200, 20, "it is ready")
+    wait_until(lambda: stack.ops("/readyz")[0] == 200, 20, "the gateway is ready")
     assert verdict(stack, signers[0].bearer()) == "ok"
 
 
-# ---- the verdicts that are kept ---------------------------------------------------------------------------
+# ---- cached verdicts --------------------------------------------------------------------------------------
 
 
 def ask_many(stack, path, tokens):
-    """Asks for each token on one kept-alive connection; the verdicts, counted."""
+    """Asks for the verdict on each token, on one connection.  Returns the number of tokens for each verdict."""
     counted = {}
     with contextlib.closing(dial(stack, "auth")) as link:
         answers = link.makefile("rb")
@@ -299,38 +299,38 @@ def ask_many(stack, path, tokens):
     return counted
 
 
-def test_a_storm_of_ten_thousand_reconnects_verifies_each_token_once(private_stack, issuer, signers):
+def test_ten_thousand_reconnects_verify_each_token_only_once(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer)
+    stack = start(private_stack, issuer)
     secret = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]["secret"]
     now = int(time.time())
     of_blog = [jwt.encode({"userId": f"u{n}", "exp": now + 900}, secret, "HS256") for n in range(1000)]
     of_builder = [signers[0].token(f"u{n}") for n in range(1000)]
     forged = [token[:-8] + "AAAAAAAA" for token in of_builder[:200]]
-    wait_until(lambda: verdict(stack, signers[0].bearer()) == "ok", 5, "the keys are here")
+    wait_until(lambda: verdict(stack, signers[0].bearer()) == "ok", 5, "the keys are known")
     before = stack.metrics()["tailgate_token_verifications_total"]
     for _ in range(5):
         assert ask_many(stack, "/api/v1/jobs/j/stream", of_blog) == {"ok": 1000}
         assert ask_many(stack, "/api/jobs/j/stream", of_builder) == {"ok": 1000}
     assert stack.metrics()["tailgate_token_verifications_total"] - before == 2000
     assert sum(ask_many(stack, "/api/jobs/j/stream", forged * 2).values()) == 400
-    assert stack.metrics()["tailgate_token_verifications_total"] - before == 2200, "what is not believed is kept too"
+    assert stack.metrics()["tailgate_token_verifications_total"] - before == 2200, "verdicts on forged tokens are cached too"
     assert ask_many(stack, "/api/jobs/j/stream", of_builder) == {"ok": 1000}
-    assert stack.metrics()["tailgate_token_verifications_total"] - before == 2200, "and drives nobody good out"
+    assert stack.metrics()["tailgate_token_verifications_total"] - before == 2200, "forged tokens do not displace valid ones"
 
 
-def test_a_verdict_that_is_kept_ends_with_its_token(private_stack, issuer, signers):
+def test_a_cached_verdict_expires_with_its_token(private_stack, issuer, signers):
     issuer.publish(signers[0])
-    stack = up(private_stack, issuer, **{"provider.clerk.leeway_s": 0})
+    stack = start(private_stack, issuer, **{"provider.clerk.leeway_s": 0})
     token = {"Authorization": "Bearer " + signers[0].token(exp=int(time.time()) + 2)}
-    wait_until(lambda: verdict(stack, token) == "ok", 2, "it is good")
-    wait_until(lambda: verdict(stack, token) == "401-expired", 5, "and then it is not")
+    wait_until(lambda: verdict(stack, token) == "ok", 2, "the token is valid")
+    wait_until(lambda: verdict(stack, token) == "401-expired", 5, "the token has expired")
 
 
 # ---- the key that seals identities ------------------------------------------------------------------------
 
 
-def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack, job):
+def test_a_reload_takes_a_new_identity_key_and_still_accepts_seals_of_the_old_one(private_stack, job):
     stack = private_stack()
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
@@ -344,7 +344,7 @@ def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack,
     def reload():
         count = len(stack.logs("config.reloaded"))
         os.kill(stack.gateway_pid, signal.SIGHUP)
-        wait_until(lambda: len(stack.logs("config.reloaded")) > count, 5, "it was read")
+        wait_until(lambda: len(stack.logs("config.reloaded")) > count, 5, "the gateway has reloaded")
 
     old = sealed(stack, path, stack.bearer())
     stream = open_stream(stack, path, headers=stack.bearer())
@@ -353,7 +353,7 @@ def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack,
     reload()
     new = sealed(stack, path, stack.bearer())
     assert old != new and status(seal(stack, "status", job, user="alice", key=new_key)) == 200
-    assert (status(old), status(new)) == (200, 200), "the old one for as long as its seals may live"
+    assert (status(old), status(new)) == (200, 200), "seals of the old key are valid until they expire"
     assert status(seal(stack, "status", job, user="alice", key=secrets.token_bytes(32))) == 401
     assert open_stream(stack, path, headers=stack.bearer()).status == 200
     assert stream.pump().ended is None
@@ -364,11 +364,11 @@ def test_the_identity_key_is_replaced_and_the_old_one_still_opens(private_stack,
         reload()
         assert len(stack.logs("identity.refused")) == refused + 1
         assert "no key" not in stack.logs("identity.refused")[-1]["why"].replace("holds no key", "")
-        assert (status(old), status(new)) == (200, 200), "the keys that were had stay"
-    assert not file.exists(), "a reload makes no key"
+        assert (status(old), status(new)) == (200, 200), "the known keys stay in use"
+    assert not file.exists(), "a reload creates no key file"
 
 
-def test_two_gateways_of_one_host_believe_each_other(private_stack, job):
+def test_two_gateways_of_one_host_accept_each_others_sealed_identities(private_stack, job):
     stack = private_stack(instances=2)
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/stream"
@@ -377,13 +377,13 @@ def test_two_gateways_of_one_host_believe_each_other(private_stack, job):
         stack.facts["gateway_sockets"] = [socket_path]
         assert open_stream(stack, path, headers=identity, via="gateway").status == 200
     stack.restart("gateway", kill=True)
-    assert open_stream(stack, path, headers=identity, via="gateway").status == 200, "old and new process share the key"
+    assert open_stream(stack, path, headers=identity, via="gateway").status == 200, "the new processes use the same key"
 
 
-# ---- what a reload cannot do --------------------------------------------------------------------------------
+# ---- keys that a reload does not apply ----------------------------------------------------------------------
 
 
-def test_a_reload_names_what_waits_for_a_restart(private_stack, tmp_path):
+def test_a_reload_logs_the_changed_keys_that_need_a_restart(private_stack, tmp_path):
     config = tmp_path / "site.toml"
     text = (DEPLOY / "all-three.toml").read_text()
     config.write_text(text)
@@ -393,7 +393,7 @@ def test_a_reload_names_what_waits_for_a_restart(private_stack, tmp_path):
         config.write_text(changed)
         count = len(stack.logs("config.reloaded"))
         os.kill(stack.gateway_pid, signal.SIGHUP)
-        wait_until(lambda: len(stack.logs("config.reloaded")) > count, 5, "it was read")
+        wait_until(lambda: len(stack.logs("config.reloaded")) > count, 5, "the gateway has reloaded")
 
     reload(text.replace("only_objects = true", "only_objects = true\nretry_ms = 7000"))
     assert not stack.logs("config.needs_restart")
@@ -402,7 +402,7 @@ def test_a_reload_names_what_waits_for_a_restart(private_stack, tmp_path):
             "[listen]", '[listen]\nsocket_mode = "0600"'
         )
     )
-    line = wait_until(lambda: stack.logs("config.needs_restart"), 5, "it is said")[-1]
+    line = wait_until(lambda: stack.logs("config.needs_restart"), 5, "the keys are logged")[-1]
     assert (line["level"], line["keys"]) == ("warning", "listen.socket_mode, redis.wakeups, redis.probe_every_s")
     reload(text)
     assert len(stack.logs("config.needs_restart")) == 1

@@ -1,4 +1,4 @@
-"""Random tokens before the gateway and before PyJWT; `make oracle` asks for 10,000."""
+"""A short form of `make oracle`: random tokens, judged by the gateway and by PyJWT."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 from support.stack import ROOT
 
 
-def test_the_gateway_and_pyjwt_judge_500_random_tokens_alike():
+def test_the_gateway_and_pyjwt_give_the_same_verdicts_on_500_random_tokens():
     binary = Path(os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate"))
     program = binary.with_name("judge_tokens")
-    assert program.exists(), f"make {program.relative_to(ROOT)} builds what the oracle asks"
+    assert program.exists(), f"make {program.relative_to(ROOT)} builds the program that judges the tokens"
     seed = int.from_bytes(os.urandom(2), "big")
     done = subprocess.run(
         ["/usr/bin/python3", ROOT / "tests/conformance/oracle", "--tokens=500", f"--seed={seed}", f"--program={program}"],

@@ -1,4 +1,4 @@
-"""No secret where it should not be: every file of a running system, its metrics, its processes."""
+"""Searches all files, metrics and processes of a running system for secrets."""
 
 import contextlib
 import json
@@ -27,24 +27,24 @@ REDIS_PASSWORD = "r3d15-pa55w0rd"
 RELEASE = ROOT / "build/release/tailgate"
 
 
-# ---- where secrets may not be --------------------------------------------------------------------------
+# ---- the search ----------------------------------------------------------------------------------------
 
 
 def secrets_of(stack, tokens):
-    """What must be nowhere: the telling parts of the tokens, the session, the keys, the password."""
+    """The texts to search for: payloads and signatures of the tokens, the session, the keys, the password."""
     providers = json.loads((stack.dir / "stack.json").read_text())["providers"]
     found = [SESSION, SESSION.upper(), REDIS_PASSWORD]
     found += [entry["secret"] for entry in providers.values() if "secret" in entry]
     found += [part for token in tokens for part in token.split(".")[1:] if len(part) > 20]
     found += Path(stack.facts["identity_key_file"]).read_text().split()
-    # A sealed identity of this caller: what its payload begins with.
+    # The beginning of a sealed identity's payload, which is the same in each identity of this user.
     found += [seal(stack, "job", "j", user="alice")["X-Tailgate-Identity"].split(".")[1][:12]]
     return found
 
 
 def files_of(stack):
-    """Every file of the system but those that are made of secrets: its keys, its certificates, what the test kit
-    wrote down to find them again, and Redis's configuration with the password."""
+    """All files of the system except those that must contain secrets: keys, certificates, stack.json, and the
+    configuration and data of Redis."""
     kept = ("keys", "tls", "redis", "stack.json", "redis.conf")
     for folder in (stack.dir, stack.run_dir):
         for path in folder.rglob("*"):
@@ -53,7 +53,7 @@ def files_of(stack):
 
 
 def processes_of(stack):
-    """The command lines of all processes, and the environments of nginx's."""
+    """The command lines of all processes, and the environments of the nginx processes, by path in /proc."""
     pids = stack.facts["pids"]
     texts = {}
     for name in os.listdir("/proc"):
@@ -74,7 +74,7 @@ def assert_clean(stack, tokens):
     secrets = secrets_of(stack, tokens)
     texts = {str(path): path.read_text(errors="replace") for path in files_of(stack)}
     names = {Path(name).name for name in texts}
-    assert {"gateway-0.log", "nginx-access.log", "nginx.conf"} <= names, "the search has missed where it matters"
+    assert {"gateway-0.log", "nginx-access.log", "nginx.conf"} <= names, "the most important files were not searched"
     texts.update(processes_of(stack))
     with contextlib.suppress(OSError):
         texts.update({path: stack.ops(path)[1] for path in ("/metrics", "/healthz", "/readyz")})
@@ -84,11 +84,12 @@ def assert_clean(stack, tokens):
             assert at < 0, f"{name}: ...{text[max(0, at - 200):at + 80]!r}"
 
 
-# ---- provoking -------------------------------------------------------------------------------------------
+# ---- requests with secrets -------------------------------------------------------------------------------
 
 
-def everyone(tokens, job):
-    """(path, headers): each way to show a secret, on routes, on none, and on nginx's own paths."""
+def requests_with_secrets(tokens, job):
+    """Yields (path, headers) of requests with a secret in the query or in a header.  The paths are those of routes, of
+    the application and of nginx."""
     for token in tokens:
         for query, headers in (
             (f"?token={token}", {}),
@@ -102,16 +103,16 @@ def everyone(tokens, job):
                 yield path + query, headers
 
 
-def ask_all(stack, tokens, job, hasty=False):
-    """Asks all of that, some at a time; `hasty`: leaves before an answer can have come."""
-    asked = list(everyone(tokens, job))
+def ask_all(stack, tokens, job, disconnect=False):
+    """Sends all requests with secrets, 20 at a time.  `disconnect`: does not wait for the answers."""
+    asked = list(requests_with_secrets(tokens, job))
     for begin in range(0, len(asked), 20):
         answers = []
         for number, (path, headers) in enumerate(asked[begin : begin + 20]):
             http, via = (("1.1", "plain"), ("1.1", "tls"), ("2", "tls"))[number % 3]
             answers.append(send(stack, path, headers=headers, http=http, via=via))
         for number, answer in enumerate(answers):
-            if hasty:
+            if disconnect:
                 (answer.reset, answer.close, answer.half_close)[number % 3]()
             else:
                 with contextlib.suppress(AssertionError):
@@ -120,7 +121,7 @@ def ask_all(stack, tokens, job, hasty=False):
 
 
 def raw(stack, *pieces, pause=0.0):
-    """Bytes as they are, to nginx, and whatever comes back."""
+    """Sends bytes to nginx and reads the answer to its end."""
     with contextlib.suppress(OSError), dial(stack, "plain") as link:
         for piece in pieces:
             link.sendall(piece.encode("latin-1"))
@@ -131,7 +132,7 @@ def raw(stack, *pieces, pause=0.0):
 
 
 def ask_badly(stack, token, job):
-    """What nginx refuses by itself, half a request, and what is larger than it takes."""
+    """Sends requests that nginx refuses: malformed, incomplete or too large ones."""
     line = f"GET /api/v1/jobs/{job}/stream?token={token}&sessionId={SESSION}"
     host = "Host: localhost\r\n"
     secret = f"Authorization: Bearer {token}\r\nCookie: accessToken={token}\r\nx-session-id: {SESSION}\r\n"
@@ -157,7 +158,7 @@ def ask_badly(stack, token, job):
         f"{token}\r\n\r\n",
     ):
         raw(stack, text)
-    raw(stack, line, f" HTTP/1.1\r\n{host}{secret}", pause=0.05)  # and leaves in the middle
+    raw(stack, line, f" HTTP/1.1\r\n{host}{secret}", pause=0.05)  # an incomplete request
     body = f'{{"token":"{token}"}}' * 400
     raw(stack, f"POST /application?token={token} HTTP/1.1\r\n{host}Content-Length: {len(body)}\r\n\r\n{body}")
     raw(
@@ -166,8 +167,8 @@ def ask_badly(stack, token, job):
     )
 
 
-class Garbage:
-    """A server on a unix socket that says something, or nothing, and hangs up."""
+class FakeServer:
+    """A server on a unix socket that sends `answer` to each client and closes the connection."""
 
     def __init__(self, path, answer):
         self.listener = socket.socket(socket.AF_UNIX)
@@ -191,10 +192,10 @@ class Garbage:
 
 
 @contextlib.contextmanager
-def instead(path, answer):
-    """Somebody else sits at the socket `path` meanwhile."""
+def replaced_by_fake(path, answer):
+    """Puts a FakeServer in the place of the socket `path`."""
     os.rename(path, path + ".away")
-    server = Garbage(path, answer)
+    server = FakeServer(path, answer)
     try:
         yield
     finally:
@@ -204,7 +205,7 @@ def instead(path, answer):
 
 
 @pytest.fixture
-def leaky(tmp_path_factory, private_stack):
+def stack_with_application(tmp_path_factory, private_stack):
     application = Application(tmp_path_factory.mktemp("application") / "a.sock")
     application.answers["/application"] = (200, {})
     stack = private_stack(
@@ -223,12 +224,12 @@ def tokens_of(stack):
 
 
 @pytest.mark.short_form
-def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
-    stack, tokens = leaky, tokens_of(leaky)
+def test_no_failure_leaks_a_secret_into_a_file_metric_or_process(stack_with_application, job):
+    stack, tokens = stack_with_application, tokens_of(stack_with_application)
     Builder(stack.redis, job).create()
     Blog(stack.redis, job, "alice", SESSION).create("running")
     ask_all(stack, tokens, job)
-    ask_all(stack, tokens, job, hasty=True)
+    ask_all(stack, tokens, job, disconnect=True)
     for token in tokens:
         ask_badly(stack, token, job)
     assert_clean(stack, tokens)
@@ -237,10 +238,10 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
     for victim in (streams, auth):
         for answer in (b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx", b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n",
                        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20000 + b"\r\n\r\n"):  # fmt: skip
-            with instead(victim, answer):
-                ask_all(stack, tokens[:1], job, hasty=True)
+            with replaced_by_fake(victim, answer):
+                ask_all(stack, tokens[:1], job, disconnect=True)
                 for path in (f"/api/v1/jobs/{job}/stream", f"/api/jobs/{job}/stream", "/api/sse/stream"):
-                    # What is no HTTP at all nginx hands on as HTTP/0.9, without a head.
+                    # If the answer is not HTTP, nginx passes it on as HTTP/0.9, without a head.
                     with contextlib.suppress(AssertionError, IndexError):
                         open_stream(
                             stack, f"{path}?token={tokens[0]}", headers={"x-session-id": SESSION}, timeout=3
@@ -249,9 +250,9 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
 
     os.kill(stack.redis_pid, signal.SIGKILL)
     open_stream(stack, f"/api/v1/jobs/{job}/stream?token={tokens[0]}&sessionId={SESSION}", timeout=10).close()
-    os.kill(stack.gateway_pid, signal.SIGSTOP)  # stalled: nginx's own patience ends
+    os.kill(stack.gateway_pid, signal.SIGSTOP)  # a stalled gateway, so that nginx reaches its timeouts
     try:
-        ask_all(stack, tokens[:1], job, hasty=True)
+        ask_all(stack, tokens[:1], job, disconnect=True)
         answers = [
             send(stack, f"{path}?token={tokens[0]}&sessionId={SESSION}")
             for path in (f"/api/v1/jobs/{job}/stream", "/api/sse/stream")
@@ -264,10 +265,10 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
 
     os.kill(stack.gateway_pid, signal.SIGKILL)
     stack.application.close()
-    ask_all(stack, tokens[:1], job)  # refused
+    ask_all(stack, tokens[:1], job)  # nginx cannot connect
     for path in (streams, auth, stack.application.server_address):
         os.unlink(path)
-    ask_all(stack, tokens[:1], job)  # absent
+    ask_all(stack, tokens[:1], job)  # the sockets are missing
     for token in tokens:
         ask_badly(stack, token, job)
     assert_clean(stack, tokens)
@@ -275,7 +276,7 @@ def test_no_failure_puts_a_secret_where_it_may_not_be(leaky, job):
         assert "JWT_SECRET" not in Path(f"/proc/{pid}/environ").read_text()
 
 
-def test_no_failure_of_the_status_endpoint_puts_a_secret_where_it_may_not_be(tmp_path_factory, private_stack, job):
+def test_no_failure_of_the_status_endpoint_leaks_a_secret(tmp_path_factory, private_stack, job):
     application = Application(tmp_path_factory.mktemp("application") / "a.sock")
     stack = private_stack(config=DEPLOY / "blog-application.toml", application=application.url)
     token = (
@@ -313,12 +314,12 @@ def test_no_failure_of_the_status_endpoint_puts_a_secret_where_it_may_not_be(tmp
     ask()
     assert any(
         token in headers.get("authorization", "") for _, headers in application.asked
-    ), "it was shown where it belongs"
+    ), "the application gets the token"
     address = application.server_address
     application.close()
-    ask()  # refused
+    ask()  # nginx cannot connect
     os.unlink(address)
-    ask()  # absent
+    ask()  # the sockets are missing
     assert len(stack.logs("stream.closed")) > 5
     assert_clean(stack, [token])
 
@@ -337,9 +338,10 @@ def open_folder():
 
 @pytest.fixture
 def unprivileged(open_folder):
-    """A gateway as `nobody`, without a single capability, and the stack whose Redis it uses: (stack, process, facts)."""
+    """(stack, process, folder): a gateway that runs as `nobody` without any capability, its folder, and the stack whose
+    Redis it uses."""
     if os.getuid() != 0:
-        pytest.skip("not here: only root can become somebody else")
+        pytest.skip("not here: only root can start a process as another user")
     stack = Stack.up(open_folder / "s", redis_conf=["unixsocketperm 777"])
     process = None
     try:
@@ -363,14 +365,14 @@ def unprivileged(open_folder):
         command += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         env = {"PATH": os.environ["PATH"], "TAILGATE_REDIS_URL": stack.facts["redis_url"], "TAILGATE_IDENTITY_KEY_FILE": str(own / "identity.key"),
                "CLERK_PUBLISHABLE_KEY": "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"}  # fmt: skip
-        # Were a core to be had, it would be written.
+        # No limit, so that only the gateway itself prevents a core dump.
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         with open(open_folder / "log", "wb") as log:
             process = subprocess.Popen(list(map(str, command)), env=env, stdout=log, stderr=log, cwd=own,
                                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, unlimited))  # fmt: skip
         stack.facts["gateway_sockets"], stack.facts["auth_sockets"] = [str(own / "s.sock")], [str(own / "a.sock")]
         stack.facts["identity_key_file"] = str(own / "identity.key")
-        wait_until(lambda: process.poll() is not None or (own / "o.sock").exists(), 10, "it listens")
+        wait_until(lambda: process.poll() is not None or (own / "o.sock").exists(), 10, "the gateway listens")
         assert process.poll() is None, (open_folder / "log").read_text()
         yield stack, process, own
     finally:
@@ -385,8 +387,8 @@ def status_of(pid):
     return {name: value.strip() for name, _, value in lines}
 
 
-@pytest.mark.release  # a sanitizer reads the process as a debugger does
-def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
+@pytest.mark.release  # a sanitizer needs to read the process like a debugger
+def test_the_gateway_runs_as_an_unprivileged_user(unprivileged, job):
     stack, process, own = unprivileged
     status = status_of(process.pid)
     assert set(status["Uid"].split()) == {"65534"} and set(status["Gid"].split()) == {"65534"}
@@ -406,8 +408,8 @@ def test_it_needs_no_privilege_and_runs_as_a_user_of_its_own(unprivileged, job):
     assert process.wait(10) == 0
 
 
-@pytest.mark.release  # a sanitizer reads the process as a debugger does
-def test_its_memory_is_nobodys_to_read_and_leaves_no_core(unprivileged):
+@pytest.mark.release  # a sanitizer needs to read the process like a debugger
+def test_its_own_user_cannot_read_the_memory_of_the_gateway_and_a_crash_leaves_no_core(unprivileged):
     stack, process, own = unprivileged
     same_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
     for file in ("environ", "mem", "maps"):
@@ -418,7 +420,7 @@ def test_its_memory_is_nobodys_to_read_and_leaves_no_core(unprivileged):
     done = subprocess.run(
         [*same_user, "head", "-c", "1", "/proc/self/environ"], env={"A": "B"}, capture_output=True, check=False
     )
-    assert done.stdout == b"A", "what is one's own can be read"
+    assert done.stdout == b"A", "a process can read its own environment"
     assert b"nobody-reads" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     before = set(own.iterdir())
     process.send_signal(signal.SIGABRT)

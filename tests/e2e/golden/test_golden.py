@@ -1,4 +1,4 @@
-"""The exact bytes that a client receives behind nginx on the routes R1 to R6.
+"""The exact bytes that a client receives behind nginx on the routes R1 to R6 (support/routes.py names them).
 
 support/golden.py explains how to write the golden files again.  The tests choose the ids of log entries themselves,
 so the files contain them.  Heartbeats come once an hour here; test_golden_timed.py tests them.
@@ -344,8 +344,8 @@ BROKEN = "alg-none early expired hs-confusion issuer kid malformed other-key sig
 
 
 def broken_bearer(stack, how):
-    """A token with the given defect.  `mint-token` breaks "signature" and "truncated" at the last characters of the
-    signature, where it depends on chance whether the result is valid base64; here it does not."""
+    """The header with a token that has the given defect.  This function makes the defects "signature" and "truncated"
+    itself: mint-token changes the last characters of the signature, and only sometimes is the result valid base64."""
     if how not in ("signature", "truncated"):
         return stack.bearer(broken=how)
     text, _, signature = stack.token().rpartition(".")

@@ -11,7 +11,7 @@ import pytest
 
 from support import golden, routes
 from support.clients import fetch
-from support.routes import live
+from support.routes import open_live_stream
 from support.stack import DEPLOY, ROOT, default_binary
 from support.waiting import wait_until
 
@@ -63,8 +63,8 @@ FIXED_LABELS = ("route", "link", "listener", "by", "provider")
 def test_metric_names_types_helps_and_labels_match_their_golden_file(stack_with, job):
     stack = stack_with({"limits.streams": 0})
     for kind in routes.ALL:
-        watched = kind(stack, f"{job}-{kind.route}").create()
-        live(watched).close()
+        endpoint = kind(stack, f"{job}-{kind.route}").create()
+        open_live_stream(endpoint).close()
     page = f"/api/jobs/{job}/logs"
     fetch(stack, page, headers=stack.bearer())
     fetch(stack, page)

@@ -22,7 +22,7 @@ SPOOLS, JOB = "/api/sse/stream", "/api/v1/jobs/j/stream"
 
 
 def ask_all(book):
-    """Asks each route as a client that expects a status, and as an EventSource where that makes a difference."""
+    """Sends each route a request of an ordinary client, and one of an EventSource if its answer differs."""
     mine, blog = book.stack.bearer(), book.stack.bearer("alice", "blog")
     asked = [
         book.send("R1", EVENTS, headers=mine),
@@ -93,7 +93,7 @@ def test_answers_without_redis_match_their_golden_file(private_stack):
     stack = private_stack({**QUIET, "redis.wait_s": 0.3})
     book = Transcript(stack, "redis-down")
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: redis_is(stack, 0), 5, "the loss is seen")
+    wait_until(lambda: redis_is(stack, 0), 5, "the loss is noticed")
     wait_answered(ask_all(book))
     book.fetch("401", STATUS)
     book.fetch("405", SPOOLS, method="POST")
@@ -192,7 +192,7 @@ def test_answers_during_a_drain_match_their_golden_file(private_stack):
     for via in ("ops", "tls"):
         book.fetch("/readyz", "/readyz", via=via, hide=["Content-Length"])
         book.fetch("/healthz", "/healthz", via=via)
-    wait_until(lambda: fetch(stack, PAGES, headers=mine).status == 503, 5, "it turns away")
+    wait_until(lambda: fetch(stack, PAGES, headers=mine).status == 503, 5, "the gateway refuses requests")
     answers = ask_all(book)
     book.fetch("R5, sent directly to the gateway", SPOOLS, via="gateway")
     book.fetch("not a route: the gateway answers", "/nothing", via="gateway")
@@ -206,7 +206,7 @@ def test_answers_during_a_drain_match_their_golden_file(private_stack):
     book.fetch("/auth", "/auth", via="auth", headers={"X-Tailgate-Uri": STATUS, "X-Tailgate-Method": "GET", **mine})
     for stream in [*streams, *answers]:
         stream.wait_closed(15)
-    wait_until(lambda: stack.logs("stopped"), 10, "it has stopped")
+    wait_until(lambda: stack.logs("stopped"), 10, "the gateway has stopped")
     book.compare()
 
 
@@ -216,7 +216,7 @@ def test_answers_during_a_drain_match_their_golden_file(private_stack):
 def test_answers_without_keys_match_their_golden_file(private_stack):
     stack = private_stack({**QUIET, "provider.clerk.jwks": "file:/nonexistent/jwks.json"}, wait="alive")
     book = Transcript(stack, "keys-missing")
-    wait_until(lambda: redis_is(stack, 1), 10, "Redis is there")
+    wait_until(lambda: redis_is(stack, 1), 10, "Redis is up")
     mine = stack.bearer()
     book.open("R1", EVENTS, headers=mine).events_until("unavailable")
     for title, path in (("R2", STATUS), ("R3", LINES), ("R4", PAGES)):

@@ -1,4 +1,4 @@
-"""nginx's side of the system: rendering, pass-through, unavailable answers, canary, legs, logs."""
+"""nginx in front of the gateway: rendering, pass-through, unavailable answers, canary, legs, logs."""
 
 import contextlib
 import http.server
@@ -38,16 +38,16 @@ def render(out, *more, config="all-three.toml", env=ENV):
 
 
 class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The application behind nginx: says what it was asked, as it was asked."""
+    """The application behind nginx.  It answers with the request that it got."""
 
     daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, path):
         super().__init__(str(path), Echo)
-        self.begun = threading.Event()  # the first byte of a body has come
-        self.answers = {}  # instead of an echo: what to say (None: 404) by path
-        self.asked = {}
+        self.begun = threading.Event()  # set when the first byte of a request body has arrived
+        self.answers = {}  # path: the JSON value to answer instead of the request, or None for 404
+        self.asked = {}  # path: the headers of the last request
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -159,8 +159,8 @@ def system(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def down(tmp_path_factory):
-    """A system whose gateway is gone: killed, its sockets still there."""
+def no_gateway(tmp_path_factory):
+    """A system whose gateway was killed; its sockets still exist."""
     with running(tmp_path_factory.mktemp("nginx") / "down") as started:
         os.kill(started.facts["pids"]["gateways"][0], signal.SIGKILL)
         with started.client() as client:
@@ -171,7 +171,7 @@ def down(tmp_path_factory):
 # ---- rendering ------------------------------------------------------------------------------------
 
 
-def test_canary_lines_are_kept_and_new_routes_get_one(tmp_path):
+def test_rendering_keeps_canary_lines_and_adds_one_for_each_new_route(tmp_path):
     assert render(tmp_path, config="spools.toml").returncode == 0
     canary = tmp_path / "canary.conf"
     mine = canary.read_text().replace("100% tailgate", "7% tailgate")
@@ -183,7 +183,7 @@ def test_canary_lines_are_kept_and_new_routes_get_one(tmp_path):
         assert len(re.findall(rf"(?m)^split_clients.*\$tg_share_{route} ", text)) == 1
 
 
-def test_a_share_needs_an_application_to_share_with(tmp_path):
+def test_tg_share_requires_tg_application(tmp_path):
     done = render(tmp_path, "--set", "TG_SHARE=events=10%")
     assert done.returncode == 2
     assert "TG_SHARE: needs TG_APPLICATION" in done.stderr
@@ -204,25 +204,25 @@ def test_a_share_needs_an_application_to_share_with(tmp_path):
         ("TG_NONSENSE=1", 'there is no "TG_NONSENSE"'),
     ],
 )
-def test_a_wrong_value_is_named_in_one_sentence(tmp_path, setting, sentence):
+def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting, sentence):
     done = render(tmp_path, "--set", "TG_APPLICATION=http://127.0.0.1:1", "--set", setting)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_keys_leg_goes_where_the_publishable_key_says(tmp_path):
+def test_the_jwks_leg_leads_to_the_host_in_the_publishable_key(tmp_path):
     assert render(tmp_path).returncode == 0
     assert "clerk.example.com" in (tmp_path / "http.conf").read_text()
 
 
-def test_rendering_needs_none_of_the_gateways_secrets(tmp_path):
+def test_rendering_needs_no_secret_of_the_gateway(tmp_path):
     done = render(tmp_path, "--set", "TG_JWKS_CLERK=https://clerk.example.com", env={"PATH": ENV["PATH"]})
     assert done.returncode == 0, done.stderr
 
 
-def test_a_keys_leg_that_nobody_names_is_an_error(tmp_path):
-    # The file is taken with an issuer that is no https URL, so nothing says where the keys are.
+def test_a_jwks_leg_without_an_address_is_an_error(tmp_path):
+    # The issuer is not an https URL, so it does not say where the keys are.
     config = tmp_path / "t.toml"
     text = (ROOT / "deploy/builder.toml").read_text()
     config.write_text(text.replace('clerk_publishable_key_env = "CLERK_PUBLISHABLE_KEY"', 'issuer = "builder"'))
@@ -232,17 +232,17 @@ def test_a_keys_leg_that_nobody_names_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("example", ["builder", "spools", "blog", "blog-application"])
-def test_each_example_alone_makes_a_system_that_runs(tmp_path, example):
+def test_a_stack_runs_with_each_example_configuration(tmp_path, example):
     with running(tmp_path / "s", "--config", str(ROOT / f"deploy/{example}.toml")) as alone, alone.client() as client:
         assert client.get("/readyz").status_code == 200
         assert client.get("/other").headers["X-Application"] == "yes"
 
 
-# ---- what is no route -----------------------------------------------------------------------------
+# ---- paths outside the routes ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_what_is_no_route_reaches_the_application_as_it_was_sent(system, http2):
+def test_a_request_outside_the_routes_reaches_the_application_unchanged(system, http2):
     with system.client(http2) as client:
         answer = client.request("PATCH", "/api/things/a%2Fb//c?x=1&y=%20", content=b"hello", headers={"X-Mine": "1"})
         seen = answer.json()
@@ -255,17 +255,17 @@ def test_what_is_no_route_reaches_the_application_as_it_was_sent(system, http2):
     assert seen["headers"]["x-forwarded-proto"] == "https"
 
 
-def test_an_error_of_the_application_stays_its_own(system):
+def test_nginx_passes_an_error_of_the_application_unchanged(system):
     with system.client() as client:
         assert client.get("/teapot").status_code == 418
 
 
-def test_a_body_reaches_the_application_while_it_is_still_sent(system):
+def test_nginx_does_not_buffer_a_request_body_for_the_application(system):
     system.application.begun.clear()
 
     def body():
         yield b"a" * 1000
-        assert system.application.begun.wait(5), "nginx holds the body back"
+        assert system.application.begun.wait(5), "nginx buffers the body"
         for _ in range(30):
             yield b"b" * 100_000
 
@@ -273,7 +273,7 @@ def test_a_body_reaches_the_application_while_it_is_still_sent(system):
         assert client.post("/upload", content=body()).json()["size"] == 3_001_000
 
 
-def test_an_upgrade_passes_in_both_directions(system):
+def test_nginx_passes_an_upgraded_connection_in_both_directions(system):
     port = system.facts["nginx_port_plain"]
     with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
         link.sendall(b"GET /socket HTTP/1.1\r\nHost: localhost\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nhello")
@@ -283,14 +283,14 @@ def test_an_upgrade_passes_in_both_directions(system):
     assert got.startswith(b"HTTP/1.1 101")
 
 
-def test_without_an_application_what_is_no_route_is_404(tmp_path):
+def test_without_an_application_a_path_outside_the_routes_gets_404(tmp_path):
     with running(tmp_path / "s", "--nginx-set", "TG_APPLICATION=", "--wait", "none") as alone, alone.client() as client:
         answer = client.get("/other", headers={"Origin": ORIGIN})
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
-def test_behind_an_outer_proxy_its_word_about_the_scheme_is_handed_on(tmp_path):
+def test_behind_an_outer_proxy_x_forwarded_proto_is_passed_on(tmp_path):
     with running(tmp_path / "s", "--nginx-set", "TG_BEHIND_PROXY=yes", "--wait", "none") as behind:
         with behind.client(base=behind.facts["plain_url"]) as client:
             seen = client.get("/x", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}).json()[
@@ -300,28 +300,28 @@ def test_behind_an_outer_proxy_its_word_about_the_scheme_is_handed_on(tmp_path):
     assert seen["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
 
 
-def test_without_an_outer_proxy_a_clients_word_about_the_scheme_is_overwritten(system):
+def test_without_an_outer_proxy_x_forwarded_proto_is_overwritten(system):
     with system.client(base=system.facts["plain_url"]) as client:
         assert client.get("/x", headers={"X-Forwarded-Proto": "https"}).json()["headers"]["x-forwarded-proto"] == "http"
 
 
-# ---- what the gateway serves ----------------------------------------------------------------------
+# ---- routes ---------------------------------------------------------------------------------------
 
 
-def test_health_passes_and_the_other_operations_do_not(system):
+def test_nginx_passes_healthz_and_readyz_but_no_other_ops_path(system):
     with system.client() as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 200
-        # These two are nothing to nginx: the application gets them.
+        # nginx passes these two paths to the application.
         assert client.get("/metrics").headers["X-Application"] == "yes"
         assert client.post("/drain").headers["X-Application"] == "yes"
-        # Nor are its internal locations anything to the world.
+        # The same holds for the internal locations of nginx.
         for name in ("auth", "400", "431"):
             assert client.get(f"/_tailgate/{name}").headers["X-Application"] == "yes"
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_a_stream_comes_at_once_and_the_buffering_header_with_it(system, http2):
+def test_nginx_passes_a_stream_unbuffered_with_x_accel_buffering(system, http2):
     with system.client(http2) as client, client.stream("GET", "/api/sse/stream") as stream:
         assert stream.status_code == 200
         assert stream.headers["X-Accel-Buffering"] == "no"
@@ -335,7 +335,7 @@ def test_a_stream_comes_at_once_and_the_buffering_header_with_it(system, http2):
 
 
 @pytest.mark.parametrize("name", ["X-Tailgate-Identity", "X-Tailgate-Verdict", "X-Tailgate-Uri", "X-Tailgate-Method"])
-def test_headers_under_our_names_that_a_client_sends_change_nothing(system, name):
+def test_x_tailgate_headers_of_the_client_are_ignored(system, name):
     value = {"X-Tailgate-Uri": "/api/sse/stream", "X-Tailgate-Method": "OPTIONS", "X-Tailgate-Verdict": "ok"}.get(
         name, "v1.e30.AAAA"
     )
@@ -345,7 +345,7 @@ def test_headers_under_our_names_that_a_client_sends_change_nothing(system, name
     assert "detail" in answer.json()
 
 
-def test_a_refusal_has_one_challenge_and_the_routes_own_body(system):
+def test_a_401_through_nginx_has_one_challenge_and_the_error_body_of_its_route(system):
     with system.client() as client:
         builder = client.get("/api/jobs/x/stream", headers={"Authorization": "Bearer nonsense", "Origin": ORIGIN})
         blog = client.get("/api/v1/jobs/x/stream")
@@ -357,7 +357,7 @@ def test_a_refusal_has_one_challenge_and_the_routes_own_body(system):
     assert blog.json()["success"] is False
 
 
-def test_a_token_in_the_query_is_seen_by_the_sub_request(system):
+def test_the_auth_sub_request_sees_a_token_in_the_query(system):
     system.redis("HSET", "jobs:q", "user_id", "42", "status", "succeeded", "result", "1")
     with system.client() as client:
         answer = client.get(f"/api/v1/jobs/q/stream?token={system.token('blog', '42')}")
@@ -365,7 +365,7 @@ def test_a_token_in_the_query_is_seen_by_the_sub_request(system):
     assert "event: complete" in answer.text
 
 
-def test_a_body_on_a_route_is_405_and_a_huge_one_413(system):
+def test_a_post_to_a_route_gets_405_and_one_with_a_huge_body_413(system):
     with system.client() as client:
         small = client.post("/api/sse/stream", content=b"x" * 1000)
         huge = client.post("/api/sse/stream", content=b"x" * 100_000)
@@ -374,7 +374,7 @@ def test_a_body_on_a_route_is_405_and_a_huge_one_413(system):
     assert (huge.status_code, huge.json()) == (413, {"detail": "Request body too large"})
 
 
-def test_a_request_id_is_echoed_and_made_where_there_is_none(system):
+def test_a_request_id_is_echoed_or_generated(system):
     with system.client() as client:
         assert client.get("/api/jobs/x/stream", headers={"X-Request-ID": "mine-1"}).headers["X-Request-ID"] == "mine-1"
         assert re.fullmatch(r"[0-9a-f]{32}", client.get("/api/jobs/x/stream").headers["X-Request-ID"])
@@ -390,7 +390,7 @@ def test_a_request_id_is_echoed_and_made_where_there_is_none(system):
         ("nonsense", "", 400),
     ],
 )
-def test_what_nginx_itself_refuses_is_json(system, request_line, headers, status):
+def test_a_request_that_nginx_refuses_gets_a_json_error(system, request_line, headers, status):
     with socket.create_connection(("127.0.0.1", system.facts["nginx_port_plain"]), timeout=5) as link:
         link.sendall(f"{request_line}\r\nHost: localhost\r\n{headers}\r\n".encode())
         got = b""
@@ -402,7 +402,7 @@ def test_what_nginx_itself_refuses_is_json(system, request_line, headers, status
     assert status == 505 or b'{"detail":' in got
 
 
-# ---- nobody there ---------------------------------------------------------------------------------
+# ---- without a gateway ----------------------------------------------------------------------------
 
 
 def first_bytes(client, path, **headers):
@@ -417,9 +417,9 @@ def first_bytes(client, path, **headers):
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(down, http2):
-    with down.client(http2) as client:
-        # R1 is set to "sse", R5 and R6 are "auto" and asked as a native EventSource asks.
+def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(no_gateway, http2):
+    with no_gateway.client(http2) as client:
+        # on_unavailable is "sse" for R1.  It is "auto" for R5 and R6, which need a request like that of an EventSource.
         for path, headers in (
             ("/api/jobs/x/events/stream", {"Authorization": "Bearer x"}),
             ("/api/sse/stream", {"Accept": "text/event-stream"}),
@@ -433,8 +433,8 @@ def test_without_a_gateway_an_event_source_gets_an_unavailable_event_at_once(dow
             assert seconds < 1
 
 
-def test_without_a_gateway_everyone_else_gets_503_in_the_routes_own_style(down):
-    with down.client() as client:
+def test_without_a_gateway_other_clients_get_503_with_the_error_body_of_the_route(no_gateway):
+    with no_gateway.client() as client:
         builder = client.get("/api/jobs/x/stream", headers={"Authorization": "Bearer x", "Accept": "text/event-stream"})
         page = client.get("/api/jobs/x/logs", headers={"Accept": "text/event-stream"})
         blog = client.get("/api/v1/jobs/x/stream", headers={"x-session-id": "s", "Accept": "text/event-stream"})
@@ -446,8 +446,8 @@ def test_without_a_gateway_everyone_else_gets_503_in_the_routes_own_style(down):
     assert blog.json()["success"] is False
 
 
-def test_without_a_gateway_allowed_origins_may_still_read_the_answer_and_no_others(down):
-    with down.client() as client:
+def test_without_a_gateway_only_allowed_origins_may_read_the_answer(no_gateway):
+    with no_gateway.client() as client:
         for origin in (ORIGIN, "https://a.b.example.org"):
             answer = client.get("/api/jobs/x/logs", headers={"Origin": origin})
             assert answer.headers["Access-Control-Allow-Origin"] == origin
@@ -470,16 +470,16 @@ def test_without_a_gateway_allowed_origins_may_still_read_the_answer_and_no_othe
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_without_a_gateway_it_is_not_healthy_and_the_application_is_still_there(down):
-    with down.client() as client:
+def test_without_a_gateway_readyz_gets_502_and_the_application_still_answers(no_gateway):
+    with no_gateway.client() as client:
         assert client.get("/readyz").status_code == 502
         assert client.get("/x").headers["X-Application"] == "yes"
 
 
 @pytest.mark.slow
-def test_an_unavailable_answer_stays_open_for_10_to_25_s_and_no_two_alike(down):
+def test_an_unavailable_answer_of_nginx_stays_open_for_a_random_time_of_10_to_25_s(no_gateway):
     def seconds(_):
-        with down.client() as client:
+        with no_gateway.client() as client:
             begin = time.monotonic()
             client.get("/api/jobs/x/events/stream", timeout=40)
             return time.monotonic() - begin
@@ -493,7 +493,7 @@ def test_an_unavailable_answer_stays_open_for_10_to_25_s_and_no_two_alike(down):
 
 
 @pytest.mark.slow
-def test_a_gateway_that_stalls_is_unavailable_because_of_its_auth(tmp_path):
+def test_a_stalled_gateway_causes_an_unavailable_event_with_reason_auth(tmp_path):
     with running(tmp_path / "s") as stalled:
         os.kill(stalled.facts["pids"]["gateways"][0], signal.SIGSTOP)
         try:
@@ -510,7 +510,7 @@ def test_a_gateway_that_stalls_is_unavailable_because_of_its_auth(tmp_path):
 # ---- the logs -------------------------------------------------------------------------------------
 
 
-def test_no_log_has_a_query_string_or_a_credential(tmp_path):
+def test_no_log_contains_a_query_string_or_a_credential(tmp_path):
     secret = "s3cr3t-t0k3n"
     with running(tmp_path / "s") as leaky:
         wanted = [
@@ -529,16 +529,16 @@ def test_no_log_has_a_query_string_or_a_credential(tmp_path):
 
         ask()
         os.kill(leaky.facts["pids"]["gateways"][0], signal.SIGKILL)
-        ask()  # refused
+        ask()  # nginx cannot connect
         for path in leaky.facts["gateway_sockets"] + leaky.facts["auth_sockets"] + [leaky.application.server_address]:
             Path(path).unlink()
-        ask()  # absent
+        ask()  # the sockets are missing
         wait_until(lambda: leaky.logs()["nginx-access.log"].count("\n") >= 3 * len(wanted))
         for name, text in leaky.logs().items():
-            assert secret not in text, f"{name} has it"
+            assert secret not in text, f"{name} contains the secret"
 
 
-def test_the_access_log_is_json_and_says_route_verdict_and_path(system):
+def test_the_access_log_is_json_with_route_verdict_and_path(system):
     with system.client() as client:
         client.get("/api/jobs/logged/stream?token=x", headers={"X-Request-ID": "logged-1"})
     access = Path(system.facts["access_log"])
@@ -559,45 +559,45 @@ def test_the_access_log_is_json_and_says_route_verdict_and_path(system):
 # ---- the canary -----------------------------------------------------------------------------------
 
 
-def test_a_route_goes_to_the_old_handler_and_back_by_one_line_and_a_reload(tmp_path):
+def test_one_canary_line_and_a_reload_move_a_route_to_the_application_and_back(tmp_path):
     with running(tmp_path / "s") as canary, canary.client() as client:
         line = Path(canary.facts["nginx_dir"]) / "canary.conf"
 
-        def by(path="/api/sse/stream", **more):
+        def served_by(path="/api/sse/stream", **more):
             with canary.client() as fresh, fresh.stream("GET", path, **more) as stream:
                 return "application" if "X-Application" in stream.headers else "tailgate"
 
-        assert by() == "tailgate"
+        assert served_by() == "tailgate"
         text = line.read_text()
         changed = re.sub(r"(?m)^split_clients (.*\$tg_share_spools) .*$", r"split_clients \1 { * application; }", text)
         assert changed != text
         line.write_text(changed)
         canary.stack("reload", "nginx")
-        wait_until(lambda: by() == "application")
+        wait_until(lambda: served_by() == "application")
         assert client.get("/api/jobs/x/stream").status_code == 401  # the other routes stay
 
         cookie = 'map $cookie_tailgate $tg_share_spools { "1" tailgate; default application; }'
         line.write_text(re.sub(r"(?m)^split_clients .*\$tg_share_spools .*$", cookie, changed))
         canary.stack("reload", "nginx")
-        wait_until(lambda: by(headers={"Cookie": "tailgate=1"}) == "tailgate")
-        assert by() == "application"
+        wait_until(lambda: served_by(headers={"Cookie": "tailgate=1"}) == "tailgate")
+        assert served_by() == "application"
 
         line.write_text(text)
         canary.stack("reload", "nginx")
-        wait_until(lambda: by() == "tailgate")
+        wait_until(lambda: served_by() == "tailgate")
 
 
-def test_a_share_of_the_clients_goes_to_tailgate_and_each_stays_on_its_side(tmp_path):
+def test_a_canary_splits_the_clients_and_each_client_stays_on_its_side(tmp_path):
     more = ("--nginx-set", "TG_SHARE=spools=50% job=cookie:beta=yes")
     with running(tmp_path / "s", *more) as canary, canary.client() as client:
 
-        def by(agent):
+        def served_by_application(agent):
             with client.stream("GET", "/api/sse/stream", headers={"User-Agent": agent}) as stream:
                 return "X-Application" in stream.headers
 
-        first = [by(f"browser {n}") for n in range(40)]
+        first = [served_by_application(f"browser {n}") for n in range(40)]
         assert 8 <= sum(first) <= 32
-        assert [by(f"browser {n}") for n in range(40)] == first
+        assert [served_by_application(f"browser {n}") for n in range(40)] == first
         assert client.get("/api/v1/jobs/x/stream").headers.get("X-Application") == "yes"
         assert client.get("/api/v1/jobs/x/stream", headers={"Cookie": "beta=yes"}).status_code == 401
 
@@ -605,7 +605,7 @@ def test_a_share_of_the_clients_goes_to_tailgate_and_each_stays_on_its_side(tmp_
 # ---- several gateways -----------------------------------------------------------------------------
 
 
-def test_all_viewers_of_one_path_meet_in_one_process(tmp_path):
+def test_all_requests_for_one_path_go_to_the_same_gateway(tmp_path):
     with running(tmp_path / "s", "--instances", "3") as several, several.client() as client:
         paths = [f"/api/jobs/j{n}/stream" for n in range(20)] * 2
         for path in paths:
@@ -621,7 +621,7 @@ def test_all_viewers_of_one_path_meet_in_one_process(tmp_path):
     assert len(set.union(*seen.values())) > 1
 
 
-def test_one_dead_process_of_several_is_stepped_over(tmp_path):
+def test_nginx_skips_a_dead_gateway(tmp_path):
     with running(tmp_path / "s", "--instances", "2") as several, several.client() as client:
         os.kill(several.facts["pids"]["gateways"][0], signal.SIGKILL)
         assert {client.get(f"/api/jobs/j{n}/stream").status_code for n in range(20)} == {401}
@@ -647,7 +647,7 @@ class Keys(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def issuer(tls):
-    """An issuer of keys behind TLS, with the certificate of the stack in `tls`."""
+    """A server of public keys with TLS.  The folder `tls` has its certificate."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Asked", (Keys,), {"asked": []}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
@@ -665,7 +665,7 @@ def leg_options(port):
     return ("--set", jwks, "--nginx-set", f"TG_JWKS_CLERK=https://localhost:{port}")
 
 
-def test_the_keys_come_through_the_leg_whose_certificate_is_verified(tmp_path, system):
+def test_the_jwks_leg_verifies_the_certificate_of_the_issuer(tmp_path, system):
     with issuer(Path(system.dir) / "tls") as server:
         server.RequestHandlerClass.body = (Path(system.dir) / "keys/jwks.json").read_bytes()
         port = server.server_address[1]
@@ -674,7 +674,7 @@ def test_the_keys_come_through_the_leg_whose_certificate_is_verified(tmp_path, s
             good.redis("HSET", "job:x", "user_id", "alice", "status", "ready")
 
             def status():
-                # The issuer's keys are those of the other stack, and so is the token.
+                # The issuer serves the keys of the stack `system`, which also makes the token.
                 return client.get(
                     "/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"}
                 ).status_code
@@ -682,7 +682,7 @@ def test_the_keys_come_through_the_leg_whose_certificate_is_verified(tmp_path, s
             wait_until(lambda: status() == 200)
             assert server.RequestHandlerClass.asked[0] == ("/.well-known/jwks.json", f"localhost:{port}", None)
         before = len(server.RequestHandlerClass.asked)
-        # Without that CA.
+        # Without TG_CA_FILE nginx does not trust the certificate.
         with running(tmp_path / "b", *leg_options(port), "--wait", "alive") as bad, bad.client() as client:
             answer = client.get("/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"})
             assert answer.status_code == 503
@@ -691,7 +691,7 @@ def test_the_keys_come_through_the_leg_whose_certificate_is_verified(tmp_path, s
         assert len(server.RequestHandlerClass.asked) == before
 
 
-def test_the_application_is_asked_through_its_leg_with_the_callers_own_credentials(tmp_path):
+def test_the_application_leg_passes_the_credentials_of_the_caller(tmp_path):
     config = str(ROOT / "deploy/blog-application.toml")
     with running(tmp_path / "s", "--config", config) as asking, asking.client() as client:
         asking.application.answers["/api/v1/jobs/mine/status"] = {"status": "succeeded", "result": {"n": 1}}
@@ -706,7 +706,7 @@ def test_the_application_is_asked_through_its_leg_with_the_callers_own_credentia
         assert client.get("/api/v1/jobs/theirs/stream", headers=headers).status_code == 404
 
 
-def test_redis_is_reached_over_tls_through_the_leg(tmp_path):
+def test_the_redis_leg_reaches_redis_over_tls(tmp_path):
     with running(tmp_path / "s", "--redis-tls") as secure, secure.client() as client:
         with client.stream("GET", "/api/sse/stream") as stream:
             chunks = stream.iter_bytes()
@@ -717,7 +717,7 @@ def test_redis_is_reached_over_tls_through_the_leg(tmp_path):
                 text += next(chunks)
 
 
-def test_a_redis_whose_certificate_nobody_signed_is_not_spoken_to(tmp_path, system):
+def test_the_redis_leg_refuses_a_certificate_of_an_unknown_ca(tmp_path, system):
     more = ("--redis-tls", "--wait", "alive", "--nginx-set", f"TG_REDIS_CA={system.facts['ca_file']}")
     with running(tmp_path / "s", *more) as refused:
         log = Path(refused.facts["log_dir"]) / "nginx-error.log"
@@ -730,7 +730,7 @@ def test_a_redis_whose_certificate_nobody_signed_is_not_spoken_to(tmp_path, syst
 # ---- the stack itself -----------------------------------------------------------------------------
 
 
-def test_a_stack_leaves_nothing_behind_and_can_be_ended_twice(tmp_path):
+def test_a_stack_leaves_no_process_behind_and_can_be_ended_twice(tmp_path):
     with running(tmp_path / "s") as stack:
         pids = stack.facts["pids"]
         everyone = [pids["redis"], pids["nginx"], *pids["gateways"]]
@@ -745,7 +745,7 @@ def test_a_stack_leaves_nothing_behind_and_can_be_ended_twice(tmp_path):
         assert alive == []
 
 
-def test_a_stack_whose_nginx_was_killed_restarts_and_ends_whole(tmp_path):
+def test_a_stack_restarts_after_its_nginx_was_killed(tmp_path):
     with running(tmp_path / "s") as stack:
         os.kill(stack.facts["pids"]["nginx"], signal.SIGKILL)
         again = json.loads(stack.stack("restart", "nginx", "redis", "gateway"))

@@ -1,4 +1,4 @@
-"""What the binary is linked against."""
+"""The libraries and the options of the binary."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from support.stack import ROOT
 
-# libevent, hiredis, libcrypto, libc and libstdc++, and what the last two bring with them.
+# libevent, hiredis, libcrypto, libc and libstdc++, and the libraries that belong to the last two.
 ALLOWED = re.compile(
     r"linux-vdso\.so|ld-linux|libevent_(core|extra)-2\.1\.so|libhiredis\.so|libcrypto\.so\.3"
     r"|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1"
@@ -22,13 +22,13 @@ def libraries(binary):
 
 
 @pytest.mark.release
-def test_it_needs_libevent_hiredis_libcrypto_libc_and_libstdcpp_and_nothing_else():
+def test_the_binary_links_only_libevent_hiredis_libcrypto_libc_and_libstdcpp():
     found = libraries(ROOT / "build/release/tailgate")
     assert any(name.startswith("libevent_core") for name in found)
     assert [name for name in found if not ALLOWED.match(name)] == []
 
 
-def test_it_says_its_version_and_how_it_is_used():
+def test_the_binary_prints_its_version_and_its_usage():
     binary = os.environ.get("TAILGATE_BINARY", ROOT / "build/release/tailgate")
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
     assert re.match(r"tailgate \S+", version.stdout)

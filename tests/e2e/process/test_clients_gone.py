@@ -1,4 +1,4 @@
-"""Clients that leave, vanish or do not read: whatever way they go, all of it is given back, and nobody else waits."""
+"""Clients that disconnect, lose their network or do not read are released and do not delay others."""
 
 import contextlib
 import ctypes
@@ -22,8 +22,8 @@ from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
 CLONE_NEWNET = 0x40000000  # sched.h
-# Under a sanitizer freed memory stays with the process for a while, which is not what is measured here.
-LITTLE_KEPT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
+# The sanitizer keeps freed memory in its quarantine, which would count as memory of the gateway.
+SMALL_QUARANTINE = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
 
 
 def descriptors(pid):
@@ -35,7 +35,7 @@ def resident(pid):
 
 
 def served(stack):
-    """Streams and requests that are being served, openings among them."""
+    """The number of open streams, openings and requests that wait."""
     return stack.metrics()["tailgate_streams"]
 
 
@@ -44,24 +44,24 @@ def channels(stack):
 
 
 def abort(stream):
-    """As a browser on HTTP/2: the stream is reset, the connection stays."""
+    """Resets an HTTP/2 stream and keeps the connection, like a browser."""
     link = stream._link
     link._h2.reset_stream(link._stream)
     link._flush()
 
 
-def leave(stream, way):
+def disconnect(stream, way):
     if way == "abort":
         abort(stream)
     else:
         getattr(stream, way)()
 
 
-def come(watched, via, http="1.1"):
-    headers = watched.headers()
+def connect(endpoint, via, http="1.1"):
+    headers = endpoint.headers()
     if via == "gateway":
-        headers = sealed(watched.stack, watched.path, headers)
-    return send(watched.stack, watched.path, headers=headers, via=via, http=http)
+        headers = sealed(endpoint.stack, endpoint.path, headers)
+    return send(endpoint.stack, endpoint.path, headers=headers, via=via, http=http)
 
 
 WAYS = [
@@ -72,63 +72,63 @@ WAYS = [
 ]  # fmt: skip
 
 
-# ---- leaving ------------------------------------------------------------------------------------------
+# ---- disconnecting ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("via, http, way", WAYS)
-def test_who_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job, via, http, way):
+def test_a_client_that_disconnects_while_its_record_is_awaited_is_released_at_once(stack_with, job, via, http, way):
     stack = stack_with({"route.job.record_grace_ms": 2500})
-    watched = routes.Progress(stack, job)  # nobody has created it
+    endpoint = routes.Progress(stack, job)  # without a record
     wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
-    stream = come(watched, via, http)
-    wait_until(lambda: watched.channel in channels(stack), 5, "its channel is subscribed")
+    stream = connect(endpoint, via, http)
+    wait_until(lambda: endpoint.channel in channels(stack), 5, "its channel is subscribed")
     assert served(stack) == 1
-    leave(stream, way)
-    # Long before its record would be given up.
-    wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
-    wait_until(lambda: watched.channel not in channels(stack), 6, "its channel is unsubscribed")
+    disconnect(stream, way)
+    # Before the gateway would stop looking for the record.
+    wait_until(lambda: served(stack) == 0, 1.2, "the opening is released")
+    wait_until(lambda: endpoint.channel not in channels(stack), 6, "its channel is unsubscribed")
 
 
-def test_who_sends_more_and_leaves_while_his_record_is_awaited_is_forgotten_at_once(stack_with, job):
+def test_a_client_that_pipelines_requests_and_disconnects_is_released_at_once(stack_with, job):
     stack = stack_with({"route.job.record_grace_ms": 2500})
     wait_until(lambda: served(stack) == 0, 10, "earlier tests' streams are gone")
-    stream = come(routes.Progress(stack, job), "gateway")
-    wait_until(lambda: served(stack) == 1, 5, "it is being looked for")
+    stream = connect(routes.Progress(stack, job), "gateway")
+    wait_until(lambda: served(stack) == 1, 5, "the opening has begun")
     stream.socket.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
     stream.close()
-    wait_until(lambda: served(stack) == 0, 1.2, "it is forgotten")
+    wait_until(lambda: served(stack) == 0, 1.2, "the opening is released")
 
 
-def test_a_crowd_that_leaves_in_every_way_leaves_nothing_behind(private_stack, job):
+def test_no_stream_channel_or_descriptor_is_left_after_many_clients_disconnect(private_stack, job):
     stack = private_stack()
     pid = stack.gateway_pid
-    warm = [come(kind(stack, f"{job}-warm-{kind.route}").create(), "plain").wait_head() for kind in routes.ALL]
+    warm = [connect(kind(stack, f"{job}-warm-{kind.route}").create(), "plain").wait_head() for kind in routes.ALL]
     for stream in warm:
         stream.close()
-    wait_until(lambda: served(stack) == 0 and not channels(stack), 10, "a quiet beginning")
+    wait_until(lambda: served(stack) == 0 and not channels(stack), 10, "the first streams are released")
     before, rounds = descriptors(pid), 3
     for number in range(rounds):
         crowd = []
         for kind in routes.ALL:
-            watched = kind(stack, f"{job}-{number}-{kind.route}").create()
-            crowd += [(come(watched, via, http), way) for via, http, way in WAYS for _ in range(2)]
+            endpoint = kind(stack, f"{job}-{number}-{kind.route}").create()
+            crowd += [(connect(endpoint, via, http), way) for via, http, way in WAYS for _ in range(2)]
         for stream, _ in crowd:
             assert stream.wait_head().status == 200
         assert served(stack) == len(crowd) and channels(stack)
         begun = time.monotonic()
         for stream, way in crowd:
-            leave(stream, way)
+            disconnect(stream, way)
         wait_until(lambda: served(stack) == 0, 2, "all streams are released")
         wait_until(lambda: not channels(stack), 6, "all channels are unsubscribed")
         assert time.monotonic() - begun < 6
     metrics = stack.metrics()
     assert all(number == 0 for name, number in metrics.items() if name.startswith("tailgate_streams_open{"))
-    # What nginx keeps open between requests is not a client's: at most 64 a worker and upstream.
+    # nginx keeps idle connections to the gateway, at most 64 for each worker and upstream.  Its restart closes them.
     stack.restart("nginx")
-    wait_until(lambda: descriptors(pid) <= before, 5, "all descriptors are given back")
+    wait_until(lambda: descriptors(pid) <= before, 5, "all descriptors are released")
 
 
-# ---- vanishing ----------------------------------------------------------------------------------------
+# ---- a lost network -----------------------------------------------------------------------------------
 
 
 def run(*words):
@@ -136,8 +136,8 @@ def run(*words):
 
 
 @contextlib.contextmanager
-def inside(host):
-    """What is opened and started meanwhile is on that host."""
+def in_namespace(host):
+    """Sockets that are opened and processes that are started in this context belong to the host's network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{host}", "rb") as away:
         assert libc.setns(away.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
@@ -148,7 +148,7 @@ def inside(host):
 
 
 class Cable:
-    """Two hosts, each a network namespace, and a cable between them that can be pulled."""
+    """Two network namespaces as hosts, and a virtual cable between them.  `pull` cuts it."""
 
     def __init__(self):
         number = os.getpid() % 16384
@@ -171,8 +171,8 @@ class Cable:
             run("ip", "-n", host, "link", "set", ends[host], "up")
 
     def dial(self, port):
-        """A connection from the client's host to the server's."""
-        with inside(self.client):
+        """A connection from the client's host to the server's host."""
+        with in_namespace(self.client):
             link = socket.socket(socket.AF_INET)
         link.settimeout(5)
         link.connect((self.address, port))
@@ -194,7 +194,7 @@ def cable():
 
 
 class TcpGateway:
-    """A gateway that clients reach without nginx, by TCP.  It serves spools' dashboard from the stack's Redis."""
+    """A gateway that clients reach by TCP without nginx.  It serves deploy/spools.toml from the stack's Redis."""
 
     def __init__(self, stack, directory, host, settings):
         self.log = directory / "gateway.log"
@@ -264,42 +264,42 @@ def tcp_gateway(stack, tmp_path):
 OPEN = b"GET /api/sse/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def greeted(link):
+def open_spools(link):
     link.sendall(OPEN)
     assert link.recv(65536).startswith(b"HTTP/1.1 200 ")
     return link
 
 
-def test_a_client_whose_network_is_gone_is_found(cable, tcp_gateway):
+def test_a_client_whose_network_is_lost_is_released(cable, tcp_gateway):
     quick = {"route.spools.send_timeout_s": 2, "route.spools.heartbeat.every_s": 0.5}
-    with inside(cable.server):
+    with in_namespace(cable.server):
         gateway = tcp_gateway(cable.address, **quick)
         alone = descriptors(gateway.process.pid)
-        links = [greeted(cable.dial(gateway.port)) for _ in range(5)]
+        links = [open_spools(cable.dial(gateway.port)) for _ in range(5)]
         with socket.create_connection((cable.address, gateway.port), timeout=5) as near:
-            greeted(near)
+            open_spools(near)
             assert gateway.served() == 6
             cable.pull()
             begun = time.monotonic()
-            wait_until(lambda: gateway.served() == 1, 20, "the vanished are forgotten, the other is not")
+            wait_until(lambda: gateway.served() == 1, 20, "only the other stream is left")
             print(f"found after {time.monotonic() - begun:.1f} s")
-            wait_until(lambda: descriptors(gateway.process.pid) <= alone + 1, 5, "their descriptors are given back")
+            wait_until(lambda: descriptors(gateway.process.pid) <= alone + 1, 5, "their descriptors are released")
     for link in links:
         link.close()
 
 
-def test_a_client_behind_nginx_whose_network_is_gone_is_found_as_the_kernel_is_set(cable, private_stack):
+def test_a_client_behind_nginx_whose_network_is_lost_is_released_after_tcp_retries2(cable, private_stack):
     run("ip", "netns", "exec", cable.server, "sysctl", "-qw", "net.ipv4.tcp_retries2=3")
-    with inside(cable.server):
+    with in_namespace(cable.server):
         stack = private_stack(
             {"route.spools.heartbeat.every_s": 0.5}, nginx_settings={"TG_LISTEN_PLAIN": "0.0.0.0:8080"}
         )
-        links = [greeted(cable.dial(8080)) for _ in range(5)]
+        links = [open_spools(cable.dial(8080)) for _ in range(5)]
         near = open_stream(stack, "/api/sse/stream")
         assert served(stack) == 6
         cable.pull()
         begun = time.monotonic()
-        wait_until(lambda: served(stack) == 1, 60, "the vanished are forgotten, the other is not")
+        wait_until(lambda: served(stack) == 1, 60, "only the other stream is left")
         print(f"found after {time.monotonic() - begun:.1f} s with tcp_retries2=3")
         assert near.ended is None
     for link in links:
@@ -307,7 +307,7 @@ def test_a_client_behind_nginx_whose_network_is_gone_is_found_as_the_kernel_is_s
 
 
 def send_queues(port):
-    """Send queues of the gateway's connections, in bytes, as the kernel shows them."""
+    """The sizes of the send queues of the gateway's connections in bytes, from /proc/net/tcp."""
     found = []
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -316,10 +316,10 @@ def send_queues(port):
     return found
 
 
-# ---- not reading --------------------------------------------------------------------------------------
+# ---- clients that do not read -------------------------------------------------------------------------
 
 
-def test_the_kernel_holds_little_for_a_client_that_does_not_read(stack, tcp_gateway):
+def test_the_kernel_queues_little_for_a_client_that_does_not_read(stack, tcp_gateway):
     gateway = tcp_gateway()
     with socket.socket() as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -335,37 +335,37 @@ def test_the_kernel_holds_little_for_a_client_that_does_not_read(stack, tcp_gate
         def delivered():
             return int(re.search(r"(?m)^tailgate_messages_received_total (\d+)", gateway.ops("/metrics"))[1])
 
-        wait_until(lambda: delivered() >= 100, 10, "all of it has come to the gateway")
+        wait_until(lambda: delivered() >= 100, 10, "the gateway has received all messages")
         queued = max(send_queues(gateway.port))
         print(f"the kernel holds {queued} bytes of 1,600,000")
         assert 0 < queued < 300_000
         assert gateway.served() == 1
 
 
-def latencies(stack, reader, watched, count=150):
+def latencies(stack, reader, endpoint, count=150):
     taken = []
     for number in range(count):
         begun = time.monotonic()
-        watched.say(number)
-        reader.events_until(lambda event, number=number: watched.number_in(event) == number)
+        endpoint.write_number(number)
+        reader.events_until(lambda event, number=number: endpoint.number_in(event) == number)
         taken.append(time.monotonic() - begun)
     return taken
 
 
-def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
+def test_a_hundred_clients_that_never_read_do_not_delay_another_client(private_stack, job):
     stack = private_stack(nginx=False)
-    watched = routes.Updates(stack, job)
-    reader = open_stream(stack, watched.path, via="gateway")
-    wait_until(lambda: stack.subscribers(watched.channel) == 1, 5, "the subscription")
-    alone = latencies(stack, reader, watched)
-    never = [open_stream(stack, watched.path, via="gateway", receive_buffer=4096) for _ in range(100)]
-    # Until their sockets are full and each has a backlog.
+    endpoint = routes.Updates(stack, job)
+    reader = open_stream(stack, endpoint.path, via="gateway")
+    wait_until(lambda: stack.subscribers(endpoint.channel) == 1, 5, "the subscription")
+    alone = latencies(stack, reader, endpoint)
+    never = [open_stream(stack, endpoint.path, via="gateway", receive_buffer=4096) for _ in range(100)]
+    # Publish until their sockets are full and each stream has a backlog.
     payload = json.dumps({"event_type": "TOMAR", "n": 1, "text": "x" * 10_000})
     for _ in range(40):
-        stack.redis.publish(watched.channel, payload)
-    watched.say(-1)
-    reader.events_until(lambda event: watched.number_in(event) == -1)
-    among = latencies(stack, reader, watched)
+        stack.redis.publish(endpoint.channel, payload)
+    endpoint.write_number(-1)
+    reader.events_until(lambda event: endpoint.number_in(event) == -1)
+    among = latencies(stack, reader, endpoint)
     assert served(stack) == 101 and all(stream.ended is None for stream in never)
     ratio = statistics.median(among) / statistics.median(alone)
     print(
@@ -374,19 +374,19 @@ def test_a_hundred_clients_that_never_read_delay_nobody(private_stack, job):
     assert ratio < 3 or statistics.median(among) < 0.01
 
 
-def test_a_hundred_viewers_of_a_log_that_never_read_cost_no_memory(private_stack, job):
-    stack = private_stack({"route.log-stream.backlog_bytes": 65536}, nginx=False, env=LITTLE_KEPT)
-    watched = routes.Lines(stack, job).create()
-    headers = sealed(stack, watched.path, watched.headers())
-    reader = open_stream(stack, watched.path, headers=headers, via="gateway")
+def test_a_hundred_log_clients_that_never_read_cost_little_memory(private_stack, job):
+    stack = private_stack({"route.log-stream.backlog_bytes": 65536}, nginx=False, env=SMALL_QUARANTINE)
+    endpoint = routes.Lines(stack, job).create()
+    headers = sealed(stack, endpoint.path, endpoint.headers())
+    reader = open_stream(stack, endpoint.path, headers=headers, via="gateway")
     for _ in range(2):
-        watched.worker.log_many(2000, "y" * 1000)
+        endpoint.worker.log_many(2000, "y" * 1000)
     reader.events_until(lambda event: "1999" in event.data, timeout=20)
     begun = resident(stack.gateway_pid)
-    never = [open_stream(stack, watched.path, headers=headers, via="gateway", receive_buffer=4096) for _ in range(100)]
+    never = [open_stream(stack, endpoint.path, headers=headers, via="gateway", receive_buffer=4096) for _ in range(100)]
     for _ in range(5):
-        watched.worker.log_many(2000, "x" * 1000)
-    # 10 MB to each: 1 GB if anybody held it.
+        endpoint.worker.log_many(2000, "x" * 1000)
+    # 10 MB for each client, so 1 GB if the gateway kept it.
     for _ in range(5):
         reader.events_until(lambda event: "x 1999" in event.data, timeout=60)
     grown = resident(stack.gateway_pid) - begun
@@ -396,10 +396,10 @@ def test_a_hundred_viewers_of_a_log_that_never_read_cost_no_memory(private_stack
     assert all(stream.ended is None for stream in never)
 
 
-# ---- nginx agrees -------------------------------------------------------------------------------------
+# ---- the timeout of nginx -----------------------------------------------------------------------------
 
 
-def test_nginx_waits_longer_for_a_stalled_client_than_the_gateway_does(stack):
+def test_the_send_timeout_of_nginx_is_longer_than_that_of_the_gateway(stack):
     text = (Path(stack.facts["nginx_dir"]) / "server.conf").read_text()
     found = dict(re.findall(r'set \$tg_route +"([^"]+)";.*?send_timeout (\d+)s;', text, re.DOTALL))
     assert {name: int(seconds) for name, seconds in found.items()} == {
@@ -407,16 +407,16 @@ def test_nginx_waits_longer_for_a_stalled_client_than_the_gateway_does(stack):
     }  # fmt: skip
 
 
-def test_a_stalled_viewer_behind_nginx_is_ended_by_the_gateways_patience(stack_with, job):
+def test_a_stalled_client_behind_nginx_is_closed_after_the_send_timeout_of_the_gateway(stack_with, job):
     stack = stack_with({"route.log-stream.send_timeout_s": 2})
-    watched = Builder(stack.redis, job).create()
+    worker = Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}/logs/stream"
     stalled = open_stream(stack, path, headers=stack.bearer(), via="plain", receive_buffer=4096)
     reader = open_stream(stack, path, headers=stack.bearer())
-    watched.log_many(4000, "x" * 1000)
+    worker.log_many(4000, "x" * 1000)
     reader.events_until(lambda event: "3999" in event.data, timeout=30)
     closed = wait_until(
-        lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "it is closed"
+        lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "the stalled stream is closed"
     )
     assert closed[0]["route"] == "log-stream"
     assert stalled.wait_closed(timeout=30) is False

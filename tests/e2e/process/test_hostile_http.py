@@ -1,5 +1,4 @@
-"""Clients that mean harm or know no better, at the gateway's own socket and through nginx: what they send, how
-slowly, how much of it, and how many they are."""
+"""Invalid, slow, excessive and too many requests, at the gateway's own socket and through nginx."""
 
 import contextlib
 import json
@@ -34,7 +33,7 @@ def descriptors(pid):
 
 
 def connections(stack):
-    """How many the gateway holds for streams and pages, and for nginx's sub-requests."""
+    """The numbers of connections at the streams listener and at the auth listener."""
     metrics = stack.metrics()
     return [metrics[f'tailgate_connections{{listener="{listener}"}}'] for listener in ("streams", "auth")]
 
@@ -48,12 +47,12 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) * 1024
 
 
-# ---- what is no request -----------------------------------------------------------------------------
+# ---- invalid requests -------------------------------------------------------------------------------
 
 GET = b"GET /api/sse/stream HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/sse/stream HTTP/1.1\r\nHost: localhost\r\n"
-NO_REQUESTS = {
-    # what is sent: the status at the socket, and through nginx (200: nginx makes a good request of it)
+INVALID_REQUESTS = {
+    # name: bytes, status at the socket, status through nginx (200: nginx repairs the request; None: not tested)
     "a bare LF": (b"GET /api/sse/stream HTTP/1.1\nHost: localhost\n\n", 400, 200),
     "a bare LF behind a header": (GET + b"A: b\n\r\n", 400, 200),
     "a CR in a value": (GET + b"A: b\rc\r\n\r\n", 400, None),
@@ -73,7 +72,7 @@ NO_REQUESTS = {
     "the identity coding": (POST + b"Transfer-Encoding: identity\r\n\r\n", 411, 501),
     "chunks twice": (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, 400),
     "a body to HEAD": (b"HEAD /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 400, None),
-    "a body to a method of no one": (b"PURGE /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 400, 405),
+    "a body to an unknown method": (b"PURGE /api/sse/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", 400, 405),
     "a large body": (POST + b"Content-Length: 100000\r\n\r\n", 413, 413),
     "an endless length": (POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 413, 400),
     "a strange expectation": (POST + b"Content-Length: 1\r\nExpect: tea\r\n\r\nx", 417, 405),
@@ -89,25 +88,25 @@ NO_REQUESTS = {
     "an empty line first": (b"\r\n" + GET + b"\r\n", 400, 200),
     "a greeting of TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, None),
     "CONNECT": (b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\n\r\n", 501, 400),
-    "a port that is none": (b"GET http://localhost:x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400, 400),
+    "an invalid port": (b"GET http://localhost:x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400, 400),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NO_REQUESTS)
-def test_what_is_no_request_is_refused_in_json_at_the_socket(stack, name):
-    text, expected, _ = NO_REQUESTS[name]
+@pytest.mark.parametrize("name", INVALID_REQUESTS)
+def test_an_invalid_request_gets_a_json_error_at_the_socket(stack, name):
+    text, expected, _ = INVALID_REQUESTS[name]
     for via in ("gateway", "auth"):
         got = raw_answer(stack, text, via)
         status, body, head = status_and_body(got)
         assert (via, status) == (via, expected), got
         assert len(body["detail"]) > 8
         assert b"connection: close" in head.lower()
-        assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", got)) == 1, "what followed was taken for another request"
+        assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", got)) == 1, "the rest of the bytes is not a second request"
 
 
-@pytest.mark.parametrize("name", [name for name, (_, _, expected) in NO_REQUESTS.items() if expected])
-def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
-    text, _, expected = NO_REQUESTS[name]
+@pytest.mark.parametrize("name", [name for name, (_, _, expected) in INVALID_REQUESTS.items() if expected])
+def test_an_invalid_request_gets_one_answer_through_nginx(stack, name):
+    text, _, expected = INVALID_REQUESTS[name]
     with dial(stack, "plain") as link:
         link.sendall(text)
         got = b""
@@ -122,7 +121,7 @@ def test_what_is_no_request_gets_one_answer_through_nginx(stack, name):
 @pytest.mark.parametrize(
     "coding", ["chunked", "Chunked", " chunked", "chunked ", "\tchunked", "identity", "gzip, chunked"]
 )
-def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
+def test_a_request_smuggled_in_a_body_is_never_served(stack, coding):
     hidden = b"GET /api/jobs/hidden/logs HTTP/1.1\r\nHost: x\r\n\r\n"
     for lengths in (
         b"",
@@ -149,7 +148,7 @@ def test_what_hides_behind_a_body_is_never_served_as_a_request(stack, coding):
             assert got.count(b"HTTP/1.1 ") == 1 and got[9:12] in (b"400", b"411"), got
 
 
-def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
+def test_invalid_utf8_in_a_path_gets_400_or_404(stack, job):
     Builder(stack.redis, job).create()
     for path in (
         f"/api/jobs/{job}%c0%af/stream", f"/api/jobs/%c0%ae%c0%ae/{job}/stream", f"/api/jobs/%e0%80%af{job}/stream",
@@ -160,7 +159,7 @@ def test_a_byte_that_nobody_can_read_is_harmless_in_a_path(stack, job):
             assert (path, via, status in (400, 404)) == (path, via, True)
 
 
-def test_an_absolute_address_is_as_good_as_its_path(stack, job):
+def test_an_absolute_request_target_is_treated_like_its_path(stack, job):
     path = PAGES.format(job)
     for target in (f"http://localhost{path}?limit=x", f"https://user@other.example:81{path}?limit=x"):
         text = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
@@ -172,27 +171,27 @@ def test_an_absolute_address_is_as_good_as_its_path(stack, job):
 
 # ---- methods ------------------------------------------------------------------------------------------
 
-ODD = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
+UNKNOWN_METHODS = ["PURGE", "PROPFIND", "M-SEARCH", "get", "Get", "TRACE", "X" * 5000]
 
 
 @pytest.mark.parametrize(
     "kind", [routes.Events, routes.Lines, routes.Updates, routes.Progress], ids=lambda kind: kind.route
 )
-@pytest.mark.parametrize("method", ODD, ids=lambda method: method[:10])
-def test_an_odd_method_is_405_with_what_is_allowed_at_the_socket(stack, job, kind, method):
+@pytest.mark.parametrize("method", UNKNOWN_METHODS, ids=lambda method: method[:10])
+def test_an_unknown_method_gets_405_with_the_allowed_methods_at_the_socket(stack, job, kind, method):
     got = raw_answer(stack, f"{method} {kind(stack, job).path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     status, _, head = status_and_body(got)
     assert status == 405
     assert b"\r\nallow: get, options\r\n" in head.lower() + b"\r\n"
 
 
-def test_an_odd_method_is_404_where_nothing_is(stack):
-    for method in ODD:
+def test_an_unknown_method_on_an_unknown_path_gets_404(stack):
+    for method in UNKNOWN_METHODS:
         assert status_and_body(raw_answer(stack, f"{method} /nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()))[0] == 404
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE"])
-def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
+def test_the_allow_header_of_nginx_names_the_methods_of_the_route(stack, job, method):
     for path, allowed in (
         (f"/api/jobs/{job}/events/stream", "GET, OPTIONS"), (f"/api/jobs/{job}/events/stream?a=/b", "GET, OPTIONS"),
         (f"/api/jobs/{job}/logs/stream", "GET, OPTIONS"), (f"/api/v1/jobs/{job}/stream/", "GET, OPTIONS"),
@@ -205,15 +204,15 @@ def test_nginx_names_the_methods_that_the_route_has(stack, job, method):
         assert re.search(rb"(?im)^allow: (.*?)\r?$", head)[1].decode() == allowed, (path, head)
 
 
-# ---- slowly -------------------------------------------------------------------------------------------
+# ---- slow requests ------------------------------------------------------------------------------------
 
 
-def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leaves_nothing(private_stack):
+def test_silent_and_slow_clients_are_closed_within_twenty_seconds(private_stack):
     stack = private_stack(nginx=False)
     pid = stack.gateway_pid
     assert raw_answer(stack, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_until(lambda: len(stack.connections()) >= 4, 5, "all links to Redis")
-    wait_until(lambda: connections(stack) == [0, 0], 5, "the first one has left")
+    wait_until(lambda: connections(stack) == [0, 0], 5, "the first connection is closed")
     before = descriptors(pid)
     kept = dial(stack, "gateway")
     kept.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -232,7 +231,7 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
                 link = dial(stack, via)
                 link.sendall(text)
                 slow[link] = text
-    wait_until(lambda: connections(stack) == [26, 25], 5, "all of them accepted")
+    wait_until(lambda: connections(stack) == [26, 25], 5, "all connections are accepted")
     busy = cpu_seconds(pid)
     left = set(slow)
     while left and time.monotonic() - begun < 25:
@@ -242,7 +241,7 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
                 got = link.recv(65536)
             except ConnectionError:
                 got = b""
-            # Who has begun to speak is told why.
+            # A client that has sent a part of its request gets an answer.
             if got:
                 assert slow[link] and got.startswith(b"HTTP/1.1 408 "), got
             else:
@@ -254,22 +253,23 @@ def test_who_says_nothing_or_a_byte_now_and_then_is_gone_within_seconds_and_leav
     spent = time.monotonic() - begun
     assert not left and 9 < spent < 20, (len(left), spent)
     assert cpu_seconds(pid) - busy < 3
-    assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20  # those that had begun to speak
-    # What is idle between two requests waits on.
-    wait_until(lambda: connections(stack) == [1, 0], 5, "all connections forgotten")
-    wait_until(lambda: descriptors(pid) <= before + 1, 5, "all descriptors given back")
+    # The clients that had sent a part of a request.
+    assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20
+    # The connection `kept`, which is idle between two requests, stays open.
+    wait_until(lambda: connections(stack) == [1, 0], 5, "all slow connections are closed")
+    wait_until(lambda: descriptors(pid) <= before + 1, 5, "all their descriptors are released")
     kept.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
     assert kept.recv(65536).startswith(b"HTTP/1.1 404 ")
     kept.close()
     for link in slow:
         link.close()
-    wait_until(lambda: descriptors(pid) <= before, 5, "the last one too")
+    wait_until(lambda: descriptors(pid) <= before, 5, "the last descriptor is released")
 
 
-# ---- too much -----------------------------------------------------------------------------------------
+# ---- excessive pipelining -----------------------------------------------------------------------------
 
 
-def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private_stack, job):
+def test_pipelined_requests_of_a_client_that_does_not_read_wait_in_the_kernel(private_stack, job):
     stack = private_stack(nginx=False)
     Builder(stack.redis, job).create().log_many(500, "x" * 4000)
     path = PAGES.format(job) + "?limit=500"
@@ -282,7 +282,7 @@ def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private
     sent = dict.fromkeys(links, 0)
     for link in links:
         link.settimeout(0)
-    # Until the gateway has taken nothing more from anybody for half a second.
+    # Send until the gateway has read nothing for half a second.
     still = Deadline(0.5)
     limit = Deadline(30)
     while not still.over() and not limit.over():
@@ -293,10 +293,10 @@ def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private
                 continue
             sent[link] += more
             still = Deadline(0.5)
-    assert max(sent.values()) < 1_000_000, "read ahead without bound"
-    # One answer each (2 MB), not the thousands that were asked for; and asan keeps 256 MB of what was freed.
+    assert max(sent.values()) < 1_000_000, "the gateway limits how far it reads ahead"
+    # One answer of 2 MB for each connection, not thousands.  AddressSanitizer keeps 256 MB of freed memory.
     assert resident(stack.gateway_pid) - before < 400_000_000
-    # All that was asked in full is answered, in order, once somebody reads.
+    # When the client reads, all complete requests are answered in order.
     first = links[0]
     first.settimeout(20)
     answers = got = 0
@@ -312,7 +312,7 @@ def test_requests_that_are_sent_ahead_without_reading_wait_in_the_kernel(private
         link.close()
 
 
-# ---- too many -----------------------------------------------------------------------------------------
+# ---- no free descriptors and no memory ----------------------------------------------------------------
 
 
 def limit_descriptors(pid, number):
@@ -321,7 +321,7 @@ def limit_descriptors(pid, number):
     return old
 
 
-def knock(stack, path):
+def try_open(stack, path):
     """An open stream, or None if the connection was closed without an answer."""
     link = None
     with contextlib.suppress(ConnectionError):
@@ -332,17 +332,17 @@ def knock(stack, path):
     return link if link and link.status == 200 else None
 
 
-def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_leave(private_stack, job):
+def test_without_free_descriptors_open_streams_are_served_and_new_ones_are_closed(private_stack, job):
     stack = private_stack(nginx=False)
-    watched = routes.Updates(stack, job)
+    endpoint = routes.Updates(stack, job)
     old = limit_descriptors(stack.gateway_pid, 128)
-    served = [link for link in [knock(stack, watched.path) for _ in range(200)] if link]
-    # Half of so small a limit is kept for the operators and for Redis.
+    served = [link for link in [try_open(stack, endpoint.path) for _ in range(200)] if link]
+    # Of such a small limit, the gateway reserves half for the ops listener and for Redis.
     assert 20 < len(served) <= 64
-    # Knocking on goes on being answered at once, and the operators' listener answers all the while.
+    # Further attempts are still refused at once, and the ops listener still answers.
     busy, begun = cpu_seconds(stack.gateway_pid), time.monotonic()
     while time.monotonic() - begun < 2:
-        assert knock(stack, watched.path) is None
+        assert try_open(stack, endpoint.path) is None
         assert stack.ops("/healthz")[0] == 200
         select.select([], [], [], 0.05)
     assert cpu_seconds(stack.gateway_pid) - busy < 1.5
@@ -352,26 +352,26 @@ def test_out_of_descriptors_the_gateway_serves_whom_it_has_and_heals_when_they_l
     assert metrics['tailgate_connections_turned_away_total{listener="ops"}'] == 0
     lines = stack.logs("connection.turned_away") + stack.logs("accept.failed")
     assert 1 <= len(lines) <= 8 and sum(1 + line["held_back"] for line in lines) <= 250
-    # Redis comes back although every client's place is taken.
+    # The gateway reconnects to Redis although clients use all their descriptors.
     stack.restart("redis")
     wait_until(lambda: json.loads(stack.ops("/readyz")[1])["redis"] == "up", 15, "the links to Redis")
-    wait_until(lambda: stack.subscribers(watched.channel) == 1, 10, "the subscription")
-    watched.say(7)
+    wait_until(lambda: stack.subscribers(endpoint.channel) == 1, 10, "the subscription")
+    endpoint.write_number(7)
     for link in served:
-        assert watched.number_in(link.events_until("spool_update", timeout=10)[-1]) == 7
+        assert endpoint.number_in(link.events_until("spool_update", timeout=10)[-1]) == 7
     for link in served[:20]:
         link.close()
-    wait_until(lambda: knock(stack, watched.path), 5, "a place for the next client")
+    wait_until(lambda: try_open(stack, endpoint.path), 5, "a new client is served")
     resource.prlimit(stack.gateway_pid, resource.RLIMIT_NOFILE, old)
-    again = [open_stream(stack, watched.path, via="gateway") for _ in range(100)]
+    again = [open_stream(stack, endpoint.path, via="gateway") for _ in range(100)]
     assert {link.status for link in again} == {200}
 
 
-def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(private_stack, job):
+def test_nginx_answers_unavailable_for_a_gateway_without_free_descriptors(private_stack, job):
     stack = private_stack()
     limit_descriptors(stack.gateway_pid, 64)
     full = []
-    while (link := knock(stack, SPOOLS)) is not None:
+    while (link := try_open(stack, SPOOLS)) is not None:
         full.append(link)
         assert len(full) < 60
     answer = fetch(stack, SPOOLS)
@@ -382,8 +382,8 @@ def test_through_nginx_a_gateway_without_descriptors_is_one_that_is_not_there(pr
 
 
 @pytest.mark.release
-def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack, job, monkeypatch):
-    # A sanitizer has an allocator of its own, and says its own things when that has no more.
+def test_a_gateway_out_of_memory_serves_or_exits_but_never_hangs(private_stack, job, monkeypatch):
+    # The release build, because the allocator of a sanitizer behaves differently without memory.
     monkeypatch.setenv("TAILGATE_BINARY", str(ROOT / "build/release/tailgate"))
     stack = private_stack(nginx=False)
     pid = stack.gateway_pid
@@ -396,7 +396,7 @@ def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack,
         for link in links:
             link.wait(lambda link=link: link.status or link.ended, 10, "an answer or the end")
 
-    def dead_or_alive():
+    def outcome_of():
         with contextlib.suppress(OSError):
             if stack.ops("/healthz")[0] == 200:
                 return "alive"
@@ -405,7 +405,7 @@ def test_out_of_memory_the_gateway_serves_or_dies_and_never_hangs(private_stack,
         )
         return "dead" if state == "Z" else None
 
-    outcome = wait_until(dead_or_alive, 15, "an answer or an end")
-    print(f"with 4 MB left and 30 pages of 4 MB asked for it is {outcome}")
+    outcome = wait_until(outcome_of, 15, "the gateway answers or has exited")
+    print(f"with 4 MB left and 30 requests for pages of 4 MB, the gateway is {outcome}")
     if outcome == "alive":
         assert fetch(stack, "/nothing", via="gateway").status == 404

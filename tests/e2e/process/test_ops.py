@@ -1,5 +1,6 @@
-"""For operators: health, metrics, draining, reloading, logs."""
+"""Operation: health, metrics, draining, reloading, logs."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,17 +14,17 @@ import pytest
 from support import routes
 from support.clients import fetch, open_stream, sealed, send
 from support.publishers import Blog, Builder, Spools
-from support.routes import live
+from support.routes import open_live_stream
 from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
 SETTLE, DEADLINE = 0.8, 3.5
-LATE = 1.5  # what a busy machine and a sanitizer take to end a process
+LATE = 1.5  # seconds that a busy machine and a sanitizer may need to end a process
 DRAIN = {"drain.settle_s": SETTLE, "drain.deadline_s": DEADLINE}
 
 
 def gone(pid):
-    """Has the process ended?  (Its parent, the script that started it, is gone: nobody's zombie.)"""
+    """True if the process has ended, even if no parent has waited for it (state Z)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -38,7 +39,7 @@ def wait_gone(pid, timeout):
 # ---- health -----------------------------------------------------------------------------------------
 
 
-def test_alive_and_ready_on_the_own_listener_and_through_nginx(stack):
+def test_healthz_and_readyz_are_served_by_the_ops_listener_and_through_nginx(stack):
     for path, word in (("/healthz", "alive"), ("/readyz", "ready")):
         status, body = stack.ops(path)
         assert status == 200 and json.loads(body)["status"] == word
@@ -47,7 +48,7 @@ def test_alive_and_ready_on_the_own_listener_and_through_nginx(stack):
             assert answer.status == 200 and answer.json()["status"] == word
 
 
-def test_readiness_says_how_redis_and_the_keys_are(stack):
+def test_readyz_reports_the_state_of_redis_and_of_the_keys(stack):
     body = json.loads(stack.ops("/readyz")[1])
     assert body.items() >= {"status": "ready", "redis": "up", "keys": "had"}.items()
 
@@ -65,12 +66,12 @@ def test_readiness_says_how_redis_and_the_keys_are(stack):
         ("GET", "/healthz?x=1", 200),
     ],
 )
-def test_the_listener_for_operators_answers_what_it_has(stack, method, path, status):
+def test_the_ops_listener_answers_each_method_and_path_with_the_right_status(stack, method, path, status):
     assert stack.ops(path, method)[0] == status
-    assert stack.ops("/readyz")[0] == 200, "nothing drains"
+    assert stack.ops("/readyz")[0] == 200, "the gateway does not drain"
 
 
-def test_operations_are_not_to_be_had_on_the_other_listeners(stack):
+def test_the_other_listeners_do_not_serve_ops_paths(stack):
     for via in ("gateway", "auth"):
         for path in ("/metrics", "/drain", "/healthz"):
             for method in ("GET", "POST"):
@@ -80,7 +81,7 @@ def test_operations_are_not_to_be_had_on_the_other_listeners(stack):
     assert stack.ops("/readyz")[0] == 200
 
 
-def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
+def test_a_starting_gateway_is_alive_but_not_ready(private_stack):
     stack = private_stack(gateway_redis="unix://{run}/later.sock", wait="alive")
     assert stack.ops("/healthz")[0] == 200
     status, body = stack.ops("/readyz")
@@ -88,18 +89,18 @@ def test_before_its_first_readiness_it_is_alive_but_not_ready(private_stack):
     assert json.loads(body).items() >= {"status": "starting", "redis": "down", "keys": "had"}.items()
     assert fetch(stack, "/healthz").status == 200 and fetch(stack, "/readyz").status == 503
     os.symlink(stack.facts["redis_socket"], stack.run_dir / "later.sock")
-    wait_until(lambda: stack.ops("/readyz")[0] == 200, 5, "it is ready")
+    wait_until(lambda: stack.ops("/readyz")[0] == 200, 5, "the gateway is ready")
     os.unlink(stack.run_dir / "later.sock")
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: '"redis":"down"' in stack.ops("/readyz")[1], 5, "the loss is said")
-    assert stack.ops("/readyz")[0] == 200, "a blip of Redis must not take all targets away"
+    wait_until(lambda: '"redis":"down"' in stack.ops("/readyz")[1], 5, "the loss is reported")
+    assert stack.ops("/readyz")[0] == 200, "a short loss of Redis must not remove all targets from a load balancer"
 
 
-def test_who_was_ready_before_anybody_asked_stays_so_without_redis(private_stack):
+def test_a_ready_gateway_stays_ready_without_redis(private_stack):
     stack = private_stack(wait="alive")
-    wait_until(lambda: stack.logs("ready"), 10, "it is ready, though nobody asked")
+    wait_until(lambda: stack.logs("ready"), 10, "the gateway is ready")
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is noticed")
     status, body = stack.ops("/readyz")
     assert (status, json.loads(body)["redis"]) == (200, "down")
 
@@ -111,9 +112,9 @@ SAMPLE = re.compile(
 )
 
 
-def test_the_metrics_are_prometheus_text(stack, job):
+def test_the_metrics_are_valid_prometheus_text(stack, job):
     for kind in routes.ALL:
-        live(kind(stack, f"{job}-{kind.route}").create())
+        open_live_stream(kind(stack, f"{job}-{kind.route}").create())
     fetch(stack, f"/api/jobs/{job}/stream")
     text = stack.ops("/metrics")[1]
     assert text.endswith("\n")
@@ -141,7 +142,7 @@ def test_the_metrics_are_prometheus_text(stack, job):
     assert "content-type: text/plain; version=0.0.4" in answer.lower()
 
 
-def test_the_counters_move(private_stack, job):
+def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, job):
     stack = private_stack()
     before = stack.metrics()
 
@@ -149,16 +150,16 @@ def test_the_counters_move(private_stack, job):
         return stack.metrics().get(name, 0) - before.get(name, 0)
 
     for kind in routes.ALL:
-        watched = kind(stack, f"{job}-{kind.route}").create()
-        stream = live(watched)
+        endpoint = kind(stack, f"{job}-{kind.route}").create()
+        stream = open_live_stream(endpoint)
         assert grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 1
         assert grown(f'tailgate_streams_opened_total{{route="{kind.route}"}}') == 1
         for number in range(5):
-            watched.say(number)
-        stream.events_until(lambda event: watched.number_in(event) == 4)
-        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "while it is open"
+            endpoint.write_number(number)
+        stream.events_until(lambda event: endpoint.number_in(event) == 4)
+        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "counted while the stream is open"
         stream.close()
-        wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "it is released")
+        wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "the stream is released")
         assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6
         assert grown(f'tailgate_bytes_delivered_total{{route="{kind.route}"}}') >= len(stream.raw) - 100
         assert grown(f'tailgate_streams_ended_total{{route="{kind.route}",reason="client_left"}}') == 1
@@ -178,31 +179,31 @@ def test_the_counters_move(private_stack, job):
     assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
 
 
-def publish_what_nobody_is_shown(pipe, watched):
-    pipe.publish(watched.channel, "-")
+def publish_ignored_message(pipe, endpoint):
+    pipe.publish(endpoint.channel, "-")
 
 
-def write_a_line(pipe, watched):
-    pipe.xadd(watched.worker.log_key, {"text": "line"}, maxlen=1000)
+def write_a_line(pipe, endpoint):
+    pipe.xadd(endpoint.worker.log_key, {"text": "line"}, maxlen=1000)
 
 
 @pytest.mark.parametrize(
-    "kind, say",
+    "kind, write",
     [
-        (routes.Updates, publish_what_nobody_is_shown),
+        (routes.Updates, publish_ignored_message),
         (routes.Lines, write_a_line),
     ],
 )
-def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job, kind, say):
+def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack, job, kind, write):
     stack = private_stack()
 
     def rests():
         return stack.metrics()["tailgate_redis_rests_total"]
 
-    watched = kind(stack, job).create()
-    with live(watched):
+    endpoint = kind(stack, job).create()
+    with open_live_stream(endpoint):
         for number in range(10):
-            watched.say(number)
+            endpoint.write_number(number)
         assert rests() == 0
 
         def one_more_burst():
@@ -210,14 +211,14 @@ def test_a_link_rests_between_two_reads_only_while_much_comes(private_stack, job
             while time.monotonic() < until:
                 burst = stack.redis.pipeline(transaction=False)
                 for _ in range(50):
-                    say(burst, watched)
+                    write(burst, endpoint)
                 burst.execute()
             return rests() > 0
 
-        wait_until(one_more_burst, 20, "it has rested")
+        wait_until(one_more_burst, 20, "the link has rested")
 
 
-def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
+def test_unknown_jobs_paths_and_verdicts_add_no_metrics(stack, job):
     def names():
         return {name for name in stack.metrics() if "answers" not in name}
 
@@ -235,44 +236,43 @@ def test_what_strangers_ask_for_makes_no_metric_of_its_own(stack, job):
 # ---- draining ---------------------------------------------------------------------------------------
 
 
-def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private_stack, job):
+def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(private_stack, job):
     settle, deadline = 2, 7
     stack = private_stack({"drain.settle_s": settle, "drain.deadline_s": deadline}, own_sockets=True)
     pid = stack.gateway_pid
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = {each.route: [live(each) for _ in range(3)] for each in watched}
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = {endpoint.route: [open_live_stream(endpoint) for _ in range(3)] for endpoint in endpoints}
     everyone = [stream for group in streams.values() for stream in group]
     for stream in everyone:
         stream.pump(0.01)
     begin = time.monotonic()
     os.kill(pid, signal.SIGTERM)
 
-    # It settles: not ready any more, but everything is served.
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "it is not ready")
+    # While it settles, it is not ready, but it serves everything.
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "the gateway is not ready")
     assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
     assert fetch(stack, "/readyz").status == 503
-    late = open_stream(stack, watched[0].path, headers=watched[0].headers())
+    late = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
     late.next_block()
     settled = time.monotonic() - begin
-    watched[0].say(77)
-    assert watched[0].number_in(late.events_until(lambda event: watched[0].number_in(event) == 77)[-1]) == 77
+    endpoints[0].write_number(77)
+    assert endpoints[0].number_in(late.events_until(lambda event: endpoints[0].number_in(event) == 77)[-1]) == 77
     assert settled < settle, "the machine is too slow for this test"
 
-    # Then nothing new is begun.
+    # After that, it refuses new streams.
     def status():
-        with open_stream(stack, watched[1].path, headers=watched[1].headers()) as stream:
+        with open_stream(stack, endpoints[1].path, headers=endpoints[1].headers()) as stream:
             return stream.status
 
-    wait_until(lambda: status() == 503, 3, "new ones are turned away")
-    turned_away = time.monotonic() - begin
-    assert turned_away > settle - 0.1
-    answer = fetch(stack, watched[1].path, headers={**watched[1].headers(), "Connection": "keep-alive"})
+    wait_until(lambda: status() == 503, 3, "new streams are refused")
+    assert time.monotonic() - begin > settle - 0.1
+    answer = fetch(stack, endpoints[1].path, headers={**endpoints[1].headers(), "Connection": "keep-alive"})
     assert int(answer.headers["retry-after"]) >= 1
-    told = open_stream(stack, watched[0].path, headers=watched[0].headers())
-    event = told.next_event()
+    refused = open_stream(stack, endpoints[0].path, headers=endpoints[0].headers())
+    event = refused.next_event()
     assert (event.name, event.json()) == ("unavailable", {"reason": "draining"})
 
-    # Those that are open are served to their end.
+    # Open streams end one after the other.
     ends = {}
     while len(ends) < len(everyone):
         assert time.monotonic() - begin < deadline + 1
@@ -292,17 +292,17 @@ def test_a_drain_settles_then_turns_away_then_ends_all_and_exits_in_time(private
         assert b"id: end" not in stream.raw
         retries.add(stream.retry)
     assert len(retries) > 5, "jittered"
-    # When the first ones ended was seen late, while the requests above were made.
-    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time"
+    # The times of the first ends are measured late, because of the requests above.
+    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time until the deadline"
     order = [entry["route"] for entry in stack.logs("stream.closed") if entry["why"] == "drained"]
-    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "logs last, beside the one that was told to stay away"
+    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "log streams last, apart from the stream with the unavailable event"
     assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0
 
 
-def test_what_the_deadline_finds_still_open_ends_like_the_others(private_stack, job):
-    # A quarter of the deadline is kept for the last bytes: it begins before the settling is over.
+def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
+    # The gateway reserves the last quarter of the deadline for the last bytes.  Here that begins while it settles.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
-    streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
+    streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
     os.kill(stack.gateway_pid, signal.SIGTERM)
     for stream in streams:
         assert stream.wait_closed()
@@ -311,9 +311,9 @@ def test_what_the_deadline_finds_still_open_ends_like_the_others(private_stack, 
     assert len({stream.retry for stream in streams}) > 5, "jittered"
 
 
-def exit_status(command_stack, *signals, between=0.0):
-    """Starts the stack's gateway again as a child of ours, and says how it ends after these signals."""
-    stack = command_stack
+@contextlib.contextmanager
+def child_gateway(stack):
+    """Starts the stack's gateway again as a child of this process, and yields the child."""
     entry = json.loads((stack.dir / "stack.json").read_text())["processes"]["gateway-0"]
     os.kill(stack.gateway_pid, signal.SIGKILL)
     wait_gone(stack.gateway_pid, 5)
@@ -338,16 +338,14 @@ def exit_status(command_stack, *signals, between=0.0):
 
 @pytest.fixture
 def own_gateway(private_stack):
-    """A stack whose gateway is a child of this process, so that its exit status is to be had."""
+    """(stack, child): a stack whose gateway is a child of this process, so that the test can read its exit status."""
     stack = private_stack(DRAIN, own_sockets=True)
-    runs = exit_status(stack)
-    yield stack, next(runs)
-    for _ in runs:
-        pass
+    with child_gateway(stack) as child:
+        yield stack, child
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_without_streams_it_exits_with_0_as_soon_as_it_has_settled(own_gateway, number):
+def test_a_drain_without_streams_exits_with_0_after_settling(own_gateway, number):
     _, child = own_gateway
     begin = time.monotonic()
     child.send_signal(number)
@@ -355,10 +353,10 @@ def test_without_streams_it_exits_with_0_as_soon_as_it_has_settled(own_gateway, 
     assert SETTLE - 0.1 < time.monotonic() - begin < SETTLE + 2
 
 
-def test_with_streams_it_exits_with_0_before_the_deadline(own_gateway, job):
+def test_a_drain_with_streams_exits_with_0_before_the_deadline(own_gateway, job):
     stack, child = own_gateway
-    streams = [live(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
-    # One that accepts nothing does not hold it up.
+    streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL]
+    # A client that reads nothing does not delay the exit.
     stalled = routes.Lines(stack, job + "-stalled").create()
     stuck = open_stream(stack, stalled.path, headers=stalled.headers(), receive_buffer=4096)
     stack.redis.xadd(stalled.worker.log_key, {"text": "x" * 4_000_000})
@@ -371,35 +369,35 @@ def test_with_streams_it_exits_with_0_before_the_deadline(own_gateway, job):
     assert stuck.status == 200
 
 
-def test_a_second_sigterm_ends_it_now(own_gateway, job):
+def test_a_second_sigterm_exits_at_once(own_gateway, job):
     stack, child = own_gateway
-    live(routes.Status(stack, job).create())
+    open_live_stream(routes.Status(stack, job).create())
     begin = time.monotonic()
     child.send_signal(signal.SIGTERM)
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "it drains")
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 2, "the gateway drains")
     child.send_signal(signal.SIGTERM)
     assert child.wait(2) == 0
     assert time.monotonic() - begin < SETTLE + 1
 
 
-def test_a_stream_that_ends_by_itself_during_the_drain_ends_as_it_would(private_stack, job):
+def test_a_job_that_ends_during_a_drain_ends_its_streams_with_their_last_event(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.2, "drain.deadline_s": 6})
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
-    streams = [live(each) for each in watched]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     stack.ops("/drain", "POST")
-    for each in watched:
-        each.finish()
-    for each, stream in zip(watched, streams):
+    for endpoint in endpoints:
+        endpoint.finish()
+    for endpoint, stream in zip(endpoints, streams):
         assert stream.wait_closed(6)
-        assert each.is_final([event for event in stream.events if event.name != "heartbeat"][-1])
-        assert f"id: {each.end_id}" in stream.blocks[-1]
+        assert endpoint.is_final([event for event in stream.events if event.name != "heartbeat"][-1])
+        assert f"id: {endpoint.end_id}" in stream.blocks[-1]
 
 
 @pytest.mark.slow
-def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, job):
+def test_post_drain_drains_like_sigterm_and_may_be_repeated(private_stack, job):
     stack = private_stack(DRAIN)
     pid = stack.gateway_pid
-    stream = live(routes.Events(stack, job).create())
+    stream = open_live_stream(routes.Events(stack, job).create())
     begin = time.monotonic()
     assert [stack.ops("/drain", "POST")[0] for _ in range(2)] == [202, 202]
     assert stack.ops("/readyz")[0] == 503
@@ -409,16 +407,16 @@ def test_post_drain_is_the_same_as_sigterm_and_may_be_said_twice(private_stack, 
     assert len(stack.logs("drain.begun")) == 1
 
 
-def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
+def test_answers_during_a_drain_close_their_connection(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4}, own_sockets=True)
-    held = live(routes.Lines(stack, job).create())  # keeps the process
+    held = open_live_stream(routes.Lines(stack, job).create())  # keeps the process alive
     stack.ops("/drain", "POST")
 
-    def turned_away():
+    def refused_answer():
         return fetch(stack, "/api/sse/stream", via="gateway", headers={"Accept": "*/*"})
 
-    wait_until(lambda: turned_away().status == 503, 2, "it turns away")
-    assert turned_away().headers["connection"] == "close"
+    wait_until(lambda: refused_answer().status == 503, 2, "the gateway refuses requests")
+    assert refused_answer().headers["connection"] == "close"
     for path in (f"/api/jobs/{job}/stream", f"/api/jobs/{job}/logs", "/nothing"):
         assert fetch(stack, path, via="gateway").headers.get("connection") == "close", path
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
@@ -433,7 +431,7 @@ def test_a_kept_alive_connection_is_told_to_go_elsewhere(private_stack, job):
     assert held.ended is None
 
 
-def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
+def test_a_page_in_transmission_is_completed_before_the_process_exits(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.2}, own_sockets=True, nginx=False)
     worker = Builder(stack.redis, job).create()
     for _ in range(70):
@@ -442,31 +440,31 @@ def test_a_page_on_its_way_is_whole_when_the_process_ends(private_stack, job):
     page = open_stream(stack, path, via="gateway", headers=sealed(stack, path, stack.bearer()), receive_buffer=16384)
     os.kill(stack.gateway_pid, signal.SIGTERM)
     with pytest.raises(AssertionError):
-        wait_until(lambda: stack.logs("stopped"), 1.5, "it leaves")
+        wait_until(lambda: stack.logs("stopped"), 1.5, "the gateway has stopped")
     assert page.wait_closed(15) and len(page.json()["lines"]) == 70
-    wait_until(lambda: stack.logs("stopped"), 5, "it leaves")
+    wait_until(lambda: stack.logs("stopped"), 5, "the gateway has stopped")
 
 
-def test_while_one_of_two_drains_the_other_serves(private_stack, job):
+def test_one_of_two_gateways_serves_while_the_other_drains(private_stack, job):
     stack = private_stack({"drain.settle_s": 0.1, "drain.deadline_s": 5}, instances=2, own_sockets=True)
-    watched = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx spreads them by their ids
-    streams = [live(each) for each in watched]
+    endpoints = [routes.Status(stack, f"{job}-{n}").create() for n in range(30)]  # nginx distributes them by their ids
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     os.kill(stack.facts["pids"]["gateways"][0], signal.SIGTERM)
-    wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some are ended")
-    for each, stream in zip(watched, streams):
-        again = open_stream(stack, each.path, headers=each.headers())
-        assert again.status == 200, "there is another process"
-        assert again.next_event().json()["job_id"] == each.job
+    wait_until(lambda: any(stream.pump(0.01).ended for stream in streams), 5, "some streams have ended")
+    for endpoint, stream in zip(endpoints, streams):
+        again = open_stream(stack, endpoint.path, headers=endpoint.headers())
+        assert again.status == 200, "the other gateway serves it"
+        assert again.next_event().json()["job_id"] == endpoint.job
     assert {stream.ended for stream in streams} <= {None, "clean"}
 
 
-def test_a_request_under_way_when_the_drain_begins_is_answered(private_stack, job):
+def test_a_pending_request_is_answered_during_a_drain(private_stack, job):
     stack = private_stack({"drain.settle_s": 0, "drain.deadline_s": 4})
-    # Its record is looked for during 800 ms.  No nginx between, which would ask again after a cut.
+    # The gateway looks for the missing record for 800 ms.  Without nginx, because nginx would retry after a cut.
     path = f"/api/v1/jobs/{job}/stream"
     headers = sealed(stack, path, stack.bearer("alice", "blog"))
     asked = [send(stack, path, headers=headers, via="gateway") for _ in range(8)]
-    wait_until(lambda: stack.metrics()["tailgate_streams"] == 8, 3, "they are under way")
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == 8, 3, "the openings have begun")
     stack.ops("/drain", "POST")
     assert {answer.wait_head().status for answer in asked} <= {404, 503}
 
@@ -482,13 +480,13 @@ def config_with(stack, directory, *changes):
     return text
 
 
-def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_path, job):
+def test_sighup_reloads_the_configuration_and_open_streams_continue(private_stack, tmp_path, job):
     config = tmp_path / "site.toml"
     shipped = DEPLOY / "all-three.toml"
     config.write_text(shipped.read_text())
     stack = private_stack(config=config)
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = [live(each) for each in watched]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
     pid = stack.gateway_pid
 
     config.write_text(
@@ -500,30 +498,30 @@ def test_sighup_reads_the_file_again_and_touches_no_stream(private_stack, tmp_pa
         )
     )
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
-    for each, stream in zip(watched, streams):
-        each.say(5)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 5)
+    for endpoint, stream in zip(endpoints, streams):
+        endpoint.write_number(5)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 5)
         assert stream.ended is None and stream.retry == 3000
 
     config.write_text(config_with(stack, tmp_path, ('who       = "anyone"', 'who = "everyone"')))
     os.kill(pid, signal.SIGHUP)
-    refused = wait_until(lambda: stack.logs("config.refused"), 3, "it was refused")
+    refused = wait_until(lambda: stack.logs("config.refused"), 3, "the file is refused")
     assert refused[-1]["level"] == "error"
     assert re.search(r'site\.toml:\d+: route\.spools\.who: must be "owner" or "anyone"', refused[-1]["why"])
     assert open_stream(stack, "/api/sse/stream").next_block() == "retry: 7000"
 
     config.unlink()
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "it is missed")
-    for each, stream in zip(watched, streams):
-        each.say(6)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 6)
+    wait_until(lambda: len(stack.logs("config.refused")) == 2, 3, "the missing file is refused")
+    for endpoint, stream in zip(endpoints, streams):
+        endpoint.write_number(6)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 6)
     assert not gone(pid)
 
 
-def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_stack, tmp_path):
+def test_a_route_removed_by_a_reload_gets_404_and_its_streams_stay_open(private_stack, tmp_path):
     config = tmp_path / "site.toml"
     shipped = DEPLOY / "all-three.toml"
     text = shipped.read_text()
@@ -534,32 +532,32 @@ def test_a_route_that_a_reload_takes_away_is_404_and_its_streams_stay(private_st
     begin, end = text.index("[route.spools]"), text.index("# ---- blog")
     config.write_text(text[:begin] + text[end:])
     os.kill(stack.gateway_pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert fetch(stack, "/api/sse/stream", headers={"Accept": "*/*"}).status == 404
     payload = Spools(stack.redis).update()
     assert stream.next_event().data == payload
 
 
-def test_a_reload_takes_a_new_secret(private_stack, tmp_path, job):
+def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
     secret = tmp_path / "secret"
     secret.write_text("the-first-secret-of-this-test-0001")
     secret.chmod(0o600)
     stack = private_stack({"provider.blog.secret_file": str(secret)})
-    watched = routes.Progress(stack, job).create()
+    endpoint = routes.Progress(stack, job).create()
     assert (
-        open_stream(stack, watched.path, headers=watched.headers()).status == 401
-    ), "its own secret signs nothing here"
+        open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 401
+    ), "the token is signed with another secret"
     entry = json.loads((stack.dir / "stack.json").read_text())["providers"]["blog"]
     secret.write_text(entry["secret"])
     os.kill(stack.gateway_pid, signal.SIGHUP)
-    wait_until(lambda: stack.logs("config.reloaded"), 3, "it was read")
-    assert open_stream(stack, watched.path, headers=watched.headers()).status == 200
+    wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
+    assert open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 200
 
 
-# ---- the binary's own words ---------------------------------------------------------------------------
+# ---- the binary ---------------------------------------------------------------------------------------
 
 
-def test_its_version_is_one_line():
+def test_the_version_is_printed_as_one_line():
     done = subprocess.run([default_binary(), "--version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"tailgate \S+\n", done.stdout) and done.stderr == ""
 
@@ -567,7 +565,7 @@ def test_its_version_is_one_line():
 # ---- logs -------------------------------------------------------------------------------------------
 
 
-def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
+def test_logs_are_json_lines_without_secrets(private_stack, job):
     stack = private_stack({**DRAIN, "limits.streams_per_user": 50})
     session = "sess-5e55105e55105e55"
     tokens = [
@@ -606,7 +604,7 @@ def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
         open_stream(stack, blog + query, headers=headers).close()
     open_stream(stack, blog + f"?token={tokens[0]}" + "&x=" * 3000, headers={}).close()
     open_stream(stack, "/" + "x" * 8000 + f"?token={tokens[0]}").close()
-    # Failures are when other servers become talkative.
+    # During failures nginx and the gateway log more.
     stack.redis.set(f"jobs:{job}x", "of another type")
     fetch(stack, f"/api/v1/jobs/{job}x/stream?token={tokens[1]}")
     os.kill(stack.redis_pid, signal.SIGKILL)
@@ -646,8 +644,8 @@ def test_logs_are_json_lines_and_hold_no_secret(private_stack, job):
             assert isinstance(json.loads(line), dict), line
 
 
-def test_each_line_has_a_time_a_level_and_a_stable_name(stack, job):
-    live(routes.Status(stack, job).create()).close()
+def test_each_log_line_has_a_time_a_level_and_an_event_name(stack, job):
+    open_live_stream(routes.Status(stack, job).create()).close()
     lines = wait_until(lambda: stack.logs("stream.closed") and stack.logs(), 3, "a stream was closed")
     for line in lines:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
@@ -655,12 +653,12 @@ def test_each_line_has_a_time_a_level_and_a_stable_name(stack, job):
         assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", line["event"])
 
 
-def test_a_stream_is_one_line_at_its_end(private_stack, job):
+def test_each_stream_is_logged_in_one_line_at_its_end(private_stack, job):
     stack = private_stack()
-    watched = routes.Status(stack, job).create()
+    endpoint = routes.Status(stack, job).create()
     other = routes.Status(stack, job + "b").create("bob")
-    stream = live(watched)
-    watched.finish()
+    stream = open_live_stream(endpoint)
+    endpoint.finish()
     stream.rest()
     again = open_stream(stack, other.path, headers=other.headers("bob"))
     again.next_event()
@@ -674,7 +672,7 @@ def test_a_stream_is_one_line_at_its_end(private_stack, job):
     assert first["subject"] and first["subject"] != second["subject"] and "alice" not in json.dumps(closed)
 
 
-def test_what_strangers_do_fills_no_disk(private_stack, job):
+def test_refused_requests_and_bad_messages_do_not_fill_the_log(private_stack, job):
     stack = private_stack()
     before = len(stack.log_text())
     for n in range(60):

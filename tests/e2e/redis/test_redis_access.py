@@ -1,4 +1,4 @@
-"""The Redis user: the minimal rights that deploy/README.md names suffice, and fewer cost only what they must."""
+"""The rights of the Redis user: those in deploy/README.md suffice, and a missing right disables only what needs it."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ INVALIDATIONS = "&__redis__:invalidate"
 
 
 def acl_of_readme():
-    """The rules of the ACL SETUSER line in deploy/README.md, as redis.conf takes them."""
+    """The rules of the ACL SETUSER command in deploy/README.md, in the form of redis.conf."""
     return " ".join(shlex.split(command_of_readme().replace("\\\n", ""))[3:])
 
 
@@ -34,7 +34,7 @@ def stack_for(private_stack, rules, events="Kt"):
     )
 
 
-def test_the_rights_that_readme_names_suffice_for_every_route(private_stack, job):
+def test_the_documented_redis_rights_suffice_for_every_route(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme())
     builder = Builder(stack.redis, job).create()
     Blog(stack.redis, job, user="7").create()
@@ -63,7 +63,7 @@ def without(rules, *words):
     return rules
 
 
-def test_the_command_that_readme_names_can_be_pasted_into_a_shell(stack):
+def test_the_documented_acl_command_works_in_a_shell(stack):
     command = command_of_readme().replace("redis-cli", f"redis-cli -s {stack.facts['redis_socket']}")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("OK\n", "")
@@ -72,7 +72,7 @@ def test_the_command_that_readme_names_can_be_pasted_into_a_shell(stack):
 
 
 @pytest.mark.parametrize("events", ["Kt", '""'])
-def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, events):
+def test_the_documented_redis_rights_suffice_for_log_wakeups(private_stack, job, events):
     stack = stack_for(private_stack, acl_of_readme(), events)
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
@@ -84,7 +84,7 @@ def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, ev
         lines.next_event()
         return [line["by"] for line in stack.logs("log.wakeups")][-1:] == [by]
 
-    wait_until(woken, 5, f"logs are woken by {by}")
+    wait_until(woken, 5, f"wake-ups by {by}")
     assert not stack.logs("log.wakeups_refused") and not stack.logs("redis.lost")
 
 
@@ -97,14 +97,14 @@ def test_the_rights_that_readme_names_suffice_to_be_woken(private_stack, job, ev
         (["+client|id", INVALIDATIONS], ["tracking"], 0),
     ],
 )
-def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, job, missing, refused, lost):
+def test_log_lines_arrive_without_the_redis_rights_for_wakeups(private_stack, job, missing, refused, lost):
     stack = stack_for(private_stack, without(acl_of_readme(), *missing), "Kt" if KEYSPACE in missing else '""')
     builder = Builder(stack.redis, job).create()
     events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
     events.wait_head()
     lines.wait_head()
-    wait_until(lambda: sorted({line["of"] for line in stack.logs("log.wakeups_refused")}) == refused, 5, "it is said")
+    wait_until(lambda: sorted({line["of"] for line in stack.logs("log.wakeups_refused")}) == refused, 5, "the refusal is logged")
 
     def woken_by():
         builder.log("line")
@@ -112,7 +112,7 @@ def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, j
         return {line["by"] for line in stack.logs("log.wakeups")}
 
     if "tracking" in refused:
-        assert woken_by() == set(), "they are swept from the beginning"
+        assert woken_by() == set(), "logs are swept from the beginning"
     else:
         wait_until(lambda: woken_by() == {"tracking"}, 5, "logs are tracked instead")
     if lost:
@@ -122,7 +122,7 @@ def test_a_user_who_may_not_be_woken_has_its_lines_nevertheless(private_stack, j
     assert len(stack.logs("redis.lost")) == lost
 
 
-def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack, job):
+def test_a_channel_that_redis_does_not_permit_fails_only_its_own_route(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme().replace("&jobs:* ", ""))
     builder = Builder(stack.redis, job).create()
     Blog(stack.redis, job, user="7").create()
@@ -137,18 +137,18 @@ def test_a_channel_that_is_not_permitted_costs_its_own_route_only(private_stack,
     assert len(stack.logs("redis.lost")) == 1
 
 
-def test_a_channel_that_is_permitted_no_longer_closes_its_streams(private_stack, job):
+def test_revoking_the_right_to_a_channel_closes_its_streams(private_stack, job):
     stack = stack_for(private_stack, acl_of_readme())
     Blog(stack.redis, job, user="7").create()
     spools = open_stream(stack, "/api/sse/stream")
     progress = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("7", "blog"))
     assert progress.status == 200
     stack.redis.execute_command("ACL", "SETUSER", "tailgate", "resetchannels", "&spools:updates", "&tailgate:*")
-    assert progress.wait_closed(10), "silence would be a lie"
+    assert progress.wait_closed(10), "an open stream would miss messages without notice"
     spools.events_until("resync", timeout=10)
 
 
-def until_tracked(stack, builder, lines):
+def wait_tracked(stack, builder, lines):
     def tracked():
         builder.log("line")
         lines.next_event()
@@ -157,15 +157,16 @@ def until_tracked(stack, builder, lines):
     wait_until(tracked, 15, "logs are tracked")
 
 
-def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_stack, job):
-    """Without keyspace notifications, whose confirmation has a log read, too."""
+def test_a_line_announced_to_a_lost_subscriber_link_arrives_after_its_reconnect(private_stack, job):
+    """Without the right to keyspace notifications, because the gateway reads all logs when their
+    subscription is confirmed."""
     stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
     lines.wait_head()
     took = []
     for number in range(5):
-        until_tracked(stack, builder, lines)
+        wait_tracked(stack, builder, lines)
         pipe = stack.redis.pipeline(transaction=True)
         pipe.client_kill_filter(_type="pubsub")
         pipe.xadd(builder.log_key, {"text": f"number {number}"})
@@ -173,11 +174,11 @@ def test_a_line_that_was_announced_to_a_lost_link_comes_when_it_is_back(private_
         pipe.execute()
         lines.events_until(lambda event, number=number: f"number {number}" in event.data)
         took.append(time.monotonic() - begin)
-    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+    assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"
 
 
 @pytest.mark.parametrize("right", ["client|tracking", "client|id"])
-def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_stack, job, right):
+def test_logs_are_swept_at_once_when_the_right_to_tracking_is_revoked(private_stack, job, right):
     stack = stack_for(private_stack, acl_of_readme(), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
@@ -185,16 +186,16 @@ def test_logs_are_swept_at_once_when_tracking_is_permitted_no_longer(private_sta
     took = []
     for number in range(3):
         stack.redis.execute_command("ACL", "SETUSER", "tailgate", f"+{right}")
-        # Other connections, to be tracked.
+        # Tracking is enabled when the gateway reconnects.
         for one in stack.connections():
             stack.redis.client_kill_filter(_id=one["id"])
-        until_tracked(stack, builder, lines)
+        wait_tracked(stack, builder, lines)
         refusals = len(stack.logs("log.wakeups_refused"))
         stack.redis.execute_command("ACL", "SETUSER", "tailgate", f"-{right}")
         stack.redis.client_kill_filter(_type="pubsub")
-        wait_until(lambda: len(stack.logs("log.wakeups_refused")) > refusals, 5, "it is said")  # noqa: B023
+        wait_until(lambda: len(stack.logs("log.wakeups_refused")) > refusals, 5, "the refusal is logged")  # noqa: B023
         begin = time.monotonic()
         builder.log(f"number {number}")
         lines.events_until(lambda event, number=number: f"number {number}" in event.data)
         took.append(time.monotonic() - begin)
-    assert sorted(took)[1] < 1, f"a slow sweep finds it after 2 s: {took}"
+    assert sorted(took)[1] < 1, f"a slow sweep would take 2 s: {took}"

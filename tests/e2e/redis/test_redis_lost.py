@@ -1,4 +1,4 @@
-"""Redis goes and comes back: open streams stay, and say what they may have missed."""
+"""Open streams stay open when the gateway loses Redis, and announce what they may have missed."""
 
 import asyncio
 import tempfile
@@ -19,7 +19,7 @@ RESYNC = ("resync", {"reason": "redis-reconnected"})
 
 @pytest.fixture(params=["cut", "killed"])
 def lose_redis(request):
-    """All connections cut, its data kept; or the server killed, and started again empty."""
+    """lose_redis(stack) cuts all connections, or kills Redis and starts it again with the records only."""
 
     def lose(stack):
         if request.param == "cut":
@@ -38,7 +38,8 @@ def lose_redis(request):
 
 @pytest.fixture
 def faulty_network():
-    """faulty_network(redis_socket) puts a FaultProxy before Redis, at `.path`; `.now(f)` calls f(proxy) in its thread."""
+    """faulty_network(redis_socket) starts a FaultProxy to Redis at `.path`.  `.now(f)` calls f(proxy) in the proxy's
+    thread."""
 
     class Network:
         def __init__(self, folder):
@@ -78,75 +79,75 @@ def faulty_network():
         network.loop.close()
 
 
-def live(stack, kind, job):
-    watched = kind(stack, job).create()
-    return watched, routes.live(watched)
+def create_and_open(stack, kind, job):
+    endpoint = kind(stack, job).create()
+    return endpoint, routes.open_live_stream(endpoint)
 
 
-def test_streams_stay_open_over_a_loss_and_say_so(private_stack, lose_redis, job):
+def test_streams_stay_open_during_a_redis_loss_and_get_a_resync_event(private_stack, lose_redis, job):
     stack = private_stack()
     kinds = [routes.Events, routes.Status, routes.Updates]
-    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in kinds]
+    opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in kinds]
     lose_redis(stack)
-    for watched, stream in opened:
+    for endpoint, stream in opened:
         event = stream.next_event(10)
-        assert (event.name, event.json()) == RESYNC, watched.route
-        wait_until(lambda: watched.say(2), 5, "a subscriber")
-        assert watched.number_in(stream.next_event()) == 2, watched.route
+        assert (event.name, event.json()) == RESYNC, endpoint.route
+        wait_until(lambda: endpoint.write_number(2), 5, "a subscriber")
+        assert endpoint.number_in(stream.next_event()) == 2, endpoint.route
 
 
-def test_a_route_that_would_rather_close_closes(private_stack, lose_redis, job):
+def test_a_route_with_on_gap_close_ends_its_streams_after_a_redis_loss(private_stack, lose_redis, job):
     stack = private_stack()
-    _, stream = live(stack, routes.Progress, job)
+    _, stream = create_and_open(stack, routes.Progress, job)
     lose_redis(stack)
     assert stream.wait_closed(10)
-    assert "id: end" not in stream.raw.decode(), "it may come back"
+    assert "id: end" not in stream.raw.decode(), "the client must reconnect"
 
 
 @pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
-def test_a_job_that_ended_during_a_loss_ends_its_streams(private_stack, job, kind):
+def test_a_job_that_ended_during_a_redis_loss_ends_its_streams(private_stack, job, kind):
     stack = private_stack()
-    watched, stream = live(stack, kind, job)
+    endpoint, stream = create_and_open(stack, kind, job)
     pipe = stack.redis.pipeline(transaction=True)
     for client in stack.connections():
         pipe.execute_command("CLIENT", "KILL", "ID", client["id"])
     status = "succeeded" if kind is routes.Progress else "ready"
-    pipe.hset(watched.record_key, "status", status)
+    pipe.hset(endpoint.record_key, "status", status)
     pipe.execute()
     events = stream.rest(timeout=10)
-    assert watched.is_final(events[-1]) and stream.last_id == "end"
+    assert endpoint.is_final(events[-1]) and stream.last_id == "end"
 
 
-def test_a_log_goes_on_after_its_last_id(private_stack, job):
+def test_a_log_stream_resumes_after_a_redis_loss_without_gap_or_duplicate(private_stack, job):
     stack = private_stack()
-    watched, stream = live(stack, routes.Lines, job)
+    endpoint, stream = create_and_open(stack, routes.Lines, job)
     for turn in range(5):
         for client in stack.connections():
             stack.redis.client_kill_filter(_id=client["id"])
         numbers = range(10 + turn * 10, 20 + turn * 10)
         for number in numbers:
-            watched.say(number)
+            endpoint.write_number(number)
         events = stream.take_events(10, timeout=10)
-        assert [watched.number_in(event) for event in events] == list(numbers), "each once, and no gap"
+        assert [endpoint.number_in(event) for event in events] == list(numbers), "each line once, and no gap event"
 
 
-def test_a_log_that_came_back_empty_is_a_gap(private_stack, job):
+def test_a_log_that_redis_lost_causes_a_gap_event(private_stack, job):
     stack = private_stack()
-    watched, stream = live(stack, routes.Lines, job)
+    endpoint, stream = create_and_open(stack, routes.Lines, job)
     last = stream.last_id
     stack.restart("redis", kill=True)
-    watched.create()
-    watched.say(5)
+    endpoint.create()
+    endpoint.write_number(5)
     events = stream.events_until("log", timeout=10)
     assert [event.name for event in events if event.name != "heartbeat"] == ["gap", "log"]
     assert events[0].json()["requested"] == last
-    assert watched.number_in(events[-1]) == 5
+    assert endpoint.number_in(events[-1]) == 5
 
 
-def test_heartbeats_go_on_while_redis_is_away(private_stack, job):
+def test_heartbeats_continue_while_redis_does_not_answer(private_stack, job):
     beats = {f"route.{kind.route}.heartbeat.every_s": 0.3 for kind in routes.ALL}
     stack = private_stack(beats)
-    opened = [live(stack, kind, f"{job}-{kind.route}")[1] for kind in routes.ALL]
+    opened = [create_and_open(stack, kind, f"{job}-{kind.route}")[1] for kind in routes.ALL]
     stack.redis.execute_command("CLIENT", "PAUSE", "60000", "ALL")
     for stream in opened:
         before = len(stream.blocks)
@@ -154,12 +155,12 @@ def test_heartbeats_go_on_while_redis_is_away(private_stack, job):
         assert stream.ended is None
 
 
-def test_a_new_request_waits_for_redis_that_comes_back_in_time(private_stack, job):
+def test_a_new_request_waits_until_redis_answers_again(private_stack, job):
     stack = private_stack()
-    watched = routes.Status(stack, job).create()
-    headers = watched.headers()
+    endpoint = routes.Status(stack, job).create()
+    headers = endpoint.headers()
     stack.redis.execute_command("CLIENT", "PAUSE", "1000", "ALL")
-    stream = open_stream(stack, watched.path, headers=headers)
+    stream = open_stream(stack, endpoint.path, headers=headers)
     assert stream.status == 200 and stream.next_event().json()["status"] == "running"
     with pytest.raises(NotReceived):
         stream.next_event(0.1)
@@ -170,58 +171,58 @@ def is_up(stack, link="subscriber"):
 
 
 @pytest.mark.parametrize("probe_s, found_within", [(0.5, 4), pytest.param(3, 10, marks=pytest.mark.slow)])
-def test_a_network_that_swallows_packets_is_found_out_and_said(
+def test_a_half_open_redis_link_is_detected_and_causes_a_resync_event(
     private_stack, faulty_network, job, probe_s, found_within
 ):
-    # No connection breaks here: only what is not answered tells.  3 s is the default.
+    # No connection breaks, so only a missing answer shows the fault.  The default of probe_every_s is 3.
     stack = private_stack({"redis.probe_every_s": probe_s}, gateway_redis=f"unix:{faulty_network.path}", wait="alive")
     faulty_network(stack.facts["redis_socket"])
     wait_until(lambda: stack.ops("/readyz")[0] == 200 and is_up(stack), 10, "Redis is reached through the proxy")
     kinds = [routes.Events, routes.Status, routes.Updates, routes.Lines]
-    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in kinds]
+    opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in kinds]
     faulty_network.now(FaultProxy.swallow)
-    wait_until(lambda: not is_up(stack), found_within, "the black hole is found")
-    for watched, stream in opened:
-        watched.say(2)
-        assert stream.ended is None, watched.route
+    wait_until(lambda: not is_up(stack), found_within, "the loss is detected")
+    for endpoint, stream in opened:
+        endpoint.write_number(2)
+        assert stream.ended is None, endpoint.route
     faulty_network.now(FaultProxy.heal)
-    for watched, stream in opened:
-        if watched.channel:
+    for endpoint, stream in opened:
+        if endpoint.channel:
             event = stream.next_event(10)
-            assert (event.name, event.json()) == RESYNC, watched.route
-            wait_until(lambda: watched.say(3), 5, "a subscriber")
-            assert watched.number_in(stream.next_event()) == 3, watched.route
+            assert (event.name, event.json()) == RESYNC, endpoint.route
+            wait_until(lambda: endpoint.write_number(3), 5, "a subscriber")
+            assert endpoint.number_in(stream.next_event()) == 3, endpoint.route
         else:
-            watched.say(3)
-            assert [watched.number_in(event) for event in stream.take_events(2, timeout=10)] == [2, 3]
+            endpoint.write_number(3)
+            assert [endpoint.number_in(event) for event in stream.take_events(2, timeout=10)] == [2, 3]
 
 
-def test_a_redis_that_takes_no_writes_is_served_from(private_stack, job):
-    """As a failover leaves it behind for a while: a replica that has lost its primary, with what it knows."""
+def test_streams_work_with_a_read_only_redis(private_stack, job):
+    """A fail-over may leave a replica that has lost its primary but still has its data."""
     stack = private_stack()
-    opened = [live(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
+    opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
     stack.redis.config_set("replica-serve-stale-data", "yes")
     stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(redis.exceptions.ReadOnlyError):
         stack.redis.set("a", "write")
-    for watched, stream in opened:
-        if watched.channel:
-            wait_until(lambda: watched.say(2), 5, "a subscriber")
-            assert watched.number_in(stream.next_event()) == 2, watched.route
+    for endpoint, stream in opened:
+        if endpoint.channel:
+            wait_until(lambda: endpoint.write_number(2), 5, "a subscriber")
+            assert endpoint.number_in(stream.next_event()) == 2, endpoint.route
         else:
-            with routes.open_on(watched) as another:
-                assert another.status == 200, "a new reader of the log"
-    status = opened[[watched.route for watched, _ in opened].index(routes.Status.route)][0]
-    with routes.open_on(status) as another:
+            with routes.open_endpoint(endpoint) as another:
+                assert another.status == 200, "a new log stream"
+    status = next(endpoint for endpoint, _ in opened if endpoint.route == routes.Status.route)
+    with routes.open_endpoint(status) as another:
         assert another.status == 200 and another.next_event().json()["status"] == "running"
     stack.redis.execute_command("REPLICAOF", "NO", "ONE")
-    for watched, stream in opened:
-        watched.say(3)
-        assert watched.number_in(stream.next_event(10)) == 3, watched.route
+    for endpoint, stream in opened:
+        endpoint.write_number(3)
+        assert endpoint.number_in(stream.next_event(10)) == 3, endpoint.route
 
 
-def test_a_line_written_while_only_the_notifications_are_away_comes_when_they_are_back(stack_with, job):
-    """Nothing announced it: their return has to."""
+def test_a_line_written_while_the_notification_link_is_lost_arrives_after_its_reconnect(stack_with, job):
+    """Redis sends no notification of this line, so the gateway must read the log when it subscribes again."""
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer(), params={"last_event_id": "0-0"})
@@ -236,4 +237,4 @@ def test_a_line_written_while_only_the_notifications_are_away_comes_when_they_ar
         pipe.execute()
         assert stream.next_event(timeout=10).json()["text"] == str(number)
         took.append(time.monotonic() - begin)
-    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+    assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"

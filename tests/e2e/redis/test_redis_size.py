@@ -1,4 +1,4 @@
-"""What Redis holds may be large: a log of a million entries, fields of megabytes, records of any shape."""
+"""Large or unusual data in Redis: a log of a million entries, fields of megabytes, records with any value."""
 
 import json
 import time
@@ -19,15 +19,15 @@ end
 
 
 def resident(pid):
-    """Megabytes."""
+    """The resident memory of the process in megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 
 
 @pytest.fixture(scope="module")
 def large(stack_with):
-    """A stack of its own with a log of a million entries: (stack, job)."""
-    # Freed memory that a sanitizer holds on to would be taken for the gateway's.
+    """(stack, job): a stack of this file, and a job with a log of a million entries."""
+    # A small quarantine, because the freed memory that the sanitizer keeps would count as memory of the gateway.
     stack = stack_with(env={"ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"})
     worker = Builder(stack.redis, "million").create("running")
     for first in range(1, MILLION, 50_000):
@@ -47,7 +47,7 @@ def numbers(lines):
     return [int(line["text"].split()[1]) for line in lines]
 
 
-def test_a_page_of_a_million_lines_is_as_fast_wherever_it_is(large):
+def test_each_page_of_a_million_line_log_arrives_within_a_second(large):
     stack, job = large
     first, _ = page(stack, job, limit=500)
     assert numbers(first["lines"]) == list(range(MILLION - 499, MILLION + 1)) and first["has_more"]
@@ -60,7 +60,7 @@ def test_a_page_of_a_million_lines_is_as_fast_wherever_it_is(large):
     assert max(seconds) < 1, seconds
 
 
-def test_the_tail_of_a_million_lines_is_found_at_once_and_followed(large):
+def test_a_stream_at_the_end_of_a_million_line_log_opens_within_a_second(large):
     stack, job = large
     worker = Builder(stack.redis, job)
     path = f"/api/jobs/{job}/logs/stream"
@@ -69,14 +69,14 @@ def test_the_tail_of_a_million_lines_is_found_at_once_and_followed(large):
     assert time.monotonic() - begin < 1
     entry = worker.redis.xadd(worker.log_key, {"text": "line live"})
     event = stream.next_event()
-    assert event.last_id == entry and json.loads(event.data)["text"] == "line live", "and nothing older before it"
+    assert event.last_id == entry and json.loads(event.data)["text"] == "line live", "no older line comes first"
     resumed = open_stream(stack, path, headers={**stack.bearer(), "Last-Event-ID": f"{MILLION - 3}-0"})
     assert [json.loads(event.data)["text"] for event in resumed.take_events(4)] == [
         f"line {n}" for n in range(MILLION - 2, MILLION + 1)
     ] + ["line live"]
 
 
-def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(large):
+def test_slow_readers_of_a_million_line_log_cost_little_memory_and_delay_no_page(large):
     stack, job = large
     path = f"/api/jobs/{job}/logs/stream"
     resumed = {**stack.bearer(), "Last-Event-ID": "0-0"}
@@ -97,7 +97,7 @@ def test_whoever_reads_a_million_lines_slowly_costs_no_memory_and_delays_nobody(
     assert all(stream.pump().ended is None for stream in slow)
 
 
-def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stack, job):
+def test_record_fields_of_megabytes_arrive_whole_and_match_no_owner(stack, job):
     large = "x" * 3_000_000
     stack.redis.hset(
         f"job:{job}", mapping={"user_id": "alice", "status": "running", "status_message": large, "unread": large}
@@ -109,7 +109,7 @@ def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stac
     worker = Blog(stack.redis, job, "alice").create("running", progress="9" * 3_000_000, current_step=large)
     progress = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog"))
     data = progress.events_until("progress-update", timeout=10)[-1].json()
-    assert (data["progress"], data["currentStep"]) == (0, large), "a number that long is none"
+    assert (data["progress"], data["currentStep"]) == (0, large), "a number of this length is invalid"
     worker.write(status="succeeded", result=json.dumps({"posts": large}))
     assert progress.events_until("complete", timeout=10)[-1].json() == {"result": {"posts": large}}
 
@@ -128,15 +128,15 @@ def test_fields_of_megabytes_in_a_record_are_what_they_are_and_match_nobody(stac
         ("-0", 0),
     ],
 )
-def test_a_number_in_a_record_is_a_number_that_every_browser_reads(stack, job, number, expected):
+def test_a_number_in_a_record_becomes_a_valid_json_number(stack, job, number, expected):
     Blog(stack.redis, job, "alice").create("running", progress=number)
     stream = open_stream(stack, f"/api/v1/jobs/{job}/stream", headers=stack.bearer("alice", "blog"))
     data = stream.events_until("progress-update")[-1].data
-    value = json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["progress"]
+    value = json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["progress"]
     assert value == expected and abs(value) < 1e308
 
 
-def test_a_record_of_another_type_that_somebody_watches_is_a_line_a_minute(stack, job):
+def test_a_watched_record_of_the_wrong_type_is_logged_only_once(stack, job):
     worker = Builder(stack.redis, job).create("running")
     stream = open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer())
     stack.redis.delete(worker.key)
@@ -145,10 +145,10 @@ def test_a_record_of_another_type_that_somebody_watches_is_a_line_a_minute(stack
     def lines():
         return [line for line in stack.logs("record.wrong_type") if line["key"] == worker.key]
 
-    wait_until(lines, 5, "it is said")
+    wait_until(lines, 5, "the wrong type is logged")
     looks = stack.metrics()["tailgate_record_looks_total"]
     wait_until(
-        lambda: stack.metrics()["tailgate_record_looks_total"] >= looks + 3, 10, "it is looked at again and again"
+        lambda: stack.metrics()["tailgate_record_looks_total"] >= looks + 3, 10, "the record is read three more times"
     )
     for _ in range(5):
         assert fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 404

@@ -1,4 +1,4 @@
-"""What a client hears while it cannot be served, and what open streams hear of a Redis that was lost."""
+"""The answers that a client gets while it cannot be served, and the events that open streams get after a Redis loss."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import redis
 from support import routes
 from support.clients import NotReceived, fetch, open_stream, sealed, send
 from support.publishers import Builder, Spools
-from support.routes import live
+from support.routes import open_live_stream
 from support.waiting import wait_until
 
 EVENT_SOURCE = {"Accept": "text/event-stream"}
@@ -21,7 +21,7 @@ QUICK = {
     "redis.wait_s": WAIT,
     "redis.probe_every_s": 0.5,
     **{f"route.{name}.heartbeat.every_s": BEAT for name in ("events", "status", "log-stream", "spools", "job")},
-    # A stream that a test reads late must not be taken for a slow one.
+    # Large, so that a stream is not closed as slow if a test reads it late.
     **{f"route.{name}.backlog_bytes": 4_000_000 for name in ("events", "status", "log-stream", "spools", "job")},
 }
 PAGES = "/api/jobs/{}/logs"
@@ -35,7 +35,7 @@ PATHS = [
 ]
 
 with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
-told_of_gaps = pytest.mark.parametrize(
+with_resync = pytest.mark.parametrize(
     "kind", [routes.Events, routes.Status, routes.Updates], ids=lambda kind: kind.route
 )
 
@@ -45,7 +45,7 @@ def headers_for(stack, path):
 
 
 def assert_unavailable(answer, reason, retry=3000):
-    """The answer for an EventSource: 200, one event, still open."""
+    """Checks the answer for an EventSource: status 200, one event, and the stream stays open."""
     assert answer.status == 200, (answer.status, answer.raw)
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-cache, no-transform"
@@ -71,10 +71,10 @@ def assert_refused(answer, status=503, blog=False):
 
 def kill_redis(stack):
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is seen")
+    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 0, 5, "the loss is noticed")
 
 
-def back(stack):
+def restart_redis(stack):
     stack.restart("redis")
     wait_up(stack)
 
@@ -88,38 +88,38 @@ def wait_up(stack):
 
 def wait_lost(stack, link, before):
     name = f'tailgate_redis_lost_total{{link="{link}"}}'
-    wait_until(lambda: stack.metrics()[name] > before, 8, f"the loss of {link} is seen")
+    wait_until(lambda: stack.metrics()[name] > before, 8, f"the loss of {link} is noticed")
 
 
-def losses(stack, link):
+def loss_count(stack, link):
     return stack.metrics()[f'tailgate_redis_lost_total{{link="{link}"}}']
 
 
 @pytest.fixture(scope="module")
-def frail_stack(stack_with):
+def file_stack(stack_with):
     return stack_with(QUICK, redis_conf=["enable-debug-command yes"])
 
 
 @pytest.fixture
-def frail(frail_stack):
-    """A stack of this file alone, whose Redis comes and goes; here it is whole, whatever the last test broke."""
-    wait_up(frail_stack)
-    return frail_stack
+def own_stack(file_stack):
+    """A stack of this file, whose Redis the tests may stop or restart.  When a test begins, Redis is up."""
+    wait_up(file_stack)
+    return file_stack
 
 
 @pytest.fixture(scope="module")
 def redis_down(stack_with):
-    """A stack whose Redis is gone for good."""
+    """A stack whose Redis was killed."""
     stack = stack_with({**QUICK, "redis.connect_timeout_s": 1})
     if stack.metrics()['tailgate_redis_up{link="records"}']:
         kill_redis(stack)
     return stack
 
 
-# ---- Redis is not there -----------------------------------------------------------------------------
+# ---- without Redis ----------------------------------------------------------------------------------
 
 
-def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(redis_down, job):
+def test_without_redis_a_request_waits_and_then_gets_503_with_the_error_body_of_its_route(redis_down, job):
     begin = time.monotonic()
     asked = [(path, send(redis_down, path.format(job), headers=headers_for(redis_down, path))) for path in PATHS[1:]]
     for path, answer in asked:
@@ -129,7 +129,7 @@ def test_without_redis_a_request_waits_and_is_then_refused_in_its_routes_style(r
     assert time.monotonic() - begin < WAIT + 8
 
 
-def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
+def test_without_redis_r1_always_answers_with_an_unavailable_event(redis_down, job):
     path = f"/api/jobs/{job}/events/stream"
     asked = []
     for headers in (redis_down.bearer(), {**redis_down.bearer(), "Accept": "application/json"}):
@@ -138,7 +138,7 @@ def test_without_redis_r1_is_always_told_by_an_event(redis_down, job):
         assert_unavailable(answer.wait_head(), "redis")
 
 
-def test_without_redis_an_event_source_is_told_by_an_event(redis_down, job):
+def test_without_redis_an_event_source_gets_an_unavailable_event(redis_down, job):
     token = redis_down.token("blog")
     paths = ("/api/sse/stream", f"/api/v1/jobs/{job}/stream?token={token}", f"/api/v1/jobs/{job}/stream?sessionId=s")
     asked = [send(redis_down, path, headers=EVENT_SOURCE) for path in paths]
@@ -147,7 +147,7 @@ def test_without_redis_an_event_source_is_told_by_an_event(redis_down, job):
         assert_unavailable(answer.wait_head(), "redis")
 
 
-def test_without_redis_whoever_sends_a_header_of_his_own_is_no_event_source(redis_down, job):
+def test_without_redis_a_client_with_a_custom_header_gets_503_instead_of_an_event(redis_down, job):
     asked = [
         send(redis_down, path, headers=headers)
         for path, headers in (
@@ -163,7 +163,8 @@ def test_without_redis_whoever_sends_a_header_of_his_own_is_no_event_source(redi
 
 
 def assert_answered_at_once(status, stack, path, **more):
-    """Sooner than what waits for Redis can be; of five times once, for the machine may be slow."""
+    """Checks that the answer does not wait for Redis.  Only one of five answers must be quick, because the machine may
+    be slow."""
     for _ in range(5):
         begin = time.monotonic()
         assert fetch(stack, path, **more).status == status
@@ -172,7 +173,7 @@ def assert_answered_at_once(status, stack, path, **more):
     raise AssertionError(f"{path} waits for Redis")
 
 
-def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
+def test_without_redis_401_404_405_and_422_are_answered_at_once(redis_down, job):
     good, expired = redis_down.bearer(), redis_down.bearer(broken="expired")
     assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/events/stream", headers=EVENT_SOURCE)
     assert_answered_at_once(401, redis_down, f"/api/jobs/{job}/stream", headers=expired)
@@ -181,7 +182,7 @@ def test_without_redis_401_404_405_and_422_stay_what_they_are(redis_down, job):
     assert_answered_at_once(422, redis_down, f"/api/jobs/{job}/logs?limit=x", headers=good)
 
 
-def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
+def test_without_redis_the_gateway_is_ready_and_reports_redis_down(redis_down):
     assert redis_down.ops("/healthz")[0] == 200
     status, body = redis_down.ops("/readyz")
     assert status == 200 and '"redis":"down"' in body
@@ -192,7 +193,7 @@ def test_without_redis_the_gateway_is_alive_and_ready_and_says_so(redis_down):
     } == {0}
 
 
-def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_stack, job):
+def test_a_waiting_request_is_served_when_redis_comes_back_in_time(private_stack, job):
     stack = private_stack({"redis.wait_s": 8})
     Builder(stack.redis, job).create()
     stack.redis.save()
@@ -202,13 +203,13 @@ def test_a_request_that_waits_is_served_when_redis_comes_back_in_time(private_st
     for answer in asked:
         answer.pump(0.1)
         assert answer.status is None
-    back(stack)
+    restart_redis(stack)
     assert [answer.wait_head(9).status for answer in asked] == [200] * 5
     assert asked[1].next_event().json()["job_id"] == job
 
 
 @pytest.mark.slow
-def test_by_default_a_request_waits_for_three_seconds(private_stack, job):
+def test_a_request_waits_three_seconds_for_redis_by_default(private_stack, job):
     stack = private_stack(gateway_redis="redis://127.0.0.1:1", wait="alive", nginx=False)
     path = f"/api/jobs/{job}/stream"
     identity = sealed(stack, path, stack.bearer())
@@ -218,7 +219,7 @@ def test_by_default_a_request_waits_for_three_seconds(private_stack, job):
 
 
 @pytest.mark.slow
-def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_stack):
+def test_an_unavailable_answer_stays_open_for_a_random_time_of_10_to_25_s(private_stack):
     stack = private_stack({"redis.wait_s": 0.1})
     kill_redis(stack)
     begin = time.monotonic()
@@ -236,93 +237,93 @@ def test_an_unavailable_answer_is_held_for_10_to_25_s_and_no_two_alike(private_s
     assert max(ends.values()) - min(ends.values()) > 2
 
 
-def test_a_client_that_leaves_while_it_waits_for_redis_leaves_nothing_behind(redis_down, job):
+def test_a_client_that_disconnects_while_it_waits_for_redis_is_released(redis_down, job):
     before = redis_down.metrics()["tailgate_streams"]
     asked = [
         send(redis_down, PATHS[n % 5].format(job), headers=headers_for(redis_down, PATHS[n % 5])) for n in range(20)
     ]
-    wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "they wait")
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] > before, 2, "requests wait")
     for answer in asked:
         answer.close()
-    wait_until(lambda: redis_down.metrics()["tailgate_streams"] <= before, 3, "nobody waits any more")
+    wait_until(lambda: redis_down.metrics()["tailgate_streams"] <= before, 3, "no request waits")
 
 
-# ---- Redis does not answer as it should -------------------------------------------------------------
+# ---- Redis refuses or does not answer ---------------------------------------------------------------
 
 
-def test_a_redis_that_is_stopped_is_503_and_found_dead_by_its_silence(frail, job):
-    Builder(frail.redis, job).create()
-    lost = losses(frail, "records")
-    os.kill(frail.redis_pid, signal.SIGSTOP)
+def test_a_stopped_redis_gives_503_and_is_detected_by_its_silence(own_stack, job):
+    Builder(own_stack.redis, job).create()
+    lost = loss_count(own_stack, "records")
+    os.kill(own_stack.redis_pid, signal.SIGSTOP)
     try:
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
     finally:
-        os.kill(frail.redis_pid, signal.SIGCONT)
-    wait_up(frail)
-    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+        os.kill(own_stack.redis_pid, signal.SIGCONT)
+    wait_up(own_stack)
+    assert open_stream(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()).status == 200
 
 
-def test_a_replica_without_its_master_is_503_until_it_is_one_itself(frail, job):
-    watched = routes.Status(frail, job).create()
-    stream = live(watched)
-    lost = losses(frail, "records")
-    frail.redis.config_set("replica-serve-stale-data", "no")
-    frail.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+def test_a_replica_without_its_primary_gives_503_until_it_is_promoted(own_stack, job):
+    endpoint = routes.Status(own_stack, job).create()
+    stream = open_live_stream(endpoint)
+    lost = loss_count(own_stack, "records")
+    own_stack.redis.config_set("replica-serve-stale-data", "no")
+    own_stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, watched.path, headers=watched.headers()))
-        assert_refused(fetch(frail, PAGES.format(job), headers=watched.headers()))
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, endpoint.path, headers=endpoint.headers()))
+        assert_refused(fetch(own_stack, PAGES.format(job), headers=endpoint.headers()))
     finally:
-        frail.redis.execute_command("REPLICAOF", "NO", "ONE")
-        frail.redis.config_set("replica-serve-stale-data", "yes")
-    wait_up(frail)
-    assert open_stream(frail, watched.path, headers=watched.headers()).status == 200
-    watched.say(7)
-    stream.events_until(lambda event: watched.number_in(event) == 7)
-    assert any("MASTERDOWN" in line.get("why", "") for line in frail.logs())
+        own_stack.redis.execute_command("REPLICAOF", "NO", "ONE")
+        own_stack.redis.config_set("replica-serve-stale-data", "yes")
+    wait_up(own_stack)
+    assert open_stream(own_stack, endpoint.path, headers=endpoint.headers()).status == 200
+    endpoint.write_number(7)
+    stream.events_until(lambda event: endpoint.number_in(event) == 7)
+    assert any("MASTERDOWN" in line.get("why", "") for line in own_stack.logs())
 
 
-def test_a_redis_that_is_loading_is_waited_for(private_stack, job):
+def test_a_log_stream_continues_without_a_gap_after_redis_has_loaded_its_data(private_stack, job):
     stack = private_stack(
         {**QUICK, "redis.wait_s": 6}, redis_conf=["key-load-delay 3000", "loading-process-events-interval-bytes 1024"]
     )
-    watched = routes.Lines(stack, job).create()
+    endpoint = routes.Lines(stack, job).create()
     pipe = stack.redis.pipeline(transaction=False)
     for number in range(500):
         pipe.set(f"filler:{number}", "x" * 100)
     pipe.execute()
-    stream = live(watched)
+    stream = open_live_stream(endpoint)
     stack.redis.save()
-    back_again = losses(stack, "logs")
+    before = loss_count(stack, "logs")
     stack.restart("redis", kill=True)
-    assert losses(stack, "logs") > back_again
+    assert loss_count(stack, "logs") > before
     wait_up(stack)
-    watched.say(1)
-    assert watched.number_in(stream.events_until("log")[-1]) == 1
+    endpoint.write_number(1)
+    assert endpoint.number_in(stream.events_until("log")[-1]) == 1
     assert not [event for event in stream.events if event.name == "gap"]
     assert any("LOADING" in line.get("why", "") for line in stack.logs("redis.unreachable")), stack.logs(
         "redis.unreachable"
     )
 
 
-def test_a_password_that_is_asked_for_later_is_a_loss_and_heals(frail, job):
-    Builder(frail.redis, job).create()
-    lost = losses(frail, "records")
-    frail.redis.config_set("requirepass", "secret")
+def test_a_password_set_at_run_time_gives_503_until_it_is_removed(own_stack, job):
+    Builder(own_stack.redis, job).create()
+    lost = loss_count(own_stack, "records")
+    own_stack.redis.config_set("requirepass", "secret")
     try:
-        frail.redis.client_kill_filter(_type="normal", skipme=True)
-        wait_lost(frail, "records", lost)
-        assert_refused(fetch(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()))
+        own_stack.redis.client_kill_filter(_type="normal", skipme=True)
+        wait_lost(own_stack, "records", lost)
+        assert_refused(fetch(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()))
     finally:
-        frail.redis.execute_command("CONFIG", "SET", "requirepass", "")
-    wait_up(frail)
-    assert open_stream(frail, f"/api/jobs/{job}/stream", headers=frail.bearer()).status == 200
+        own_stack.redis.execute_command("CONFIG", "SET", "requirepass", "")
+    wait_up(own_stack)
+    assert open_stream(own_stack, f"/api/jobs/{job}/stream", headers=own_stack.bearer()).status == 200
 
 
 @pytest.mark.parametrize("url", ["unix://nobody:wr0ng-pa55@{run}/redis.sock", "unix://{run}/redis.sock?db=99"])
-def test_a_redis_that_does_not_let_us_in_is_503_and_not_ready(private_stack, job, url):
+def test_a_redis_that_refuses_the_user_or_database_gives_503_and_not_ready(private_stack, job, url):
     stack = private_stack(QUICK, gateway_redis=url, wait="alive")
     assert stack.ops("/readyz")[0] == 503
     assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
@@ -330,10 +331,10 @@ def test_a_redis_that_does_not_let_us_in_is_503_and_not_ready(private_stack, job
     said = stack.logs("redis.unreachable")
     assert said and all(line["why"] for line in said)
     assert "wr0ng-pa55" not in stack.log_text()
-    assert len(said) < 12, "an outage is a line or two for each link, not one for each attempt"
+    assert len(said) < 12, "one or two log lines for each link, not one for each attempt"
 
 
-def test_a_password_and_a_user_are_used(private_stack, job):
+def test_the_user_password_and_database_of_the_redis_url_are_used(private_stack, job):
     stack = private_stack(
         gateway_redis="unix://gate:s%3Acret@{run}/redis.sock?db=3",
         redis_conf=["user gate on >s:cret allcommands allkeys allchannels"],
@@ -353,28 +354,28 @@ def test_a_password_and_a_user_are_used(private_stack, job):
 
 
 @pytest.fixture
-def kept(frail):
-    """`frail` with what is in it written down at the loss: a Redis that comes back with its data."""
+def outage(own_stack):
+    """Kills the Redis of `own_stack` and starts it again with its data."""
 
-    class Kept:
-        stack = frail
+    class Outage:
+        stack = own_stack
 
-        def lose(self):
-            frail.redis.save()
-            kill_redis(frail)
+        def begin(self):
+            own_stack.redis.save()
+            kill_redis(own_stack)
 
-        def come_back(self):
-            back(frail)
+        def end(self):
+            restart_redis(own_stack)
 
-    yield Kept()
-    if not os.path.exists(f"/proc/{frail.redis_pid}"):
-        back(frail)
+    yield Outage()
+    if not os.path.exists(f"/proc/{own_stack.redis_pid}"):
+        restart_redis(own_stack)
 
 
-def test_open_streams_go_on_beating_and_then_hear_what_each_route_says(kept, job):
-    watched = [kind(kept.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
-    streams = [live(each, http="2") for each in watched]
-    kept.lose()
+def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_continue(outage, job):
+    endpoints = [kind(outage.stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    streams = [open_live_stream(endpoint, http="2") for endpoint in endpoints]
+    outage.begin()
     begin = time.monotonic()
     while time.monotonic() - begin < 3 * BEAT:
         for stream in streams:
@@ -383,172 +384,172 @@ def test_open_streams_go_on_beating_and_then_hear_what_each_route_says(kept, job
         before = len(stream.raw)
         stream.wait(lambda stream=stream, before=before: len(stream.raw) > before, 2, "a heartbeat")
         assert stream.ended is None
-    kept.come_back()
-    for each, stream in zip(watched, streams):
-        if each.route == "job":
-            assert stream.wait_closed(5), "blog's page polls the status when its stream ends"
+    outage.end()
+    for endpoint, stream in zip(endpoints, streams):
+        if endpoint.route == "job":
+            assert stream.wait_closed(5), "the blog page polls the status when its stream ends"
             assert "resync" not in {event.name for event in stream.events} and "id: end" not in stream.raw.decode()
             continue
-        if each.route != "log-stream":
+        if endpoint.route != "log-stream":
             event = stream.events_until("resync")[-1]
             assert (event.json(), event.last_id) == ({"reason": "redis-reconnected"}, "")
-        each.say(11)
-        assert each.number_in(stream.events_until(lambda event: each.number_in(event) == 11)[-1]) == 11
+        endpoint.write_number(11)
+        assert endpoint.number_in(stream.events_until(lambda event: endpoint.number_in(event) == 11)[-1]) == 11
         names = [event.name for event in stream.events]
-        assert names.count("resync") == (0 if each.route == "log-stream" else 1) and "gap" not in names
+        assert names.count("resync") == (0 if endpoint.route == "log-stream" else 1) and "gap" not in names
 
 
-def test_a_link_that_was_found_dead_by_its_silence_is_a_gap_too(frail, job):
-    watched = [kind(frail, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
-    streams = [live(each) for each in watched]
-    closed = live(routes.Progress(frail, job).create())
-    os.kill(frail.redis_pid, signal.SIGSTOP)
+def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(own_stack, job):
+    endpoints = [kind(own_stack, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
+    streams = [open_live_stream(endpoint) for endpoint in endpoints]
+    closed = open_live_stream(routes.Progress(own_stack, job).create())
+    os.kill(own_stack.redis_pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: not frail.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silence is noticed")
+        wait_until(lambda: not own_stack.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silent link is closed")
     finally:
-        os.kill(frail.redis_pid, signal.SIGCONT)
-    wait_up(frail)
-    for each, stream in zip(watched, streams):
+        os.kill(own_stack.redis_pid, signal.SIGCONT)
+    wait_up(own_stack)
+    for endpoint, stream in zip(endpoints, streams):
         stream.events_until("resync")
-        each.say(4)
-        stream.events_until(lambda event, each=each: each.number_in(event) == 4)
+        endpoint.write_number(4)
+        stream.events_until(lambda event, endpoint=endpoint: endpoint.number_in(event) == 4)
     assert closed.wait_closed()
 
 
-@told_of_gaps
-def test_a_subscriber_that_redis_throws_out_is_a_gap_of_which_its_viewers_hear(frail, job, kind):
-    watched = kind(frail, job).create()
-    streams = [live(watched) for _ in range(3)]
+@with_resync
+def test_a_killed_subscriber_link_causes_a_resync_event_on_each_stream(own_stack, job, kind):
+    endpoint = kind(own_stack, job).create()
+    streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(2):
-        frail.redis.client_kill_filter(_type="pubsub")
+        own_stack.redis.client_kill_filter(_type="pubsub")
         for stream in streams:
             stream.events_until("resync")
-        watched.say(number)
+        endpoint.write_number(number)
         for stream in streams:
-            stream.events_until(lambda event, number=number: watched.number_in(event) == number)
+            stream.events_until(lambda event, number=number: endpoint.number_in(event) == number)
 
 
-def test_blogs_stream_is_closed_when_its_subscription_was_lost(frail, job):
-    watched = routes.Progress(frail, job).create()
-    stream = live(watched)
-    frail.redis.client_kill_filter(_type="pubsub")
+def test_a_blog_stream_is_closed_when_its_subscription_is_lost(own_stack, job):
+    endpoint = routes.Progress(own_stack, job).create()
+    stream = open_live_stream(endpoint)
+    own_stack.redis.client_kill_filter(_type="pubsub")
     assert stream.wait_closed()
     assert "id: end" not in stream.raw.decode()
-    closed = [line for line in frail.logs("stream.closed") if line["route"] == "job"]
+    closed = [line for line in own_stack.logs("stream.closed") if line["route"] == "job"]
     assert closed[-1]["why"] == "gap"
 
 
 @with_record
-def test_a_job_that_ended_during_the_loss_ends_its_streams_in_their_own_form(kept, job, kind):
-    watched = kind(kept.stack, job).create()
-    stream = live(watched)
-    # The end is in what Redis comes back with, and nobody published it.
-    watched.finish_silently()
-    kept.lose()
+def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(outage, job, kind):
+    endpoint = kind(outage.stack, job).create()
+    stream = open_live_stream(endpoint)
+    # The record that Redis saves has the end of the job, and no message announces it.
+    endpoint.finish_silently()
+    outage.begin()
     before = stream.pump(0.1).ended
-    kept.come_back()
+    outage.end()
     events = stream.events + stream.rest(8)
-    assert before == "clean" or watched.is_final(events[-1])
-    assert f"id: {watched.end_id}" in stream.raw.decode()
+    assert before == "clean" or endpoint.is_final(events[-1])
+    assert f"id: {endpoint.end_id}" in stream.raw.decode()
     assert "resync" not in {event.name for event in events}
 
 
-def test_lines_written_while_only_the_gateways_links_were_cut_all_come_once_and_in_order(frail, job):
-    watched = routes.Lines(frail, job).create()
-    streams = [live(watched) for _ in range(3)]
+def test_lines_written_while_redis_links_are_cut_arrive_once_and_in_order(own_stack, job):
+    endpoint = routes.Lines(own_stack, job).create()
+    streams = [open_live_stream(endpoint) for _ in range(3)]
     for number in range(300):
-        watched.say(number)
+        endpoint.write_number(number)
         if number % 60 == 30:
-            frail.redis.client_kill_filter(_type="normal", skipme=True)
+            own_stack.redis.client_kill_filter(_type="normal", skipme=True)
         if number % 100 == 70:
-            frail.redis.client_kill_filter(_type="pubsub")
+            own_stack.redis.client_kill_filter(_type="pubsub")
     for stream in streams:
-        events = stream.events_until(lambda event: watched.number_in(event) == 299, timeout=10)
-        numbers = [watched.number_in(event) for event in events if event.name == "log"]
+        events = stream.events_until(lambda event: endpoint.number_in(event) == 299, timeout=10)
+        numbers = [endpoint.number_in(event) for event in events if event.name == "log"]
         assert [number for number in numbers if number >= 0] == list(range(300))
         ids = [event.last_id for event in stream.events if event.name == "log"]
         assert len(set(ids)) == len(ids)
         assert "gap" not in {event.name for event in events}
 
 
-def test_a_redis_that_comes_back_empty_is_told_as_a_gap(frail, job):
-    watched = routes.Lines(frail, job).create()
-    stream = live(watched)
+def test_a_redis_that_comes_back_empty_causes_a_gap_event(own_stack, job):
+    endpoint = routes.Lines(own_stack, job).create()
+    stream = open_live_stream(endpoint)
     last = stream.last_id
-    frail.redis.flushall()
-    os.kill(frail.redis_pid, signal.SIGKILL)
-    dump = frail.dir / "redis" / "dump.rdb"
+    own_stack.redis.flushall()
+    os.kill(own_stack.redis_pid, signal.SIGKILL)
+    dump = own_stack.dir / "redis" / "dump.rdb"
     dump.unlink(missing_ok=True)
-    frail.restart("redis")
-    wait_up(frail)
-    watched.create()
-    # Its ids are ahead of the old ones, as on any server whose clock goes forward.
-    watched.say(1)
-    events = stream.events_until(lambda event: watched.number_in(event) == 1, timeout=8)
+    own_stack.restart("redis")
+    wait_up(own_stack)
+    endpoint.create()
+    # The new ids are higher than the old ones, because Redis makes them from the clock.
+    endpoint.write_number(1)
+    events = stream.events_until(lambda event: endpoint.number_in(event) == 1, timeout=8)
     gap = [event for event in events if event.name == "gap"]
     assert gap and gap[0].json()["requested"] == last
-    assert gap[0].last_id == last, "a gap has no id of its own"
+    assert gap[0].last_id == last, "a gap event has no id"
 
 
-def test_events_of_a_channel_after_the_resync_come_in_order_and_once(frail, job):
-    watched = routes.Events(frail, job).create()
-    stream = live(watched)
+def test_messages_published_after_a_resync_arrive_once_and_in_order(own_stack, job):
+    endpoint = routes.Events(own_stack, job).create()
+    stream = open_live_stream(endpoint)
     for round_ in range(3):
-        frail.redis.client_kill_filter(_type="pubsub")
+        own_stack.redis.client_kill_filter(_type="pubsub")
         stream.events_until("resync")
         for number in range(100):
-            watched.say(round_ * 1000 + number)
-        events = stream.events_until(lambda event: watched.number_in(event) == round_ * 1000 + 99)
-        numbers = [watched.number_in(event) for event in events if event.name == "message"]
+            endpoint.write_number(round_ * 1000 + number)
+        events = stream.events_until(lambda event: endpoint.number_in(event) == round_ * 1000 + 99)
+        numbers = [endpoint.number_in(event) for event in events if event.name == "message"]
         assert numbers == [round_ * 1000 + number for number in range(100)]
 
 
-def test_an_opening_that_a_loss_interrupts_starts_again(private_stack, job):
+def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job):
     stack = private_stack({"redis.wait_s": 9})
-    watched = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
+    endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     stack.redis.save()
     os.kill(stack.redis_pid, signal.SIGSTOP)
-    answers = [send(stack, each.path, headers=each.headers()) for each in watched for _ in range(2)]
-    wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings are under way")
+    answers = [send(stack, endpoint.path, headers=endpoint.headers()) for endpoint in endpoints for _ in range(2)]
+    wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings have begun")
     assert [answer.pump(0.01).status for answer in answers] == [None] * len(answers)
     stack.restart("redis", kill=True)
     for answer in answers:
         assert answer.wait_head(9).status == 200
     for number, answer in enumerate(answers):
-        each = watched[number // 2]
-        if each.channel:
-            stack.wait_subscribed(each.channel)
-        each.say(number)
-        answer.events_until(lambda event, each=each, number=number: each.number_in(event) == number)
+        endpoint = endpoints[number // 2]
+        if endpoint.channel:
+            stack.wait_subscribed(endpoint.channel)
+        endpoint.write_number(number)
+        answer.events_until(lambda event, endpoint=endpoint, number=number: endpoint.number_in(event) == number)
         assert "resync" not in {event.name for event in answer.events}
 
 
 # ---- limits -----------------------------------------------------------------------------------------
 
 
-def test_a_user_who_has_enough_streams_gets_429_in_the_routes_style(stack_with, job):
+def test_a_user_over_the_stream_limit_gets_429_with_the_error_body_of_the_route(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 2})
     for kind in (routes.Status, routes.Lines, routes.Progress):
         user = f"{job}-of-{kind.route}"
-        watched = kind(stack, f"{job}-{kind.route}").create(user=user)
-        held = [open_stream(stack, watched.path, headers=watched.headers(user)) for _ in range(2)]
+        endpoint = kind(stack, f"{job}-{kind.route}").create(user=user)
+        held = [open_stream(stack, endpoint.path, headers=endpoint.headers(user)) for _ in range(2)]
         assert [stream.status for stream in held] == [200, 200]
-        assert_refused(fetch(stack, watched.path, headers=watched.headers(user)), 429, blog=kind is routes.Progress)
-        # Pages are no streams, and others have their own measure.
-        assert open_stream(stack, watched.path, headers=watched.headers("somebody-else")).status == 404
+        assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers(user)), 429, blog=kind is routes.Progress)
+        # The limit of one user does not apply to another user.
+        assert open_stream(stack, endpoint.path, headers=endpoint.headers("somebody-else")).status == 404
         held[0].close()
-        wait_until(lambda: room_for(watched, user), 5, "there is room again")
+        wait_until(lambda: can_open(endpoint, user), 5, "a new stream is allowed")
 
 
-def room_for(watched, user="alice"):
-    return open_stream(watched.stack, watched.path, headers=watched.headers(user)).status == 200
+def can_open(endpoint, user="alice"):
+    return open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user)).status == 200
 
 
-def test_an_event_source_over_the_limit_is_told_by_an_event(stack_with, job):
+def test_an_event_source_over_the_limit_gets_an_unavailable_event(stack_with, job):
     stack = stack_with({"limits.streams_per_user": 1})
-    watched = routes.Events(stack, job).create(user=job)
-    first = live_as(watched, job)
-    assert_unavailable(open_stream(stack, watched.path, headers=watched.headers(job)), "limit")
+    endpoint = routes.Events(stack, job).create(user=job)
+    first = open_as(endpoint, job)
+    assert_unavailable(open_stream(stack, endpoint.path, headers=endpoint.headers(job)), "limit")
     assert first.ended is None
     blog = routes.Progress(stack, job).create(user=job + "b")
     token = {"token": stack.token("blog", job + "b")}
@@ -557,24 +558,24 @@ def test_an_event_source_over_the_limit_is_told_by_an_event(stack_with, job):
     assert_unavailable(open_stream(stack, blog.path, params=token, headers=EVENT_SOURCE), "limit")
 
 
-def live_as(watched, user):
-    stream = open_stream(watched.stack, watched.path, headers=watched.headers(user))
+def open_as(endpoint, user):
+    stream = open_stream(endpoint.stack, endpoint.path, headers=endpoint.headers(user))
     assert stream.status == 200 and stream.next_block() == "retry: 3000"
     return stream
 
 
-def test_streams_in_all_are_counted_whoever_opens_them(private_stack, job):
+def test_the_total_stream_limit_counts_the_streams_of_all_clients(private_stack, job):
     stack = private_stack({"limits.streams": 3, "route.spools.on_unavailable": "status"})
     held = [open_stream(stack, "/api/sse/stream") for _ in range(3)]
     assert_refused(fetch(stack, "/api/sse/stream"), 429)
-    watched = routes.Lines(stack, job).create()
-    assert_refused(fetch(stack, watched.path, headers=watched.headers()), 429)
-    assert fetch(stack, PAGES.format(job), headers=watched.headers()).status == 200, "a page is no stream"
+    endpoint = routes.Lines(stack, job).create()
+    assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers()), 429)
+    assert fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200, "a page does not count as a stream"
     held.pop().close()
-    wait_until(lambda: room_for(watched), 5, "there is room again")
+    wait_until(lambda: can_open(endpoint), 5, "a new stream is allowed")
 
 
-def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack):
+def test_the_client_address_is_the_rightmost_hop_that_is_not_a_trusted_proxy(private_stack):
     stack = private_stack(
         {
             "limits.streams_per_address": 1,
@@ -583,7 +584,7 @@ def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack)
         }
     )
 
-    held = []  # a stream that nobody holds is closed, and its place is free again
+    held = []  # keeps the streams open
 
     def status(forwarded):
         held.append(open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": forwarded}))
@@ -592,7 +593,7 @@ def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack)
     assert status("198.51.100.1") == 200
     assert status("198.51.100.1") == 429
     assert status("198.51.100.2") == 200
-    assert status("198.51.100.1, 198.51.100.3") == 200, "what a client says of itself is not believed"
+    assert status("198.51.100.1, 198.51.100.3") == 200, "an address that the client itself sent is ignored"
     assert status("198.51.100.3, 10.1.2.3") == 429
     assert status("nonsense, 198.51.100.4, 10.1.2.3, 10.3.2.1") == 200
     assert status("2001:db8::1") == 200
@@ -600,35 +601,35 @@ def test_addresses_are_the_rightmost_hop_that_is_no_trusted_proxy(private_stack)
 
 
 @pytest.mark.slow
-def test_without_trusted_proxies_the_address_is_nginxs_own_peer(private_stack):
+def test_without_trusted_proxies_the_client_address_is_the_peer_of_nginx(private_stack):
     stack = private_stack({"limits.streams_per_address": 1, "route.spools.on_unavailable": "status"})
     first = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.1"})
     second = open_stream(stack, "/api/sse/stream", headers={"X-Forwarded-For": "198.51.100.2"})
     assert (first.status, second.status) == (200, 429)
 
 
-def test_of_several_gateways_only_one_makes_a_request_wait_for_redis(private_stack, job):
+def test_without_redis_nginx_does_not_retry_a_503_at_a_second_gateway(private_stack, job):
     stack = private_stack(instances=2)
     Builder(stack.redis, job).create()
     headers = stack.bearer()
     os.kill(stack.redis_pid, signal.SIGKILL)
-    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is seen")
+    wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is noticed")
     assert fetch(stack, f"/api/jobs/{job}/stream", headers=headers, timeout=12).status == 503
 
     def refused():
         lines = [json.loads(line) for line in stack.log_text("nginx-access").splitlines()]
         return [line["upstream_status"] for line in lines if line.get("status") in (503, "503")]
 
-    wait_until(refused, 5, "nginx has written what it answered")
+    wait_until(refused, 5, "nginx has logged its answer")
     assert refused() == ["503"]
 
 
-# ---- the gateway is not there -----------------------------------------------------------------------
+# ---- without a gateway ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def down(stack_with):
-    """nginx alone: its gateway was killed and its sockets are still there."""
+def no_gateway(stack_with):
+    """A stack whose gateway was killed; its sockets still exist."""
     stopped = stack_with({"route.events.retry_ms": 4321})
     if os.path.exists(f"/proc/{stopped.gateway_pid}"):
         os.kill(stopped.gateway_pid, signal.SIGKILL)
@@ -638,23 +639,23 @@ def down(stack_with):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("via, http", [("tls", "1.1"), ("tls", "2"), ("plain", "1.1")])
-def test_without_a_gateway_nginx_says_what_the_gateway_would(down, path, via, http):
-    target, headers = path.format("j"), headers_for(down, path)
-    answer = open_stream(down, target, headers=headers, via=via, http=http)
+def test_without_a_gateway_nginx_gives_the_same_unavailable_answers(no_gateway, path, via, http):
+    target, headers = path.format("j"), headers_for(no_gateway, path)
+    answer = open_stream(no_gateway, target, headers=headers, via=via, http=http)
     if "events" in path:
         assert_unavailable(answer, "down", 4321)
     else:
         answer.wait_closed()
         assert_refused(answer, blog="/v1/" in path)
-        with_type = open_stream(down, target, headers={**headers, **EVENT_SOURCE}, via=via, http=http)
+        with_type = open_stream(no_gateway, target, headers={**headers, **EVENT_SOURCE}, via=via, http=http)
         if headers:
             with_type.wait_closed()
             assert_refused(with_type, blog="/v1/" in path)
         else:
             assert_unavailable(with_type, "down")
-    session = open_stream(down, target, headers={"X-Session-ID": "s", **EVENT_SOURCE}, via=via, http=http)
+    session = open_stream(no_gateway, target, headers={"X-Session-ID": "s", **EVENT_SOURCE}, via=via, http=http)
     assert session.status == (200 if "events" in path else 503)
-    alone = open_stream(down, target, headers=EVENT_SOURCE, via=via, http=http)
+    alone = open_stream(no_gateway, target, headers=EVENT_SOURCE, via=via, http=http)
     if path == PAGES:
         assert alone.status == 503
     else:
@@ -662,8 +663,8 @@ def test_without_a_gateway_nginx_says_what_the_gateway_would(down, path, via, ht
 
 
 @pytest.mark.slow
-def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
-    streams = [open_stream(down, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
+def test_without_a_gateway_the_unavailable_answer_of_nginx_stays_open(no_gateway):
+    streams = [open_stream(no_gateway, "/api/sse/stream", headers=EVENT_SOURCE) for _ in range(8)]
     begin = time.monotonic()
     while time.monotonic() - begin < 1:
         for stream in streams:
@@ -672,10 +673,10 @@ def test_without_a_gateway_what_is_said_is_still_open_after_seconds(down):
     assert all([event.name for event in stream.events] == ["unavailable"] for stream in streams)
 
 
-def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
+def test_nginx_gives_unavailable_answers_if_the_sockets_of_the_gateway_are_missing(private_stack, job):
     stack = private_stack(own_sockets=True)
     os.kill(stack.gateway_pid, signal.SIGTERM)
-    wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "it drains")
+    wait_until(lambda: stack.ops("/readyz")[0] == 503, 5, "the gateway drains")
     os.kill(stack.gateway_pid, signal.SIGTERM)
     wait_until(lambda: not os.path.exists(stack.gateway_socket), 10, "the sockets are gone")
     assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
@@ -685,68 +686,68 @@ def test_a_gateway_whose_sockets_are_gone_is_down_too(private_stack, job):
     assert open_stream(stack, "/api/sse/stream").status == 200
 
 
-# ---- who somebody is cannot be found out --------------------------------------------------------------
+# ---- without keys or the auth socket ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def keyless(stack_with):
-    """Builder's public keys have never been had."""
+    """A stack whose gateway could never read the public keys of builder."""
     return stack_with(
         {"provider.clerk.jwks": "file:/nonexistent/jwks.json", "provider.clerk.refresh_s": 1}, wait="alive"
     )
 
 
-def test_without_keys_a_token_is_503_and_never_401(keyless, job):
+def test_without_keys_a_token_gets_503_and_not_401(keyless, job):
     Builder(keyless.redis, job).create()
     for path in PATHS[1:4]:
         assert_refused(fetch(keyless, path.format(job), headers=keyless.bearer()))
     assert_unavailable(open_stream(keyless, PATHS[0].format(job), headers=keyless.bearer()), "auth")
-    assert fetch(keyless, PATHS[1].format(job)).status == 401, "who brings nothing is nobody, keys or not"
+    assert fetch(keyless, PATHS[1].format(job)).status == 401, "a request without a token needs no keys"
 
 
-def test_without_keys_the_others_are_served(keyless, job):
-    watched = routes.Progress(keyless, job).create()
-    assert open_stream(keyless, watched.path, headers=watched.headers()).status == 200
+def test_without_the_keys_of_one_provider_other_routes_are_served(keyless, job):
+    endpoint = routes.Progress(keyless, job).create()
+    assert open_stream(keyless, endpoint.path, headers=endpoint.headers()).status == 200
     assert open_stream(keyless, "/api/sse/stream").status == 200
 
 
-def test_without_keys_it_is_not_ready_and_says_why(keyless):
+def test_without_keys_the_gateway_is_not_ready_and_reports_missing_keys(keyless):
     status, body = keyless.ops("/readyz")
     assert status == 503 and '"keys":"missing"' in body
     assert fetch(keyless, "/readyz").status == 503
     assert keyless.metrics()['tailgate_provider_keys{provider="clerk"}'] == 0
 
 
-def test_where_nginx_cannot_ask_who_somebody_is_it_says_auth(private_stack, job):
+def test_without_the_auth_socket_nginx_serves_only_routes_for_anyone(private_stack, job):
     stack = private_stack()
     Builder(stack.redis, job).create()
-    # The streams socket is there, and the other one leads nowhere.
+    # The streams socket exists, the auth socket does not.
     os.rename(stack.auth_socket, stack.auth_socket + ".away")
     try:
         answer = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
         event = answer.next_event()
         assert event.name == "unavailable" and event.json()["reason"] in ("auth", "down")
         assert_refused(fetch(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()))
-        assert open_stream(stack, "/api/sse/stream").status == 200, "a route for anyone asks nobody"
-        direct = seal_for(stack, f"/api/jobs/{job}/stream")
+        assert open_stream(stack, "/api/sse/stream").status == 200, "a route for anyone needs no verdict"
+        direct = seal_or_none(stack, f"/api/jobs/{job}/stream")
         assert direct is None
     finally:
         os.rename(stack.auth_socket + ".away", stack.auth_socket)
     assert open_stream(stack, f"/api/jobs/{job}/stream", headers=stack.bearer()).status == 200
 
 
-def seal_for(stack, path):
+def seal_or_none(stack, path):
     try:
         return sealed(stack, path, stack.bearer())
     except (FileNotFoundError, ConnectionError):
         return None
 
 
-# ---- no stream but what it should be ------------------------------------------------------------------
+# ---- several restarts ---------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_a_dashboard_lives_through_everything(private_stack):
+def test_a_dashboard_stream_survives_two_redis_restarts(private_stack):
     stack = private_stack(QUICK)
     stream = open_stream(stack, "/api/sse/stream", headers=EVENT_SOURCE)
     stack.wait_subscribed(Spools.CHANNEL)

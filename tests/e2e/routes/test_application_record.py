@@ -1,4 +1,4 @@
-"""R6 where the record is the application's status endpoint, and the application says who may."""
+"""R6 with the status endpoint of the application instead of a record in Redis.  The application decides on access."""
 
 import json
 import time
@@ -44,7 +44,7 @@ RUNNING = {"status": "running", "progress": 35, "currentStep": "Writing", "estim
 
 
 @ways_in
-def test_200_is_the_owner_and_says_where_the_job_stands(stack, application, job, http, via):
+def test_a_200_of_the_application_opens_the_stream_with_the_progress_of_the_job(stack, application, job, http, via):
     application.answers[status_path(job)] = (200, RUNNING)
     stream = open_stream(stack, path(job), http=http, via=via)
     assert stream.status == 200
@@ -68,7 +68,7 @@ def test_200_is_the_owner_and_says_where_the_job_stands(stack, application, job,
         ({"status": "cancelled", "error": "x"}, "failed", '{"error":"Cancelled","errorCode":null}'),
     ],
 )
-def test_a_job_that_had_ended_is_told_so_and_the_stream_ends(stack, application, job, answer, name, data):
+def test_an_ended_job_gets_its_last_event_and_the_stream_ends(stack, application, job, answer, name, data):
     application.answers[status_path(job)] = (200, answer)
     stream = open_stream(stack, path(job))
     events = stream.rest()
@@ -79,7 +79,7 @@ def test_a_job_that_had_ended_is_told_so_and_the_stream_ends(stack, application,
     assert again.status == 204
 
 
-def test_members_that_are_absent_or_of_another_type_have_their_words(stack, application, job):
+def test_missing_or_mistyped_members_get_the_configured_defaults(stack, application, job):
     application.answers[status_path(job)] = (200, {"status": "queued", "progress": "much", "currentStep": None})
     standing = open_stream(stack, path(job)).take_events(2)[1]
     assert standing.json() == {"progress": 0, "currentStep": None, "estimatedTimeRemaining": None}
@@ -91,17 +91,17 @@ def test_an_answer_of_megabytes_is_read_whole(stack, application, job):
     assert len(stream.rest(timeout=20)[-1].json()["result"]) == 7_000_000
 
 
-# ---- what it is asked with ----------------------------------------------------------------------------
+# ---- the request to the application -------------------------------------------------------------------
 
 
-def asked_with(stack, application, job, **more):
+def headers_at_application(stack, application, job, **more):
     application.answers[status_path(job)] = (200, RUNNING)
     assert open_stream(stack, path(job), **more).status == 200
     [headers] = application.asked_for(status_path(job))
     return headers
 
 
-def test_it_is_asked_with_the_callers_own_credentials_and_address(stack, application, job):
+def test_the_application_gets_the_credentials_and_the_address_of_the_caller(stack, application, job):
     sent = {
         "Cookie": "accessToken=abc; theme=dark",
         "Authorization": "Bearer not-looked-at-here",
@@ -110,7 +110,7 @@ def test_it_is_asked_with_the_callers_own_credentials_and_address(stack, applica
         "X-Secret-Of-His": "stays here",
         "X-Tailgate-Identity": "forged",
     }
-    headers = asked_with(stack, application, job, headers=sent)
+    headers = headers_at_application(stack, application, job, headers=sent)
     assert headers["cookie"] == sent["Cookie"]
     assert headers["authorization"] == sent["Authorization"]
     assert headers["x-session-id"] == "s-7"
@@ -118,42 +118,42 @@ def test_it_is_asked_with_the_callers_own_credentials_and_address(stack, applica
     assert "x-secret-of-his" not in headers and "x-tailgate-identity" not in headers
 
 
-def test_a_caller_who_brings_nothing_is_asked_about_with_nothing(stack, application, job):
-    headers = asked_with(stack, application, job)
+def test_the_application_gets_no_credentials_if_the_caller_has_none(stack, application, job):
+    headers = headers_at_application(stack, application, job)
     assert not {"cookie", "authorization", "x-session-id"} & set(headers)
 
 
-def test_a_token_in_the_query_reaches_the_application_as_a_bearer(stack, application, job):
-    headers = asked_with(stack, application, job, params={"token": "to.k en"})
+def test_a_token_in_the_query_reaches_the_application_as_a_bearer_header(stack, application, job):
+    headers = headers_at_application(stack, application, job, params={"token": "to.k en"})
     assert headers["authorization"] == "Bearer to.k en"
 
 
 @pytest.mark.parametrize("name", ["sessionId", "sessionid"])
 def test_a_session_in_the_query_reaches_the_application_as_a_header(stack, application, job, name):
-    headers = asked_with(stack, application, job, params={name: "anon-5"})
+    headers = headers_at_application(stack, application, job, params={name: "anon-5"})
     assert headers["x-session-id"] == "anon-5"
 
 
-def test_a_header_wins_over_the_query(stack, application, job):
+def test_a_header_takes_precedence_over_the_query(stack, application, job):
     sent = {"Authorization": "Bearer header", "X-Session-Id": "header"}
-    headers = asked_with(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
+    headers = headers_at_application(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
     assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
-def test_nothing_in_the_query_forges_a_header(stack, application, job, value):
+def test_a_query_cannot_forge_a_header(stack, application, job, value):
     application.answers[status_path(job)] = (200, RUNNING)
     open_stream(stack, path(job), params={"token": value, "sessionId": value})
     for headers in application.asked_for(status_path(job)):
         assert not {"x-injected", "authorization", "x-session-id"} & set(headers)
 
 
-def test_the_path_is_the_jobs_with_nothing_of_the_query(stack, application, job):
-    asked_with(stack, application, job, params={"token": "t", "other": "x"})
+def test_the_application_does_not_get_the_query(stack, application, job):
+    headers_at_application(stack, application, job, params={"token": "t", "other": "x"})
     assert [asked for asked, _ in application.asked if job in asked] == [status_path(job)]
 
 
-def test_two_callers_are_two_questions(stack, application, job):
+def test_the_application_is_asked_separately_for_each_caller(stack, application, job):
     def answer(headers):
         return (200, RUNNING) if headers.get("authorization") == "Bearer alice" else (403, {})
 
@@ -162,24 +162,24 @@ def test_two_callers_are_two_questions(stack, application, job):
     assert [stream.wait_head().status for stream in streams] == [200, 404, 200]
 
 
-# ---- everything else ----------------------------------------------------------------------------------
+# ---- other answers of the application -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_403_and_404_are_the_same_404(stack, application, job, status):
+def test_403_and_404_of_the_application_become_the_same_404(stack, application, job, status):
     application.answers[status_path(job)] = (status, {"error": "any"})
     answer = fetch(stack, path(job))
     assert answer.status == 404
     assert answer.json() == {"success": False, "error": "Not found", "message": "Job not found or access denied"}
 
 
-def test_a_job_that_the_application_does_not_know_yet_is_asked_for_again(stack, application, job):
+def test_the_application_is_asked_again_about_an_unknown_job(stack, application, job):
     answers = iter([(404, {}), (200, RUNNING)])
     application.answers[status_path(job)] = lambda headers: next(answers)
     assert open_stream(stack, path(job)).status == 200
 
 
-def test_401_is_401(stack, application, job):
+def test_a_401_of_the_application_becomes_a_401(stack, application, job):
     application.answers[status_path(job)] = (401, {"error": "who are you"})
     answer = fetch(stack, path(job))
     assert answer.status == 401 and "www-authenticate" in answer.headers
@@ -187,7 +187,7 @@ def test_401_is_401(stack, application, job):
     assert len(application.asked_for(status_path(job))) == 1
 
 
-def test_429_is_429(stack, application, job):
+def test_a_429_of_the_application_becomes_a_429(stack, application, job):
     application.answers[status_path(job)] = (429, {"error": "slowly"})
     answer = fetch(stack, path(job))
     assert answer.status == 429 and int(answer.headers["retry-after"]) >= 1
@@ -210,14 +210,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
-def test_whatever_else_it_says_is_503(stack, application, job, answer):
+def test_any_other_answer_of_the_application_becomes_a_503(stack, application, job, answer):
     application.answers[status_path(job)] = answer
     got = fetch(stack, path(job), timeout=10)
     assert got.status == 503 and int(got.headers["retry-after"]) >= 1
     assert list(got.json()) == ["success", "error", "message"] and got.json()["success"] is False
 
 
-def test_an_application_that_does_not_answer_is_503(stack, application, job):
+def test_an_application_that_does_not_answer_causes_a_503(stack, application, job):
     application.answers[status_path(job)] = None
     begin = time.monotonic()
     got = fetch(stack, path(job), timeout=8)
@@ -225,7 +225,7 @@ def test_an_application_that_does_not_answer_is_503(stack, application, job):
     assert 2 < time.monotonic() - begin < 5
 
 
-def test_an_eventsource_is_told_by_an_event_instead(stack, application, job):
+def test_an_event_source_gets_an_unavailable_event_instead_of_a_503(stack, application, job):
     application.answers[status_path(job)] = (500, {})
     stream = open_stream(stack, path(job), headers={"Accept": "text/event-stream"}, params={"token": "t"})
     assert stream.status == 200
@@ -235,10 +235,10 @@ def test_an_eventsource_is_told_by_an_event_instead(stack, application, job):
         stream.wait_closed(1)
 
 
-# ---- when it is asked ---------------------------------------------------------------------------------
+# ---- the times of the requests ------------------------------------------------------------------------
 
 
-def test_it_is_asked_at_the_opening_and_never_polled(stack, application, job):
+def test_the_application_is_asked_once_and_never_polled(stack, application, job):
     application.answers[status_path(job)] = (200, RUNNING)
     stream = open_stream(stack, path(job))
     stream.take_events(2)
@@ -247,7 +247,7 @@ def test_it_is_asked_at_the_opening_and_never_polled(stack, application, job):
     assert len(application.asked_for(status_path(job))) == 1
 
 
-def test_a_message_published_while_it_is_asked_is_not_lost(stack, application, job):
+def test_a_message_published_while_the_application_answers_is_not_lost(stack, application, job):
     worker = Blog(stack.redis, job)
 
     def answer(_headers):
@@ -259,10 +259,10 @@ def test_a_message_published_while_it_is_asked_is_not_lost(stack, application, j
     assert [event.name for event in stream.take_events(3)] == ["connected", "progress-update", "step-change"]
 
 
-def test_a_client_that_leaves_while_it_is_asked_leaves_nothing_behind(stack, application, job):
+def test_a_client_that_disconnects_while_the_application_answers_is_released(stack, application, job):
     application.answers[status_path(job)] = None
     stream = send(stack, path(job))
-    wait_until(lambda: application.asked_for(status_path(job)), 2, "the question")
+    wait_until(lambda: application.asked_for(status_path(job)), 2, "the request to the application")
     stream.close()
     wait_until(lambda: stack.subscribers(f"jobs:{job}:events") == 0, 6, "the channel is unsubscribed")
 
@@ -277,13 +277,13 @@ def test_a_client_that_leaves_while_it_is_asked_leaves_nothing_behind(stack, app
         ("event", (404, {}), []),
     ],
 )
-def test_after_a_loss_of_redis_it_is_asked_again(private_stack, application, job, on_gap, answer, expected):
+def test_the_application_is_asked_again_after_a_redis_loss(private_stack, application, job, on_gap, answer, expected):
     stack = private_stack({"route.job.on_gap": on_gap}, config=CONFIG, application=application.url)
     application.answers[status_path(job)] = (200, RUNNING)
     stream = open_stream(stack, path(job), headers={"Authorization": "Bearer mine"})
     stream.take_events(2)
 
-    def slowly(_headers):  # as applications are while all of their users come back
+    def slowly(_headers):  # like an application while all of its users reconnect
         application.release.wait(0.5)
         return answer
 
@@ -299,9 +299,9 @@ def test_after_a_loss_of_redis_it_is_asked_again(private_stack, application, job
         assert ("id: end" in stream.raw.decode()) == bool(expected)
     asked = application.asked_for(status_path(job))
     assert {headers.get("authorization") for headers in asked} == {"Bearer mine"}
-    assert len(asked) == 2, "once at the opening, once after the loss: applications limit rates"
+    assert len(asked) == 2, "once at the opening, and once after the loss, because applications limit rates"
 
 
-def test_an_application_that_is_not_there_is_503(private_stack, tmp_path, job):
+def test_an_unreachable_application_causes_a_503(private_stack, tmp_path, job):
     stack = private_stack(config=CONFIG, application=f"unix:{tmp_path}/nobody.sock")
     assert fetch(stack, path(job)).status == 503

@@ -1,4 +1,4 @@
-"""R6: blog's job progress, its record a hash."""
+"""R6: the progress of a blog job whose record is a Redis hash."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ def open_job(stack, job, user="alice", **more):
 
 
 def open_live(stack, worker, **more):
-    """Past its opening: the next block is what is published next."""
+    """Opens a stream and reads its opening events.  The next block is the next published message."""
     stream = open_job(stack, worker.job, worker.user, **more)
     stream.blocks_until("progress-update")
     stream.events_until("progress-update")
@@ -38,7 +38,7 @@ def open_live(stack, worker, **more):
 
 @ways_in
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_it_begins_with_ok_then_connected_then_where_the_job_stands(stack, job, http, via, slash):
+def test_a_blog_stream_begins_with_ok_connected_and_the_progress(stack, job, http, via, slash):
     Blog(stack.redis, job, user="alice").create(
         "running", progress=40, current_step="Writing...", estimated_seconds_remaining=30
     )
@@ -60,7 +60,7 @@ def test_it_begins_with_ok_then_connected_then_where_the_job_stands(stack, job, 
     assert standing.name == "progress-update"
 
 
-def test_each_connection_has_an_id_of_its_own(stack, job):
+def test_each_stream_has_its_own_connection_id(stack, job):
     Blog(stack.redis, job, user="alice").create()
     ids = {open_job(stack, job).next_event().json()["connectionId"] for _ in range(5)}
     assert len(ids) == 5
@@ -79,7 +79,7 @@ def test_each_connection_has_an_id_of_its_own(stack, job):
         ({"current_step": 'say "hi"\n\u2028'}, (0, 'say "hi"\n\u2028', None)),
     ],
 )
-def test_where_it_stands_has_numbers_as_numbers_and_a_word_for_what_is_absent(stack, job, fields, expected):
+def test_the_progress_of_a_record_has_json_numbers_and_defaults(stack, job, fields, expected):
     Blog(stack.redis, job, user="alice").create("running", **fields)
     standing = open_job(stack, job).events_until("progress-update")[-1].json()
     assert list(standing) == ["progress", "currentStep", "estimatedTimeRemaining"]
@@ -99,7 +99,7 @@ RESULTS = [
 
 @pytest.mark.parametrize("result", RESULTS)
 @ways_in
-def test_a_job_that_had_succeeded_is_complete_with_its_result(stack, job, result, http, via):
+def test_a_succeeded_job_gets_complete_with_its_result(stack, job, result, http, via):
     Blog(stack.redis, job, user="alice").create("succeeded", result=result)
     stream = open_job(stack, job, http=http, via=via)
     events = stream.rest()
@@ -109,19 +109,19 @@ def test_a_job_that_had_succeeded_is_complete_with_its_result(stack, job, result
 
 
 @pytest.mark.parametrize("fields", [{}, {"result": ""}, {"result": "{broken"}, {"result": "{} {}"}])
-def test_a_result_that_is_absent_or_no_json_is_null(stack, job, fields):
+def test_a_missing_or_invalid_result_becomes_null(stack, job, fields):
     Blog(stack.redis, job, user="alice").create("succeeded", **fields)
     assert open_job(stack, job).rest()[-1].json() == {"result": None}
 
 
-def test_a_result_over_several_lines_is_one_event(stack, job):
+def test_a_result_of_several_lines_is_sent_as_one_event(stack, job):
     result = {"posts": [{"title": "One", "body": "a\nb"}] * 3}
     Blog(stack.redis, job, user="alice").create("succeeded", result=json.dumps(result, indent=2).replace("\n", "\r\n"))
     stream = open_job(stack, job)
     assert stream.rest()[-1].json() == {"result": result}
 
 
-def test_a_result_of_megabytes_comes_whole(stack, job):
+def test_a_result_of_megabytes_arrives_whole(stack, job):
     Blog(stack.redis, job, user="alice").create("succeeded", result=json.dumps({"post": "P" * 3_000_000}))
     assert len(open_job(stack, job).rest(timeout=15)[-1].json()["result"]["post"]) == 3_000_000
 
@@ -139,7 +139,7 @@ def test_a_result_of_megabytes_comes_whole(stack, job):
         ("cancelled", {"error": "by hand", "error_code": "X"}, {"error": "Cancelled", "errorCode": "X"}),
     ],
 )
-def test_a_job_that_had_failed_or_was_cancelled_is_failed(stack, job, status, fields, expected):
+def test_a_failed_or_cancelled_job_gets_failed(stack, job, status, fields, expected):
     Blog(stack.redis, job, user="alice").create(status, **fields)
     stream = open_job(stack, job)
     events = stream.rest()
@@ -153,7 +153,7 @@ def test_a_job_that_had_failed_or_was_cancelled_is_failed(stack, job, status, fi
 
 @pytest.mark.parametrize("key", ["event", "type"])
 @ways_in
-def test_a_message_is_named_by_its_event_or_type_and_carries_its_data(stack, job, key, http, via):
+def test_a_message_becomes_an_event_named_by_its_event_or_type_member(stack, job, key, http, via):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker, http=http, via=via)
     data = {"progress": 50, "currentStep": "Writing...", "estimatedTimeRemaining": 30}
@@ -183,7 +183,7 @@ def test_a_message_is_named_by_its_event_or_type_and_carries_its_data(stack, job
         '{"k":"\\u00e9\\ud83d\\ude80"}',
     ],
 )
-def test_data_passes_as_the_json_that_was_published(stack, job, data):
+def test_data_is_passed_exactly_as_published(stack, job, data):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     stack.redis.publish(worker.channel, f'{{"event":"step-change","data":{data}}}')
@@ -194,7 +194,7 @@ def test_data_passes_as_the_json_that_was_published(stack, job, data):
     "text",
     ["plain", "", "two\nlines", "cr\rlf\r\nend", "x\n\nevent: complete\ndata: {}\n\n", '"quoted"', "{}", "é\u2028"],
 )
-def test_data_that_is_a_string_is_unquoted(stack, job, text):
+def test_string_data_is_sent_unquoted(stack, job, text):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     worker.publish("step-change", text)
@@ -202,14 +202,14 @@ def test_data_that_is_a_string_is_unquoted(stack, job, text):
     assert (event.name, event.data) == ("step-change", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def test_data_that_is_absent_is_an_empty_object(stack, job):
+def test_missing_data_becomes_an_empty_object(stack, job):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     worker.publish("step-change")
     assert stream.next_block() == "event: step-change\ndata: {}"
 
 
-def test_a_message_with_both_names_has_the_event(stack, job):
+def test_the_event_member_takes_precedence_over_the_type_member(stack, job):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     stack.redis.publish(worker.channel, '{"type":"t","event":"e","data":1}')
@@ -239,7 +239,7 @@ def skipped(stack):
         '{"event":"complete\\n","data":1}',
     ],
 )
-def test_what_is_no_message_is_skipped_and_counted(stack, job, payload):
+def test_an_invalid_message_is_skipped_and_counted(stack, job, payload):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     before = skipped(stack)
@@ -262,7 +262,7 @@ def test_complete_and_failed_end_the_stream(stack, job, http, via):
         assert stream.blocks[-1].split("\n")[-1] == "id: end"
 
 
-def test_other_names_end_nothing(stack, job):
+def test_events_with_other_names_do_not_end_the_stream(stack, job):
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker)
     for name in ("completed", "Complete", "failed ", "done", "end"):
@@ -270,7 +270,7 @@ def test_other_names_end_nothing(stack, job):
         assert stream.next_event().json() == {"status": "failed"}
 
 
-def test_blogs_page_sees_a_whole_job(stack, job):
+def test_the_blog_page_reads_a_job_from_start_to_end(stack, job):
     worker = Blog(stack.redis, job, session="s-1").create()
     stream = open_stream(stack, path(job), params={"sessionId": "s-1"}, http="2")
     stream.events_until("progress-update")
@@ -281,11 +281,11 @@ def test_blogs_page_sees_a_whole_job(stack, job):
     assert seen == [("progress-update", said[0]), ("progress-update", said[1]), ("complete", {"result": {"posts": 2}})]
 
 
-# ---- who may ------------------------------------------------------------------------------------------
+# ---- access -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["bearer", "token", "cookie", "session-header", "sessionId", "sessionid"])
-def test_the_owner_shows_himself_in_any_of_the_ways_that_blog_has(stack, job, how):
+def test_each_kind_of_blog_credential_opens_the_stream_of_its_owner(stack, job, how):
     Blog(stack.redis, job, user="alice", session="sess-1").create()
     token = stack.token("blog", "alice")
     headers, params = {
@@ -300,7 +300,7 @@ def test_the_owner_shows_himself_in_any_of_the_ways_that_blog_has(stack, job, ho
     assert stream.status == 200 and stream.next_event().name == "connected"
 
 
-def test_the_errors_are_worded_as_blogs(stack, job):
+def test_errors_have_the_form_of_blog(stack, job):
     Blog(stack.redis, job, user="bob").create()
     nobody = fetch(stack, path(job))
     assert nobody.status == 401 and "www-authenticate" in nobody.headers
@@ -312,10 +312,10 @@ def test_the_errors_are_worded_as_blogs(stack, job):
     assert stranger.json() == {"success": False, "error": "Not found", "message": "Job not found or access denied"}
 
 
-# ---- a record that is not there yet -------------------------------------------------------------------
+# ---- a missing record ---------------------------------------------------------------------------------
 
 
-def test_a_record_that_comes_within_the_grace_is_found(stack, job):
+def test_a_record_created_within_the_grace_time_is_found(stack, job):
     worker = Blog(stack.redis, job, user="alice")
     stream = send(stack, path(job), headers=stack.bearer("alice", "blog"))
     wait_until(lambda: stack.subscribers(worker.channel) == 1, 2, "the opening has begun")
@@ -324,7 +324,7 @@ def test_a_record_that_comes_within_the_grace_is_found(stack, job):
     assert stream.events_until("progress-update")[-1].json()["progress"] == 5
 
 
-def test_a_strangers_404_takes_as_long_as_that_of_a_job_that_is_not(stack, job):
+def test_the_404_takes_as_long_for_another_users_job_as_for_an_unknown_job(stack, job):
     Blog(stack.redis, job, user="bob").create()
     took = {}
 
@@ -346,7 +346,7 @@ def test_a_strangers_404_takes_as_long_as_that_of_a_job_that_is_not(stack, job):
 
 
 @ways_in
-def test_keepalives_come_always(stack_with, job, http, via):
+def test_keepalives_continue_between_events(stack_with, job, http, via):
     stack = stack_with({"route.job.heartbeat.every_s": 0.5})
     worker = Blog(stack.redis, job, user="alice").create("running")
     stream = open_live(stack, worker, http=http, via=via)
@@ -361,17 +361,17 @@ def test_keepalives_come_always(stack_with, job, http, via):
 
 
 @ways_in
-def test_an_old_stream_is_told_so_and_ends_cleanly(stack_with, job, http, via):
+def test_a_stream_at_its_maximum_age_gets_a_notice_and_ends_cleanly(stack_with, job, http, via):
     stack = stack_with({"route.job.max_age_s": 2.5, "route.job.age_notice.before_s": 1})
     worker = Blog(stack.redis, job, user="alice").create("running")
     begin = time.monotonic()
     stream = open_live(stack, worker, http=http, via=via)
     notice = stream.next_event()
-    told = time.monotonic() - begin
+    noticed = time.monotonic() - begin
     assert notice.name == "stream-timeout"
     assert list(notice.json()) == ["jobId", "message"] and notice.json()["jobId"] == job
     assert stream.rest() == []
     ended = time.monotonic() - begin
-    assert 1.2 < told < 2.3 and 2.2 < ended < 4
+    assert 1.2 < noticed < 2.3 and 2.2 < ended < 4
     assert "id: end" not in stream.raw.decode()
-    assert open_job(stack, job).status == 200, "it may come back"
+    assert open_job(stack, job).status == 200, "the client may reconnect"

@@ -1,4 +1,4 @@
-"""What a browser's own EventSource makes of the streams, through nginx with TLS and HTTP/2."""
+"""The EventSource of a real browser, through nginx with TLS and HTTP/2."""
 
 import json
 
@@ -15,12 +15,12 @@ SETTINGS = {
     "drain.settle_s": 0.1,
     "drain.deadline_s": 2,
     **{f"route.{name}.retry_ms": RETRY_MS for name in ("job", "spools", "log-stream")},
-    # An EventSource sends no header of its own choice; a team that uses one here names the parameter.
+    # A script cannot set the headers of an EventSource, so here the log stream also accepts a token in the query.
     "route.log-stream.credentials": ["bearer", "query:token"],
 }
 BLOG_EVENTS = ("connected", "progress-update", "complete", "failed", "unavailable", "stream-timeout")
-# An ending gateway tells each client to wait up to 15 s before it comes back.
-COMES_BACK = 30
+# Seconds.  A draining gateway sends each client a `retry:` of up to 15 s.
+RECONNECTED_WITHIN = 30
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def site(browser, private_stack, tmp_path):
-    """site(settings): (a stack, a page of the application behind it)"""
+    """site(settings) returns (a stack, a page of the application behind it)."""
     opened = []
 
     def start(settings=None):
@@ -53,8 +53,8 @@ def blog_path(stack, job, user):
     return f"/api/v1/jobs/{job}/stream?token={stack.token('blog', user)}"
 
 
-def assert_stays_away(page, source):
-    """Nothing more is asked for; the time is that of five reconnects."""
+def assert_no_reconnect(page, source):
+    """Checks that the EventSource is closed and makes no request in the time of five reconnects."""
     source.wait_state(EventSource.CLOSED)
     before = len(page.requests)
     page.run(f"new Promise(done => setTimeout(done, {5 * RETRY_MS}))")
@@ -63,7 +63,7 @@ def assert_stays_away(page, source):
 
 
 @pytest.mark.parametrize("who", ["user", "session"])
-def test_an_event_source_follows_a_job_to_its_end_and_stays_away_then(site, job, who):
+def test_an_event_source_follows_a_job_to_its_end_and_does_not_reconnect(site, job, who):
     stack, page = site()
     if who == "user":
         worker = Blog(stack.redis, job, user="alice").create()
@@ -77,7 +77,7 @@ def test_an_event_source_follows_a_job_to_its_end_and_stays_away_then(site, job,
     source.wait_events(3)
     worker.complete({"title": "Grüße\nan alle"})
     source.wait_event("complete")
-    assert_stays_away(page, source)
+    assert_no_reconnect(page, source)
 
     assert source.names == ["connected", "progress-update", "progress-update", "complete"]
     data = [json.loads(event["data"]) for event in source.events]
@@ -94,17 +94,17 @@ def test_an_event_source_with_a_forged_token_is_closed_at_once(site, job):
     Blog(stack.redis, job, user="alice").create()
     forged = stack.token("blog", "alice", broken="signature")
     source = page.event_source(f"/api/v1/jobs/{job}/stream?token={forged}", *BLOG_EVENTS)
-    assert_stays_away(page, source)
+    assert_no_reconnect(page, source)
     assert (source.opened, source.events) == (0, [])
     assert [request["status"] for request in page.requests] == [401]
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["with a drain", "by a kill"])
-def test_an_event_source_outlives_a_restart_of_the_gateway(site, job, kill):
+def test_an_event_source_reconnects_after_a_restart_of_the_gateway(site, job, kill):
     stack, page = site()
     worker = Blog(stack.redis, job, user="alice").create()
     path = blog_path(stack, job, "alice")
-    # Several: the first of them comes back soon, whatever the jitter says to one.
+    # Several, because the `retry:` of each is random and the first one should reconnect soon.
     sources = [page.event_source(path, *BLOG_EVENTS) for _ in range(4)]
     for source in sources:
         source.wait_events(2)
@@ -114,15 +114,15 @@ def test_an_event_source_outlives_a_restart_of_the_gateway(site, job, kill):
     stack.restart("gateway", kill=kill)
     source = wait_until(
         lambda: next((one for one in sources if one.names.count("connected") == 2), None),
-        COMES_BACK,
-        "one is connected again",
+        RECONNECTED_WITHIN,
+        "an EventSource is connected again",
     )
-    # Where the job stands comes with the connection: nothing that was missed is missed for long.
+    # The new connection begins with the progress of the job, so it makes up for missed events.
     again = source.names.index("connected", 1)
     standing = source.wait_events(again + 2)[again + 1]
     assert (standing["name"], json.loads(standing["data"])["currentStep"]) == ("progress-update", "before")
     worker.progress(90, "after")
-    wait_until(lambda: json.loads(source.events[-1]["data"]).get("currentStep") == "after", 5, "it goes on")
+    wait_until(lambda: json.loads(source.events[-1]["data"]).get("currentStep") == "after", 5, "the stream continues")
     assert all(EventSource.CLOSED not in one.errors for one in sources)
     worker.complete({"posts": 3})
     source.wait_event("complete")
@@ -146,7 +146,7 @@ def test_an_event_source_gets_spool_updates_with_their_timestamps_as_ids(site):
     assert [event["last_id"] for event in events] == [json.loads(payload)["timestamp"] for payload in payloads]
 
 
-def test_an_event_source_reads_each_log_line_once_however_often_it_is_cut(site, job):
+def test_an_event_source_gets_each_log_line_once_over_three_cuts(site, job):
     stack, page = site()
     worker = Builder(stack.redis, job).create("building")
     ids = worker.log_many(300, "from the beginning")
@@ -154,13 +154,13 @@ def test_an_event_source_reads_each_log_line_once_however_often_it_is_cut(site, 
     source = page.event_source(f"/api/jobs/{job}/logs/stream?token={token}&last_event_id=0-0", "log", "gap", "done")
     source.wait_events(len(ids))
     for number in range(3):
-        ids += worker.log_many(200, f"before cut {number}")  # on their way when it is cut
+        ids += worker.log_many(200, f"before cut {number}")  # in transmission when the stream is cut
         stack.restart("nginx", kill=True)
-        ids += worker.log_many(50, f"behind cut {number}")
-        source.wait_events(len(ids), COMES_BACK)
+        ids += worker.log_many(50, f"after cut {number}")
+        source.wait_events(len(ids), RECONNECTED_WITHIN)
     worker.move("ready", "Done")
     source.wait_event("done")
-    assert_stays_away(page, source)
+    assert_no_reconnect(page, source)
     assert source.names == ["log"] * len(ids) + ["done"]
     logged = source.events[:-1]
     assert [event["last_id"] for event in logged] == ids
@@ -169,18 +169,18 @@ def test_an_event_source_reads_each_log_line_once_however_often_it_is_cut(site, 
     assert page.requests[-1]["status"] == 204 and page.requests[-1]["headers"]["last-event-id"] == f"end.{ids[-1]}"
 
 
-def test_an_event_source_over_the_limit_lives_on_and_gets_in_when_there_is_room(site, job):
+def test_an_event_source_over_the_limit_connects_after_another_stream_ends(site, job):
     stack, page = site({"limits.streams_per_user": 1})
     Blog(stack.redis, job, user="alice").create()
     path = blog_path(stack, job, "alice")
     held = open_stream(stack, path)
     assert held.next_event().name == "connected"
-    # Several: the first of them comes back soon, whatever the jitter says to one.
+    # Several, because the `retry:` of each is random and the first one should reconnect soon.
     sources = [page.event_source(path, *BLOG_EVENTS) for _ in range(4)]
     for source in sources:
         assert json.loads(source.wait_event("unavailable")["data"]) == {"reason": "limit"}
     held.close()
-    wait_until(lambda: any("connected" in source.names for source in sources), COMES_BACK, "one of them gets in")
+    wait_until(lambda: any("connected" in source.names for source in sources), RECONNECTED_WITHIN, "an EventSource is connected")
     assert all(source.state != EventSource.CLOSED and EventSource.CLOSED not in source.errors for source in sources)
-    # Those which waited without a word asked no more often than the answers' length allows.
+    # Each `unavailable` answer stays open for at least 10 s, so there are few requests.
     assert len(page.requests) <= 2 * len(sources)

@@ -1,4 +1,4 @@
-"""Who may read the answers from another origin: each answer says the same, whoever gives it."""
+"""CORS: which origins may read an answer.  The answers of the gateway and of nginx follow the same rules."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ SETTINGS = {
     "limits.streams_per_user": 2,
 }
 ALLOWED = [ORIGIN, "http://localhost:3000", "https://a.example.org", "https://a.b-c.example.org"]
-STRANGERS = [
+FOREIGN_ORIGINS = [
     "https://example.com",
     "https://app.example.com.evil.test",
     "https://evilapp.example.com",
@@ -59,8 +59,8 @@ def stack(stack_with):
 
 
 @pytest.fixture(scope="module")
-def down(stack_with):
-    """nginx alone: its gateway was killed."""
+def no_gateway(stack_with):
+    """A stack whose gateway was killed."""
     stopped = stack_with({**SETTINGS, "limits.streams_per_user": 3})
     if os.path.exists(f"/proc/{stopped.gateway_pid}"):
         os.kill(stopped.gateway_pid, signal.SIGKILL)
@@ -69,7 +69,7 @@ def down(stack_with):
 
 
 def assert_readable(answer, origin=ORIGIN):
-    """A page of `origin` may read this answer, and caches know that it depends on who asks."""
+    """Checks that a page of `origin` may read the answer, and that `Vary` makes caches distinguish origins."""
     names = [name for name, _ in answer.header_list]
     for name in ("access-control-allow-origin", "access-control-allow-credentials", "vary"):
         assert names.count(name) == 1, (name, answer.status, answer.header_list)
@@ -85,7 +85,7 @@ def assert_unreadable(answer, origin=""):
 
 
 def answer_of(stack, kind, job, **headers):
-    """One answer of each kind that there is."""
+    """Makes a request that gets an answer of this kind."""
     Builder(stack.redis, job).create()
     path = f"/api/jobs/{job}"
     bearer = {**stack.bearer(), **headers}
@@ -145,12 +145,12 @@ def test_an_allowed_origin_may_read_every_answer(stack, job, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stranger_may_read_none(stack, job, kind):
+def test_a_foreign_origin_may_read_no_answer(stack, job, kind):
     assert_unreadable(answer_of(stack, kind, job, Origin="https://evil.test"))
 
 
 @pytest.mark.parametrize("kind", ["page", "401", "404 of no route", "413"])
-def test_a_request_without_origin_gets_no_permission_and_a_vary_all_the_same(stack, job, kind):
+def test_a_request_without_origin_gets_vary_but_no_permission(stack, job, kind):
     assert_unreadable(answer_of(stack, kind, job))
 
 
@@ -175,15 +175,15 @@ def test_a_preflight_needs_no_token(stack, job, path, origin):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_strangers_preflight_is_permitted_nothing(stack, job, path):
-    for origin in STRANGERS[:6]:
+def test_the_preflight_of_a_foreign_origin_gets_no_permission(stack, job, path):
+    for origin in FOREIGN_ORIGINS[:6]:
         headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
         assert_unreadable(fetch(stack, path.format(job), method="OPTIONS", headers=headers))
 
 
 @pytest.mark.parametrize("via", ["plain", "gateway"])
-def test_no_stranger_is_taken_for_an_allowed_origin(stack, via):
-    for origin in STRANGERS:
+def test_no_foreign_origin_is_mistaken_for_an_allowed_one(stack, via):
+    for origin in FOREIGN_ORIGINS:
         with open_stream(stack, "/api/sse/stream", headers={"Origin": origin}, via=via) as answer:
             assert (origin, answer.status) == (origin, 200)
             assert_unreadable(answer, origin)
@@ -192,8 +192,8 @@ def test_no_stranger_is_taken_for_an_allowed_origin(stack, via):
             assert_readable(answer, origin)
 
 
-def test_the_gateways_own_words_are_spelled_as_browsers_spell_them(stack, job):
-    # Without nginx between, whose own answers have a list of their own.
+def test_the_preflight_answer_of_the_gateway_has_all_cors_headers(stack, job):
+    # Without nginx, which makes the headers of its own answers itself.
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers, via="gateway")
     permissions = {name for name in answer.headers if name.startswith("access-control-")}
@@ -207,39 +207,39 @@ def test_the_gateways_own_words_are_spelled_as_browsers_spell_them(stack, job):
     }
 
 
-# ---- what nginx says by itself ----------------------------------------------------------------------
+# ---- without a gateway ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_a_gateway_the_same_origins_may_read_what_nginx_says(down, path):
+def test_without_a_gateway_allowed_origins_may_read_the_answers_of_nginx(no_gateway, path):
     for style in ({"Accept": "application/json"}, {"Accept": "text/event-stream"}):
         for origin in ALLOWED:
-            with open_stream(down, path.format("j"), headers={**style, "Origin": origin}) as answer:
+            with open_stream(no_gateway, path.format("j"), headers={**style, "Origin": origin}) as answer:
                 assert_readable(answer, origin)
 
 
-def test_without_a_gateway_no_stranger_is_taken_for_an_allowed_origin(down):
-    for origin in STRANGERS:
-        with open_stream(down, "/api/jobs/j/logs", headers={"Origin": origin}, via="plain") as answer:
+def test_without_a_gateway_no_foreign_origin_is_mistaken_for_an_allowed_one(no_gateway):
+    for origin in FOREIGN_ORIGINS:
+        with open_stream(no_gateway, "/api/jobs/j/logs", headers={"Origin": origin}, via="plain") as answer:
             assert (origin, answer.status) == (origin, 503)
             assert_unreadable(answer, origin)
 
 
-def test_without_a_gateway_a_preflight_is_the_same(stack, down, job):
+def test_without_a_gateway_the_preflight_answer_is_the_same(stack, no_gateway, job):
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
-    theirs = fetch(down, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
-    ours = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
-    assert theirs.status == ours.status == 204
+    of_nginx = fetch(no_gateway, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
+    of_gateway = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers)
+    assert of_nginx.status == of_gateway.status == 204
     for name in ("origin", "credentials", "headers"):
         name = f"access-control-allow-{name}"
-        assert theirs.headers[name] == ours.headers[name]
-    assert theirs.headers["access-control-max-age"] == ours.headers["access-control-max-age"] == "86400"
+        assert of_nginx.headers[name] == of_gateway.headers[name]
+    assert of_nginx.headers["access-control-max-age"] == of_gateway.headers["access-control-max-age"] == "86400"
 
 
-# ---- an installation without other origins ------------------------------------------------------------
+# ---- other settings -----------------------------------------------------------------------------------
 
 
-def test_where_no_origin_is_allowed_none_is(stack_with, job):
+def test_no_origin_is_allowed_by_default(stack_with, job):
     closed = stack_with()
     for path in ("/api/sse/stream", f"/api/jobs/{job}/stream"):
         with open_stream(closed, path, headers={"Origin": ORIGIN}) as answer:
@@ -249,14 +249,14 @@ def test_where_no_origin_is_allowed_none_is(stack_with, job):
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
-def test_the_allowed_headers_are_the_configurations(stack_with, job):
+def test_the_allowed_headers_are_configurable(stack_with, job):
     own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-mine"]})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(own, f"/api/jobs/{job}/stream", method="OPTIONS", headers=asked)
     assert answer.headers["access-control-allow-headers"].lower() == "authorization, x-mine"
 
 
-def test_the_environment_may_name_the_origins(stack_with, job):
+def test_the_environment_can_set_the_allowed_origins(stack_with, job):
     told = stack_with(env={"TAILGATE_CORS_ORIGINS": "https://one.example.com https://*.two.example.com"})
     Blog(told.redis, job, "alice").create("running")
     for origin in ("https://one.example.com", "https://x.two.example.com"):

@@ -1,4 +1,4 @@
-"""R1 and R2: builder's job events and the older status stream."""
+"""R1 and R2: the events of a builder job, and its older status stream."""
 
 import json
 import time
@@ -25,7 +25,7 @@ ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("
 
 
 def open_live(stack, worker, path_of, **more):
-    """A stream past its opening: the next block is what is published next."""
+    """Opens a stream and reads its opening blocks.  The next block is the next published message."""
     stream = open_stream(stack, path_of(worker.job), headers=stack.bearer(worker.user), **more)
     assert stream.status == 200, (stream.status, stream.raw)
     stream.next_block()
@@ -39,7 +39,7 @@ def open_live(stack, worker, path_of, **more):
 
 @both
 @ways_in
-def test_each_message_passes_raw_as_data_without_a_name(stack, job, path_of, http, via):
+def test_each_message_is_passed_raw_as_data_without_an_event_name(stack, job, path_of, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of, http=http, via=via)
     for kind in ("build.stage.started", "build.stage.completed", "snapshot.updated", "documentation.updated"):
@@ -61,7 +61,7 @@ def test_a_terminal_status_in_a_message_ends_the_stream(stack, job, path_of, sta
 
 
 @both
-def test_builders_hook_sees_what_was_published(stack, job, path_of):
+def test_the_builder_hook_reads_every_message(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     published = [worker.publish("snapshot.updated", n=n) for n in range(3)] + [worker.move("ready")]
@@ -93,7 +93,7 @@ HARMLESS = [
 
 
 @both
-def test_payloads_that_do_not_say_so_pass_and_never_end_the_stream(stack, job, path_of):
+def test_messages_without_a_terminal_status_do_not_end_the_stream(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     for payload in HARMLESS:
@@ -143,7 +143,7 @@ FORGERIES = [
 
 @both
 @ways_in
-def test_nothing_in_a_payload_forges_a_field_or_an_event(stack, job, path_of, http, via):
+def test_a_payload_cannot_forge_a_field_or_an_event(stack, job, path_of, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of, http=http, via=via)
     before = len(stream.events)
@@ -160,7 +160,7 @@ def test_nothing_in_a_payload_forges_a_field_or_an_event(stack, job, path_of, ht
 
 
 @both
-def test_bytes_that_are_no_text_pass_as_they_are(stack, job, path_of):
+def test_bytes_that_are_not_utf8_are_passed_unchanged(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     payload = bytes(byte for byte in range(256) if byte not in (10, 13))
@@ -170,7 +170,7 @@ def test_bytes_that_are_no_text_pass_as_they_are(stack, job, path_of):
 
 
 @both
-def test_an_empty_payload_is_an_event_without_text(stack, job, path_of):
+def test_an_empty_payload_becomes_an_event_with_empty_data(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     stack.redis.publish(worker.channel, "")
@@ -179,27 +179,27 @@ def test_an_empty_payload_is_an_event_without_text(stack, job, path_of):
 
 @both
 @ways_in
-def test_a_message_of_megabytes_passes_whole(stack, job, path_of, http, via):
+def test_a_message_of_megabytes_arrives_whole(stack, job, path_of, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of, http=http, via=via)
     payload = worker.publish("snapshot.updated", image="A" * 3_000_000)
     assert stream.next_block(15) == f"data: {payload}"
 
 
-# ---- where a job stands at the opening ----------------------------------------------------------------
+# ---- the opening and the end of a job -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
 @ways_in
-def test_r1_tells_of_a_job_that_had_ended_and_ends(stack, job, status, http, via):
+def test_r1_sends_the_last_event_of_an_ended_job_and_ends(stack, job, status, http, via):
     Builder(stack.redis, job).create(status)
     stream = open_stream(stack, events_path(job), headers=stack.bearer(), http=http, via=via)
     assert stream.wait_closed()
-    said = f'data: {{"type":"build.stage.started","status":"{status}","job_id":"{job}"}}\nid: end'
-    assert stream.blocks == ["retry: 3000", said]
+    block = f'data: {{"type":"build.stage.started","status":"{status}","job_id":"{job}"}}\nid: end'
+    assert stream.blocks == ["retry: 3000", block]
 
 
-def test_r1_says_nothing_of_a_job_that_runs(stack, job):
+def test_r1_sends_no_opening_event_for_a_running_job(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_stream(stack, events_path(job), headers=stack.bearer())
     assert stream.next_block() == "retry: 3000"
@@ -208,26 +208,26 @@ def test_r1_says_nothing_of_a_job_that_runs(stack, job):
 
 
 @ways_in
-def test_r2_begins_with_where_the_job_stands(stack, job, http, via):
+def test_r2_begins_with_the_status_of_the_job(stack, job, http, via):
     worker = Builder(stack.redis, job).create("queued", "Waiting for a worker")
     stream = open_stream(stack, status_path(job), headers=stack.bearer(), http=http, via=via)
     assert stream.next_block() == "retry: 3000"
-    said = f'data: {{"job_id":"{job}","status":"queued","message":"Waiting for a worker"}}'
-    assert stream.next_block() == said
+    block = f'data: {{"job_id":"{job}","status":"queued","message":"Waiting for a worker"}}'
+    assert stream.next_block() == block
     payload = worker.move("scaffold", "Writing files")
     assert stream.next_block() == f"data: {payload}"
 
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
-def test_r2_of_a_job_that_had_ended_is_where_it_stands_and_the_end(stack, job, status):
+def test_r2_sends_the_status_of_an_ended_job_and_ends(stack, job, status):
     Builder(stack.redis, job).create(status, "Done")
     stream = open_stream(stack, status_path(job), headers=stack.bearer())
     assert stream.wait_closed()
-    said = f'data: {{"job_id":"{job}","status":"{status}","message":"Done"}}\nid: end'
-    assert stream.blocks == ["retry: 3000", said]
+    block = f'data: {{"job_id":"{job}","status":"{status}","message":"Done"}}\nid: end'
+    assert stream.blocks == ["retry: 3000", block]
 
 
-def test_r2_without_a_status_message_says_an_empty_one(stack, job):
+def test_r2_sends_an_empty_message_if_the_record_has_none(stack, job):
     Builder(stack.redis, job).create("queued", None)
     stream = open_stream(stack, status_path(job), headers=stack.bearer())
     assert stream.next_event().json() == {"job_id": job, "status": "queued", "message": ""}
@@ -247,7 +247,7 @@ def test_r2_quotes_a_status_message_as_json(stack, job, message):
 @pytest.mark.parametrize(
     "raw, text", [(b"a\xffb", "a\ufffdb"), (b"\xed\xa0\x80", None), (b"\xc3", "\ufffd"), (b"\xf4\x90\x80\x80", None)]
 )
-def test_json_that_we_write_is_valid_utf8_whatever_the_record_holds(stack, job, raw, text):
+def test_r2_replaces_invalid_utf8_of_the_record(stack, job, raw, text):
     worker = Builder(stack.redis, job).create("queued")
     stack.redis.hset(worker.key, "status_message", raw)
     stream = open_stream(stack, status_path(job), headers=stack.bearer())
@@ -256,26 +256,26 @@ def test_json_that_we_write_is_valid_utf8_whatever_the_record_holds(stack, job, 
     assert "\ufffd" in message and (text is None or message == text)
 
 
-def test_r2_ends_a_job_that_nobody_published_with_where_it_stands(stack, job):
+def test_r2_ends_with_the_status_of_a_job_whose_end_was_not_published(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, status_path)
     worker.write_status("failed", "The worker died")
     assert stream.wait_closed()
-    said = f'data: {{"job_id":"{job}","status":"failed","message":"The worker died"}}\nid: end'
-    assert stream.blocks[-1] == said
+    block = f'data: {{"job_id":"{job}","status":"failed","message":"The worker died"}}\nid: end'
+    assert stream.blocks[-1] == block
 
 
-def test_r1_ends_a_job_that_nobody_published_as_one_that_had_ended(stack, job):
+def test_r1_ends_with_the_last_event_of_a_job_whose_end_was_not_published(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, events_path)
     worker.write_status("failed", "The worker died")
     assert stream.wait_closed()
-    said = f'data: {{"type":"build.stage.started","status":"failed","job_id":"{job}"}}\nid: end'
-    assert stream.blocks[-1] == said
+    block = f'data: {{"type":"build.stage.started","status":"failed","job_id":"{job}"}}\nid: end'
+    assert stream.blocks[-1] == block
 
 
 @both
-def test_a_record_that_moves_without_ending_says_nothing(stack, job, path_of):
+def test_a_new_status_that_is_not_terminal_sends_no_event(stack, job, path_of):
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
     worker.write_status("scaffold", "quietly")
@@ -291,7 +291,7 @@ QUICK = {"route.events.heartbeat.every_s": 0.8, "route.status.heartbeat.every_s"
 
 @both
 @ways_in
-def test_silence_is_broken_by_heartbeats(stack_with, job, path_of, http, via):
+def test_a_silent_stream_gets_heartbeats(stack_with, job, path_of, http, via):
     stack = stack_with(QUICK)
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of, http=http, via=via)
@@ -301,7 +301,7 @@ def test_silence_is_broken_by_heartbeats(stack_with, job, path_of, http, via):
 
 
 @both
-def test_a_heartbeat_waits_for_silence(stack_with, job, path_of):
+def test_events_postpone_the_heartbeat(stack_with, job, path_of):
     stack = stack_with(QUICK)
     worker = Builder(stack.redis, job).create()
     stream = open_live(stack, worker, path_of)
@@ -316,8 +316,9 @@ def test_a_heartbeat_waits_for_silence(stack_with, job, path_of):
     assert time.monotonic() - begin > 0.3
 
 
-def test_heartbeats_that_are_due_together_name_each_its_own_job(stack_with, job):
-    """What names no job is encoded once for all who are due; here the rounds of fifty streams overlap."""
+def test_simultaneous_heartbeats_name_their_own_jobs(stack_with, job):
+    """The gateway encodes a heartbeat without a job id once for all streams that are due.  Here fifty streams are due
+    at the same times."""
     stack = stack_with(
         {
             "route.events.heartbeat.every_s": 0.2,
@@ -340,7 +341,7 @@ def test_heartbeats_that_are_due_together_name_each_its_own_job(stack_with, job)
 # ---- viewers ------------------------------------------------------------------------------------------
 
 
-def test_all_routes_over_one_job_share_one_subscription(stack, job):
+def test_all_streams_of_one_job_share_one_subscription(stack, job):
     worker = Builder(stack.redis, job).create()
     streams = [open_live(stack, worker, path_of) for path_of in (events_path, status_path) for _ in range(5)]
     wait_until(lambda: stack.subscribers(worker.channel) == 1, 2, "one subscription")
@@ -350,11 +351,12 @@ def test_all_routes_over_one_job_share_one_subscription(stack, job):
         assert stream.blocks[-1] == f"data: {payload}\nid: end"
 
 
-# ---- who wins: what was published, or the record ------------------------------------------------------
+# ---- published messages and the record ----------------------------------------------------------------
 
 
-def test_an_end_that_is_published_right_behind_its_record_is_the_one_that_is_seen(stack, job):
-    """The look once a second finds some of these records before the message: it waits a moment for that."""
+def test_a_last_message_published_right_after_its_record_is_delivered(stack, job):
+    """The gateway reads records once a second.  It reads some of these records before it gets the message, and then
+    waits a moment for the message."""
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(40)]
     streams = [open_live(stack, worker, events_path) for worker in workers]
     in_time = []
@@ -365,7 +367,7 @@ def test_an_end_that_is_published_right_behind_its_record_is_the_one_that_is_see
         payload = worker.publish("build.finished", status="ready", own_words=True)
         if time.monotonic() - begin < 0.15:
             in_time.append((stream, payload))
-    assert in_time, "this machine is too slow to tell"
+    assert in_time, "the machine is too slow for this test"
     for stream, payload in in_time:
         assert stream.rest()[-1].data == payload
 
@@ -410,8 +412,9 @@ def test_a_route_for_anyone_may_have_a_record(stack_with, job):
     assert [event.name for event in stream.rest() + lines.rest()] == ["over", "over"]
 
 
-def test_strangers_who_are_refused_during_a_fan_out_cost_its_listeners_nothing(stack, job):
-    """They listen until their look is answered, and are buried after the turn in which it is."""
+def test_refused_openings_during_a_fan_out_do_not_disturb_open_streams(stack, job):
+    """A refused opening listens to the channel until its record is read.  It is destroyed after the turn of the loop in
+    which that happens."""
     worker = Builder(stack.redis, job).create()
     streams = [open_live(stack, worker, events_path) for _ in range(6)]
     mallory = seal(stack, "events", job, user="mallory", provider="builder")
@@ -421,9 +424,9 @@ def test_strangers_who_are_refused_during_a_fan_out_cost_its_listeners_nothing(s
         payloads = [f"{number}-{one}" for one in range(20)]
         for payload in payloads:
             pipe.publish(worker.channel, payload)
-        strangers = [send(stack, events_path(job), headers=mallory, via="gateway") for _ in range(3)]
+        refused = [send(stack, events_path(job), headers=mallory, via="gateway") for _ in range(3)]
         pipe.execute()
         sent += payloads
-        assert [stranger.wait_head().status for stranger in strangers] == [404] * 3
+        assert [answer.wait_head().status for answer in refused] == [404] * 3
     for stream in streams:
         assert [stream.next_event().data for _ in sent] == sent

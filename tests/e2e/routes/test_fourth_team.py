@@ -1,4 +1,4 @@
-"""A team that none of the examples is: everything of its convention is in fourth_team.toml, nothing in C++."""
+"""A fourth team with its own conventions, which only fourth_team.toml describes and the C++ code does not know."""
 
 import json
 import uuid
@@ -23,11 +23,11 @@ def bearer(stack, who="mia"):
     return stack.bearer(who, "studio")
 
 
-def render(stack, job, phase="RENDERING", **fields):
+def write_render(stack, job, phase="RENDERING", **fields):
     stack.redis.hset(f"studio/renders/{job}/state", mapping={"made_by": "mia", "phase": phase, **fields})
 
 
-def news(stack, job, what, body=None, **more):
+def publish_news(stack, job, what, body=None, **more):
     message = {"what": what, **({} if body is None else {"body": body}), **more}
     stack.redis.publish(f"studio/{job}/news", json.dumps(message, separators=(",", ":")))
 
@@ -37,15 +37,15 @@ def without_beats(blocks):
 
 
 @ways_in
-def test_a_render_is_followed_from_hello_to_its_end(stack, job, http, via):
-    render(stack, job, frames=12, scene_name="Opening", preview_json='{"url":"p.png"}')
+def test_a_render_stream_runs_from_welcome_to_its_last_event(stack, job, http, via):
+    write_render(stack, job, frames=12, scene_name="Opening", preview_json='{"url":"p.png"}')
     headers = {**bearer(stack), "X-Request-ID": "req-9"}
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=headers, http=http, via=via)
     assert stream.status == 200
     stream.blocks_until("event: frames")
-    news(stack, job, "frame", {"n": 13})
-    news(stack, job, "note", "two\nlines")
-    news(stack, job, "finished", {"frames": 240})
+    publish_news(stack, job, "frame", {"n": 13})
+    publish_news(stack, job, "note", "two\nlines")
+    publish_news(stack, job, "finished", {"frames": 240})
     events = [event for event in stream.rest() if event.name != "alive"]
     assert stream.blocks[:2] == ["retry: 750", ": studio, route render-progress"]
     assert [event.name for event in events] == ["welcome", "frames", "frame", "note", "finished"]
@@ -57,14 +57,14 @@ def test_a_render_is_followed_from_hello_to_its_end(stack, job, http, via):
     assert stream.last_id == "end"
 
 
-def test_the_first_message_that_fits_the_status_says_where_it_stands(stack, job):
-    render(stack, job, "WAITING", scene_name="Two\nlines")
+def test_the_first_standing_event_that_fits_the_status_is_sent(stack, job):
+    write_render(stack, job, "WAITING", scene_name="Two\nlines")
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     assert stream.events_until("queue")[-1].data == "Two\nlines waits"
 
 
-def test_what_is_absent_has_the_teams_own_words(stack, job):
-    render(stack, job)
+def test_missing_fields_get_the_configured_defaults(stack, job):
+    write_render(stack, job)
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     standing = stream.events_until("frames")[-1].json()
     assert standing == {"frames": 0, "scene": "unnamed", "phase": "RENDERING", "preview": "none yet"}
@@ -78,8 +78,8 @@ def test_what_is_absent_has_the_teams_own_words(stack, job):
         ("BROKEN", "broke", '{"phase":"BROKEN"}'),
     ],
 )
-def test_each_terminal_status_ends_in_its_own_words(stack, job, phase, name, data):
-    render(stack, job, phase)
+def test_each_terminal_status_has_its_own_last_event(stack, job, phase, name, data):
+    write_render(stack, job, phase)
     path = f"/studio/renders/{job}/follow"
     stream = open_stream(stack, path, headers=bearer(stack))
     assert stream.rest()[-1] == sse.Event(name, data, "end")
@@ -87,19 +87,19 @@ def test_each_terminal_status_ends_in_its_own_words(stack, job, phase, name, dat
     assert again.status == 204
 
 
-def test_a_status_of_another_team_ends_nothing(stack, job):
-    render(stack, job, "ready")
+def test_a_terminal_status_of_another_team_does_not_end_the_stream(stack, job):
+    write_render(stack, job, "ready")
     stream = open_stream(stack, f"/studio/renders/{job}/follow", headers=bearer(stack))
     stream.events_until("frames")
-    news(stack, job, "complete", 1)
+    publish_news(stack, job, "complete", 1)
     assert stream.events_until("complete")[-1].data == "1"
-    render(stack, job, "DONE")
+    write_render(stack, job, "DONE")
     assert stream.events_until("finished")[-1].last_id == "end"
 
 
 @pytest.mark.parametrize("how", ["cookie", "bearer", "key", "guest-header", "guest-query"])
-def test_its_own_credentials_open_its_streams(stack, job, how):
-    render(stack, job, guest="g-1")
+def test_each_configured_credential_opens_the_stream(stack, job, how):
+    write_render(stack, job, guest="g-1")
     token = stack.token("studio", "mia")
     headers, params = {
         "cookie": ({"Cookie": f"studio={token}"}, None),
@@ -111,7 +111,7 @@ def test_its_own_credentials_open_its_streams(stack, job, how):
     assert open_stream(stack, f"/studio/renders/{job}/follow", headers=headers, params=params).status == 200
 
 
-def test_errors_are_in_its_own_form(stack, job):
+def test_errors_have_the_configured_form(stack, job):
     nobody = fetch(stack, f"/studio/renders/{job}/follow")
     assert nobody.status == 401
     assert list(nobody.json()) == ["code", "title", "explanation"] and nobody.json()["code"] == 401
@@ -123,12 +123,12 @@ def test_errors_are_in_its_own_form(stack, job):
 
 
 @ways_in
-def test_the_raw_page_has_names_ids_and_an_end_of_its_own(stack, job, http, via):
-    render(stack, job)
+def test_a_raw_stream_has_the_configured_event_names_ids_and_end(stack, job, http, via):
+    write_render(stack, job)
     stream = open_stream(stack, f"/studio/renders/{job}/raw", headers=bearer(stack), http=http, via=via)
     assert stream.next_block() == "retry: 3000"
-    news(stack, job, "frame", 1, no=7)
-    news(stack, job, "broke", status="DONE")
+    publish_news(stack, job, "frame", 1, no=7)
+    publish_news(stack, job, "broke", status="DONE")
     blocks = [
         sorted(block.split("\n")) for block in without_beats([stream.next_block(), *stream.blocks_until("broke")])
     ]
@@ -139,16 +139,16 @@ def test_the_raw_page_has_names_ids_and_an_end_of_its_own(stack, job, http, via)
     assert stream.wait_closed()
 
 
-def test_the_raw_page_of_an_ended_render_is_its_text(stack, job):
-    render(stack, job, "DONE")
+def test_a_raw_stream_of_an_ended_render_gets_the_configured_text(stack, job):
+    write_render(stack, job, "DONE")
     stream = open_stream(stack, f"/studio/renders/{job}/raw", headers=bearer(stack))
     assert stream.rest() == [sse.Event("message", "over: DONE", "end")]
 
 
 @ways_in
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_the_console_is_followed_resumed_and_closed(stack, job, http, via, slash):
-    render(stack, job)
+def test_a_console_log_is_followed_resumed_and_closed(stack, job, http, via, slash):
+    write_render(stack, job)
     path, key = f"/studio/renders/{job}/console{slash}", f"studio/{job}/console"
     stream = open_stream(stack, path, headers=bearer(stack), http=http, via=via)
     hello, phase = stream.take_events(2)
@@ -161,14 +161,14 @@ def test_the_console_is_followed_resumed_and_closed(stack, job, http, via, slash
     headers = {**bearer(stack), "Last-Event-ID": first}
     stream = open_stream(stack, path, headers=headers, http=http, via=via)
     assert stream.events_until("printed")[-1].json() == {"id": last, "level": None, "line": "cold"}
-    render(stack, job, "DONE")
+    write_render(stack, job, "DONE")
     closed = stream.rest()[-1]
     assert (closed.name, closed.last_id) == ("closed", f"end.{last}")
     assert closed.json() == {"phase": "DONE", "after": last}
 
 
-def test_its_pages_have_limits_of_their_own(stack, job):
-    render(stack, job)
+def test_pages_have_the_configured_limits(stack, job):
+    write_render(stack, job)
     ids = [stack.redis.xadd(f"studio/{job}/console", {"line": str(n)}) for n in range(10)]
     path = f"/studio/renders/{job}/console/history"
     first = fetch(stack, path, headers=bearer(stack)).json()
@@ -179,7 +179,7 @@ def test_its_pages_have_limits_of_their_own(stack, job):
 
 
 @ways_in
-def test_the_lobby_is_anyones_and_says_goodbye(stack, http, via):
+def test_the_lobby_stream_is_open_to_anyone_and_ends_with_goodbye(stack, http, via):
     stream = open_stream(stack, "/studio/lobby", http=http, via=via)
     assert stream.next_block() == "retry: 3000"
     stack.redis.publish("studio:lobby", '{"what":"hi","body":{"who":"mia"}}')
@@ -187,14 +187,14 @@ def test_the_lobby_is_anyones_and_says_goodbye(stack, http, via):
     assert [event.name for event in stream.rest()] == ["goodbye"]
 
 
-def test_announcements_are_a_log_that_anyone_may_read(stack):
+def test_anyone_may_read_the_announcements_log(stack):
     ids = [stack.redis.xadd("studio:announcements", {"text": str(n)}) for n in range(3)]
     stream = open_stream(stack, "/studio/announcements", headers={"Last-Event-ID": ids[0]})
     ids.append(stack.redis.xadd("studio:announcements", {"text": "live"}))
     assert [event.last_id for event in stream.take_events(3)] == ids[1:]
 
 
-def test_the_other_teams_paths_are_nothing_here(stack, job):
+def test_paths_of_other_teams_get_404(stack, job):
     for path in (
         f"/api/jobs/{job}/stream",
         "/api/sse/stream",

@@ -1,4 +1,4 @@
-"""R3: builder's log lines, live and resumable."""
+"""R3: the log lines of a builder job, live and resumed; the gap events; the wake-ups of the log feeds."""
 
 import itertools
 import json
@@ -24,8 +24,8 @@ def path(job):
 
 
 def open_log(stack, worker, resume=None, **more):
-    around_nginx = more.get("via") == "gateway"
-    headers = seal(stack, "log-stream", worker.job, user=worker.user) if around_nginx else stack.bearer(worker.user)
+    direct = more.get("via") == "gateway"
+    headers = seal(stack, "log-stream", worker.job, user=worker.user) if direct else stack.bearer(worker.user)
     if resume is not None:
         headers["Last-Event-ID"] = resume
     stream = open_stream(stack, path(worker.job), headers=headers, **more)
@@ -46,6 +46,11 @@ def key_of(entry_id):
     return tuple(map(int, entry_id.split("-")))
 
 
+def xread_calls(stack):
+    """The number of XREAD commands that Redis has got.  The gateway sends one to ask which logs have grown."""
+    return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
+
+
 # ---- live ---------------------------------------------------------------------------------------------
 
 
@@ -63,7 +68,7 @@ def test_each_entry_is_a_log_event_with_its_own_id(stack, job, http, via):
         assert data == {"id": entry, **fields}
 
 
-def test_a_first_connect_gets_nothing_older(stack, job):
+def test_a_first_connect_gets_no_older_lines(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(50)
     stream = open_log(stack, worker)
@@ -81,7 +86,7 @@ def test_a_log_that_does_not_exist_yet_is_followed_from_its_first_entry(stack, j
     assert lines_of(stream.take_events(2)) == ["first", "second"]
 
 
-def test_no_line_written_after_the_head_of_the_answer_is_missed(stack, job):
+def test_every_line_written_after_the_head_of_the_answer_arrives(stack, job):
     for number in range(30):
         worker = Builder(stack.redis, f"{job}-{number}").create()
         if number % 2:
@@ -91,7 +96,7 @@ def test_no_line_written_after_the_head_of_the_answer_is_missed(stack, job):
         assert lines_of([stream.next_event()]) == ["new"]
 
 
-def test_a_line_is_on_the_screen_at_once(stack, job):
+def test_a_line_arrives_at_once(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     took = []
@@ -104,7 +109,7 @@ def test_a_line_is_on_the_screen_at_once(stack, job):
 
 
 @pytest.mark.parametrize("missing", ["ts", "source", "text", "phase"])
-def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
+def test_a_missing_field_of_an_entry_is_null(stack, job, missing):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     fields = {"ts": "t", "source": "s", "text": "x", "phase": "p", "other": "left out"}
@@ -125,7 +130,7 @@ def test_a_field_that_the_entry_lacks_is_null(stack, job, missing):
         " " * 5,
     ],
 )
-def test_any_text_stays_in_its_line(stack, job, text):
+def test_any_text_of_an_entry_stays_in_one_event(stack, job, text):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     entry = worker.log(text)
@@ -134,7 +139,7 @@ def test_any_text_stays_in_its_line(stack, job, text):
     assert event.data.count("\n") == 0
 
 
-def test_text_that_is_not_utf8_is_made_so(stack, job):
+def test_invalid_utf8_in_an_entry_is_replaced(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     stack.redis.xadd(worker.log_key, {"text": b"caf\xe9 \xff\xfe ok"})
@@ -143,7 +148,7 @@ def test_text_that_is_not_utf8_is_made_so(stack, job):
 
 
 @pytest.mark.parametrize("size", ["2k", "8k"])
-def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_buffers(stack_with, job, size):
+def test_streams_pages_and_errors_pass_the_smallest_and_the_largest_nginx_buffers(stack_with, job, size):
     stack = stack_with(nginx_settings={"TG_STREAM_BUFFER": size})
     worker = Builder(stack.redis, job).create()
     ids = [worker.log(f"{n} " + "x" * (n * 40)) for n in range(100)]
@@ -156,7 +161,7 @@ def test_streams_pages_and_refusals_pass_the_smallest_and_the_largest_of_nginxs_
     assert fetch(stack, f"/api/jobs/{job}/logs").status == 401
 
 
-def test_a_line_of_megabytes_passes_whole(stack, job):
+def test_a_line_of_megabytes_arrives_whole(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("L" * 2_000_000)
@@ -165,7 +170,7 @@ def test_a_line_of_megabytes_passes_whole(stack, job):
     assert [len(line) for line in lines_of(events)] == [2_000_000, 5]
 
 
-def test_many_logs_are_followed_at_once_each_on_its_own(stack, job):
+def test_each_of_many_log_streams_gets_only_its_own_lines(stack, job):
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(30)]
     streams = [open_log(stack, worker) for worker in workers]
     for turn in range(5):
@@ -180,10 +185,10 @@ def test_many_logs_are_followed_at_once_each_on_its_own(stack, job):
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
 @ways_in
-def test_done_follows_everything_that_was_logged(stack, job, status, http, via):
+def test_done_comes_after_all_lines_of_the_log(stack, job, status, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
-    pipe = stack.redis.pipeline(transaction=True)  # at once, and more than 200
+    pipe = stack.redis.pipeline(transaction=True)  # all at once, and more than one read returns
     for number in range(1000):
         pipe.xadd(worker.log_key, {"text": f"line {number}"})
     pipe.hset(worker.key, "status", status)
@@ -194,7 +199,7 @@ def test_done_follows_everything_that_was_logged(stack, job, status, http, via):
 
 
 @ways_in
-def test_a_log_whose_job_had_ended_is_done_at_once(stack, job, http, via):
+def test_a_log_stream_of_an_ended_job_gets_done_at_once(stack, job, http, via):
     worker = Builder(stack.redis, job).create("ready")
     last = worker.log_many(30)[-1]
     stream = open_log(stack, worker, http=http, via=via)
@@ -202,14 +207,14 @@ def test_a_log_whose_job_had_ended_is_done_at_once(stack, job, http, via):
     assert stream.blocks == ["retry: 3000", f'event: done\ndata: {{"status":"ready"}}\nid: end.{last}']
 
 
-def test_a_job_that_ended_without_a_line_is_done_too(stack, job):
+def test_a_job_that_ended_without_a_line_gets_done(stack, job):
     worker = Builder(stack.redis, job).create("failed")
     stream = open_log(stack, worker)
     stream.rest()
     assert stream.blocks[1:] == ['event: done\ndata: {"status":"failed"}\nid: end.0-0']
 
 
-def test_builders_hook_sees_every_line_and_done(stack, job):
+def test_the_builder_hook_reads_every_line_and_done(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     texts = [f"step {number}\nof it" for number in range(20)]
@@ -222,18 +227,18 @@ def test_builders_hook_sees_every_line_and_done(stack, job):
     assert seen[-1] == ("done", {"status": "ready"})
 
 
-def test_a_job_that_runs_again_goes_on_behind_its_end(stack, job):
+def test_a_reconnect_to_a_job_that_runs_again_gets_the_lines_after_its_end(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("first run")
     worker.move("failed")
     assert stream.wait_closed()
-    worker.log("second run: before anybody is back")
+    worker.log("second run: before the reconnect")
     worker.move("queued")
     again = open_log(stack, worker, stream.last_id)
     worker.log("second run: live")
     events = again.take_events(2)
-    assert lines_of(events) == ["second run: before anybody is back", "second run: live"]
+    assert lines_of(events) == ["second run: before the reconnect", "second run: live"]
     worker.move("ready")
     assert [event.name for event in again.rest()] == ["done"]
 
@@ -243,7 +248,7 @@ def test_a_job_that_runs_again_goes_on_behind_its_end(stack, job):
 
 @ways_in
 @pytest.mark.parametrize("how", ["header", "parameter"])
-def test_everything_after_the_last_id_comes_first_then_live(stack, job, http, via, how):
+def test_a_resumed_stream_gets_the_lines_after_its_last_id_and_then_live_lines(stack, job, http, via, how):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(250)
     headers, params = stack.bearer(), None
@@ -256,7 +261,7 @@ def test_everything_after_the_last_id_comes_first_then_live(stack, job, http, vi
     assert ids_of(stream.take_events(151)) == ids[100:]
 
 
-def test_the_header_wins_over_the_parameter(stack, job):
+def test_the_last_event_id_header_takes_precedence_over_the_parameter(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     headers = {**stack.bearer(), "Last-Event-ID": ids[7]}
@@ -264,7 +269,7 @@ def test_the_header_wins_over_the_parameter(stack, job):
     assert ids_of(stream.take_events(2)) == ids[8:]
 
 
-def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_end(stack, job):
+def test_the_id_of_the_end_as_a_parameter_gets_204_until_the_job_runs_again(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, "0-0")
@@ -272,20 +277,20 @@ def test_the_id_of_the_end_as_a_parameter_is_told_to_stay_away_while_it_is_the_e
     end_id = stream.rest()[-1].last_id
     assert end_id.startswith("end.")
 
-    def come_back(**headers):
+    def reconnect(**headers):
         return open_stream(stack, path(job), headers={**stack.bearer(), **headers}, params={"last_event_id": end_id})
 
-    assert come_back().status == 204
-    assert [event.name for event in come_back(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + [
+    assert reconnect().status == 204
+    assert [event.name for event in reconnect(**{"Last-Event-ID": "0-0"}).rest()] == ["log"] * 3 + [
         "done"
     ], "the header wins"
     worker.write_status("building")
-    again = come_back()
+    again = reconnect()
     line = worker.log("new")
     assert ids_of([again.next_event()]) == [line]
 
 
-def test_from_zero_is_from_the_beginning(stack, job):
+def test_the_id_0_0_resumes_from_the_beginning(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     by_header = open_log(stack, worker, "0-0")
@@ -294,7 +299,7 @@ def test_from_zero_is_from_the_beginning(stack, job):
         assert ids_of(stream.take_events(10)) == ids
 
 
-def test_from_the_last_id_there_is_nothing_but_what_comes(stack, job):
+def test_the_newest_id_resumes_with_new_lines_only(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(10)
     stream = open_log(stack, worker, ids[-1])
@@ -302,7 +307,7 @@ def test_from_the_last_id_there_is_nothing_but_what_comes(stack, job):
     assert ids_of([stream.next_event()]) == ids[-1:]
 
 
-def test_a_job_that_has_ended_is_resumed_to_its_end(stack, job):
+def test_a_resumed_stream_of_an_ended_job_gets_the_rest_and_done(stack, job):
     worker = Builder(stack.redis, job).create("ready")
     ids = worker.log_many(700)
     stream = open_log(stack, worker, ids[9])
@@ -330,7 +335,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("text", MALFORMED)
-def test_a_malformed_header_is_ignored(stack, job, text):
+def test_a_malformed_last_event_id_header_is_ignored(stack, job, text):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, text)
@@ -339,7 +344,7 @@ def test_a_malformed_header_is_ignored(stack, job, text):
 
 
 @pytest.mark.parametrize("text", [*MALFORMED, "", " 1-1", "1-1 ", "1-\n1"])
-def test_a_malformed_parameter_is_422_and_named(stack, job, text):
+def test_a_malformed_last_event_id_parameter_gets_422_with_its_name(stack, job, text):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     answer = fetch(stack, path(job), headers=stack.bearer(), params={"last_event_id": text})
@@ -347,7 +352,7 @@ def test_a_malformed_parameter_is_422_and_named(stack, job, text):
     assert "last_event_id" in answer.json()["detail"]
 
 
-def test_a_malformed_header_leaves_the_parameter_to_decide(stack, job):
+def test_the_parameter_applies_if_the_last_event_id_header_is_malformed(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(3)
     headers = {**stack.bearer(), "Last-Event-ID": "nonsense"}
@@ -355,14 +360,14 @@ def test_a_malformed_header_leaves_the_parameter_to_decide(stack, job):
     assert ids_of([stream.next_event()]) == ids[2:]
 
 
-def test_the_largest_possible_id_is_one(stack, job):
+def test_the_largest_possible_id_is_accepted(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)
     stream = open_log(stack, worker, "18446744073709551615-18446744073709551615")
-    assert stream.next_event().name == "gap", "the log is behind it"
+    assert stream.next_event().name == "gap", "all entries of the log have lower ids"
 
 
-def test_a_client_that_comes_and_goes_misses_no_line_and_sees_none_twice(stack, job):
+def test_a_client_that_reconnects_often_gets_every_line_once(stack, job):
     worker = Builder(stack.redis, job).create()
     lines, seen, last = 3000, [], "0-0"
 
@@ -407,7 +412,7 @@ def gap_block(requested, first):
 
 
 @pytest.mark.parametrize("how", ["header", "parameter"])
-def test_entries_that_were_trimmed_behind_the_last_id_are_a_gap(stack, job, how):
+def test_entries_trimmed_after_the_last_id_cause_a_gap_event(stack, job, how):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
@@ -416,11 +421,11 @@ def test_entries_that_were_trimmed_behind_the_last_id_are_a_gap(stack, job, how)
     else:
         stream = open_stream(stack, path(job), headers=stack.bearer(), params={"last_event_id": ids[9]})
         stream.next_block()
-    assert stream.next_block() == gap_block(ids[9], ids[15]), "without an id, and first"
+    assert stream.next_block() == gap_block(ids[9], ids[15]), "the gap event comes first and has no id"
     assert ids_of(stream.take_events(6)) == ids[15:]
 
 
-def test_from_the_beginning_of_a_trimmed_log_is_a_gap(stack, job):
+def test_the_id_0_0_of_a_trimmed_log_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=5, approximate=False)
@@ -428,7 +433,7 @@ def test_from_the_beginning_of_a_trimmed_log_is_a_gap(stack, job):
     assert stream.next_block() == gap_block("0-0", ids[15])
 
 
-def test_an_absent_log_is_a_gap_without_a_first_entry(stack, job):
+def test_a_missing_log_causes_a_gap_event_without_a_first_entry(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, "1700000000000-3")
     assert stream.next_block() == gap_block("1700000000000-3", None)
@@ -436,7 +441,7 @@ def test_an_absent_log_is_a_gap_without_a_first_entry(stack, job):
     assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
 
 
-def test_a_log_that_is_behind_the_last_id_is_a_gap_and_read_from_its_beginning(stack, job):
+def test_a_log_that_ends_below_the_last_id_is_read_from_its_beginning_after_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log_many(5)[-1]
     stack.redis.delete(worker.log_key)
@@ -446,7 +451,7 @@ def test_a_log_that_is_behind_the_last_id_is_a_gap_and_read_from_its_beginning(s
     assert ids_of(stream.take_events(4)) == fresh
 
 
-def test_a_log_emptied_by_trimming_is_a_gap(stack, job):
+def test_a_log_emptied_by_trimming_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(5)
     stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
@@ -456,7 +461,7 @@ def test_a_log_emptied_by_trimming_is_a_gap(stack, job):
     assert ids_of([stream.next_event(), stream.next_event()]) == [entry]
 
 
-def test_a_log_deleted_and_written_anew_is_a_gap(stack, job):
+def test_a_log_that_is_deleted_and_written_again_causes_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log_many(5)[-1]
     stack.redis.delete(worker.log_key)
@@ -468,7 +473,7 @@ def test_a_log_deleted_and_written_anew_is_a_gap(stack, job):
 
 
 @pytest.mark.parametrize("keep", [20, 11])
-def test_while_the_requested_entry_is_there_nothing_is_missing(stack, job, keep):
+def test_no_gap_event_is_sent_while_the_requested_entry_exists(stack, job, keep):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=keep, approximate=False)
@@ -477,7 +482,7 @@ def test_while_the_requested_entry_is_there_nothing_is_missing(stack, job, keep)
     assert [event.name for event in events] == ["log"] * 10 and ids_of(events) == ids[10:]
 
 
-def test_the_requested_entry_alone_being_gone_may_be_a_gap_and_loses_nothing(stack, job):
+def test_no_line_is_lost_if_the_requested_entry_is_the_newest_trimmed_one(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(20)
     stack.redis.xtrim(worker.log_key, maxlen=10, approximate=False)
@@ -485,7 +490,7 @@ def test_the_requested_entry_alone_being_gone_may_be_a_gap_and_loses_nothing(sta
     assert ids_of(stream.events_until(lambda event: event.last_id == ids[-1])) == ids[10:]
 
 
-def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
+def test_a_gap_event_in_the_middle_of_a_stream_has_no_id(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     old = worker.log("old")
@@ -500,7 +505,7 @@ def test_a_gap_in_the_middle_of_a_stream_is_told_without_an_id(stack, job):
     assert ids_of(stream.take_events(4)) == ["2000-0", "2001-0", "2002-0"]
 
 
-def test_lines_trimmed_before_they_could_be_read_are_a_gap(stack, job):
+def test_lines_trimmed_before_they_are_read_cause_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     first = worker.log("first")
@@ -515,7 +520,7 @@ def test_lines_trimmed_before_they_could_be_read_are_a_gap(stack, job):
     assert ids_of(events) == ids[90:]
 
 
-def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack, job):
+def test_a_deleted_log_does_not_end_its_streams(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     worker.log("old")
@@ -530,9 +535,9 @@ def test_a_log_that_is_deleted_under_its_viewers_and_stays_away_is_no_end(stack,
 
 
 @pytest.mark.parametrize("left", [0, 3])
-def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, job, left):
-    """What was written behind the last line that came is unknown, however early the end is known."""
-    # Nobody looks at the log before the end does: nothing announces that it was deleted.
+def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stack_with, job, left):
+    """Lines may have been written after the last one that the stream got, so `done` alone would hide a loss."""
+    # With notifications of XADD only, nothing announces that the log was deleted before the job ends.
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -540,7 +545,7 @@ def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, jo
     stream.next_event()
     pipe = stack.redis.pipeline(transaction=True)
     pipe.delete(worker.log_key)
-    # Renamed into place: no XADD on the key itself, which would announce it.
+    # The new log is renamed, because an XADD to the key itself would send a notification.
     fresh = [f"{3000 + number}-0" for number in range(left)]
     for one in fresh:
         pipe.xadd(worker.log_key + ":new", {"text": one}, id=one)
@@ -555,7 +560,7 @@ def test_a_log_lost_just_before_its_job_ends_is_a_gap_before_done(stack_with, jo
     assert events[-1].last_id == (f"end.{fresh[-1]}" if fresh else "end.0-0")
 
 
-def test_a_log_that_is_none_when_its_job_ends_is_closed_and_never_called_done(stack_with, job):
+def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -570,7 +575,7 @@ def test_a_log_that_is_none_when_its_job_ends_is_closed_and_never_called_done(st
     assert fetch(stack, path(job), headers=stack.bearer()).status == 500
 
 
-def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(stack, job):
+def test_approximate_trimming_causes_no_gap_event_for_a_client_that_keeps_up(stack, job):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
     ids = []
@@ -585,8 +590,8 @@ def test_the_approximate_trimming_of_the_builder_goes_unnoticed_by_who_keeps_up(
     assert ids_of(stream.events) == ids
 
 
-def replaced_at_once(stack, worker):
-    """Another log in the place of the worker's, without a moment between them; the ids of its entries."""
+def replace_log(stack, worker):
+    """Replaces the worker's log by a log with lower ids in one transaction.  Returns the ids of the new entries."""
     pipe = stack.redis.pipeline(transaction=True)
     pipe.delete(worker.log_key)
     for n in range(3):
@@ -594,34 +599,34 @@ def replaced_at_once(stack, worker):
     return pipe.execute()[1:]
 
 
-def test_an_emptied_log_that_is_replaced_by_one_with_lower_ids_is_a_gap_and_read_from_its_beginning(stack, job):
+def test_an_emptied_log_replaced_by_lower_ids_is_read_from_its_beginning_after_a_gap_event(stack, job):
     worker = Builder(stack.redis, job).create()
     old = worker.log("old")
     stack.redis.xtrim(worker.log_key, maxlen=0, approximate=False)
     stream = open_log(stack, worker)
     with pytest.raises(NotReceived):
         stream.next_block(0.2)
-    fresh = replaced_at_once(stack, worker)
+    fresh = replace_log(stack, worker)
     assert stream.next_block(8) == gap_block(old, fresh[0])
     assert ids_of(stream.take_events(4)) == fresh
 
 
-def test_a_reader_that_was_behind_when_its_log_was_replaced_hears_of_it(stack, job):
+def test_a_slow_client_gets_one_gap_event_if_its_log_is_replaced(stack, job):
     worker = Builder(stack.redis, job).create()
     fast = open_log(stack, worker)
     slow = open_log(stack, worker, via="gateway")
     worker.log_many(6000, prefix="x" * 200)
     fast.events_until(lambda event: "5999" in event.data, timeout=20)
-    fresh = replaced_at_once(stack, worker)
+    fresh = replace_log(stack, worker)
     fast.events_until("gap")
     assert ids_of(fast.take_events(3)) == fresh
     events = slow.events_until(lambda event: event.last_id == fresh[-1], timeout=20)
     assert [event.name for event in events].count("gap") == 1
     assert ids_of(events)[-3:] == fresh
-    assert len(set(ids_of(events))) == len(ids_of(events)), "each once"
+    assert len(set(ids_of(events))) == len(ids_of(events)), "each line once"
 
 
-def test_a_reader_that_comes_and_goes_behind_a_feed_that_finds_a_gap_sees_no_line_twice(stack, job):
+def test_clients_that_resume_while_the_log_is_trimmed_get_no_line_twice(stack, job):
     worker = Builder(stack.redis, job).create()
     streams, last = [open_log(stack, worker)], "0-0"
     for turn in range(20):
@@ -633,10 +638,10 @@ def test_a_reader_that_comes_and_goes_behind_a_feed_that_finds_a_gap_sees_no_lin
     for stream in streams:
         stream.events_until(lambda event: event.last_id == last, timeout=10)
         keys = [key_of(one) for one in ids_of(stream.events)]
-        assert keys == sorted(set(keys)), "strictly increasing"
+        assert keys == sorted(set(keys)), "the ids are strictly increasing"
 
 
-def test_entries_larger_than_redis_keeps_for_a_client_are_read_in_smaller_parts(private_stack, job):
+def test_entries_over_the_output_buffer_limit_of_redis_are_read_in_smaller_parts(private_stack, job):
     stack = private_stack(redis_conf=["client-output-buffer-limit normal 8mb 0 0"])
     worker = Builder(stack.redis, job).create()
     ids = [stack.redis.xadd(worker.log_key, {"text": str(n) + "L" * 1_000_000}) for n in range(40)]
@@ -650,7 +655,7 @@ def test_entries_larger_than_redis_keeps_for_a_client_are_read_in_smaller_parts(
 
 
 @ways_in
-def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
+def test_heartbeats_continue_between_lines(stack_with, job, http, via):
     stack = stack_with({"route.log-stream.heartbeat.every_s": 0.5})
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
@@ -668,7 +673,7 @@ def test_heartbeats_come_always_lines_or_none(stack_with, job, http, via):
 
 
 @pytest.mark.parametrize("resume", [None, "0-0", "5-5"])
-def test_a_log_of_another_type_is_500_and_an_error_in_our_log(stack, job, resume):
+def test_a_log_of_the_wrong_type_gets_500_and_an_error_in_the_log(stack, job, resume):
     worker = Builder(stack.redis, job).create()
     stack.redis.set(worker.log_key, "no stream")
     headers = {**stack.bearer(), **({"Last-Event-ID": resume} if resume else {})}
@@ -677,7 +682,7 @@ def test_a_log_of_another_type_is_500_and_an_error_in_our_log(stack, job, resume
     assert any(worker.log_key in json.dumps(line) for line in stack.logs() if line["level"] == "error")
 
 
-def test_a_log_of_another_type_disturbs_no_other(stack, job):
+def test_a_log_of_the_wrong_type_does_not_disturb_other_logs(stack, job):
     good, bad = (Builder(stack.redis, f"{job}-{name}").create() for name in ("good", "bad"))
     streams = [open_log(stack, worker) for worker in (good, bad)]
     bad.log("one")
@@ -700,7 +705,7 @@ def test_a_log_of_another_type_disturbs_no_other(stack, job):
         ("sweep", []),
     ],
 )
-def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups, redis_conf):
+def test_lines_arrive_at_once_with_each_kind_of_wakeup(stack_with, job, wakeups, redis_conf):
     stack = stack_with({"redis.wakeups": wakeups}, redis_conf=redis_conf)
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -716,18 +721,15 @@ def test_lines_come_at_once_however_the_reader_is_woken(stack_with, job, wakeups
     assert woken == {f'tailgate_log_wakeups{{by="{one}"}}': one == by for one in ("notifications", "tracking", "sweep")}
 
 
-def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_the_others_nothing(stack_with, job):
+def test_a_sweep_reads_many_logs_in_one_command_despite_one_of_the_wrong_type(stack_with, job):
     stack = stack_with({"redis.wakeups": "sweep"})
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(120)]
     streams = [open_log(stack, worker, via="gateway") for worker in workers]
-    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 120, 5, "all are followed")
+    wait_until(lambda: stack.metrics()["tailgate_logs_followed"] == 120, 5, "all logs are followed")
 
-    def asked():
-        return stack.redis.info("commandstats")["cmdstat_xread"]["calls"]
-
-    begin, before = time.monotonic(), asked()
-    wait_until(lambda: asked() > before + 20, 5, "some sweeps")
-    assert asked() - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 22 ms"
+    begin, before = time.monotonic(), xread_calls(stack)
+    wait_until(lambda: xread_calls(stack) > before + 20, 5, "some sweeps")
+    assert xread_calls(stack) - before < 2 * (time.monotonic() - begin) / 0.02 + 4, "two commands each 22 ms"
     pipe = stack.redis.pipeline(transaction=True)
     pipe.set(workers[50].log_key, "no stream")
     for worker in workers[:50] + workers[51:]:
@@ -737,32 +739,29 @@ def test_a_sweep_asks_about_many_logs_in_one_command_and_one_that_is_none_costs_
         assert lines_of([stream.next_event()]) == ["line"]
 
 
-def test_a_log_that_has_been_silent_for_long_is_asked_about_less_often(stack_with, job):
+def test_a_log_without_new_lines_is_swept_less_often(stack_with, job):
     stack = stack_with({"redis.wakeups": "sweep"})
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
 
-    def asked():
-        return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
-
-    def seconds_for_ten_questions():
-        begin, before = time.monotonic(), asked()
-        wait_until(lambda: asked() >= before + 10, 10, "ten questions")
+    def seconds_for_ten_reads():
+        begin, before = time.monotonic(), xread_calls(stack)
+        wait_until(lambda: xread_calls(stack) >= before + 10, 10, "ten reads")
         return time.monotonic() - begin
 
-    wait_until(lambda: seconds_for_ten_questions() > 1, 20, "it is asked about less often")
+    wait_until(lambda: seconds_for_ten_reads() > 1, 20, "the log is read less often")
     numbers = itertools.count()
 
-    def asked_often_after_a_line():
+    def read_often_after_a_line():
         text = str(next(numbers))
         worker.log(text)
         assert lines_of([stream.next_event()]) == [text]
-        return seconds_for_ten_questions() < 1
+        return seconds_for_ten_reads() < 1
 
-    wait_until(asked_often_after_a_line, 20, "it is asked about often again")
+    wait_until(read_often_after_a_line, 20, "the log is read often again")
 
 
-def test_a_redis_that_refuses_config_is_normal(stack_with, job):
+def test_a_redis_without_the_config_command_is_supported(stack_with, job):
     stack = stack_with(redis_conf=['rename-command CONFIG ""', "notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -773,37 +772,33 @@ def test_a_redis_that_refuses_config_is_normal(stack_with, job):
 # ---- tracking -----------------------------------------------------------------------------------------
 
 
-def how_woken(stack):
+def wakeup_kinds(stack):
     return [line["by"] for line in stack.logs("log.wakeups")]
-
-
-def logs_asked_about(stack):
-    return stack.redis.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
 
 
 def links(stack):
     return {client["name"].removeprefix("tailgate-"): client for client in stack.connections()}
 
 
-def line_comes_unasked(stack, worker, stream):
-    """Writes a line and takes it: did it come without a sweep, which asks before, or the slow one, after 2 s?"""
-    before, begin = logs_asked_about(stack), time.monotonic()
+def line_arrives_without_a_sweep(stack, worker, stream):
+    """Writes a line and receives it.  True if it arrived without a sweep: without an XREAD and within a second."""
+    before, begin = xread_calls(stack), time.monotonic()
     text = os.urandom(4).hex()
     worker.log(text)
     assert lines_of(stream.events_until(lambda event: text in event.data))[-1] == text
-    return logs_asked_about(stack) == before and time.monotonic() - begin < 1
+    return xread_calls(stack) == before and time.monotonic() - begin < 1
 
 
-def test_a_redis_without_any_configuration_says_itself_when_a_log_grows(stack_with, job):
+def test_logs_are_tracked_if_redis_sends_no_notifications(stack_with, job):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
-    wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "nothing is swept any more")
-    assert how_woken(stack)[-1] == "tracking"
+    wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "logs are not swept")
+    assert wakeup_kinds(stack)[-1] == "tracking"
     assert links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"]
 
 
-def test_what_is_notified_is_not_tracked_besides(stack_with, job):
+def test_tracking_is_off_while_notifications_arrive(stack_with, job):
     stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -811,25 +806,25 @@ def test_what_is_notified_is_not_tracked_besides(stack_with, job):
     def notified():
         worker.log("line")
         stream.next_event()
-        return how_woken(stack)[-1:] == ["notifications"]
+        return wakeup_kinds(stack)[-1:] == ["notifications"]
 
     wait_until(notified, 10, "a notification came before the sweep")
     wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
     stack.redis.config_set("notify-keyspace-events", "")
     wait_until(
-        lambda: line_comes_unasked(stack, worker, stream) and how_woken(stack)[-1] == "tracking",
+        lambda: line_arrives_without_a_sweep(stack, worker, stream) and wakeup_kinds(stack)[-1] == "tracking",
         15,
-        "it is tracked once notifications do not come any more",
+        "the log is tracked after notifications have stopped",
     )
 
 
 @pytest.mark.parametrize("lost", ["subscriber", "logs"])
-def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lost):
+def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lost):
     stack = stack_with()
     worker = Builder(stack.redis, job).create()
     stream, took = open_log(stack, worker), []
     for _ in range(5):
-        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")
         old = links(stack)[lost]["id"]
         text = os.urandom(4).hex()
         pipe = stack.redis.pipeline(transaction=True)
@@ -839,27 +834,27 @@ def test_tracking_is_asked_for_anew_when_either_link_is_lost(stack_with, job, lo
         pipe.execute()
         assert lines_of(stream.events_until(lambda event, text=text: text in event.data))[-1] == text
         took.append(time.monotonic() - begin)
-        wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link is back")
-    assert sorted(took)[2] < 1.5, f"a sweep finds it after 2 s and more: {took}"
-    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "they are tied again")
+        wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link has reconnected")
+    assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"
+    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "tracking is redirected to the subscriber link")
 
 
-def test_all_logs_that_are_flushed_are_gaps_at_once(stack_with, job):
-    """Nothing names their keys."""
+def test_flushall_causes_a_gap_event_at_once(stack_with, job):
+    """The invalidation message of FLUSHALL names no keys."""
     stack = stack_with()
     took = []
     for number in range(3):
         worker = Builder(stack.redis, f"{job}-{number}").create()
         stream = open_log(stack, worker)
-        wait_until(lambda: line_comes_unasked(stack, worker, stream), 10, "lines are announced")  # noqa: B023
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")  # noqa: B023
         begin = time.monotonic()
         stack.redis.flushall()
         stream.events_until("gap")
         took.append(time.monotonic() - begin)
-    assert sorted(took)[1] < 1.5, f"a sweep finds it after 2 s and more: {took}"
+    assert sorted(took)[1] < 1.5, f"a sweep would take 2 s or more: {took}"
 
 
-def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(stack_with, job):
+def test_notifications_of_other_commands_are_not_mistaken_for_xadd(stack_with, job):
     stack = stack_with(redis_conf=["notify-keyspace-events Kg"])
     expiring, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("expiring", "plain"))
     streams = [open_log(stack, worker, via="gateway") for worker in (expiring, plain)]
@@ -869,13 +864,13 @@ def test_a_notification_of_another_kind_is_no_proof_that_entries_are_notified(st
         pipe.expire(expiring.log_key, 1000)
         pipe.execute()
         assert lines_of([streams[0].next_event()]) == ["line"]
-        line_comes_unasked(stack, plain, streams[1])
-    assert set(how_woken(stack)) <= {"tracking", "sweep"}
-    assert "tracking" in how_woken(stack)
+        line_arrives_without_a_sweep(stack, plain, streams[1])
+    assert set(wakeup_kinds(stack)) <= {"tracking", "sweep"}
+    assert "tracking" in wakeup_kinds(stack)
 
 
-def test_notifications_of_which_one_was_missing_are_not_believed_for_a_while(stack_with, job):
-    """Redis has been told to notify of XADD; that a log is renamed into place is nothing of the kind."""
+def test_notifications_are_not_trusted_for_a_while_after_one_was_missing(stack_with, job):
+    """Redis sends notifications of XADD only, so a log that is copied to another key is not announced."""
     stack = stack_with(redis_conf=["notify-keyspace-events Kt"])
     renamed, plain = (Builder(stack.redis, f"{job}-{name}").create() for name in ("renamed", "plain"))
     streams = [open_log(stack, worker, via="gateway") for worker in (renamed, plain)]
@@ -883,23 +878,23 @@ def test_notifications_of_which_one_was_missing_are_not_believed_for_a_while(sta
     def notified():
         plain.log("line")
         streams[1].next_event()
-        return "notifications" in how_woken(stack)
+        return "notifications" in wakeup_kinds(stack)
 
-    wait_until(notified, 5, "notifications are believed")
+    wait_until(notified, 5, "the gateway relies on notifications")
     for number in range(3):
         pipe = stack.redis.pipeline(transaction=True)
         pipe.xadd(renamed.log_key + ":new", {"text": str(number)})
         pipe.copy(renamed.log_key + ":new", renamed.log_key, replace=True)
         pipe.execute()
         assert lines_of([streams[0].next_event(10)]) == [str(number)]
-        wait_until(lambda: how_woken(stack)[-1] != "notifications", 5, "it was not announced")
+        wait_until(lambda: wakeup_kinds(stack)[-1] != "notifications", 5, "the missing notification is noticed")
         for _ in range(3):
             notified()
-    assert how_woken(stack).count("notifications") == 1
+    assert wakeup_kinds(stack).count("notifications") == 1
 
 
-def test_a_redis_without_room_to_track_is_swept(stack_with, job):
-    """It forgets one log for another, says that the forgotten one has changed, and so on without end."""
+def test_logs_are_swept_if_the_tracking_table_is_too_small(stack_with, job):
+    """With a small table, Redis evicts one log for another and each time announces the evicted one as changed."""
     stack = stack_with(redis_conf=["tracking-table-max-keys 2"])
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(20)]
     streams = [open_log(stack, worker, via="gateway") for worker in workers]
@@ -913,17 +908,17 @@ def test_a_redis_without_room_to_track_is_swept(stack_with, job):
         lines_come()
         return any("tracking-table-max-keys" in line["why"] for line in stack.logs("log.wakeups_refused"))
 
-    wait_until(given_up, 15, "tracking is given up")
-    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "and ended")
+    wait_until(given_up, 15, "the gateway gives up tracking")
+    wait_until(lambda: stack.redis.info("clients")["tracking_clients"] == 0, 5, "tracking is off")
     lines_come()
-    assert how_woken(stack)[-1:] in ([], ["sweep"])
+    assert wakeup_kinds(stack)[-1:] in ([], ["sweep"])
 
     def reads():
         return stack.redis.info("commandstats")["cmdstat_xrange"]["calls"]
 
-    def reads_of_a_second():
+    def reads_in_a_second():
         begin, before = time.monotonic(), reads()
-        wait_until(lambda: time.monotonic() - begin > 1, 5, "a second has gone by")
+        wait_until(lambda: time.monotonic() - begin > 1, 5, "a second has passed")
         return (reads() - before) / (time.monotonic() - begin)
 
-    wait_until(lambda: reads_of_a_second() < 100, 10, "logs in which nothing happens are left in peace")
+    wait_until(lambda: reads_in_a_second() < 100, 10, "logs without new lines are read less often")

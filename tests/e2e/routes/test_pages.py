@@ -1,4 +1,4 @@
-"""R4: the log's history, page by page."""
+"""R4: the history of a log in pages."""
 
 import threading
 
@@ -21,7 +21,7 @@ def ids_of(answer):
 
 
 @ways_in
-def test_a_page_is_the_newest_lines_in_the_order_they_were_written(stack, job, http, via):
+def test_a_page_has_the_newest_lines_in_order(stack, job, http, via):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(5)
     answer = page(stack, job, http=http, via=via, limit=3)
@@ -66,14 +66,14 @@ def test_the_default_limit_is_100_and_the_highest_500(stack, job):
         (256, 255, True),
     ],
 )
-def test_has_more_is_exact(stack, job, count, limit, more):
+def test_has_more_is_true_only_if_older_lines_exist(stack, job, count, limit, more):
     ids = Builder(stack.redis, job).create().log_many(count)
     answer = page(stack, job, limit=limit)
     assert ids_of(answer) == ids[-limit:]
     assert answer.json()["has_more"] is more
 
 
-def test_no_entries_are_an_empty_page(stack, job):
+def test_a_page_without_entries_is_empty(stack, job):
     worker = Builder(stack.redis, job).create()
     assert page(stack, job).json() == EMPTY
     entry = worker.log("one")
@@ -84,12 +84,12 @@ def test_no_entries_are_an_empty_page(stack, job):
 
 
 @pytest.mark.parametrize("before", ["18446744073709551615-18446744073709551615", "9999999999999-0", "0-1", "1-0"])
-def test_before_id_need_not_be_an_entry(stack, job, before):
+def test_before_id_need_not_be_the_id_of_an_entry(stack, job, before):
     ids = Builder(stack.redis, job).create().log_many(3)
     assert ids_of(page(stack, job, before_id=before)) == (ids if before.startswith(("18", "99")) else [])
 
 
-def test_entries_of_one_millisecond_are_told_apart(stack, job):
+def test_before_id_distinguishes_entries_of_one_millisecond(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = [stack.redis.xadd(worker.log_key, {"text": str(n)}, id=f"5-{n}") for n in range(1, 8)]
     assert ids_of(page(stack, job, limit=2, before_id="5-4")) == ids[1:3]
@@ -100,7 +100,7 @@ def test_entries_of_one_millisecond_are_told_apart(stack, job):
 @pytest.mark.parametrize(
     "limit", ["0", "-1", "501", "", "ten", "1.5", "1e2", "+5", " 5", "5 ", "0x10", "99999999999999999999", "１"]
 )
-def test_a_bad_limit_is_422_and_named(stack, job, limit):
+def test_an_invalid_limit_gets_422_with_its_name(stack, job, limit):
     Builder(stack.redis, job).create()
     answer = page(stack, job, limit=limit)
     assert answer.status == 422 and "limit" in answer.json()["detail"]
@@ -109,20 +109,20 @@ def test_a_bad_limit_is_422_and_named(stack, job, limit):
 @pytest.mark.parametrize(
     "before", ["", "5", "5-", "-5", "a-b", "1-1-1", "+", "-", "(1-1", "$", "1-18446744073709551616", " 1-1", "1-1\n"]
 )
-def test_a_bad_before_id_is_422_and_named(stack, job, before):
+def test_an_invalid_before_id_gets_422_with_its_name(stack, job, before):
     Builder(stack.redis, job).create()
     answer = page(stack, job, before_id=before)
     assert answer.status == 422 and "before_id" in answer.json()["detail"]
 
 
-def test_a_field_that_the_entry_lacks_is_null(stack, job):
+def test_a_missing_field_of_an_entry_is_null(stack, job):
     worker = Builder(stack.redis, job).create()
     entry = stack.redis.xadd(worker.log_key, {"text": "only this", "more": "left out"})
     line = {"id": entry, "ts": None, "source": None, "text": "only this", "phase": None}
     assert page(stack, job).json()["lines"] == [line]
 
 
-def test_any_text_is_valid_json_in_utf8(stack, job):
+def test_a_page_is_valid_json_with_any_text(stack, job):
     worker = Builder(stack.redis, job).create()
     texts = ['q"\\', "two\nlines\r\n", "\0\x1b[0m", "\u2028 ü \U0001f680"]
     for text in texts:
@@ -134,7 +134,7 @@ def test_any_text_is_valid_json_in_utf8(stack, job):
 
 
 @ways_in
-def test_head_is_a_page_without_its_body(stack, job, http, via):
+def test_head_gets_the_headers_of_a_page_without_its_body(stack, job, http, via):
     Builder(stack.redis, job).create().log_many(5)
     path, headers = f"/api/jobs/{job}/logs", stack.bearer()
     head = fetch(stack, path, headers=headers, method="HEAD", http=http, via=via)
@@ -150,7 +150,7 @@ def test_a_request_id_is_echoed(stack, job):
     assert fetch(stack, f"/api/jobs/{job}/logs", headers=headers).headers["x-request-id"] == "page-1"
 
 
-def test_a_page_stops_at_eight_megabytes_and_says_that_there_is_more(stack, job):
+def test_a_page_stops_at_eight_megabytes_with_has_more(stack, job):
     worker = Builder(stack.redis, job).create()
     ids = [worker.log(f"{number:02}" + "B" * 1_000_000) for number in range(20)]
     answer = page(stack, job, limit=500)
@@ -165,7 +165,7 @@ def test_a_page_stops_at_eight_megabytes_and_says_that_there_is_more(stack, job)
     assert seen == ids
 
 
-def test_one_line_larger_than_a_page_is_a_page(stack, job):
+def test_a_line_larger_than_a_page_is_sent_as_one_page(stack, job):
     worker = Builder(stack.redis, job).create()
     worker.log("small")
     worker.log("C" * 9_000_000)
@@ -175,14 +175,14 @@ def test_one_line_larger_than_a_page_is_a_page(stack, job):
     assert page(stack, job, before_id=answer.json()["oldest_id"]).json()["lines"][0]["text"] == "small"
 
 
-def test_an_unknown_job_and_a_foreign_one_are_the_same_404(stack, job):
+def test_an_unknown_job_and_another_users_job_get_the_same_404(stack, job):
     Builder(stack.redis, job, user="bob").create().log_many(3)
     foreign, unknown = page(stack, job), page(stack, job + "-x")
     assert (foreign.status, unknown.status) == (404, 404)
     assert foreign.json() == unknown.json() == {"detail": "Job not found"}
 
 
-def test_a_record_or_a_log_of_another_type_is_told_apart(stack, job):
+def test_a_record_of_the_wrong_type_gets_404_and_a_log_of_the_wrong_type_500(stack, job):
     stack.redis.set(f"job:{job}-r", "no hash")
     assert page(stack, job + "-r").status == 404
     worker = Builder(stack.redis, job).create()
@@ -192,14 +192,14 @@ def test_a_record_or_a_log_of_another_type_is_told_apart(stack, job):
     assert any(worker.log_key in str(line) for line in stack.logs() if line["level"] == "error")
 
 
-def test_a_job_that_has_ended_still_has_its_pages(stack, job):
+def test_an_ended_job_still_has_its_pages(stack, job):
     worker = Builder(stack.redis, job).create("ready")
     ids = worker.log_many(3)
     assert ids_of(page(stack, job)) == ids
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 500])
-def test_pages_back_from_the_first_give_every_line_once(stack, job, limit):
+def test_paging_back_gives_every_line_once(stack, job, limit):
     count = 25 if limit == 1 else 730
     ids = Builder(stack.redis, job).create().log_many(count)
     seen, before = [], None

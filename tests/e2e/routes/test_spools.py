@@ -1,4 +1,4 @@
-"""R5: the spools dashboard's broadcast."""
+"""R5: the broadcast for the spools dashboards."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ def open_live(stack, **more):
 
 @ways_in
 @pytest.mark.parametrize("kind", ["TOMAR", "PAUSAR", "COMPLETAR", "STATE_CHANGE"])
-def test_each_payload_is_a_spool_update_with_its_timestamp_as_id(stack, kind, http, via):
+def test_each_payload_becomes_a_spool_update_with_its_timestamp_as_id(stack, kind, http, via):
     stream = open_live(stack, http=http, via=via)
     payload = Spools(stack.redis).update(kind, timestamp="2026-01-27T22:17:36.123456+00:00")
     block = stream.next_block()
@@ -41,7 +41,7 @@ def test_each_payload_is_a_spool_update_with_its_timestamp_as_id(stack, kind, ht
     "timestamp, expected",
     [('"1"', "1"), ("1769552256123", "1769552256123"), ("-5", "-5"), ('"a b:c"', "a b:c"), ('"\\u00e9"', "é")],
 )
-def test_a_timestamp_that_is_a_string_or_a_number_is_the_id(stack, timestamp, expected):
+def test_a_string_or_number_timestamp_becomes_the_id(stack, timestamp, expected):
     stream = open_live(stack)
     payload = f'{{"event_type":"TOMAR","timestamp":{timestamp}}}'
     stack.redis.publish(Spools.CHANNEL, payload)
@@ -61,7 +61,7 @@ def test_a_timestamp_that_is_a_string_or_a_number_is_the_id(stack, timestamp, ex
         '"time":"1"',
     ],
 )
-def test_any_other_timestamp_is_no_id_and_the_event_passes(stack, member):
+def test_an_event_with_any_other_timestamp_has_no_id(stack, member):
     stream = open_live(stack)
     payload = f'{{"event_type":"TOMAR",{member}}}'
     stack.redis.publish(Spools.CHANNEL, payload)
@@ -75,7 +75,7 @@ def skipped(stack):
 @pytest.mark.parametrize(
     "payload", ["", "hello", "[]", '[{"event_type":"TOMAR"}]', '"x"', "5", "null", "{", '{"a":1}x', "{'a':1}"]
 )
-def test_a_payload_that_is_no_json_object_is_skipped_and_counted(stack, payload):
+def test_a_payload_that_is_not_a_json_object_is_skipped_and_counted(stack, payload):
     stream = open_live(stack)
     before = skipped(stack)
     stack.redis.publish(Spools.CHANNEL, payload)
@@ -84,7 +84,7 @@ def test_a_payload_that_is_no_json_object_is_skipped_and_counted(stack, payload)
     assert skipped(stack) == before + 1
 
 
-def test_a_payload_over_several_lines_stays_one_event(stack):
+def test_a_payload_of_several_lines_is_sent_as_one_event(stack):
     stream = open_live(stack)
     payload = json.dumps({"event_type": "TOMAR", "timestamp": "1", "note": "two\nlines"}, indent=2)
     stack.redis.publish(Spools.CHANNEL, payload)
@@ -92,7 +92,7 @@ def test_a_payload_over_several_lines_stays_one_event(stack):
     assert event.data == payload and event.last_id == "1"
 
 
-def test_nothing_ends_it(stack):
+def test_no_message_ends_a_spools_stream(stack):
     stream = open_live(stack)
     for more in ({"status": "ready"}, {"status": "failed"}, {"event": "complete"}, {"type": "done"}):
         payload = Spools(stack.redis).update("COMPLETAR", **more)
@@ -100,7 +100,7 @@ def test_nothing_ends_it(stack):
     assert stream.ended is None and "id: end" not in stream.raw.decode()
 
 
-def test_the_dashboards_hook_sees_every_update(stack):
+def test_the_spools_hook_reads_every_update(stack):
     streams = [open_live(stack, http=http) for http in ("1.1", "2", "1.1")]
     updates = [json.loads(Spools(stack.redis).update(kind)) for kind in ("TOMAR", "PAUSAR", "TOMAR", "COMPLETAR")]
     for stream in streams:
@@ -108,7 +108,7 @@ def test_the_dashboards_hook_sees_every_update(stack):
         assert sse.spools_events(stream.raw) == updates
 
 
-def test_all_dashboards_share_one_subscription(stack):
+def test_all_spools_streams_share_one_subscription(stack):
     streams = [open_live(stack) for _ in range(6)]
     assert stack.subscribers(Spools.CHANNEL) == 1
     payload = Spools(stack.redis).update()
@@ -126,17 +126,17 @@ def test_all_dashboards_share_one_subscription(stack):
         {"Last-Event-ID": "end"},
     ],
 )
-def test_anyone_may_look_whatever_he_brings(stack, headers):
+def test_anyone_may_open_the_stream_with_any_credential(stack, headers):
     stream = open_live(stack, headers=headers)
     payload = Spools(stack.redis).update()
     assert stream.next_event().data == payload
 
 
-def test_a_token_in_the_query_is_not_looked_at(stack):
+def test_a_token_in_the_query_is_ignored(stack):
     assert open_stream(stack, PATH, params={"token": "nonsense"}).status == 200
 
 
-def test_a_dashboard_that_reopens_its_stream_on_each_event_misses_none_after_each_opening(stack):
+def test_a_dashboard_that_reopens_its_stream_on_each_event_misses_none(stack):
     for number in range(20):
         stream = open_live(stack)
         wait_until(lambda: stack.subscribers(Spools.CHANNEL) == 1, 2, "the subscription")
@@ -149,7 +149,7 @@ def test_a_dashboard_that_reopens_its_stream_on_each_event_misses_none_after_eac
 
 
 @ways_in
-def test_a_ping_with_the_time_comes_always(stack_with, http, via):
+def test_pings_with_the_time_continue_between_events(stack_with, http, via):
     stack = stack_with({"route.spools.heartbeat.every_s": 0.5})
     stream = open_live(stack, http=http, via=via)
     stamps = []
@@ -162,13 +162,13 @@ def test_a_ping_with_the_time_comes_always(stack_with, http, via):
             continue
         if found := re.fullmatch(r": ping - (.+)", block):
             stamps.append(datetime.datetime.fromisoformat(found[1].replace("Z", "+00:00")))
-    assert 1.4 < time.monotonic() - begin < 4, "events do not put a ping off"
+    assert 1.4 < time.monotonic() - begin < 4, "events do not postpone a ping"
     now = datetime.datetime.now(datetime.timezone.utc)
     assert all(abs((now - stamp).total_seconds()) < 10 for stamp in stamps)
     assert stamps == sorted(stamps)
 
 
-def test_streams_opened_together_do_not_beat_together(stack_with):
+def test_streams_opened_together_get_heartbeats_at_different_times(stack_with):
     stack = stack_with({"route.spools.heartbeat.every_s": 2})
     streams = [open_stream(stack, PATH, via="gateway") for _ in range(400)]
 
@@ -181,4 +181,4 @@ def test_streams_opened_together_do_not_beat_together(stack_with):
     wait_until(lambda: min(len(stream.pump().comments) for stream in streams) >= 2, 20, "two pings for each")
     intervals = [(second - first).total_seconds() for first, second, *_ in map(stamps, streams)]
     assert min(intervals) > 1.7
-    assert max(intervals) - min(intervals) > 0.06, "a tenth of two seconds, and deadlines are kept to 20 ms"
+    assert max(intervals) - min(intervals) > 0.06, "the jitter is a tenth of the interval, and timers round to 20 ms"

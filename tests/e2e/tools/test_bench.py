@@ -65,14 +65,14 @@ def test_a_stream_that_ends_fails_the_benchmark(bench):
             bench.load("streams", *words)
 
 
-def test_an_answer_that_is_not_the_one_expected_fails_the_benchmark(bench):
+def test_an_unexpected_status_fails_the_benchmark(bench):
     with Gateway(bench, "unix") as server:
         words = ["--to", server.auth_address, "--path", "/auth", "--requests", "5", "--connections", "1"]
         with pytest.raises(Failed, match='"wrong": 5'):
             bench.load("requests", *words, "--status", "200")
 
 
-def test_a_bench_leaves_no_folder_behind(bench):
+def test_the_benchmark_leaves_no_folder_behind(bench):
     assert bench.dir.exists()
     short_lived = Bench({"load": PROGRAMS / "load"}, "tiny")
     short_lived.close()

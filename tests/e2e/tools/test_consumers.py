@@ -1,4 +1,4 @@
-"""The four frontends with their habits, through what happens to a gateway; `make consumers` takes more time for it."""
+"""A short form of `make consumers`: clients like the four frontends, while servers restart and tokens expire."""
 
 import subprocess
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.short_form
     "scenario",
     ["deploy", "redis-restart", "ecs", "token-expiry", pytest.param("redis-failover", marks=pytest.mark.slow)],
 )
-def test_no_tab_dies_no_line_is_lost_and_nobody_spins(scenario):
+def test_no_tab_dies_no_line_is_lost_and_no_tab_reconnects_too_often(scenario):
     done = subprocess.run(
         ["/usr/bin/python3", ROOT / "tests/consumers/run", "--tabs=2", "--calm=1", "--binary", default_binary(), scenario],
         capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""`make run`: what it prints works when pasted, and ending it leaves nothing behind."""
+"""scripts/demo: the commands that it prints work, and it leaves nothing behind."""
 
 import os
 import re
@@ -18,7 +18,7 @@ class Demo:
         self.process = subprocess.Popen(
             [ROOT / "scripts/demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        # A demo that hangs ends the test, not the suite.
+        # If the demo hangs, the test fails after a minute.
         self.guard = threading.Timer(60, lambda: os.killpg(self.process.pid, signal.SIGKILL))
         self.guard.start()
         self.text = ""
@@ -26,7 +26,7 @@ class Demo:
             self.text += line
             if line.startswith("Ctrl-C ends all of it"):
                 return
-        raise AssertionError(f"it ended:\n{self.text}")
+        raise AssertionError(f"the demo ended:\n{self.text}")
 
     def folder(self):
         return Path(re.search(r"(/\S*tailgate-demo-[^/\s]+)/", self.text).group(1))
@@ -49,8 +49,8 @@ def processes_that_mention(text):
     return found
 
 
-def pasted(line, until):
-    """Runs a printed line as a shell would, until its output has `until`."""
+def run_until(line, until):
+    """Runs a printed command until its output contains `until`, and returns the output."""
     process = subprocess.Popen(shlex.split(line) + ["-sS", "--max-time", "20"], stdout=subprocess.PIPE)
     text = b""
     try:
@@ -65,7 +65,7 @@ def pasted(line, until):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_ends_and_leaves_nothing_behind(number):
+def test_the_demo_leaves_no_process_or_folder_behind(number):
     demo = Demo()
     folder = demo.folder()
     assert processes_that_mention(str(folder))
@@ -74,7 +74,7 @@ def test_the_demo_ends_and_leaves_nothing_behind(number):
     assert processes_that_mention(str(folder)) == []
 
 
-def test_every_line_that_the_demo_prints_works_when_pasted():
+def test_every_command_that_the_demo_prints_works():
     demo = Demo()
     try:
         lines = re.findall(r"(?m)^\s+(curl .*)$", demo.text)
@@ -88,12 +88,12 @@ def test_every_line_that_the_demo_prints_works_when_pasted():
         }
         assert len(lines) == 7
         for line in lines:
-            # The longest that fits, since one path is a part of another.
+            # One path is a part of another, so take the longest.
             part = max((part for part in wanted if part in line), key=len)
-            pasted(line, wanted[part])
+            run_until(line, wanted[part])
         add = re.search(r"(?m)^\s+(redis-cli .* XADD .*)$", demo.text).group(1)
         subprocess.run(shlex.split(add), check=True, capture_output=True)
         page = re.search(r"(http://localhost:\d+/)", demo.text).group(1)
-        assert b"EventSource" in pasted(f"curl {page}", b"</script>")
+        assert b"EventSource" in run_until(f"curl {page}", b"</script>")
     finally:
         demo.end(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The checks of `make lint` find what they are for; tokens are what an independent library says."""
+"""The scripts: checks of `make lint` find errors, and PyJWT confirms the tokens of scripts/mint-token."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def run(*command, **more):
 
 
 def tree(directory, **files):
-    """A tree with a copy of the script: file names with "__" for "/" and a "_h" or "_cc" at their end."""
+    """Writes the files of a tree and runs check-ranks in it.  The argument http__b_h stands for gateway/http/b.h."""
     (directory / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "check-ranks", directory / "scripts")
     for name, text in files.items():
@@ -94,24 +94,24 @@ def test_every_configuration_key_is_documented():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_key_that_nobody_documented_is_found(tmp_path):
+def test_check_documented_finds_an_undocumented_key(tmp_path):
     done = documented(tmp_path, *real_keys(), "route.*.brand_new")
     assert done.returncode == 1
     assert done.stdout.count("\n") == 1 and "route.*.brand_new" in done.stdout
 
 
 @pytest.mark.parametrize("gone", ["route.*.ending[].data", "redis.wait_s", "record.*.fields.*.absent"])
-def test_a_documented_key_that_is_none_is_found(tmp_path, gone):
+def test_check_documented_finds_a_documented_key_that_does_not_exist(tmp_path, gone):
     done = documented(tmp_path, *(key for key in real_keys() if key != gone))
     assert done.returncode == 1
     assert "is no key of the configuration" in done.stdout
 
 
-def test_the_joined_example_is_what_the_three_examples_make():
+def test_all_three_toml_equals_the_joined_examples():
     assert run(SCRIPTS / "join-examples", "--check").returncode == 0
 
 
-def test_each_example_in_the_readme_of_the_tests_stands_in_the_named_file():
+def test_each_example_in_the_tests_readme_is_in_the_named_file():
     readme = (ROOT / "tests/README.md").read_text()
     name, examples = None, 0
     for path, example in re.findall(r"`([\w/]+\.(?:cpp|py))`|```(?:cpp|python)\n(.*?)```", readme, re.DOTALL):
@@ -125,12 +125,12 @@ def test_each_example_in_the_readme_of_the_tests_stands_in_the_named_file():
 # ---- bootstrap ------------------------------------------------------------------------------------
 
 
-def test_bootstrap_has_nothing_to_do_where_everything_is_there():
+def test_bootstrap_does_nothing_if_all_packages_are_installed():
     done = run(SCRIPTS / "bootstrap", "test")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_bootstrap_names_what_it_cannot_do():
+def test_bootstrap_refuses_an_unknown_purpose():
     done = run(SCRIPTS / "bootstrap", "everything")
     assert done.returncode == 1
     assert 'unknown purpose "everything"' in done.stderr
@@ -139,7 +139,7 @@ def test_bootstrap_names_what_it_cannot_do():
 # ---- ports ----------------------------------------------------------------------------------------
 
 
-def test_a_stack_takes_no_port_that_a_browser_blocks(tmp_path, monkeypatch):
+def test_a_stack_uses_no_port_that_a_browser_blocks(tmp_path, monkeypatch):
     # Browsers block the ports of IRC, 6665 to 6669.
     monkeypatch.setattr(ports, "PORTS", range(6664, 6670))
     monkeypatch.setattr(ports, "bindable", lambda port: True)
@@ -178,7 +178,7 @@ def decode(stack, token, provider="builder", **more):
     return jwt.decode(token, key_of(stack, provider), algorithms=[algorithm], **more)
 
 
-def test_a_minted_token_is_one(stack):
+def test_a_minted_token_is_valid(stack):
     claims = decode(stack, mint(stack, "--claim", "role=admin", "--claim", "n=7"), issuer="https://clerk.example.test")
     assert (claims["sub"], claims["role"], claims["n"]) == ("alice", "admin", 7)
     assert claims["exp"] - claims["iat"] == 3600
@@ -200,16 +200,16 @@ def test_a_minted_token_is_one(stack):
         ("truncated", jwt.InvalidTokenError),
     ],
 )
-def test_a_broken_token_is_broken_in_that_way(stack, broken, error):
+def test_a_broken_token_has_the_requested_defect(stack, broken, error):
     with pytest.raises(error):
         decode(stack, mint(stack, "--broken", broken), issuer="https://clerk.example.test")
 
 
 @pytest.mark.parametrize("broken, claim", [("azp", "azp"), ("subject", "sub")])
-def test_a_broken_token_lacks_its_claim(stack, broken, claim):
+def test_a_broken_token_lacks_the_requested_claim(stack, broken, claim):
     assert claim in decode(stack, mint(stack))
     assert claim not in decode(stack, mint(stack, "--broken", broken))
 
 
-def test_an_unknown_key_id_is_in_the_header(stack):
+def test_a_token_with_an_unknown_key_id_names_it_in_its_header(stack):
     assert jwt.get_unverified_header(mint(stack, "--broken", "kid"))["kid"] == "nobody-knows-it"
