@@ -252,7 +252,7 @@ void RequestHandler::serve(Request request) {
   Streams& streams = resources_.streams;
   switch (request.route->source) {
     case Source::kChannel:
-      streams.add(std::make_unique<EventStream>(streams, resources_.events, std::move(request))).start();
+      streams.add(std::make_unique<ChannelStream>(streams, resources_.events, std::move(request))).start();
       break;
     case Source::kLog:
       streams.add(std::make_unique<LogStream>(streams, resources_.logs, std::move(request))).start();

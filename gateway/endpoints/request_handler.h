@@ -13,7 +13,7 @@
 #include "gateway/config/config.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/drain_state.h"
-#include "gateway/endpoints/event_stream.h"
+#include "gateway/endpoints/channel_stream.h"
 #include "gateway/endpoints/log_page.h"
 #include "gateway/endpoints/log_stream.h"
 #include "gateway/routes/limits.h"
@@ -31,7 +31,7 @@ class RequestHandler {
     const DrainState& drain;
     Streams& streams;
     Answers& answers;
-    EventStream::Resources events;
+    ChannelStream::Resources events;
     LogStream::Resources logs;
     LogPage::Resources pages;
   };

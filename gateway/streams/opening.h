@@ -2,7 +2,7 @@
 //
 // Waits until the source can be read, reads the job's record, and reads it again while it is missing or Redis
 // does not answer.  Knows records and time limits; knows no source, no response and no status code.
-// An open EventStream uses an Opening again after each loss of Redis, without time limits.
+// An open ChannelStream uses an Opening again after each loss of Redis, without time limits.
 #pragma once
 
 #include <chrono>

@@ -2,7 +2,7 @@
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
 // classes in endpoints/ that derive from it know its source, and decide what a stream does when Redis is
-// lost: EventStream::on_unconfirmed() and LogStream::on_redis_up().
+// lost: ChannelStream::on_unconfirmed() and LogStream::on_redis_up().
 #pragma once
 
 #include <chrono>
@@ -32,7 +32,7 @@ class StreamTimes : public Wheel::Entry {
 };
 
 // StreamTimes is the first base class.  So the members that a delivery reads are neighbours in memory: the
-// request's exchange, the counters below, and the first members of EventStream.
+// request's exchange, the counters below, and the first members of ChannelStream.
 class Stream : private StreamTimes, public ActiveRequest {
  public:
   Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {}

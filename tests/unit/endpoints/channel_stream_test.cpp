@@ -1,4 +1,4 @@
-#include "gateway/endpoints/event_stream.h"
+#include "gateway/endpoints/channel_stream.h"
 
 #include <gtest/gtest.h>
 
@@ -11,9 +11,9 @@ namespace {
 
 using Direction = testing::LaggingProxy::Direction;
 
-class EventStreamTest : public testing::StreamTest {
+class ChannelStreamTest : public testing::StreamTest {
  protected:
-  EventStreamTest() : StreamTest("wait_s = 0.6\n") {}
+  ChannelStreamTest() : StreamTest("wait_s = 0.6\n") {}
 
   testing::HttpClient open_guarded(const std::string& user = "alice") {
     return get("/guarded/1", identity(user, "guarded", "1"));
@@ -24,14 +24,14 @@ class EventStreamTest : public testing::StreamTest {
   }
 };
 
-TEST_F(EventStreamTest, DeliversEventsThatArePublishedAfterTheConfirmation) {
+TEST_F(ChannelStreamTest, DeliversEventsThatArePublishedAfterTheConfirmation) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
   redis("PUBLISH job:1:events hello");
   EXPECT_TRUE(run_until([&] { return client.got("data: hello\n\n"); }));
 }
 
-TEST_F(EventStreamTest, HoldsEventsUntilTheRecordHasBeenRead) {
+TEST_F(ChannelStreamTest, HoldsEventsUntilTheRecordHasBeenRead) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -44,7 +44,7 @@ TEST_F(EventStreamTest, HoldsEventsUntilTheRecordHasBeenRead) {
   EXPECT_TRUE(run_until([&] { return client.got("data: held\n\n"); }));
 }
 
-TEST_F(EventStreamTest, DropsHeldEventsOfAJobWhoseRecordHasEnded) {
+TEST_F(ChannelStreamTest, DropsHeldEventsOfAJobWhoseRecordHasEnded) {
   redis("HSET job:1 user_id alice status ready");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -55,14 +55,14 @@ TEST_F(EventStreamTest, DropsHeldEventsOfAJobWhoseRecordHasEnded) {
   EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"status\":\"ready\"}\nid: end\n\n");
 }
 
-TEST_F(EventStreamTest, IsUnavailableIfRedisDoesNotConfirmInTime) {
+TEST_F(ChannelStreamTest, IsUnavailableIfRedisDoesNotConfirmInTime) {
   channels_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
   EXPECT_TRUE(run_until([&] { return client.status() == 503; }));
   EXPECT_TRUE(client.got("Retry-After: "));
 }
 
-TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
+TEST_F(ChannelStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -77,7 +77,7 @@ TEST_F(EventStreamTest, ReadsTheRecordAgainIfTheChannelIsLostDuringTheRead) {
 
 // Events that are published during the loss never arrive.  Only a record that is read after the new
 // confirmation includes their changes.
-TEST_F(EventStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
+TEST_F(ChannelStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -92,7 +92,7 @@ TEST_F(EventStreamTest, DropsARecordThatWasReadBeforeALossOfTheChannel) {
   EXPECT_EQ(records_.looks(), looks + 1) << "the stream opened with the old record";
 }
 
-TEST_F(EventStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQuestion) {
+TEST_F(ChannelStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQuestion) {
   testing::RawServer application(loop_, path("app.sock"),
                                  "HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{\"status\":\"running\"}");
   auto client = get("/asked/1", {{"Cookie", "a=b"}});
@@ -106,7 +106,7 @@ TEST_F(EventStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQues
   EXPECT_EQ(application.requests.size(), 3U);
 }
 
-TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
+TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
   channels_path_.proxy.cut();
@@ -115,7 +115,7 @@ TEST_F(EventStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
-TEST_F(EventStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
+TEST_F(ChannelStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   create_job("1");
   auto client = open_guarded();
   ASSERT_TRUE(opened(client));
@@ -124,7 +124,7 @@ TEST_F(EventStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   EXPECT_TRUE(client.got("data: {\"status\":\"failed\"}\nid: end\n\n"));
 }
 
-TEST_F(EventStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {
+TEST_F(ChannelStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {
   create_job("1");
   auto client = open_guarded();
   ASSERT_TRUE(opened(client));
@@ -133,7 +133,7 @@ TEST_F(EventStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {
   EXPECT_FALSE(client.got("id: end"));
 }
 
-TEST_F(EventStreamTest, AnswersAForeignJobAsAMissingOne) {
+TEST_F(ChannelStreamTest, AnswersAForeignJobAsAMissingOne) {
   create_job("1");
   auto foreign = open_guarded("bob");
   ASSERT_TRUE(run_until([&] { return foreign.status() == 404; }));
@@ -144,7 +144,7 @@ TEST_F(EventStreamTest, AnswersAForeignJobAsAMissingOne) {
   EXPECT_EQ(body(foreign.raw()), body(missing.raw()));
 }
 
-TEST_F(EventStreamTest, AnswersAClientThatHasSeenTheEndWithNoContent) {
+TEST_F(ChannelStreamTest, AnswersAClientThatHasSeenTheEndWithNoContent) {
   redis("HSET job:1 user_id alice status ready");
   HttpHeaders headers = identity("alice", "guarded", "1");
   headers.emplace_back("Last-Event-ID", "end");
@@ -152,7 +152,7 @@ TEST_F(EventStreamTest, AnswersAClientThatHasSeenTheEndWithNoContent) {
   EXPECT_TRUE(run_until([&] { return client.status() == 204; }));
 }
 
-TEST_F(EventStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) {
+TEST_F(ChannelStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) {
   create_job("1");
   records_path_.proxy.hold(Direction::kToClient);
   auto client = open_guarded();
@@ -164,14 +164,14 @@ TEST_F(EventStreamTest, LeavesNothingBehindWhenItsClientLeavesDuringTheOpening) 
   EXPECT_EQ(streams_.count(), 0U);
 }
 
-TEST_F(EventStreamTest, PassesOnTheRefusalOfTheApplication) {
+TEST_F(ChannelStreamTest, PassesOnTheRefusalOfTheApplication) {
   testing::RawServer application(loop_, path("app.sock"), "HTTP/1.0 401 No\r\nContent-Length: 0\r\n\r\n");
   auto client = get("/asked/1", {{"Cookie", "a=b"}});
   EXPECT_TRUE(run_until([&] { return client.status() == 401; }));
   EXPECT_TRUE(client.got("WWW-Authenticate: Bearer"));
 }
 
-TEST_F(EventStreamTest, OpensWithTheRecordOfTheApplication) {
+TEST_F(ChannelStreamTest, OpensWithTheRecordOfTheApplication) {
   testing::RawServer application(loop_, path("app.sock"),
                                  "HTTP/1.0 200 OK\r\nContent-Length: 18\r\n\r\n{\"status\":\"ready\"}");
   auto client = get("/asked/1", {{"Cookie", "a=b"}});

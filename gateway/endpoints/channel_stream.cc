@@ -1,4 +1,4 @@
-#include "gateway/endpoints/event_stream.h"
+#include "gateway/endpoints/channel_stream.h"
 
 #include <utility>
 
@@ -13,15 +13,15 @@ constexpr std::chrono::milliseconds kPublishedEnd{250};
 
 }  // namespace
 
-void EventStream::on_redis_up() {
+void ChannelStream::on_redis_up() {
   if (opening_) opening_->advance();
 }
 
-void EventStream::on_record_gone() {
+void ChannelStream::on_record_gone() {
   if (open()) condemn(EndReason::kRecordGone);
 }
 
-void EventStream::start() {
+void ChannelStream::start() {
   read_record({.redis = request().config->redis.wait, .record = route().record_grace});
   const std::string channel = with_id(route().key, request().id);
   subscription_ = resources_.hub.subscribe(channel, route(), *this);
@@ -29,18 +29,18 @@ void EventStream::start() {
   if (interest_.confirmed()) on_confirmed();
 }
 
-void EventStream::read_record(Opening::TimeLimits limits) {
+void ChannelStream::read_record(Opening::TimeLimits limits) {
   Opening::Observer& self = *this;
   opening_ = std::make_unique<Opening>(resources_.opening, request(), limits, self);
 }
 
-void EventStream::on_confirmed() {
+void ChannelStream::on_confirmed() {
   if (condemned() || phase_ != Phase::kSubscribing) return;
   phase_ = Phase::kReading;
   opening_->advance();
 }
 
-void EventStream::on_unconfirmed() {
+void ChannelStream::on_unconfirmed() {
   if (condemned()) return;
   phase_ = Phase::kSubscribing;
   held_.clear();
@@ -49,13 +49,13 @@ void EventStream::on_unconfirmed() {
   opening_->restart();
 }
 
-void EventStream::on_refused() {
+void ChannelStream::on_refused() {
   if (condemned()) return;
   if (open()) return condemn(EndReason::kGap);
   resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
-void EventStream::on_outcome(Access access, const Record* record) {
+void ChannelStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (open()) {
     reopen(access, record);
@@ -68,7 +68,7 @@ void EventStream::on_outcome(Access access, const Record* record) {
   }
 }
 
-void EventStream::open_with(const Record* record) {
+void ChannelStream::open_with(const Record* record) {
   begin(FirstMessages::kOfRoute);
   if (record != nullptr && record->terminal)
     return send_ending(*record);  // the terminal record replaces all events that are held
@@ -77,7 +77,7 @@ void EventStream::open_with(const Record* record) {
 }
 
 // Redis is back, and the record has been read again.
-void EventStream::reopen(Access access, const Record* record) {
+void ChannelStream::reopen(Access access, const Record* record) {
   const bool is_http = route().record != nullptr && route().record->kind == RecordRule::Kind::kHttp;
   switch (access) {
     case Access::kAllowed:
@@ -99,7 +99,7 @@ void EventStream::reopen(Access access, const Record* record) {
   go_live(record);
 }
 
-void EventStream::go_live(const Record* record) {
+void ChannelStream::go_live(const Record* record) {
   if (record != nullptr && route().record->kind == RecordRule::Kind::kHash) {
     watch_ = resources_.opening.records.watch(*route().record, request().id, *record, *this);
   }
@@ -112,12 +112,12 @@ void EventStream::go_live(const Record* record) {
   }
 }
 
-void EventStream::send_ending(const Record& record) {
+void ChannelStream::send_ending(const Record& record) {
   send_status(route().ending, &record, kEndId);
   condemn(EndReason::kTerminal);
 }
 
-void EventStream::on_batch(const Batch& batch) {
+void ChannelStream::on_batch(const Batch& batch) {
   if (condemned() || phase_ == Phase::kSubscribing) return;
   if (phase_ == Phase::kLive) return deliver(batch);
   held_.push_back(batch);
@@ -127,7 +127,7 @@ void EventStream::on_batch(const Batch& batch) {
   resources_.answers.refuse(hand_over(), Access::kUnavailable);
 }
 
-void EventStream::deliver(const Batch& batch) {
+void ChannelStream::deliver(const Batch& batch) {
   const std::size_t waiting = backlog();
   if (waiting > 0 && waiting + batch.chunk.size() > route().backlog_bytes)
     return condemn(EndReason::kSlow, Ending::kCut);
@@ -135,7 +135,7 @@ void EventStream::deliver(const Batch& batch) {
   if (batch.last) condemn(EndReason::kTerminal);
 }
 
-void EventStream::on_record(const Record& record) {
+void ChannelStream::on_record(const Record& record) {
   if (!open()) return;
   ending_.reset();  // the job may run again
   if (!may_see(request(), record)) {
@@ -149,7 +149,7 @@ void EventStream::on_record(const Record& record) {
   }
 }
 
-void EventStream::on_reminder() {
+void ChannelStream::on_reminder() {
   if (ending_ == nullptr) return;
   // First delivers the messages that have arrived.  The published end may be among them.
   resources_.hub.flush(with_id(route().key, request().id));

@@ -1,4 +1,4 @@
-// EventStream: one client's stream of one channel.
+// ChannelStream: one client's stream of one channel.
 //
 // At its opening, and again after each loss of Redis, it subscribes, waits until Redis confirms, reads the
 // record, sends the job's status, then sends the events that arrived since the confirmation.  DESIGN.md, "The
@@ -18,7 +18,7 @@
 
 namespace tailgate {
 
-class EventStream final : public Stream,
+class ChannelStream final : public Stream,
                           private Receiver,
                           private ChannelFeeds::Observer,
                           private JobRecords::Observer,
@@ -31,7 +31,7 @@ class EventStream final : public Stream,
     Answers& answers;
   };
 
-  EventStream(Streams& streams, const Resources& resources, Request request)
+  ChannelStream(Streams& streams, const Resources& resources, Request request)
       : Stream(streams, std::move(request)), resources_(resources) {}
   // Precondition: Streams owns it.
   void start();
