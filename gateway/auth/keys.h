@@ -1,6 +1,6 @@
 // Keys: the providers of the configuration with their current keys.
 //
-// Owns a ProviderKeys for each provider that has a JWKS.  On a reload, a provider whose JWKS sources have not
+// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  On a reload, a provider whose JWKS sources have not
 // changed keeps its keys.
 #pragma once
 

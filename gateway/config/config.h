@@ -1,7 +1,8 @@
 // Config: the checked configuration, with all defaults filled in.
 //
-// Pure.  load_config() reads files and environment variables only through ConfigSources.  A Config is
-// immutable and shared: each stream keeps the Config that it was opened under, even after a reload.
+// Pure.  options.cc declares the configuration keys.  load_config() reads files and environment variables
+// only through ConfigSources.  A Config is immutable and shared: each stream keeps the Config that it was
+// opened under, even after a reload.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// KeyWakeups: decides when a watched Redis key is read again, because it may have changed.
+// KeyWakeups: decides when a watched Redis key, such as a live log, is read again.
 //
 // Pure.  There are two *announcers* of changes: keyspace notifications, and invalidations of keys that were
 // read (CLIENT TRACKING).  A key is read when its change is announced.  An announcer is *trusted* after it

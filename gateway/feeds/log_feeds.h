@@ -1,7 +1,7 @@
 // LogFeeds: keeps one live reader for each log that a stream follows.
 //
-// Publishes new entries to the hub, and reports gaps to the log's observers.  KeyWakeups decides when a log
-// is read; LogReader reads it.  Knows no stream and no route.
+// Publishes new entries to the hub, and reports gaps to the log's observers.  KeyWakeups decides when a live
+// log is read; LogReader reads it.  Knows no stream and no route.
 #pragma once
 
 #include <chrono>

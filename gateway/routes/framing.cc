@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
@@ -78,11 +78,7 @@ void append_line(std::string& out, const std::vector<std::string>& fields, const
 }
 
 void append_entry(std::string& out, const Route& route, const LogEntry& entry) {
-  out += "id: ";
-  out += entry.id.text();
-  out += "\nevent: ";
-  out += route.event;
-  out += "\ndata: ";
+  begin_event_with_id(out, entry.id.text(), route.event);
   append_line(out, route.entry, entry);
   out += "\n\n";
 }

@@ -32,8 +32,7 @@ constexpr std::string_view kEndId = "end";
 // Appends the frame of a channel's message.
 FramingResult append_message(std::string& out, const Route& route, std::string_view payload);
 
-// Appends the frame of a log's entry.  Its first line is the id, so that a client that receives only a part
-// of the frame still resumes after this entry.
+// Appends the frame of a log's entry.
 void append_entry(std::string& out, const Route& route, const LogEntry& entry);
 
 // Appends the JSON object of an entry: its id, then `fields`.  A field that the entry lacks is null.

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/routes/message.h"
+#include "gateway/sse/message.h"
 
 namespace tailgate {
 

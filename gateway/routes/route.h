@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/routes/message.h"
+#include "gateway/sse/message.h"
 #include "gateway/routes/record.h"
 
 namespace tailgate {

@@ -5,7 +5,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 #include "gateway/streams/streams.h"
 #include "gateway/text/digest.h"
 #include "gateway/text/hex.h"

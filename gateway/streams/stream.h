@@ -1,8 +1,8 @@
 // Stream: one client's open event stream.
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
-// classes in endpoints/ that derive from it know its source, and decide what a stream does when Redis is
-// lost: ChannelStream::on_unconfirmed() and LogStream::on_redis_up().
+// classes in endpoints/ that derive from it know its source.  The heads of channel_stream.h and log_stream.h
+// say what a stream does when Redis is lost and when it is back.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@
 
 #include "gateway/http/chunk.h"
 #include "gateway/loop/wheel.h"
-#include "gateway/routes/message.h"
+#include "gateway/sse/message.h"
 #include "gateway/streams/active_request.h"
 
 namespace tailgate {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "gateway/routes/framing.h"
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"

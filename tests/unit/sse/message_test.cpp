@@ -1,4 +1,4 @@
-#include "gateway/routes/message.h"
+#include "gateway/sse/message.h"
 
 #include <gtest/gtest.h>
 

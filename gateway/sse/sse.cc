@@ -1,4 +1,4 @@
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 
 #include <algorithm>
 #include <cassert>
@@ -46,6 +46,14 @@ void append_event(std::string& out, std::string_view event, std::string_view dat
     out += '\n';
   }
   out += '\n';
+}
+
+void begin_event_with_id(std::string& out, std::string_view id, std::string_view event) {
+  out += "id: ";
+  out += id;
+  out += "\nevent: ";
+  out += event;
+  out += "\ndata: ";
 }
 
 void append_comment(std::string& out, std::string_view text) {

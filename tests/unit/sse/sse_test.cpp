@@ -1,4 +1,4 @@
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 
 #include <gtest/gtest.h>
 

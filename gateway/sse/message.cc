@@ -1,9 +1,9 @@
-#include "gateway/routes/message.h"
+#include "gateway/sse/message.h"
 
 #include <algorithm>
 #include <cstddef>
 
-#include "gateway/routes/sse.h"
+#include "gateway/sse/sse.h"
 #include "gateway/text/json.h"
 #include "gateway/text/text.h"
 
@@ -76,7 +76,8 @@ std::string Template::render_text(const Values& values) const {
 Result<Message> Message::make(Kind kind, std::string_view event, std::string_view text,
                               const std::vector<std::string>& known) {
   if (!is_sse_name(event)) return Error{"an event's name must not hold CR, LF or NUL"};
-  auto content = kind == Kind::kJsonEvent ? Template::compile_json(text, known) : Template::compile(text, known);
+  auto content =
+      kind == Kind::kJsonEvent ? Template::compile_json(text, known) : Template::compile(text, known);
   if (!content) return Error{content.error()};
   Message message;
   message.kind_ = kind;
