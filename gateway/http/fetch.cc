@@ -2,6 +2,7 @@
 
 #include <event2/util.h>
 
+#include <cstring>
 #include <utility>
 
 #include "gateway/http/socket.h"
