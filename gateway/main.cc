@@ -138,9 +138,9 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   if (!keys) return fail(keys.error(), kExitEnvironment);
   auto sockets = open_sockets(*config);
   if (!sockets) return fail(sockets.error(), kExitEnvironment);
-  log_info("started", {{"version", TAILGATE_VERSION},
-                       {"config", options.config_file},
-                       {"routes", config->routes.size()}});
+  log_info(
+      "started",
+      {{"version", TAILGATE_VERSION}, {"config", options.config_file}, {"routes", config->routes.size()}});
   Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
   gateway.run();
   return 0;

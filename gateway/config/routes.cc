@@ -44,8 +44,7 @@ void read_access(const Section& table, const Config& config, Route& route) {
   if (table.text("auth") == "application") route.auth = AuthBy::kApplication;
   route.providers = table.texts("providers");
   for (const std::string& name : route.providers) {
-    if (config.provider(name) == nullptr)
-      table.add_error("providers", "there is no [provider." + name + ']');
+    if (config.provider(name) == nullptr) table.add_error("providers", "there is no [provider." + name + ']');
   }
   for (const std::string& text : table.texts("credentials")) {
     if (auto credential = table.checked("credentials", Credential::parse(text)))
@@ -118,8 +117,7 @@ std::optional<Message> read_message(const Section& table, const std::string& key
                     : table.has(key + ".data") ? Kind::kJsonEvent
                                                : Kind::kTextEvent;
   const std::string& content = contents.front();
-  return table.checked(content,
-                       Message::make(kind, table.text(key + ".event"), table.text(content), names));
+  return table.checked(content, Message::make(kind, table.text(key + ".event"), table.text(content), names));
 }
 
 void read_lifecycle(const Section& table, Route& route) {

@@ -113,8 +113,7 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
 bool Settings::add_toml(std::string_view text) {
   auto flat = flatten_toml(text);
   if (const auto* error = std::get_if<TomlError>(&flat)) {
-    findings_.emplace(error->line,
-                      file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->text);
+    findings_.emplace(error->line, file_name_ + ':' + std::to_string(error->line) + ": TOML: " + error->text);
     return false;
   }
   for (auto& [key, setting] : std::get<FlatToml>(flat)) settings_.insert_or_assign(key, std::move(setting));
@@ -308,9 +307,8 @@ bool Settings::is_fragment(std::string_view key, std::initializer_list<std::stri
 }
 
 bool Settings::has_error_below(std::string_view key) const {
-  return std::ranges::any_of(keys_with_error_, [key](const std::string& about) {
-    return about == key || is_below(about, key);
-  });
+  return std::ranges::any_of(
+      keys_with_error_, [key](const std::string& about) { return about == key || is_below(about, key); });
 }
 
 std::string Settings::findings() const {

@@ -28,7 +28,8 @@ namespace {
 // One name of a flat key.  Characters that no key of Tailgate has become "?", for example the dot in "a.b".
 std::string component(std::string_view name) {
   std::string text(name);
-  std::ranges::replace_if(text, [](char c) { return !is_alphanumeric(c) && c != '_' && c != '-'; }, '?');
+  std::ranges::replace_if(
+      text, [](char c) { return !is_alphanumeric(c) && c != '_' && c != '-'; }, '?');
   return text;
 }
 
@@ -49,7 +50,8 @@ Setting::Value value_of(const toml::node& node) {
 // Recursion is safe: toml++ refuses texts that nest deeper than 256 levels.
 void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   const auto add = [&](Setting::Value value) {
-    out.emplace_back(key, Setting{.value = std::move(value), .line = static_cast<int>(node.source().begin.line)});
+    out.emplace_back(key,
+                     Setting{.value = std::move(value), .line = static_cast<int>(node.source().begin.line)});
   };
   if (const auto* table = node.as_table()) {
     if (!key.empty()) add(Setting::Table{});

@@ -20,10 +20,10 @@
 namespace tailgate {
 
 class ChannelStream final : public Stream,
-                          private Receiver,
-                          private ChannelFeeds::Observer,
-                          private JobRecords::Observer,
-                          private Opening::Observer {
+                            private Receiver,
+                            private ChannelFeeds::Observer,
+                            private JobRecords::Observer,
+                            private Opening::Observer {
  public:
   struct Resources {
     Opening::Sources opening;

@@ -19,7 +19,8 @@ bool is_value(std::string_view text) {
 }  // namespace
 
 Result<std::string> http_get(std::string_view path, std::string_view authority, const HttpHeaders& headers) {
-  if (!path.starts_with('/') || !is_visible_ascii(path)) return Error{"the path cannot stand in a request line"};
+  if (!path.starts_with('/') || !is_visible_ascii(path))
+    return Error{"the path cannot stand in a request line"};
   if (!is_visible_ascii(authority)) return Error{"the host cannot stand in a header"};
   std::string text = "GET ";
   text += path;

@@ -83,7 +83,8 @@ std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
   bufferevent_write(buffer_.get(), request->data(), request->size());
-  const int connected = bufferevent_socket_connect(buffer_.get(), address->get(), static_cast<int>(address->length));
+  const int connected =
+      bufferevent_socket_connect(buffer_.get(), address->get(), static_cast<int>(address->length));
   return connected == 0 ? std::string() : last_socket_error();
 }
 

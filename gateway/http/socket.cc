@@ -25,8 +25,7 @@ Error failed(const std::string& what) {
 bool is_listened_on(const SocketAddress& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
-  const bool answered =
-      connect(fd, address.get(), address.length) == 0 || errno == EAGAIN;
+  const bool answered = connect(fd, address.get(), address.length) == 0 || errno == EAGAIN;
   close(fd);
   return answered;
 }

@@ -53,7 +53,7 @@ struct Resolver::Shared {
   const Lookup lookup;
   const int answers_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);  // readable while there are answers
 
-  std::mutex mutex;  // guards the members below
+  std::mutex mutex;                  // guards the members below
   std::set<std::string> unanswered;  // the hosts in the queue, and those that a thread looks up
   std::deque<std::string> queue;
   std::vector<std::pair<std::string, Result<Addresses>>> answers;

@@ -122,8 +122,8 @@ void RedisLink::attach() {
   };
   static const auto self = [](void* link) { return static_cast<RedisLink*>(link); };
   readable_ = event_for(EV_READ | EV_PERSIST, [](int, short, void* link) noexcept { self(link)->read(); });
-  writable_ = event_for(
-      EV_WRITE, [](int, short, void* link) noexcept { redisAsyncHandleWrite(self(link)->context_); });
+  writable_ = event_for(EV_WRITE,
+                        [](int, short, void* link) noexcept { redisAsyncHandleWrite(self(link)->context_); });
   auto& hooks = context_->ev;
   hooks.data = this;
   hooks.addRead = [](void* link) noexcept { self(link)->watch_reading(); };

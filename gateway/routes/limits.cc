@@ -89,7 +89,8 @@ std::string client_address(std::string_view forwarded_for, const std::vector<Add
     const auto address = parse_address(text);
     if (!address) break;
     best = text;
-    if (std::ranges::none_of(trusted, [&](const AddressBlock& block) { return is_in(*address, block); })) break;
+    if (std::ranges::none_of(trusted, [&](const AddressBlock& block) { return is_in(*address, block); }))
+      break;
   }
   return best;
 }

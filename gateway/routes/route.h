@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
-#include "gateway/sse/message.h"
 #include "gateway/routes/record.h"
+#include "gateway/sse/message.h"
 
 namespace tailgate {
 

@@ -195,7 +195,8 @@ void append_utf8(std::string& out, std::uint32_t code) {
   const unsigned continuations = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
   constexpr std::array<std::uint32_t, 4> kFirst = {0, 0xC0, 0xE0, 0xF0};
   out += static_cast<char>(kFirst.at(continuations) | code >> (6 * continuations));
-  for (unsigned left = continuations; left-- > 0;) out += static_cast<char>(0x80 | (code >> (6 * left) & 0x3F));
+  for (unsigned left = continuations; left-- > 0;)
+    out += static_cast<char>(0x80 | (code >> (6 * left) & 0x3F));
 }
 
 // The number of the four hexadecimal digits at the front.  Precondition: `text` begins with four.
