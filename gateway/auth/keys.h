@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their current keys.
 //
-// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  On a reload, a provider whose JWKS sources have not
-// changed keeps its keys.
+// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  On a reload, a provider
+// whose JWKS sources have not changed keeps its keys.
 #pragma once
 
 #include <functional>

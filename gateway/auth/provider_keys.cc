@@ -20,7 +20,8 @@ Result<ParsedJwks> parse_usable_jwks(const Result<std::string>& text) {
   if (!text) return Error{text.error()};
   auto parsed = parse_jwks(*text);
   if (!parsed || !parsed->keys.empty()) return parsed;
-  return Error{"it holds no usable key" + (parsed->skipped.empty() ? "" : ": " + join(parsed->skipped, "; "))};
+  return Error{"it holds no usable key" +
+               (parsed->skipped.empty() ? "" : ": " + join(parsed->skipped, "; "))};
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ struct TokenCheck {
   TokenOutcome outcome = TokenOutcome::kRefused;
   Refusal refusal = Refusal::kMalformed;  // without meaning if accepted
   std::string user{};                     // if accepted
-  std::string provider{};           // the provider that accepted it, or whose keys are missing
-  std::optional<WallTime> until{};  // if accepted: when the token expires, leeway included
+  std::string provider{};                 // the provider that accepted it, or whose keys are missing
+  std::optional<WallTime> until{};        // if accepted: when the token expires, leeway included
 };
 
 TokenCheck check_token(std::string_view token, const std::vector<Provider>& providers, WallTime now);

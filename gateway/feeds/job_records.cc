@@ -142,7 +142,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   JobRecords& records;
   const RecordRule& rule;
   std::string id;
-  Record known;            // the record that the observers got last
+  Record known;              // the record that the observers got last
   bool must_report = false;  // the next record is reported even if it equals `known`
   std::optional<TimePoint> gone_since;
   std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found a record

@@ -139,12 +139,12 @@ class RedisLink {
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
   std::size_t address_index_ = 0;  // among the host's addresses; a failed attempt takes the next one
-  bool was_up_ = false;           // the link has been up since its last loss
+  bool was_up_ = false;            // the link has been up since its last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
   std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
   std::uint64_t rests_ = 0;
-  EventHandle readable_;  // this and the next: only while there is a context
+  EventHandle readable_;  // null while context_ is null, like writable_
   EventHandle writable_;
   Timer timer_;  // the next attempt, or the connect timeout
   Timer probe_timer_;
