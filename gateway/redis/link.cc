@@ -14,8 +14,8 @@ namespace tailgate {
 
 namespace {
 
-// How often hiredis reads in one turn of the loop, 16 KB each time, while bytes are waiting.  All events of a
-// turn are one batch for each topic, and a client's write costs the same for one event as for ten.
+// The most reads of 16 KB in one turn of the loop.  The events of a turn form one batch for each topic, and a
+// write to a client costs the same for one event as for ten.
 constexpr int kReadsPerTurn = 8;
 
 }  // namespace
@@ -112,8 +112,8 @@ void RedisLink::connect_to(const std::string& address) {
   redisAsyncSetDisconnectCallback(context, disconnected_cb);
 }
 
-// Instead of hiredis's libevent adapter, which reads once in a turn, and in 0.14.1 makes two system calls
-// after each read to watch the socket again.
+// Replaces hiredis's libevent adapter.  The adapter reads only once in a turn.  In hiredis 0.14.1 it also
+// makes two system calls after each read, to watch the socket again.
 void RedisLink::attach() {
   const auto event_for = [this](short what, event_callback_fn call) {
     EventHandle event(event_new(loop_.base(), context_->c.fd, what, call, this));
@@ -152,7 +152,7 @@ void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
 void RedisLink::watch_reading() {
   if (rest_end_ && rest_end_->pending()) return;
   const auto rest = rest_ ? rest_() : std::chrono::microseconds(0);
-  // A rest adds nothing to bytes that are there already.
+  // Bytes that have arrived already are read without a rest.
   if (rest.count() > 0 && !bytes_waiting()) {
     event_del(readable_.get());
     rest_end_->after(rest);

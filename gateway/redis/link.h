@@ -144,7 +144,7 @@ class RedisLink {
   std::function<std::chrono::microseconds()> rest_;
   std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
   std::uint64_t rests_ = 0;
-  EventHandle readable_;  // this and the next: only while there is a context
+  EventHandle readable_;  // null while context_ is null, like writable_
   EventHandle writable_;
   Timer timer_;  // the next attempt, or the connect timeout
   Timer probe_timer_;

@@ -2,7 +2,7 @@
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
 // classes in endpoints/ that derive from it know its source.  The heads of channel_stream.h and log_stream.h
-// say what a stream does when Redis is lost and when it is back.
+// describe what a stream does when Redis is lost and when it is back.
 #pragma once
 
 #include <chrono>
