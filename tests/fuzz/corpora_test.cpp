@@ -15,7 +15,8 @@ class Corpus : public ::testing::TestWithParam<Target> {};
 TEST_P(Corpus, BreaksNoRule) {
   const Target& target = GetParam();
   const std::filesystem::path folder = std::filesystem::path("tests/fuzz/corpus") / target.name;
-  ASSERT_TRUE(std::filesystem::is_directory(folder)) << folder << " (run the tests in the root of the repository)";
+  ASSERT_TRUE(std::filesystem::is_directory(folder))
+      << folder << " (run the tests in the root of the repository)";
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::ifstream file(entry.path(), std::ios::binary);

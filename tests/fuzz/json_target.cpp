@@ -35,7 +35,8 @@ void compare_value(const JsonValue& value, const nlohmann::json& reference) {
   must(is_same_kind(value.kind, reference), "nlohmann-json finds the same kind of value");
   must(reference_json(value.raw) == reference, "the slice of a value parses to the value");
   must(trim(value.raw) == value.raw, "a slice has no white space around it");
-  if (value.is_string()) must(value.text() == reference.get<std::string>(), "a string has the text that nlohmann-json reads");
+  if (value.is_string())
+    must(value.text() == reference.get<std::string>(), "a string has the text that nlohmann-json reads");
 }
 
 void compare_members(const Members& members, const nlohmann::json& reference) {
@@ -122,10 +123,12 @@ void fuzz_text(std::string_view input) {
        "nlohmann-json replaces the same bytes");
 
   const std::string encoded = base64url_encode(input);
-  must(is_base64url(encoded) && base64url_decode(encoded) == input, "base64url_decode() reverses base64url_encode()");
+  must(is_base64url(encoded) && base64url_decode(encoded) == input,
+       "base64url_decode() reverses base64url_encode()");
   const auto decoded = base64url_decode(input);
   if (decoded) must(base64url_encode(*decoded) == input, "bytes have exactly one encoding in base64url");
-  if (!is_base64url(input) || input.size() % 4 == 1) must(!decoded, "text with other characters or of an impossible length is refused");
+  if (!is_base64url(input) || input.size() % 4 == 1)
+    must(!decoded, "text with other characters or of an impossible length is refused");
 
   for (const bool lower : {true, false}) {
     must(percent_decode(percent_encode(input, lower)) == input, "percent_decode() reverses the encoding");
@@ -144,7 +147,8 @@ void fuzz_text(std::string_view input) {
     joined += part;
   }
   must(joined == input, "the parts and separators make up the input");
-  must(!trim(input).starts_with(' ') && !trim(input).ends_with('\n'), "trimmed text has no white space around it");
+  must(!trim(input).starts_with(' ') && !trim(input).ends_with('\n'),
+       "trimmed text has no white space around it");
 }
 
 }  // namespace tailgate::testing

@@ -76,7 +76,8 @@ void fuzz_config(std::string_view input) {
   const Config& config = **loaded;
   must(!config.routes.empty(), "a valid configuration has a route");
   for (const Route& route : config.routes) {
-    must(!has_control(route.name) && !has_control(route.key), "a route's name and key have no control characters");
+    must(!has_control(route.name) && !has_control(route.key),
+         "a route's name and key have no control characters");
     must(route.who == Who::kAnyone || route.auth == AuthBy::kApplication || !route.providers.empty() ||
              std::any_of(route.credentials.begin(), route.credentials.end(),
                          [](const Credential& one) {
@@ -149,7 +150,8 @@ void fuzz_identity(std::string_view input) {
   using Finding = IdentitySeal::Outcome;
   static const std::string kKey(32, 'k');
   static const IdentitySeal kSeal({kKey, std::string(32, 'o')});
-  must(kSeal.open(input, "events", "job-1", kNow).outcome == Finding::kForged, "an identity without a valid MAC is forged");
+  must(kSeal.open(input, "events", "job-1", kNow).outcome == Finding::kForged,
+       "an identity without a valid MAC is forged");
 
   // A sealed identity opens unchanged, and only for its route and job.
   Pieces pieces(input);

@@ -148,7 +148,8 @@ void fuzz_target(std::string_view input) {
   }
   must(match.has_value() == expected.has_value(), "the reference finds a route for the same paths");
   if (match) {
-    must(match->route == expected->route && match->id == expected->id, "the reference finds the same route and id");
+    must(match->route == expected->route && match->id == expected->id,
+         "the reference finds the same route and id");
     const std::string key = with_id(match->route->key, match->id);
     must(key.find("{id}") == std::string::npos && !has_control(key),
          "a key has no placeholder and no control characters");
@@ -207,7 +208,9 @@ void fuzz_credentials(std::string_view input) {
     must(cookie_value(header, "accessToken") == secret, "a cookie is found and decoded");
   }
   const auto loose = cookie_value(headers["cookie"], "accessToken");
-  if (loose) must(headers["cookie"].find("accessToken") != std::string::npos, "a cookie that is found is in the header");
+  if (loose)
+    must(headers["cookie"].find("accessToken") != std::string::npos,
+         "a cookie that is found is in the header");
 }
 
 void fuzz_last_event_id(std::string_view input) {
@@ -243,7 +246,8 @@ void fuzz_page(std::string_view input) {
          "the reference accepts the same parameters");
     if (asked) {
       limit = asked->limit;
-      must(limit == (limit_text == nullptr ? 100 : std::stoi(*limit_text)), "the limit is the parameter or 100");
+      must(limit == (limit_text == nullptr ? 100 : std::stoi(*limit_text)),
+           "the limit is the parameter or 100");
       must(asked->before == (before_text == nullptr ? std::nullopt : plain_entry_id(*before_text)),
            "before_id is the parameter");
       if (asked->before && !asked->before->is_zero()) {
@@ -265,12 +269,14 @@ void fuzz_page(std::string_view input) {
     if (!page.add({.id = {next--, 0}, .fields = {{"ts", "1"}, {"text", text}, {"text", "shadowed"}}})) break;
     ++taken;
   }
-  must(page.lines() == taken && taken <= static_cast<std::size_t>(limit), "a page holds the lines that it has accepted, up to the limit");
+  must(page.lines() == taken && taken <= static_cast<std::size_t>(limit),
+       "a page holds the lines that it has accepted, up to the limit");
   must(page.full() == (taken < texts.size()), "a page is full once it has refused a line");
   const std::string text = page.json();
   const auto json = reference_json(text);
   must(json.has_value() && !has_control(text), "a page is JSON on one line");
-  must((*json)["lines"].size() == taken && (*json)["has_more"] == page.full(), "has_more and the number of lines are right");
+  must((*json)["lines"].size() == taken && (*json)["has_more"] == page.full(),
+       "has_more and the number of lines are right");
   must((*json)["oldest_id"].is_null() == (taken == 0), "a page has an oldest line unless it is empty");
   for (std::size_t i = 0; i < taken; ++i) {
     const auto& line = (*json)["lines"][taken - 1 - i];
@@ -295,7 +301,8 @@ void fuzz_forwarded(std::string_view input) {
     ++hop;
   }
   const bool is_stranger = hop != hops.rend() && is_numeric_address(std::string(trim(*hop)));
-  must(address == trim(is_stranger ? *hop : *std::prev(hop)), "the client is the rightmost hop that is not a trusted proxy");
+  must(address == trim(is_stranger ? *hop : *std::prev(hop)),
+       "the client is the rightmost hop that is not a trusted proxy");
   must(client_address(address, {}) == address, "an address alone is the client");
   must(client_address("6.6.6.6, " + std::string(input), inside) == address || is_inside(address),
        "a hop that a client adds changes nothing, unless all others are trusted proxies");
@@ -312,7 +319,8 @@ void fuzz_cors(std::string_view input) {
         input.starts_with(kHead) && input.ends_with(kTail) &&
         input.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.", kHead.size()) == input.size() - 5;
     must(is_exact || is_below, "an allowed origin is in the list, or below a listed suffix");
-    must(input.find("..") == std::string_view::npos && !input.starts_with("https://."), "an allowed origin has no empty label");
+    must(input.find("..") == std::string_view::npos && !input.starts_with("https://."),
+         "an allowed origin has no empty label");
   }
   // The input as a configured origin.  An accepted origin is also written into nginx's configuration.
   const std::string origin(input);
@@ -327,7 +335,8 @@ void fuzz_cors(std::string_view input) {
        "an origin without \"*\" allows itself");
   must(!rule->allows(origin + ".evil.test") && !rule->allows("null") && !rule->allows(""),
        "other origins are not allowed");
-  if (origin != "https://evil.test") must(!rule->allows("https://evil.test"), "an unrelated origin is not allowed");
+  if (origin != "https://evil.test")
+    must(!rule->allows("https://evil.test"), "an unrelated origin is not allowed");
   if (origin.find('*') != std::string::npos) {
     const std::string tail = origin.substr(origin.find('*') + 1);
     must(rule->allows("https://a" + tail) && rule->allows("https://a.b" + tail), "\"*\" stands for labels");

@@ -31,7 +31,8 @@ std::optional<ParsedEvent> event_in(std::string_view block) {
   must(parsed.retry() == 3000U, "a block does not set the reconnection time");
   const auto& events = parsed.events();
   must(!events.empty() && events.size() <= 2, "a block is at most one event");
-  must(events.back().name == kSentinel && events.back().data == "{}", "a block does not change the next event");
+  must(events.back().name == kSentinel && events.back().data == "{}",
+       "a block does not change the next event");
   if (events.size() == 1) {
     must(events.back().last_id.empty(), "a block without an event sets no id");
     return std::nullopt;
@@ -89,7 +90,8 @@ void check_named(const Route& route, std::string_view payload, FramingResult fra
       name = (*json)[member].get<std::string>();
     }
   }
-  must(event.has_value() == (!name.empty() && is_sse_name(name)), "a payload is skipped only if it has no usable name");
+  must(event.has_value() == (!name.empty() && is_sse_name(name)),
+       "a payload is skipped only if it has no usable name");
   if (!event) return;
   must(event->name == name, "the event has the payload's name");
   must((framed == FramingResult::kLastFrame) == is_one_of(name, route.ends_on_events),
@@ -124,7 +126,8 @@ void check_message(const Message& message, const Values& values, std::string_vie
   must(event.has_value(), "a message is an event");
   must(event->last_id == id, "a message has its id");
   // Not reference_json(), because a template may nest a value of the maximum depth once more.
-  if (kind == Kind::kJsonEvent) must(nlohmann::json::accept(without_differences(event->data)), "the data are JSON");
+  if (kind == Kind::kJsonEvent)
+    must(nlohmann::json::accept(without_differences(event->data)), "the data are JSON");
 }
 
 // Checks that each status message of the route, with these values, is one event with JSON data.
@@ -257,13 +260,15 @@ void fuzz_record(std::string_view input) {
       };
       must(record->user == value(rule.user).value_or(""), "the user is the field of the hash");
       must(record->status == value(rule.status).value_or(""), "the status is the field of the hash");
-      must(may_see(*record, record->user, "") == !record->user.empty(), "only a user who is not empty may see the job");
+      must(may_see(*record, record->user, "") == !record->user.empty(),
+           "only a user who is not empty may see the job");
     }
   } else {
     auto answer = record_from_json(rule, pieces.rest());
     must(static_cast<bool>(answer) == Members().read(pieces.rest()), "exactly the objects are accepted");
     if (answer) record = std::move(*answer);
-    if (record) must(record->user.empty() && record->session.empty(), "an answer of the application names no owner");
+    if (record)
+      must(record->user.empty() && record->session.empty(), "an answer of the application names no owner");
   }
   if (!record) return;
   check_values(rule, *record);

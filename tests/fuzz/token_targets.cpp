@@ -156,7 +156,8 @@ void check_parsed(const Jwt& jwt, std::string_view token) {
   must(parts.size() == 3 && base64url_encode(jwt.payload) == parts[1], "the payload is the second part");
   const auto header = reference_json(without_differences(*base64url_decode(parts[0])));
   const auto payload = reference_json(without_differences(jwt.payload));
-  must(header && header->is_object() && payload && payload->is_object(), "nlohmann-json reads header and payload as objects");
+  must(header && header->is_object() && payload && payload->is_object(),
+       "nlohmann-json reads header and payload as objects");
   must((*header)["alg"] == name_of(jwt.algorithm), "nlohmann-json reads the same algorithm");
   must(!header->contains("crit"), "a token with critical extensions is refused");
   if (const auto exact = reference_json(*base64url_decode(parts[0]))) {
@@ -315,27 +316,32 @@ void fuzz_jwks(std::string_view input) {
     must(!has_control(parsed.error()), "a refusal is one line");
     return;
   }
-  must(parsed->keys.size() <= kMaxKeys && parsed->skipped.size() <= 8, "the numbers of keys and of reports are bounded");
+  must(parsed->keys.size() <= kMaxKeys && parsed->skipped.size() <= 8,
+       "the numbers of keys and of reports are bounded");
   for (const std::string& sentence : parsed->skipped) {
     must(!has_control(sentence) && sentence.size() < 200, "the report on a skipped key is one short line");
   }
   const auto json = reference_json(without_differences(input));
   must(json && json->is_object() && (*json)["keys"].is_array(), "nlohmann-json finds a list of keys");
-  must(parsed->keys.size() + parsed->skipped.size() <= (*json)["keys"].size(), "there are no more keys than elements");
+  must(parsed->keys.size() + parsed->skipped.size() <= (*json)["keys"].size(),
+       "there are no more keys than elements");
   for (const VerificationKey& key : parsed->keys) {
     must(!key.kid || key.kid->size() <= 256, "a kid has at most 256 bytes");
-    for (const Algorithm algorithm : kShared) must(!key.fits(algorithm), "a public key fits no symmetric algorithm");
+    for (const Algorithm algorithm : kShared)
+      must(!key.fits(algorithm), "a public key fits no symmetric algorithm");
     must(!key.algorithm || key.key.fits(*key.algorithm), "a key fits its own algorithm");
     const auto families = std::count_if(kPublic.begin(), kPublic.end(),
                                         [&key](Algorithm algorithm) { return key.key.fits(algorithm); });
-    must(families == (key.key.family() == PublicKey::Family::kRsa ? 4 : 1), "a key fits the algorithms of one family");
+    must(families == (key.key.family() == PublicKey::Family::kRsa ? 4 : 1),
+         "a key fits the algorithms of one family");
     // OpenSSL must be able to read the DER.
     const std::string der = key.key.der();
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
     EVP_PKEY* again = d2i_PUBKEY(nullptr, &bytes, static_cast<long>(der.size()));
     must(again != nullptr, "OpenSSL reads the key's DER");
     const int bits = EVP_PKEY_get_bits(again);
-    if (key.key.family() == PublicKey::Family::kRsa) must(bits >= 2048 && bits <= 8192, "an RSA key has 2048 to 8192 bits");
+    if (key.key.family() == PublicKey::Family::kRsa)
+      must(bits >= 2048 && bits <= 8192, "an RSA key has 2048 to 8192 bits");
     EVP_PKEY_free(again);
     must(!key.key.verifies(*std::find_if(kPublic.begin(), kPublic.end(),
                                          [&key](Algorithm one) { return key.key.fits(one); }),
@@ -343,7 +349,8 @@ void fuzz_jwks(std::string_view input) {
          "a signature of zeros is refused");
   }
   const KeySet set(parsed->keys);
-  must(set.fingerprint() == KeySet(parse_jwks(input)->keys).fingerprint(), "the fingerprint depends only on the keys");
+  must(set.fingerprint() == KeySet(parse_jwks(input)->keys).fingerprint(),
+       "the fingerprint depends only on the keys");
   for (const VerificationKey& key : set.keys()) {
     const auto found = set.candidates(key.kid);
     must(std::find(found.begin(), found.end(), &key) != found.end(), "a key is found by its kid");

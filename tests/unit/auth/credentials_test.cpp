@@ -105,6 +105,5 @@ TEST(Credentials, IncludeNoSessionIdThatIsNotPrintable) {
   EXPECT_FALSE(is_session_id(""));
 }
 
-
 }  // namespace
 }  // namespace tailgate

@@ -60,7 +60,8 @@ TEST(IdentitySeal, OpensForNoOtherRouteOrJob) {
   EXPECT_EQ(outcome(seal, sealed, kNow, "status", "j1"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", "j2"), Outcome::kForged);
   EXPECT_EQ(outcome(seal, sealed, kNow, "events", ""), Outcome::kForged);
-  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged) << "the border between route and job counts";
+  EXPECT_EQ(outcome(seal, sealed, kNow, "event", "sj1"), Outcome::kForged)
+      << "the border between route and job counts";
 }
 
 TEST(IdentitySeal, RefusesEveryChangedByte) {
@@ -158,8 +159,10 @@ TEST(IdentitySeal, OpensWithAReplacedKeyForTheLifeOfASeal) {
   EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged);
 
   seal.replace({third}, kNow + seconds(200), seconds(300));
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine) << "the second replacement shortened its time";
-  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged) << "the second replacement prolonged its time";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(299)), Outcome::kGenuine)
+      << "the second replacement shortened its time";
+  EXPECT_EQ(outcome(seal, old_one, kNow + seconds(300)), Outcome::kForged)
+      << "the second replacement prolonged its time";
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(499)), Outcome::kGenuine);
   EXPECT_EQ(outcome(seal, new_one, kNow + seconds(500)), Outcome::kForged);
 }

@@ -68,7 +68,8 @@ TEST_F(RequestHandlerTest, LimitsTheStreamsOfAUser) {
   auto first = get("/guarded/1", identity("alice", "guarded", "1"));
   ASSERT_TRUE(opened(first));
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 429);
-  EXPECT_EQ(status_of("/guarded/1", identity("bob", "guarded", "1")), 404) << "another user has another limit";
+  EXPECT_EQ(status_of("/guarded/1", identity("bob", "guarded", "1")), 404)
+      << "another user has another limit";
   first.leave();
   ASSERT_TRUE(run_until([this] { return streams_.count() == 0; }));
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);

@@ -179,7 +179,8 @@ TEST_F(HubTest, DeliversInSlicesSoThatALargeTopicDoesNotDelayASmallOne) {
   hub_.publish("large", "1");
   hub_.publish("small", "2");
   const auto served = [&] {
-    return std::count_if(crowd.begin(), crowd.end(), [](const Recorder& recorder) { return !recorder.received.empty(); });
+    return std::count_if(crowd.begin(), crowd.end(),
+                         [](const Recorder& recorder) { return !recorder.received.empty(); });
   };
   EXPECT_TRUE(hub_.flush_some(400));
   EXPECT_EQ(alone.received, "data: 2\n\n");

@@ -124,7 +124,8 @@ TEST_F(KeyWakeupsTest, ReturnsTheAnnouncerOfAChange) {
               wakeups_->on_invalidated(key);
             }),
             Announcer::kNotifications);
-  EXPECT_EQ(announcer_of([&] { wakeups_->read_soon(key); }), Announcer::kNobody) << "the announcement was returned twice";
+  EXPECT_EQ(announcer_of([&] { wakeups_->read_soon(key); }), Announcer::kNobody)
+      << "the announcement was returned twice";
 }
 
 TEST_F(KeyWakeupsTest, RecordsWhenAReadBegan) {

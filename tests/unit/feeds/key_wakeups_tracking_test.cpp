@@ -1,11 +1,10 @@
-#include "gateway/feeds/key_wakeups.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstddef>
 #include <string_view>
 
+#include "gateway/feeds/key_wakeups.h"
 #include "tests/unit/feeds/key_wakeups_fixture.h"
 
 namespace tailgate {

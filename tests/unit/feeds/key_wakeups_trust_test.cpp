@@ -1,7 +1,6 @@
-#include "gateway/feeds/key_wakeups.h"
-
 #include <gtest/gtest.h>
 
+#include "gateway/feeds/key_wakeups.h"
 #include "tests/unit/feeds/key_wakeups_fixture.h"
 
 namespace tailgate {

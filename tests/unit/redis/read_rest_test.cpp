@@ -85,7 +85,8 @@ TEST_F(ReadRestTest, IsChosenAgainAfterEachSpan) {
   for (int i = 0; i < 400; ++i) rest_.count_message();
   EXPECT_EQ(rest_.rest(now_ + milliseconds(49)), microseconds(0)) << "the span is not over";
   EXPECT_EQ(rest_.rest(now_ + milliseconds(50)), ReadRest::kMessageRest);
-  EXPECT_EQ(rest_.rest(now_ + milliseconds(51)), ReadRest::kMessageRest) << "unchanged until the next span ends";
+  EXPECT_EQ(rest_.rest(now_ + milliseconds(51)), ReadRest::kMessageRest)
+      << "unchanged until the next span ends";
   EXPECT_EQ(rest_.rest(now_ + milliseconds(100)), microseconds(0));
 }
 

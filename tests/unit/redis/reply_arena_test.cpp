@@ -19,7 +19,8 @@ std::string description_of(const redisReply& reply) {
       return "nil";
     case REDIS_REPLY_ARRAY: {
       std::string all = "[";
-      for (std::size_t i = 0; i < reply.elements; ++i) all.append(description_of(*reply.element[i])).append(",");
+      for (std::size_t i = 0; i < reply.elements; ++i)
+        all.append(description_of(*reply.element[i])).append(",");
       return all.append("]");
     }
     default: {
@@ -104,7 +105,8 @@ TEST_F(ReplyArenaTest, BuildsTheSameRepliesAsHiredisHoweverTheBytesArrive) {
     for (;;) {
       void* reply = nullptr;
       ASSERT_EQ(redisReaderGetReply(theirs.get(), &reply), REDIS_OK);
-      const std::string expected = reply == nullptr ? std::string() : description_of(*static_cast<redisReply*>(reply));
+      const std::string expected =
+          reply == nullptr ? std::string() : description_of(*static_cast<redisReply*>(reply));
       if (reply != nullptr) freeReplyObject(reply);
       ASSERT_EQ(next(), expected);
       if (expected.empty()) break;

@@ -42,7 +42,8 @@ TEST(Reply, DistinguishesAnUnavailableServerFromARefusedCommand) {
   for (const char* word :
        {"LOADING", "MASTERDOWN", "NOAUTH", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN"}) {
     EXPECT_TRUE(is_unavailable(*parsed("-" + std::string(word) + " wait\r\n"))) << word;
-    EXPECT_FALSE(is_unavailable(*parsed("+" + std::string(word) + "\r\n"))) << word << " as a status is no error";
+    EXPECT_FALSE(is_unavailable(*parsed("+" + std::string(word) + "\r\n")))
+        << word << " as a status is no error";
   }
   for (const char* bytes : {"-ERR LOADING\r\n", "-NOPERM no\r\n", "-WRONGTYPE no\r\n"}) {
     EXPECT_FALSE(is_unavailable(*parsed(bytes))) << bytes;

@@ -65,7 +65,8 @@ TEST(Template, DoesNotReplaceNamesInsideValues) {
 }
 
 TEST(Message, WritesAnEvent) {
-  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "done", R"({"status":${status}})", kKnown), {{"status", "\"ready\""}}),
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "done", R"({"status":${status}})", kKnown),
+                    {{"status", "\"ready\""}}),
             "event: done\ndata: {\"status\":\"ready\"}\n\n");
 }
 
@@ -74,11 +75,13 @@ TEST(Message, WritesAnEventWithoutAName) {
 }
 
 TEST(Message, PutsTheIdLast) {
-  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "e", "{}", kKnown), {}, "end"), "event: e\ndata: {}\nid: end\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kJsonEvent, "e", "{}", kKnown), {}, "end"),
+            "event: e\ndata: {}\nid: end\n\n");
 }
 
 TEST(Message, WritesAComment) {
-  EXPECT_EQ(written(Message::make(Kind::kComment, "", "ping - ${now}", kKnown), {{"now", "\"2026\""}}), ": ping - 2026\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kComment, "", "ping - ${now}", kKnown), {{"now", "\"2026\""}}),
+            ": ping - 2026\n\n");
 }
 
 TEST(Message, ACommentHasNoId) {
@@ -86,7 +89,8 @@ TEST(Message, ACommentHasNoId) {
 }
 
 TEST(Message, MayHavePlainTextAsData) {
-  EXPECT_EQ(written(Message::make(Kind::kTextEvent, "", "[DONE]", kKnown), {}, "end"), "data: [DONE]\nid: end\n\n");
+  EXPECT_EQ(written(Message::make(Kind::kTextEvent, "", "[DONE]", kKnown), {}, "end"),
+            "data: [DONE]\nid: end\n\n");
   EXPECT_EQ(written(Message::make(Kind::kTextEvent, "e", "job ${id}", kKnown), {{"id", "\"j\""}}),
             "event: e\ndata: job j\n\n");
 }
@@ -115,7 +119,9 @@ TEST(Message, RefusesAnEventNameWithALineEndOrNul) {
 TEST(Message, RefusesDataThatIsNotJsonOnceFilledIn) {
   for (const char* data : {"", "{", "hello", R"({"id":"${id}"})", R"({"id":"job ${id}"})", R"({${id}:1})",
                            R"([${id}${status}])", R"(1${id})", "{'a':1}"}) {
-    EXPECT_NE(error_of(Message::make(Kind::kJsonEvent, "e", data, kKnown)).find("must be JSON"), std::string::npos) << data;
+    EXPECT_NE(error_of(Message::make(Kind::kJsonEvent, "e", data, kKnown)).find("must be JSON"),
+              std::string::npos)
+        << data;
   }
 }
 

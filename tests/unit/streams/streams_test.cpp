@@ -32,7 +32,8 @@ TEST_F(StreamsTest, BuriesACondemnedStreamAfterTheTurn) {
   EXPECT_FALSE(stream.open());
   EXPECT_EQ(streams_.count(), 1U);
   ASSERT_TRUE(run_until([this] { return streams_.count() == 0; }));
-  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); })) << "the first condemnation decides the ending";
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }))
+      << "the first condemnation decides the ending";
   EXPECT_NE(metrics().find("tailgate_streams_ended_total{route=\"events\",reason=\"drained\"} 1\n"),
             std::string::npos);
 }
