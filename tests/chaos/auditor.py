@@ -99,11 +99,17 @@ class Audit:
                         continue
                     if position is not None and seen.id <= position:
                         kind = "duplicate" if seen.n in received else "disorder"
-                        self.add_violation(kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at)
+                        self.add_violation(
+                            kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at
+                        )
                         continue
                     if position is None and item.acked is not None and item.acked < connection.asked:
-                        self.add_violation("too old", client, connection, f"line {seen.n} is older than the opening", seen.at)
-                    self.check_missing_lines(client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}")
+                        self.add_violation(
+                            "too old", client, connection, f"line {seen.n} is older than the opening", seen.at
+                        )
+                    self.check_missing_lines(
+                        client, connection, position, seen.id, head, gaps, seen.at, f"line {seen.n}"
+                    )
                     received.add(seen.n)
                     position, gaps, since = seen.id, [], item.sent
                 elif seen.what == "final":
@@ -191,7 +197,9 @@ class Audit:
                 elif seen.what == "item":
                     self.counts["events delivered"] += 1
                     if seen.n not in client.source.items:
-                        self.add_violation("invented", client, connection, f"message {seen.n} was never published", seen.at)
+                        self.add_violation(
+                            "invented", client, connection, f"message {seen.n} was never published", seen.at
+                        )
                         continue
                     if seen.n <= newest:
                         came = any(
@@ -281,7 +289,9 @@ class Audit:
         if client.habit in LOSSY:
             return  # it reads the end of the stream long after the end
         if not self.ledger.faults_within(connection.end - self.patience.grace, connection.end, cuts=True):
-            self.add_violation("unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end)
+            self.add_violation(
+                "unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end
+            )
 
     def check_silence(self, client, connection):
         if connection.status != 200 or not client.reads:

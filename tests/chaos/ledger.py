@@ -93,7 +93,8 @@ class Job:
         for rollback in self.rollbacks:
             for move, _, gone in written:
                 if move.sent <= rollback.high and gone >= rollback.low:
-                    yield dataclasses.replace(move, sent=rollback.begin, acked=rollback.begin), rollback.end, rollback.end
+                    restored = dataclasses.replace(move, sent=rollback.begin, acked=rollback.begin)
+                    yield restored, rollback.end, rollback.end
 
     def terminal_within(self, begin, end):
         """True if a reader of the record in [begin, end] may have found a terminal status."""

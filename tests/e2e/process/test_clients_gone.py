@@ -416,7 +416,9 @@ def test_a_stalled_client_behind_nginx_is_closed_after_the_send_timeout_of_the_g
     worker.log_many(4000, "x" * 1000)
     reader.events_until(lambda event: "3999" in event.data, timeout=30)
     closed = wait_until(
-        lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"], 20, "the stalled stream is closed"
+        lambda: [line for line in stack.logs("stream.closed") if line["why"] == "stalled"],
+        20,
+        "the stalled stream is closed",
     )
     assert closed[0]["route"] == "log-stream"
     assert stalled.wait_closed(timeout=30) is False

@@ -302,7 +302,9 @@ def test_clients_that_connect_and_disconnect_at_random_are_released(private_stac
         client.close()
     wait_released(stack, before, 10)
     channels = [endpoint.channel for endpoint in endpoints if endpoint.channel]
-    wait_until(lambda: not any(count for _, count in stack.redis.pubsub_numsub(*channels)), 5, "all channels are unsubscribed")
+    wait_until(
+        lambda: not any(count for _, count in stack.redis.pubsub_numsub(*channels)), 5, "all channels are unsubscribed"
+    )
     assert len(stack.connections()) <= 6
 
 

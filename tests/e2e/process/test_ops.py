@@ -157,7 +157,7 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
         for number in range(5):
             endpoint.write_number(number)
         stream.events_until(lambda event: endpoint.number_in(event) == 4)
-        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "counted while the stream is open"
+        assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6, "counted while it is open"
         stream.close()
         wait_until(lambda: grown(f'tailgate_streams_open{{route="{kind.route}"}}') == 0, 5, "the stream is released")
         assert grown(f'tailgate_events_delivered_total{{route="{kind.route}"}}') >= 6
@@ -293,9 +293,9 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
         retries.add(stream.retry)
     assert len(retries) > 5, "jittered"
     # The times of the first ends are measured late, because of the requests above.
-    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time until the deadline"
+    assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time"
     order = [entry["route"] for entry in stack.logs("stream.closed") if entry["why"] == "drained"]
-    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "log streams last, apart from the stream with the unavailable event"
+    assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "logs last, apart from the unavailable one"
     assert stack.logs("drain.begun") and stack.logs("stopped")[-1]["streams_cut"] == 0
 
 

@@ -104,7 +104,11 @@ def test_log_lines_arrive_without_the_redis_rights_for_wakeups(private_stack, jo
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
     events.wait_head()
     lines.wait_head()
-    wait_until(lambda: sorted({line["of"] for line in stack.logs("log.wakeups_refused")}) == refused, 5, "the refusal is logged")
+    wait_until(
+        lambda: sorted({line["of"] for line in stack.logs("log.wakeups_refused")}) == refused,
+        5,
+        "the refusal is logged",
+    )
 
     def woken_by():
         builder.log("line")

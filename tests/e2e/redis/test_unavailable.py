@@ -400,12 +400,16 @@ def test_open_streams_get_heartbeats_without_redis_and_then_resync_close_or_cont
 
 
 def test_a_link_that_is_closed_for_its_silence_causes_a_resync_event(own_stack, job):
-    endpoints = [kind(own_stack, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)]
+    endpoints = [
+        kind(own_stack, f"{job}-{kind.route}").create() for kind in (routes.Events, routes.Status, routes.Updates)
+    ]
     streams = [open_live_stream(endpoint) for endpoint in endpoints]
     closed = open_live_stream(routes.Progress(own_stack, job).create())
     os.kill(own_stack.redis_pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: not own_stack.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silent link is closed")
+        wait_until(
+            lambda: not own_stack.metrics()['tailgate_redis_up{link="subscriber"}'], 5, "the silent link is closed"
+        )
     finally:
         os.kill(own_stack.redis_pid, signal.SIGCONT)
     wait_up(own_stack)
@@ -570,7 +574,9 @@ def test_the_total_stream_limit_counts_the_streams_of_all_clients(private_stack,
     assert_refused(fetch(stack, "/api/sse/stream"), 429)
     endpoint = routes.Lines(stack, job).create()
     assert_refused(fetch(stack, endpoint.path, headers=endpoint.headers()), 429)
-    assert fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200, "a page does not count as a stream"
+    assert (
+        fetch(stack, PAGES.format(job), headers=endpoint.headers()).status == 200
+    ), "a page does not count as a stream"
     held.pop().close()
     wait_until(lambda: can_open(endpoint), 5, "a new stream is allowed")
 

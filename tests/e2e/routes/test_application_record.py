@@ -136,7 +136,9 @@ def test_a_session_in_the_query_reaches_the_application_as_a_header(stack, appli
 
 def test_a_header_takes_precedence_over_the_query(stack, application, job):
     sent = {"Authorization": "Bearer header", "X-Session-Id": "header"}
-    headers = headers_at_application(stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"})
+    headers = headers_at_application(
+        stack, application, job, headers=sent, params={"token": "query", "sessionId": "query"}
+    )
     assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
 
 

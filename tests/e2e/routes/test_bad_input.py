@@ -489,3 +489,4 @@ def test_a_record_with_arbitrary_bytes_gives_valid_json(stack, job, kind):
     stream = open_stream(stack, endpoint.path, headers=endpoint.headers())
     events = stream.events_until(lambda event: event.name in ("message", "progress-update"))
     for event in events:
+        event.json()

@@ -180,7 +180,11 @@ def test_an_event_source_over_the_limit_connects_after_another_stream_ends(site,
     for source in sources:
         assert json.loads(source.wait_event("unavailable")["data"]) == {"reason": "limit"}
     held.close()
-    wait_until(lambda: any("connected" in source.names for source in sources), RECONNECTED_WITHIN, "an EventSource is connected")
+    wait_until(
+        lambda: any("connected" in source.names for source in sources),
+        RECONNECTED_WITHIN,
+        "an EventSource is connected",
+    )
     assert all(source.state != EventSource.CLOSED and EventSource.CLOSED not in source.errors for source in sources)
     # Each `unavailable` answer stays open for at least 10 s, so there are few requests.
     assert len(page.requests) <= 2 * len(sources)

@@ -824,7 +824,7 @@ def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lo
     worker = Builder(stack.redis, job).create()
     stream, took = open_log(stack, worker), []
     for _ in range(5):
-        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are tracked")
         old = links(stack)[lost]["id"]
         text = os.urandom(4).hex()
         pipe = stack.redis.pipeline(transaction=True)
@@ -836,7 +836,11 @@ def test_tracking_is_enabled_again_after_either_link_is_lost(stack_with, job, lo
         took.append(time.monotonic() - begin)
         wait_until(lambda: links(stack).get(lost, {"id": old})["id"] != old, 5, "the link has reconnected")
     assert sorted(took)[2] < 1.5, f"a sweep would take 2 s or more: {took}"
-    wait_until(lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"], 5, "tracking is redirected to the subscriber link")
+    wait_until(
+        lambda: links(stack)["logs"]["redir"] == links(stack)["subscriber"]["id"],
+        5,
+        "tracking is redirected again",
+    )
 
 
 def test_flushall_causes_a_gap_event_at_once(stack_with, job):
@@ -846,7 +850,7 @@ def test_flushall_causes_a_gap_event_at_once(stack_with, job):
     for number in range(3):
         worker = Builder(stack.redis, f"{job}-{number}").create()
         stream = open_log(stack, worker)
-        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are announced by tracking")  # noqa: B023
+        wait_until(lambda: line_arrives_without_a_sweep(stack, worker, stream), 10, "lines are tracked")  # noqa: B023
         begin = time.monotonic()
         stack.redis.flushall()
         stream.events_until("gap")

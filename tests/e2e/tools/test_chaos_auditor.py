@@ -20,7 +20,7 @@ def received(numbers, at=None):
     return [Seen(at or BEGIN + n + 0.01, "item", n, (n, 0)) for n in numbers]
 
 
-def violations_of(kind, *connections, habit="fast", change=None, **client):
+def audit(kind, *connections, habit="fast", change=None, **client):
     """Audits one client and returns the kinds of its violations.  A connection is a pair: the events that the client
     received, and further members of Connection."""
     ledger = Ledger()
@@ -43,51 +43,51 @@ ALL = [1, 2, 3, 4, 5, 6]
 KINDS = pytest.mark.parametrize("kind", ["log", "channel"])
 
 
-def with_fault(begin, end, **more):
+def fault(begin, end, **more):
     return lambda ledger, *_: ledger.windows.append(Window(begin, end, "redis-kill", **more))
 
 
-def with_entries_left(*numbers):
+def entries_left(*numbers):
     return lambda _, source, __: source.left.update(numbers)
 
 
 @KINDS
 def test_the_auditor_accepts_a_complete_run(kind):
-    assert violations_of(kind, (received(ALL), {})) == []
+    assert audit(kind, (received(ALL), {})) == []
 
 
 @KINDS
 def test_the_auditor_reports_a_duplicate(kind):
-    assert violations_of(kind, (received([1, 2, 3, 3, 4, 5, 6]), {})) == ["duplicate"]
+    assert audit(kind, (received([1, 2, 3, 3, 4, 5, 6]), {})) == ["duplicate"]
 
 
 @KINDS
 def test_the_auditor_reports_events_out_of_order(kind):
-    assert "disorder" in violations_of(kind, (received([1, 3, 2, 4, 5, 6]), {}))
+    assert "disorder" in audit(kind, (received([1, 3, 2, 4, 5, 6]), {}))
 
 
 @KINDS
 def test_the_auditor_reports_an_event_that_was_never_written(kind):
-    assert violations_of(kind, ([*received(ALL), Seen(120, "item", 99, (99, 0))], {})) == ["invented"]
+    assert audit(kind, ([*received(ALL), Seen(120, "item", 99, (99, 0))], {})) == ["invented"]
 
 
 @KINDS
 def test_the_auditor_reports_events_missing_at_the_end_of_the_run(kind):
     expected = ["late line"] if kind == "log" else ["late event"]
-    assert violations_of(kind, (received([1, 2, 3, 4]), {}), change=with_entries_left(5, 6)) == expected
+    assert audit(kind, (received([1, 2, 3, 4]), {}), change=entries_left(5, 6)) == expected
 
 
 @KINDS
 def test_the_auditor_reports_a_late_event_unless_a_fault_was_active(kind):
-    assert violations_of(kind, ([*received([1, 2, 3]), *received([4, 5, 6], at=130)], {})) == ["late event"]
-    assert violations_of(kind, ([*received([1, 2, 3]), *received([4, 5, 6], at=130)], {}), change=with_fault(103, 128)) == []
+    assert audit(kind, ([*received([1, 2, 3]), *received([4, 5, 6], at=130)], {})) == ["late event"]
+    assert audit(kind, ([*received([1, 2, 3]), *received([4, 5, 6], at=130)], {}), change=fault(103, 128)) == []
 
 
 # ---- logs -----------------------------------------------------------------------------------------
 
 
 def test_the_auditor_reports_a_lost_line():
-    assert violations_of("log", (received([1, 2, 4, 5, 6]), {})) == ["lost line"]
+    assert audit("log", (received([1, 2, 4, 5, 6]), {})) == ["lost line"]
 
 
 def gap(low, high):
@@ -96,49 +96,51 @@ def gap(low, high):
 
 @pytest.mark.parametrize("high", [5, None])
 def test_a_gap_event_excuses_the_missing_lines_inside_it(high):
-    assert violations_of("log", ([*received([1, 2]), gap(2, high), *received([5, 6])], {})) == []
+    assert audit("log", ([*received([1, 2]), gap(2, high), *received([5, 6])], {})) == []
 
 
 @pytest.mark.parametrize("low, high", [(2, 4), (3, 5), (4, 5)])
 def test_a_gap_event_does_not_excuse_missing_lines_outside_it(low, high):
-    assert violations_of("log", ([*received([1, 2]), gap(low, high), *received([5, 6])], {})) == ["lost line"]
+    assert audit("log", ([*received([1, 2]), gap(low, high), *received([5, 6])], {})) == ["lost line"]
 
 
 def test_a_gap_event_does_not_excuse_a_later_loss():
-    assert violations_of("log", ([*received([1]), gap(1, 2), *received([2, 4, 5, 6])], {})) == ["lost line"]
+    assert audit("log", ([*received([1]), gap(1, 2), *received([2, 4, 5, 6])], {})) == ["lost line"]
 
 
 def test_the_auditor_reports_a_gap_over_lines_that_redis_still_has():
-    assert violations_of("log", ([*received([1, 2]), gap(2, 5), *received([5, 6])], {}), change=with_entries_left(3, 4)) == ["false gap"]
+    assert audit("log", ([*received([1, 2]), gap(2, 5), *received([5, 6])], {}), change=entries_left(3, 4)) == [
+        "false gap"
+    ]
 
 
 def test_the_auditor_reports_a_line_lost_across_a_reconnect():
     ended = {"end": 103.0, "how": "cut"}
     resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
-    window = with_fault(102, 104)
-    assert violations_of("log", (received([1, 2]), ended), (received([3, 4, 5, 6]), resumed), change=window) == []
-    assert violations_of("log", (received([1, 2]), ended), (received([4, 5, 6]), resumed), change=window) == ["lost line"]
+    window = fault(102, 104)
+    assert audit("log", (received([1, 2]), ended), (received([3, 4, 5, 6]), resumed), change=window) == []
+    assert audit("log", (received([1, 2]), ended), (received([4, 5, 6]), resumed), change=window) == ["lost line"]
 
 
 def test_the_auditor_reports_a_line_repeated_across_a_reconnect():
     ended = {"end": 103.0, "how": "cut"}
     resumed = {"asked": 103.5, "head": 103.5, "resume": "2-0"}
     seen = received([2, 3, 4, 5, 6])
-    assert violations_of("log", (received([1, 2]), ended), (seen, resumed), change=with_fault(102, 104)) == ["duplicate"]
+    assert audit("log", (received([1, 2]), ended), (seen, resumed), change=fault(102, 104)) == ["duplicate"]
 
 
 def test_a_line_that_redis_did_not_acknowledge_may_be_missing():
     def unknown(_, source, __):
         source.items[3].acked = None
 
-    assert violations_of("log", (received([1, 2, 4, 5, 6]), {}), change=unknown) == []
+    assert audit("log", (received([1, 2, 4, 5, 6]), {}), change=unknown) == []
 
 
 def test_a_line_that_redis_lost_in_a_failover_may_be_missing():
     def forgotten(_, source, __):
         source.items[3].rolled_back = True
 
-    assert violations_of("log", (received([1, 2, 4, 5, 6]), {}), change=forgotten) == []
+    assert audit("log", (received([1, 2, 4, 5, 6]), {}), change=forgotten) == []
 
 
 def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
@@ -152,27 +154,27 @@ def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
         *received([2, 3], at=104.6),
         *received([5, 6]),
     ]
-    assert violations_of("log", (seen, {}), change=lost_data) == []
-    assert violations_of("log", (seen, {})) == ["duplicate"]
+    assert audit("log", (seen, {}), change=lost_data) == []
+    assert audit("log", (seen, {})) == ["duplicate"]
     del seen[4]
-    assert violations_of("log", (seen, {}), change=lost_data) == ["duplicate"]
+    assert audit("log", (seen, {}), change=lost_data) == ["duplicate"]
     # A slow reader reads the first lines long after Redis lost its newest entries.
     late = [*received([1, 2, 3, 4], at=110), Seen(111, "gap", low=(4, 0), high=(2, 0)), *received([2, 3, 5, 6], at=112)]
-    assert violations_of("log", (late, {}), change=lost_data) == ["late event"]
-    assert violations_of("log", (late, {})) == ["duplicate", "late event"]
+    assert audit("log", (late, {}), change=lost_data) == ["late event"]
+    assert audit("log", (late, {})) == ["duplicate", "late event"]
 
 
 def test_the_auditor_reports_old_lines_on_a_first_connect():
     opened = {"asked": 103.5, "head": 103.6}
-    assert violations_of("log", (received([3, 4, 5, 6], at=103.9), opened)) == ["too old"]
-    assert violations_of("log", (received([4, 5, 6]), opened)) == []
-    assert violations_of("log", (received([5, 6]), opened)) == ["lost line"]
+    assert audit("log", (received([3, 4, 5, 6], at=103.9), opened)) == ["too old"]
+    assert audit("log", (received([4, 5, 6]), opened)) == []
+    assert audit("log", (received([5, 6]), opened)) == ["lost line"]
 
 
 def test_a_client_from_the_beginning_must_get_the_lines_that_redis_still_has():
     opened = {"asked": 110, "head": 110, "resume": "0-0"}
-    assert violations_of("log", (received([3, 4, 5, 6], at=110.1), opened)) == []
-    assert violations_of("log", (received([3, 5, 6], at=110.1), opened), change=with_entries_left(4, 5, 6)) == ["lost line"]
+    assert audit("log", (received([3, 4, 5, 6], at=110.1), opened)) == []
+    assert audit("log", (received([3, 5, 6], at=110.1), opened), change=entries_left(4, 5, 6)) == ["lost line"]
 
 
 def with_moves(moves):
@@ -188,8 +190,8 @@ DONE = [Move(106.5, 106.6, "ready", True)]
 def test_the_auditor_reports_done_before_the_last_line():
     final = Seen(107, "final", id=(6, 0))
     closed = {"end": 107, "how": "clean"}
-    assert violations_of("log", ([*received(ALL), final], closed), change=with_moves(DONE)) == []
-    assert violations_of("log", ([*received([1, 2, 3, 4, 5]), final], closed), change=with_moves(DONE)) == ["lost line"]
+    assert audit("log", ([*received(ALL), final], closed), change=with_moves(DONE)) == []
+    assert audit("log", ([*received([1, 2, 3, 4, 5]), final], closed), change=with_moves(DONE)) == ["lost line"]
 
 
 def test_done_from_the_beginning_requires_the_lines_that_redis_still_has():
@@ -197,69 +199,69 @@ def test_done_from_the_beginning_requires_the_lines_that_redis_still_has():
         [Seen(110, "final", id=(6, 0))],
         {"asked": 109, "head": 109, "end": 110, "how": "clean", "resume": "0-0"},
     )
-    assert violations_of("log", connection, change=with_moves(DONE)) == []
+    assert audit("log", connection, change=with_moves(DONE)) == []
 
     def some_left(ledger, source, job):
         with_moves(DONE)(ledger, source, job)
-        with_entries_left(5, 6)(ledger, source, job)
+        entries_left(5, 6)(ledger, source, job)
 
-    assert violations_of("log", connection, change=some_left) == ["lost line"]
+    assert audit("log", connection, change=some_left) == ["lost line"]
 
 
 # ---- channels -------------------------------------------------------------------------------------
 
 
 def test_the_auditor_reports_a_missing_message():
-    assert violations_of("channel", (received([1, 2, 4, 5, 6]), {})) == ["lost message"]
+    assert audit("channel", (received([1, 2, 4, 5, 6]), {})) == ["lost message"]
 
 
 def test_a_resync_event_excuses_only_messages_published_before_it():
     resync = Seen(103.5, "resync")
-    assert violations_of("channel", ([*received([1, 2]), resync, *received([4, 5, 6])], {})) == []
-    assert violations_of("channel", ([*received([1, 2]), resync, *received([5, 6])], {})) == ["lost message"]
+    assert audit("channel", ([*received([1, 2]), resync, *received([4, 5, 6])], {})) == []
+    assert audit("channel", ([*received([1, 2]), resync, *received([5, 6])], {})) == ["lost message"]
 
 
 def test_the_end_of_a_stream_excuses_missing_messages():
-    window = with_fault(102, 104)
+    window = fault(102, 104)
     first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
-    assert violations_of("channel", (received([1, 2]), first), (received([4, 5, 6]), second), change=window) == []
+    assert audit("channel", (received([1, 2]), first), (received([4, 5, 6]), second), change=window) == []
 
 
 def test_the_auditor_reports_a_message_lost_after_the_opening():
-    assert violations_of("channel", (received([2, 3, 4, 5, 6]), {})) == ["lost message"]
+    assert audit("channel", (received([2, 3, 4, 5, 6]), {})) == ["lost message"]
 
 
 def test_the_auditor_reports_a_message_missing_between_record_and_first_event():
     opened = {"asked": 102.9, "head": 103.5}
-    assert violations_of("channel", ([Seen(103.6, "standing", 3), *received([4, 5, 6])], opened)) == []
-    assert violations_of("channel", ([Seen(103.6, "standing", 2), *received([4, 5, 6])], opened)) == ["lost message"]
+    assert audit("channel", ([Seen(103.6, "standing", 3), *received([4, 5, 6])], opened)) == []
+    assert audit("channel", ([Seen(103.6, "standing", 2), *received([4, 5, 6])], opened)) == ["lost message"]
 
 
 def test_the_auditor_reports_a_message_repeated_across_a_reconnect():
     first, second = {"end": 103.2, "how": "clean"}, {"asked": 103.5, "head": 103.5}
     seen = [received([1, 2, 3]), received([3, 4, 5, 6], at=106.5)]
-    assert violations_of("channel", (seen[0], first), (seen[1], second), change=with_fault(102, 104)) == ["duplicate"]
+    assert audit("channel", (seen[0], first), (seen[1], second), change=fault(102, 104)) == ["duplicate"]
 
 
 # ---- ends, answers, silence -----------------------------------------------------------------------
 
 
 def test_the_auditor_reports_an_unexplained_end():
-    assert violations_of("channel", (received(ALL), {"end": 120, "how": "clean"})) == ["unexplained end"]
-    assert violations_of("channel", (received(ALL), {"end": 120, "how": "left"})) == []
-    assert violations_of("channel", (received(ALL), {"end": 120, "how": "cut"}), change=with_fault(118, 121)) == []
-    assert violations_of("channel", (received(ALL), {"end": 120, "how": "cut"}), change=with_fault(118, 121, cuts=False)) != []
+    assert audit("channel", (received(ALL), {"end": 120, "how": "clean"})) == ["unexplained end"]
+    assert audit("channel", (received(ALL), {"end": 120, "how": "left"})) == []
+    assert audit("channel", (received(ALL), {"end": 120, "how": "cut"}), change=fault(118, 121)) == []
+    assert audit("channel", (received(ALL), {"end": 120, "how": "cut"}), change=fault(118, 121, cuts=False)) != []
 
 
 @KINDS
 def test_the_auditor_reports_an_open_stream_of_a_finished_job(kind):
-    assert violations_of(kind, (received(ALL), {}), change=with_moves(DONE)) == ["open after end"]
+    assert audit(kind, (received(ALL), {}), change=with_moves(DONE)) == ["open after end"]
 
 
 @KINDS
 def test_the_auditor_reports_a_last_event_of_a_running_job(kind):
     seen = [*received(ALL), Seen(110, "final", id=(6, 0))]
-    assert violations_of(kind, (seen, {"end": 110, "how": "clean"})) == ["false end"]
+    assert audit(kind, (seen, {"end": 110, "how": "clean"})) == ["false end"]
 
 
 def test_a_delayed_last_message_may_end_a_stream_opened_after_it():
@@ -273,8 +275,8 @@ def test_a_delayed_last_message_may_end_a_stream_opened_after_it():
         return change
 
     connection = (late, {"asked": 112, "head": 112, "end": 114, "how": "clean"})
-    assert violations_of("channel", connection, change=ran_again((104, 111))) == []
-    assert violations_of("channel", connection, change=ran_again((90, 91))) == ["false end"], "no fault delayed it"
+    assert audit("channel", connection, change=ran_again((104, 111))) == []
+    assert audit("channel", connection, change=ran_again((90, 91))) == ["false end"], "no fault delayed it"
 
 
 @pytest.mark.parametrize("copied, named", [((107, 108), []), ((111, 112), ["false end"])])
@@ -289,39 +291,39 @@ def test_an_old_record_restored_by_a_failover_may_end_a_stream(copied, named):
     def ends(at):
         return [Seen(at, "standing", 6), Seen(at, "final")], {"asked": at - 0.2, "head": at, "end": at, "how": "clean"}
 
-    assert violations_of("channel", ends(121), change=change) == named
-    assert violations_of("channel", ends(119), change=change) == ["false end"], "the copy had not taken over"
-    assert violations_of("channel", ends(127), change=change) == ["false end"], "the worker had written the record again"
+    assert audit("channel", ends(121), change=change) == named
+    assert audit("channel", ends(119), change=change) == ["false end"], "the copy had not taken over"
+    assert audit("channel", ends(127), change=change) == ["false end"], "the worker had written the record again"
 
 
 def test_the_auditor_reports_a_silent_stream():
     silent = {"silences": [(110, 150)]}
-    assert violations_of("channel", (received(ALL), silent)) == ["silent"]
-    assert violations_of("channel", (received(ALL), silent), change=with_fault(111, 148)) == []
-    assert violations_of("channel", (received(ALL), {"last_byte": 110})) == ["silent"]
+    assert audit("channel", (received(ALL), silent)) == ["silent"]
+    assert audit("channel", (received(ALL), silent), change=fault(111, 148)) == []
+    assert audit("channel", (received(ALL), {"last_byte": 110})) == ["silent"]
 
 
 @pytest.mark.parametrize("status", [404, 500, 503, None])
 def test_the_auditor_reports_a_refusal_without_a_fault(status):
     refused = {"status": status, "end": 100.5}
-    assert violations_of("channel", ([], refused)) == ["refusal"]
-    assert violations_of("channel", ([], refused), change=with_fault(99, 101)) == []
+    assert audit("channel", ([], refused)) == ["refusal"]
+    assert audit("channel", ([], refused), change=fault(99, 101)) == []
 
 
 def test_the_auditor_reports_a_status_that_stops_an_event_source():
     refused = {"status": 503, "end": 100.5}
-    assert violations_of("channel", ([], refused), native=True, change=with_fault(99, 101)) == ["dead tab"]
+    assert audit("channel", ([], refused), native=True, change=fault(99, 101)) == ["dead tab"]
 
 
 def test_the_auditor_reports_a_204_for_a_running_job():
     stopped = {"status": 204, "resume": "end", "end": 100.5}
-    assert violations_of("channel", ([], stopped)) == ["refusal"]
+    assert audit("channel", ([], stopped)) == ["refusal"]
     done = with_moves([Move(99.5, 99.6, "ready", True)])
-    assert violations_of("channel", ([], stopped), change=done) == []
-    assert violations_of("channel", ([], {**stopped, "resume": ""}), change=done) == ["refusal"]
+    assert audit("channel", ([], stopped), change=done) == []
+    assert audit("channel", ([], {**stopped, "resume": ""}), change=done) == ["refusal"]
 
 
 def test_the_auditor_reports_an_unavailable_event_without_a_fault():
     seen = [Seen(101, "unavailable")]
-    assert violations_of("channel", (seen, {"end": 112, "how": "clean"})) == ["refusal"]
-    assert violations_of("channel", (seen, {"end": 112, "how": "clean"}), change=with_fault(99, 101)) == []
+    assert audit("channel", (seen, {"end": 112, "how": "clean"})) == ["refusal"]
+    assert audit("channel", (seen, {"end": 112, "how": "clean"}), change=fault(99, 101)) == []
