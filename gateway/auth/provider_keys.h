@@ -1,4 +1,4 @@
-// ProviderKeys: fetches one provider's public keys, keeps them and refreshes them.
+// ProviderKeys: fetches one provider's JWKS (its public keys), keeps it and refreshes it.
 //
 // Knows where a JWKS comes from (a file, a unix socket, a host) and when to fetch it again; jwks.h knows its
 // contents.  A *round* fetches every source of the provider once.  If a source fails, its earlier keys stay

@@ -1,9 +1,9 @@
 // ChannelStream: one client's stream of one channel.
 //
 // At its opening it subscribes, waits until Redis confirms, reads the record, sends the job's status, then
-// sends the events that arrived since the confirmation.  When Redis is lost, an open stream stays open.  When
-// Redis is back, the stream goes through the same steps, but sends `resync` in place of the status, or ends
-// (reopen()).  DESIGN.md, "The opening sequence", describes what happens if the client or Redis is lost.
+// sends the events that arrived since the confirmation.  When Redis is lost, an open stream stays open
+// (on_unconfirmed()).  When Redis is back, it goes through the same steps, but sends `resync` in place of the
+// status, or ends (reopen()).  DESIGN.md has "The opening sequence".
 #pragma once
 
 #include <memory>

@@ -4,7 +4,7 @@
 // its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
 // cursor has reached the feed's.  Entries that it already has are cut from the first batch by their ids.
 // When Redis is lost, an open stream stays open and does nothing.  When Redis is back, it reads on from its
-// cursor, which detects every gap.
+// cursor (on_redis_up()), which detects every gap.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // Stream: one client's open event stream.
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
-// classes in endpoints/ that derive from it know its source.  The heads of channel_stream.h and log_stream.h
-// describe what a stream does when Redis is lost and when it is back.
+// classes in endpoints/ that derive from it know its source.  When Redis is lost, an open stream stays open.
+// The heads of channel_stream.h and log_stream.h say what it does when Redis is back.
 #pragma once
 
 #include <chrono>
