@@ -1,9 +1,9 @@
 // LogReader: reads logs (Redis Streams) and detects every gap.
 //
-// KeyWakeups decides when the live feed of a log is read; a LogStream that is behind the feed reads by itself.
-// Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
-// route.  At most 16 queued reads are under way at once, so that many clients that reconnect together neither
-// flood Redis nor delay the live feeds.  The link must be up at every call.
+// KeyWakeups decides when the live feed of a log is read; a LogStream that is behind the feed reads by
+// itself. Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and
+// no route.  At most 16 queued reads are under way at once, so that many clients that reconnect together
+// neither flood Redis nor delay the live feeds.  The link must be up at every call.
 #pragma once
 
 #include <cstdint>
