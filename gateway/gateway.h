@@ -1,6 +1,6 @@
 // Gateway: owns everything and wires it; starts, reloads, drains and stops.
 //
-// Members stand in birth order, each with what it needs, and die in reverse.
+// Each member is declared after those that it needs.  They die in the reverse order.
 #pragma once
 
 #include <chrono>

@@ -57,7 +57,7 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
     }
     if (!proven.user.empty()) continue;
     TokenCheck check = check_or_recall(credential.text, providers, now);
-    // While a token cannot be checked, no weaker credential may replace it, not even if it is in a cookie.
+    // A token that cannot be checked now, even one in a cookie, is not replaced by a weaker credential.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && unknown_kid == UnknownKid::kReport)) {
       return {.kind = Verdict::Kind::kNoKeys, .provider = std::move(check.provider)};

@@ -79,8 +79,8 @@ class Settings {
   // True if --set made the table `key` and did not set all of the keys `needed`.  Adds a finding then: most
   // likely the name of a table in the file is misspelled, so the caller skips this table.
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
-  // True if there is a finding about `key` or a key below it, or if an unknown key is probably one of them
-  // misspelled.  Rules that join keys are skipped then, because they may only repeat that finding.
+  // True if there is a finding about `key`, about a key below it, or about an unknown key that probably means
+  // one of these.  Rules about several keys are skipped then, because they may only repeat that finding.
   bool has_error_below(std::string_view key) const;
 
   bool is_sound() const { return findings_.empty(); }

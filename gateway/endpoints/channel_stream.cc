@@ -141,7 +141,7 @@ void ChannelStream::on_record(const Record& record) {
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
-    // Workers write the record before they publish their last message, which says more.  So wait for it.
+    // Workers publish their last message after they write the record.  It says more, so wait for it.
     ending_ = std::make_unique<Record>(record);
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {

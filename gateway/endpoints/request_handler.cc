@@ -85,7 +85,7 @@ struct Resume {
   std::optional<EntryId> after;
 };
 
-// `id` is the id of an entry, or the id of a stream's end, which may contain the id of an entry.
+// `id` is the id of an entry, or the id of a stream's end: "end" or "end.<entry id>".
 Resume resume_at(std::string_view id) {
   const auto end = parse_end_id(id);
   return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};

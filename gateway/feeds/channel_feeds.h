@@ -82,7 +82,7 @@ class ChannelFeeds {
   void confirm_invalidations();
   std::int64_t client_id() const { return link_.link().client_id(); }
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
-  // Call this after the read of an announced log.  It brought `lines`, and Redis answered after `took`.
+  // Call this after a read that an announcement caused.  It brought `lines` and took `took`.
   void note_lines(std::size_t lines, Clock::duration took) {
     rest_.count_lines(lines);
     rest_.note_answer(took);

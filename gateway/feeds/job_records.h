@@ -2,7 +2,7 @@
 //
 // Knows the command link and how a rule reads a hash; knows no stream.  A *look* is one read of one job's
 // record.  All looks at a job in one turn of the loop share one command.  It is sent at the end of the turn,
-// so it reads the record later than each event that caused a look.
+// so it reads the record after every event that caused a look.
 #pragma once
 
 #include <chrono>
@@ -71,7 +71,7 @@ class JobRecords {
                 ReplyCall call);
   static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
-  // The time of the next look at a watched job that is looked at now.
+  // When to look again at a watched job that is looked at now.
   TimePoint next_look(TimePoint now) const;
 
   RedisLink& link_;

@@ -23,7 +23,7 @@ constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
 // If growth was found without an announcement, the announcement counts as missing after this time.
 constexpr milliseconds kAnnouncementGrace{250};
-// How long notifications are not trusted after a missing one.  Only tracking announces a RENAME onto a key.
+// How long notifications are distrusted after a missing one: only tracking announces a RENAME onto a key.
 constexpr std::chrono::minutes kDistrust{1};
 // The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
 constexpr milliseconds kFlushInterval{20};

@@ -211,7 +211,7 @@ RedisCall LogReader::check_for_growth(std::span<const Position> logs,
   for (const Position& log : logs) words.emplace_back(positions.emplace_back(log.last.text()));
   return link_.command(words, [done = std::move(done)](const redisReply* reply) {
     Grown grown;
-    // A null reply means that the link was lost: all logs are read when it is up again.
+    // A null reply is no error: the link was lost, and all logs are read when it is up again.
     if (reply == nullptr || reply->type != REDIS_REPLY_ERROR) grown.emplace();
     if (reply != nullptr && reply->type == REDIS_REPLY_ARRAY) {
       for (std::size_t i = 0; i < reply->elements; ++i) {  // each log that has grown: its key and entries

@@ -32,7 +32,7 @@ struct HttpTimes {
 
 class HttpConnection final : public Wheel::Entry {
  public:
-  // Answers the request that is under way.
+  // Implemented by the Exchange of the request that is under way.
   class Observer {
    public:
     virtual ~Observer() = default;

@@ -58,7 +58,7 @@ void HttpFetch::start() {
 }
 
 void HttpFetch::try_next_address() {
-  // An address that never answers leaves the others their share of the time.
+  // An address that never answers must leave time for the others.
   const auto share = question_.within / static_cast<long>(addresses_.size());
   std::string trouble;
   do {

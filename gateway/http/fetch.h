@@ -33,7 +33,7 @@ class HttpFetch {
  public:
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  // Calls `done` once from the loop, never from inside the constructor.  An answer of any status is a value.
+  // Calls `done` once from the loop, never from inside the constructor.  No status of an answer is an error.
   // `done` may destroy the HttpFetch.
   HttpFetch(const Loop& loop, Resolver& resolver, HttpQuestion question, Done done);
   ~HttpFetch();

@@ -10,7 +10,7 @@ namespace tailgate {
 
 double random_unit();  // in [0, 1)
 
-// Jitter: `whole` less a random part of it, at most `share` (0 to 1).
+// Jitter: `whole`, shortened by a random fraction between 0 and `share`.
 std::chrono::milliseconds shortened(std::chrono::milliseconds whole, double share);
 
 std::string random_hex(int bytes);

@@ -1,6 +1,6 @@
 // ReadRest: chooses the *rest*, the time that a busy connection waits between two reads.
 //
-// Pure.  A wake-up, a read and a command cost the same for one message as for three.  So a rest lets one
+// Pure.  A wake-up and a read cost the same for one message as for three.  So a rest lets one
 // wake-up read several messages.  While too few messages arrive for that, the rest is zero.
 #pragma once
 

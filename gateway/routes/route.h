@@ -53,7 +53,7 @@ struct StatusMessage {
 // A path of literal segments, one of which may be {id}.
 class PathPattern {
  public:
-  // `text` must begin with "/".  It must not have an empty, "." or ".." segment, and at most one {id}.
+  // `text` must begin with "/", have no empty, "." or ".." segment, and have at most one {id}.
   static Result<PathPattern> compile(std::string_view text, bool trailing_slash);
 
   // Returns the id if `path` matches, or an empty text if the pattern has no {id}.  `path` is not decoded and

@@ -9,7 +9,7 @@ namespace {
 // The delay before a missing record is read again: from Redis, and from an application with a rate limit.
 constexpr std::chrono::milliseconds kReadAgain{100};
 constexpr std::chrono::milliseconds kAskAgain{400};
-// The delay before a read that Redis did not answer is repeated.
+// The delay before repeating a read that Redis did not answer.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace

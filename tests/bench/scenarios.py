@@ -414,7 +414,7 @@ def bare_xrevrange(bench):
     bench.make_log("job:0:logs", bench.size(10000, 10000, 500))
     requests = bench.size(20000, 8000, 200)
     before = bench.redis_cli("INFO", "cpu")
-    # On the CPU of Redis, like the load generator when it requests pages.
+    # redis-benchmark runs on the CPU of Redis, as the load generator does.
     command = [
         "taskset",
         "-c",

@@ -198,7 +198,7 @@ def has_fraction(token):
 
 
 def oracle(route, token, providers):
-    """Returns two values: (user, provider), or None if the token must be refused; and the rule of STRICTER that changed
+    """Returns the verdict, which is (user, provider) or None for a refusal, and the rule of STRICTER that changed
     PyJWT's verdict, or None."""
     form, header, claims = broken_rule(token)
     difference = None

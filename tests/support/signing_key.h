@@ -26,7 +26,7 @@ class SigningKey {
 
   // A signature in the format of JOSE: of ECDSA, r and s one after the other.
   std::string sign(Algorithm algorithm, std::string_view text) const;
-  // A signature in the format of OpenSSL: of ECDSA, DER.
+  // A signature in the format of OpenSSL, which is DER for ECDSA.
   std::string sign_der(Algorithm algorithm, std::string_view text) const;
   // A PSS signature with a salt of `salt` bytes.
   std::string sign_pss(std::string_view text, int salt) const;

@@ -5,7 +5,7 @@
 namespace tailgate {
 namespace {
 
-// The routes R1 of builder, R5 of spools and R6 of blog.
+// The routes events, spools and job of deploy/all-three.toml.
 Route builder() {
   Route route;
   route.framing = Framing::kRaw;
