@@ -317,7 +317,7 @@ std::uint64_t log_reads(const Address& redis) {
   std::string command;
   append_command(command, {"INFO", "commandstats"});
   if (question.pipe.write(command) != static_cast<ssize_t>(command.size())) die("cannot send INFO to Redis");
-  poller.watch(question.pipe.fd(), EPOLLIN, asking, true);
+  poller.watch(question.pipe.fd(), EPOLLIN, question, true);
   RedisReply reply;
   std::size_t length = 0;
   for (const std::int64_t late = now_ns() + 5 * kSecond; !ReplyParser::parse(question.text, reply, length);) {

@@ -50,6 +50,7 @@ class ActiveRequestTest : public testing::HttpTest {
   // Serves the exchange that came last.
   Probe& serve_last() {
     Request request;
+    request.config = config_;
     request.route = &route_;
     request.exchange = std::move(kept_.back());
     kept_.pop_back();
@@ -59,6 +60,7 @@ class ActiveRequestTest : public testing::HttpTest {
     return run_until([this] { return streams_.count() == 0; });
   }
 
+  const std::shared_ptr<const Config> config_ = std::make_shared<Config>();
   const Route route_;
   RouteMetrics metrics_;
   Deadlines deadlines_{loop_};
@@ -139,14 +141,16 @@ TEST_F(ActiveRequestTest, ClosesTheConnectionWithoutAnAnswerIfItIsDrainedBeforeI
   EXPECT_EQ(calls_, Calls{"destroyed"});
 }
 
-TEST_F(ActiveRequestTest, HandsItsRequestOverAndKeepsItsRouteUntilItIsBuried) {
+TEST_F(ActiveRequestTest, HandsItsRequestOverAndKeepsItsConfigUntilItIsBuried) {
   RawClient client = client_with_kept_exchange();
   Probe& request = serve_last();
   const Request handed = request.hand_over();
   EXPECT_TRUE(request.condemned());
   EXPECT_EQ(&request.route(), &route_);
+  EXPECT_EQ(config_.use_count(), 3) << "the route, which the config owns, would be gone";
   handed.exchange->answer(200, {}, "answered elsewhere");
   ASSERT_TRUE(until_buried());
+  EXPECT_EQ(config_.use_count(), 2);
   EXPECT_EQ(calls_, Calls{"destroyed"});
   EXPECT_TRUE(run_until_received(client, "answered elsewhere"));
 }
