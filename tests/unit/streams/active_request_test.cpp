@@ -61,7 +61,7 @@ class ActiveRequestTest : public testing::HttpTest {
   }
 
   const std::shared_ptr<const Config> config_ = std::make_shared<Config>();
-  const Route route_;
+  const Route route_{};
   RouteMetrics metrics_;
   Deadlines deadlines_{loop_};
   Calls calls_;
