@@ -18,7 +18,7 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result() requires std::same_as<T, std::monostate> {}
+  Result() requires std::same_as<T, std::monostate> : state_(std::in_place_index<0>) {}
   Result(T value)  // NOLINT(google-explicit-constructor)
       : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error)  // NOLINT(google-explicit-constructor)
