@@ -18,7 +18,6 @@ constexpr std::chrono::milliseconds kWatchEvery{1000};
 constexpr int kBatch = 25;
 // The longest time that a look waits for a batch.
 constexpr std::chrono::milliseconds kLongestDelay{100};
-constexpr std::chrono::seconds kGoneAfter{10};
 constexpr std::chrono::seconds kLogEvery{60};
 constexpr std::size_t kMostLogged = 1000;
 
@@ -120,7 +119,7 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (record == nullptr) {
       const auto now = Loop::now();
       if (!gone_since) gone_since = now;
-      if (now - *gone_since < kGoneAfter) return;
+      if (now - *gone_since < records.gone_after_) return;
       observers.for_each([](Observer* observer) { observer->on_record_gone(); });
       return;
     }
@@ -150,8 +149,12 @@ struct JobRecords::Watched final : Wheel::Entry {
   RedisCall call;
 };
 
-JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines)
-    : link_(link), deadlines_(deadlines), turn_end_(loop, [this] { send_pending(); }) {
+JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines,
+                       std::chrono::milliseconds gone_after)
+    : link_(link),
+      deadlines_(deadlines),
+      gone_after_(gone_after),
+      turn_end_(loop, [this] { send_pending(); }) {
 }
 
 JobRecords::~JobRecords() = default;

@@ -38,7 +38,7 @@ class JobRecords {
   class Observer {
    public:
     virtual void on_record(const Record& record) = 0;
-    // There has been no record for ten seconds.
+    // There has been no record for `gone_after`.
     virtual void on_record_gone() = 0;
 
    protected:
@@ -48,7 +48,8 @@ class JobRecords {
   // Lease: an observer's watch of a job's record.
   using Watch = LeaseList<Observer*>::Lease;
 
-  JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines);
+  JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines,
+             std::chrono::milliseconds gone_after = std::chrono::seconds(10));
   ~JobRecords();
   JobRecords(const JobRecords&) = delete;
   JobRecords& operator=(const JobRecords&) = delete;
@@ -76,6 +77,7 @@ class JobRecords {
 
   RedisLink& link_;
   Deadlines& deadlines_;
+  const std::chrono::milliseconds gone_after_;
   // The key of both maps is made of the rule and the id.
   std::unordered_map<std::string, std::unique_ptr<PendingLook>> pending_;  // sent at the end of the turn
   std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;

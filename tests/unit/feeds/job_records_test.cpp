@@ -224,6 +224,30 @@ TEST_F(JobRecordsTest, ReportsChangesOnly) {
   EXPECT_EQ(reported_, Texts{"bob running"});
 }
 
+TEST_F(JobRecordsTest, ReportsThatARecordHasBeenGoneForAsLongAsGivenOnly) {
+  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
+  const JobRecords::Watch watch = records.watch(record_, "1", running_, *this);
+  const TimePoint begun = Loop::now();
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  EXPECT_EQ(reported_[0], "gone");
+  EXPECT_GE(Loop::now() - begun, std::chrono::milliseconds(1500));
+}
+
+TEST_F(JobRecordsTest, CountsTheTimeWithoutARecordAnewAfterEachRecord) {
+  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
+  const JobRecords::Watch watch = records.watch(record_, "1", running_, *this);
+  ASSERT_TRUE(run_until([&] { return records.looks() == 2; }));
+  write("user_id", "alice");
+  write("status", "running");
+  ASSERT_TRUE(run_until([&] { return records.looks() == 3; }));
+  freeReplyObject(redisCommand(worker_.get(), "DEL job:1"));
+  ASSERT_TRUE(run_until([&] { return records.looks() == 4; }));
+  const TimePoint gone = Loop::now();
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  EXPECT_EQ(reported_[0], "gone");
+  EXPECT_GE(Loop::now() - gone, std::chrono::milliseconds(1400));
+}
+
 // A look at the watched fields finds "failed".  Before the second look, for all fields, the job runs again.
 TEST_F(JobRecordsTest, ReportsTheEndOfAJobThatWasRestartedWhileItsFirstEndWasRead) {
   write("user_id", "alice");
