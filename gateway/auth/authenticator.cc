@@ -11,8 +11,8 @@ namespace tailgate {
 
 namespace {
 
-// Covers the providers and their keys: after they change, the token is checked again.  Netstrings separate
-// the parts, so that no crafted token can imitate a provider.
+// The cache key covers the providers' keys, so that a token is checked again when these have changed.
+// Netstrings separate the parts, so that no crafted token can imitate a provider.
 Digest cache_key(std::string_view token, const std::vector<Provider>& providers) {
   std::string text = std::to_string(providers.size());
   for (const Provider& provider : providers) {

@@ -39,15 +39,15 @@ std::string word_of(const Verdict& verdict);
 
 class Authenticator {
  public:
-  // `lookup` returns a provider with its current keys.  The rule is null if there is no such provider.
+  // `lookup` returns a provider with its current keys, or a null rule if there is no such provider.
   explicit Authenticator(std::function<Provider(const std::string& name)> lookup);
 
-  // For a token whose kid matches no key.  kReport: the verdict is kNoKeys, because the key may be new.
-  // kRefuse: the token is refused, because the keys have just been fetched.
+  // What to do if no key has the token's kid.  kReport: return kNoKeys, because the key may be new.
+  // kRefuse: refuse the token, because the keys have just been fetched.
   enum class UnknownKid { kReport, kRefuse };
 
-  // In the route's order: the first accepted token names the user; later tokens are not checked.  A refused
-  // explicit token refuses the request; a refused cookie is ignored.  The first session id is the session.
+  // Takes credentials in the route's order: the first accepted token and the first session id count.  A
+  // refused explicit token refuses the request; a refused cookie is ignored.
   Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
   // Empties the caches.  Call it on a reload, because a provider's secrets may have changed.

@@ -19,12 +19,12 @@ struct Claims {
   std::optional<WallTime> until;  // `exp` plus the leeway; none: the token never expires
 };
 
-// Precondition: `payload` is a JSON object without duplicate members, as parse_jwt() checks.
+// Precondition: `payload` is a JSON object without duplicate members; parse_jwt() checks that.
 //  - Every required claim is present; null and "" count as absent.
 //  - exp, nbf and iat, if present, are JSON numbers, with or without a fraction.  A date in a string is
 //    refused.  exp + leeway > now; nbf <= now + leeway; iat <= now + leeway.
-//  - iss equals the rule's; aud (a string or a list of strings) holds one of the rule's; azp is one of the
-//    rule's.  A claim for which the rule has no value is not checked.
+//  - iss is the rule's issuer; aud (a string or a list of strings) holds an audience of the rule; azp is an
+//    authorized party of the rule.  A claim for which the rule has no value is not checked.
 //  - The subject claim is a string or an integer.  The digits of an integer become the subject.
 std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now);
 

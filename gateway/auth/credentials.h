@@ -23,13 +23,13 @@ struct RequestParts {
 struct PresentedCredential {
   enum class Kind { kToken, kSession };
   Kind kind = Kind::kToken;
-  // True in a header or the query, where a client puts it on purpose.  Browsers send cookies by themselves.
+  // True for a header or the query: the client chose to send it.  Browsers send cookies by themselves.
   bool is_explicit = false;
   std::string text;
 };
 
-// The credentials of `request`, in the order of `places`.  Leaves out an empty token, an Authorization of
-// another scheme, and a session id that is_session_id() refuses.  If a token may be in the query, but the
+// The credentials of `request`, in the order of `places`.  Leaves out an empty token, an Authorization header
+// without "Bearer", and a session id that is_session_id() refuses.  If a token may be in the query, but the
 // query cannot be decoded, the result has an empty explicit token, so that the request is refused.
 std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
                                                   const RequestParts& request);

@@ -30,7 +30,7 @@ struct Identity {
 
 class IdentitySeal {
  public:
-  // Seals with the first key and opens with each of them, so that a new key can be put before the old one.
+  // Seals with the first key.  Opens with any key, so that a new key can be put before the old one.
   // Precondition: `keys` is not empty.
   explicit IdentitySeal(std::vector<std::string> keys);
   ~IdentitySeal();
@@ -41,7 +41,7 @@ class IdentitySeal {
   // lifetime of a seal.  Precondition: `keys` is not empty.
   void replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life);
 
-  // `expiry` is when the seal expires.  It does not depend on when the token expires.
+  // The seal expires at `expiry`, whenever the token expires.
   std::string seal(const Identity& identity, std::string_view route, std::string_view job,
                    WallTime expiry) const;
 
@@ -62,8 +62,8 @@ class IdentitySeal {
   std::vector<RetiredKey> retired_;  // none of them is in keys_
 };
 
-// A key file holds one key of 32 bytes per line, in hexadecimal or base64, the newest first.  Empty lines and
-// lines that begin with "#" are skipped.  Errors name the line, never its text.
+// Each line of a key file holds one key of 32 bytes, in hexadecimal or base64.  The newest key is the first.
+// Empty lines and lines that begin with "#" are skipped.  Errors name the line, never its text.
 Result<std::vector<std::string>> parse_identity_keys(std::string_view text);
 // The text of a key file with one new random key.
 Result<std::string> make_identity_keys();

@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxKeys = 32;
 // A public key with the kid and the algorithm that its issuer assigns to it.
 struct VerificationKey {
   std::optional<std::string> kid;
-  std::optional<Algorithm> algorithm;  // the only one allowed; none: each that fits the key
+  std::optional<Algorithm> algorithm;  // the only algorithm allowed; none: any that fits `key`
   PublicKey key;
 
   bool fits(Algorithm wanted) const { return (!algorithm || *algorithm == wanted) && key.fits(wanted); }
@@ -34,7 +34,7 @@ struct VerificationKey {
 
 class KeySet {
  public:
-  // Keeps the first kMaxKeys.
+  // Keeps the first kMaxKeys of `keys`.
   explicit KeySet(std::vector<VerificationKey> keys);
 
   const std::vector<VerificationKey>& keys() const { return keys_; }
@@ -51,7 +51,7 @@ class KeySet {
 
 struct ParsedJwks {
   std::vector<VerificationKey> keys;
-  std::vector<std::string> skipped;  // why a key cannot be used, for the first eight such keys
+  std::vector<std::string> skipped;  // the first eight reasons why a key cannot be used
 };
 
 // Fails if `text` is not a JWKS of at most kMaxJwksBytes.

@@ -18,7 +18,7 @@ namespace tailgate {
 
 class Keys {
  public:
-  // The pointer keeps the rules alive; they may be a part of a larger configuration.
+  // Keeps the rules alive, and the configuration that holds them.
   using Providers = std::shared_ptr<const ProviderList>;
 
   Keys(const Loop& loop, Resolver& resolver, Providers providers, KeyTiming timing = {});

@@ -14,14 +14,14 @@
 
 namespace tailgate {
 
-// [provider.<name>] of the configuration.  Either `secrets` (HS*) or `jwks` (the others), never both:
+// [provider.<name>] of the configuration.  Has `secrets` (for HS*) or `jwks` (for the others), never both:
 // a public key must not be usable as a shared secret (RFC 8725 section 3.1).
 struct ProviderRule {
   std::string name;
-  std::vector<Algorithm> algorithms;            // the accepted ones
+  std::vector<Algorithm> algorithms;            // the accepted algorithms
   std::vector<std::string> secrets;             // raw bytes; more than one during a rotation
   std::vector<std::string> jwks;                // sources, in the form that parse_jwks_source() reads
-  std::string issuer;                           // `iss` must equal it; empty: not checked
+  std::string issuer;                           // the required `iss`; empty: not checked
   std::vector<std::string> audience;            // `aud` must hold one of these; empty: not checked
   std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: not checked
   std::vector<std::string> required;            // claims that a token must have

@@ -28,12 +28,12 @@ struct KeyTiming {
   std::chrono::milliseconds last_retry{60000};
 };
 
-// A lease: if it is alive when the keys have been fetched, its function is called.
+// A lease of one wait.  The function is called after the round if the lease is still alive.
 using KeyWait = std::shared_ptr<const std::function<void()>>;
 
 class ProviderKeys {
  public:
-  // Begins the first round at once.  `rule` must live until replace_rule(), or longer than this object.
+  // Begins the first round at once.  `rule` must outlive this object, unless replace_rule() replaces it.
   ProviderKeys(const Loop& loop, Resolver& resolver, const ProviderRule& rule, const KeyTiming& timing);
   ProviderKeys(const ProviderKeys&) = delete;
   ProviderKeys& operator=(const ProviderKeys&) = delete;
@@ -41,7 +41,7 @@ class ProviderKeys {
   // Precondition: the new rule has the same JWKS sources.
   void replace_rule(const ProviderRule& rule) { rule_ = &rule; }
   const ProviderRule& rule() const { return *rule_; }
-  // Null until a source has been fetched for the first time.
+  // Null until the first fetch of a source succeeds.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
 
   // For a token whose key is missing: joins the running round, or begins one if the last refetch was at least

@@ -19,10 +19,10 @@ class PublicKey {
  public:
   enum class Family { kRsa, kP256, kP384, kEd25519 };
 
-  // Big-endian numbers.  Fails for a modulus below 2048 or above 8192 bits, and for an exponent that is even
-  // or 1 (not RSA) or longer than 64 bits (slow to verify).
+  // Both numbers are big-endian.  Fails for a modulus below 2048 or above 8192 bits.  Fails for an exponent
+  // that is even or 1 (not RSA), or longer than 64 bits (slow to verify).
   static Result<PublicKey> rsa(std::string_view modulus, std::string_view exponent);
-  // Coordinates of exactly the field's size (RFC 7518 section 6.2.1.2).  Fails for a point off the curve.
+  // Fails unless `x` and `y` have the field's size (RFC 7518 section 6.2.1.2) and are a point of the curve.
   // Precondition: `curve` is kP256 or kP384.
   static Result<PublicKey> ec(Family curve, std::string_view x, std::string_view y);
   static Result<PublicKey> ed25519(std::string_view x);

@@ -11,12 +11,12 @@
 
 namespace tailgate {
 
-// In the order of the checks.  If several providers refuse a token, the last of their reasons in this order
-// is reported, because the checks of that provider came furthest.
+// In the order of the checks.  If several providers refuse a token, the last reason in this order is
+// reported, because the checks of its provider came furthest.
 enum class Refusal : std::uint8_t {
   kMissing,    // no credential at all
   kMalformed,  // not a compact JWS of at most kMaxTokenBytes, or one with critical extensions
-  kAlgorithm,  // the provider does not allow the algorithm, or it does not fit the key
+  kAlgorithm,  // the provider does not allow the algorithm, or the key does not fit it
   kKid,        // the token names a key that the provider does not have
   kSignature,
   kClaims,  // a required claim is missing, or a claim has the wrong type

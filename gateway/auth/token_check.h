@@ -25,7 +25,7 @@ struct Provider {
 enum class TokenOutcome {
   kAccepted,
   kRefused,
-  kUnknownKid,  // no key has the token's kid; the provider may have published a new one
+  kUnknownKid,  // no key has the token's kid; the provider may have published a new key
   kNoKeys,      // the provider's keys have never been fetched
 };
 
@@ -33,7 +33,7 @@ struct TokenCheck {
   TokenOutcome outcome = TokenOutcome::kRefused;
   Refusal refusal = Refusal::kMalformed;  // without meaning if accepted
   std::string user{};                     // if accepted
-  std::string provider{};                 // the provider that accepted it, or whose keys are missing
+  std::string provider{};                 // the provider that accepted the token, or whose keys are missing
   std::optional<WallTime> until{};        // if accepted: when the token expires, leeway included
 };
 

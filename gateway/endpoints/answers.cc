@@ -13,8 +13,8 @@ namespace tailgate {
 
 namespace {
 
-// How long an `unavailable` stream stays open.  Long, because some clients reset their backoff on open.
-// Random, so that clients do not reconnect together.
+// How long an `unavailable` stream stays open: long, because some clients reset their backoff when a stream
+// opens, and random, so that clients do not reconnect together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
 // Bounds the `unavailable` streams of requests over the stream limit, so that they cannot bypass the limit.
@@ -54,7 +54,6 @@ std::string retry_after() {
 
 }  // namespace
 
-// Sends `event: unavailable` and stays open for 10 to 25 s.
 class Answers::UnavailableStream final : public Stream {
  public:
   UnavailableStream(Streams& streams, Request request, std::size_t& held_over_limit)

@@ -24,7 +24,7 @@ namespace tailgate {
 
 class Auth {
  public:
-  // `config` is the current one: a reload replaces it.
+  // `config` is the current configuration: a reload replaces it.
   Auth(const Loop& loop, const std::shared_ptr<const Config>& config, const IdentitySeal& seal,
        const DrainState& drain, Keys& keys);
 

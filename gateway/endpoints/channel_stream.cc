@@ -141,7 +141,7 @@ void ChannelStream::on_record(const Record& record) {
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
-    // Workers publish their last message after they write the record.  It says more, so wait for it.
+    // Workers publish their last message after they write the record.  Wait for this message: it says more.
     ending_ = std::make_unique<Record>(record);
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {
@@ -151,7 +151,7 @@ void ChannelStream::on_record(const Record& record) {
 
 void ChannelStream::on_reminder() {
   if (ending_ == nullptr) return;
-  // First delivers the messages that have arrived.  The published end may be among them.
+  // Delivers the messages that have arrived, because the published end may be among them.
   resources_.hub.flush(with_id(route().key, request().id));
   if (!condemned()) send_ending(*ending_);
 }

@@ -2,7 +2,7 @@
 //
 // At its opening it subscribes, waits until Redis confirms, reads the record, sends the job's status, then
 // sends the events that arrived since the confirmation.  When Redis is lost, an open stream stays open
-// (on_unconfirmed()).  When Redis is back, it goes through the same steps, but sends `resync` in place of the
+// (on_unconfirmed()).  When Redis is back, the stream repeats these steps, but sends `resync` in place of the
 // status, or ends (reopen()).  DESIGN.md has "The opening sequence".
 #pragma once
 
@@ -34,7 +34,7 @@ class ChannelStream final : public Stream,
 
   ChannelStream(Streams& streams, const Resources& resources, Request request)
       : Stream(streams, std::move(request)), resources_(resources) {}
-  // Precondition: Streams owns it.
+  // Precondition: Streams owns this object.
   void start();
 
  private:

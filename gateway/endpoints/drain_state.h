@@ -11,9 +11,9 @@ class DrainState {
  public:
   enum class Phase {
     kServing,
-    kSettling,     // /readyz answers 503, but requests are served: load balancers remove it first
+    kSettling,     // /readyz answers 503, but requests are served until load balancers remove this process
     kRefusing,     // new streams get 503 or `unavailable`
-    kHandingOver,  // requests are served until it exits: a successor accepts on the same sockets
+    kHandingOver,  // requests are served until the exit: a successor accepts on the same sockets
   };
 
   void settle() { advance(Phase::kSettling); }
@@ -23,7 +23,7 @@ class DrainState {
   bool draining() const { return phase_ != Phase::kServing; }
   bool refuses() const { return phase_ == Phase::kRefusing; }
   bool hands_over() const { return phase_ == Phase::kHandingOver; }
-  // Otherwise a kept-alive connection would bring the client's next request to this process.
+  // Closes a kept-alive connection, which would bring the client's next request to this process.
   void add_close(HttpHeaders& headers) const {
     if (refuses() || hands_over()) headers.emplace_back("Connection", "close");
   }

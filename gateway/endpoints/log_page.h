@@ -26,7 +26,7 @@ class LogPage final : public ActiveRequest, private Opening::Observer {
   };
 
   LogPage(Streams& streams, Resources& resources, Request request);
-  // Precondition: Streams owns it.
+  // Precondition: Streams owns this object.
   void start() { opening_.advance(); }
 
  private:

@@ -124,7 +124,7 @@ void LogStream::on_batch(const Batch& batch) {
   if (offset == batch.chunk.size()) return;
   const std::size_t waiting = backlog();
   if (waiting > 0 && waiting + batch.chunk.size() - offset > route().backlog_bytes) {
-    phase_ = Phase::kBehind;  // after on_drained() it reads by itself
+    phase_ = Phase::kBehind;  // after on_drained() the stream reads by itself
     caught_up_ = false;
     return;
   }
@@ -139,7 +139,7 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   if (condemned() || phase_ != Phase::kTailing) return;  // a stream that is behind finds the gap itself
   const EntryId own = cursor_.position();
   const bool was_reset = cursor.position() < gap.requested;
-  // A stream that has read ahead of the feed may have sent what the feed missed.
+  // A stream that has read ahead of the feed may have sent the entries that the feed missed.
   const bool has_it_all = !was_reset && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
@@ -165,7 +165,7 @@ void LogStream::on_redis_up() {
 
 void LogStream::on_reminder() {
   if (record_ && !final_) return end_at_tail(Record(*record_));
-  // The feed has not delivered the entry final_, which may have been deleted.  The stream reads by itself.
+  // The feed has not delivered the entry final_, which may have been deleted: the stream reads by itself.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
   proceed();
@@ -197,8 +197,8 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned() || handle_failure(outcome)) return;
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
-    // The log was replaced after this stream's last read, and no read has detected it yet.  The new log is
-    // read from its beginning.  A read under way would be checked against the old position, so it is dropped.
+    // The log was replaced after this stream's last read, and no read has detected that yet.  The new log is
+    // read from its beginning.  A read under way is dropped: it would be checked against the old position.
     reading_ = {};
     if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;

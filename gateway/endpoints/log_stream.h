@@ -2,9 +2,9 @@
 //
 // A stream either *tails* (the log's live feed sends it batches) or is *behind* (it reads by itself, whenever
 // its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
-// cursor has reached the feed's.  Entries that it already has are cut from the first batch by their ids.
-// When Redis is lost, an open stream stays open and does nothing.  When Redis is back, it reads on from its
-// cursor (on_redis_up()), which detects every gap.
+// cursor has reached the feed's cursor.  Entries that were sent already are cut from the first batch.  When
+// Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
+// its cursor (on_redis_up()), which detects every gap.
 #pragma once
 
 #include <memory>
@@ -37,7 +37,7 @@ class LogStream final : public Stream,
   };
 
   LogStream(Streams& streams, const Resources& resources, Request request);
-  // Precondition: Streams owns it.
+  // Precondition: Streams owns this object.
   void start();
   DrainPart drain_part() const override { return kSecondHalf; }
 

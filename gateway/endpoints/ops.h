@@ -2,8 +2,8 @@
 //
 // It has its own listener, so that it answers even if the stream listener is busy, and so that a mistake in a
 // proxy's configuration cannot publish it.  /readyz answers 200 from the first time that the gateway is ready
-// until a drain begins.  Its body reports a lost Redis or provider; its status does not.  Otherwise a load
-// balancer would drop every gateway during a short loss of Redis, which would be an outage.
+// until a drain begins.  The body reports a lost Redis or missing keys.  The status does not, because a load
+// balancer would then drop every gateway during a short loss of Redis.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ class Ops {
   Ops(Links links, const Keys& keys, const DrainState& drain, std::function<void(MetricsText&)> write_metrics,
       std::function<void()> on_drain);
 
-  // Returns true if the gateway is ready.  Logs the first time that it is.
+  // Returns true if /readyz answers 200.  Logs the first time that the gateway is ready.
   bool check_readiness();
   void handle_request(std::unique_ptr<Exchange> exchange);
 

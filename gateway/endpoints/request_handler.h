@@ -1,5 +1,5 @@
-// RequestHandler: checks every request of the stream listener as far as that needs no Redis, then starts its
-// stream or page.
+// RequestHandler: runs the checks that need no Redis on each request of the stream listener, then starts the
+// request's stream or page.
 //
 // The order of the checks: route 404, method 405, identity 401, parameters 422, memory 503, limits 429,
 // draining 503.  The Opening then checks Redis (503) and the record (404).  Trusts only the sealed identity.
@@ -25,7 +25,7 @@ namespace tailgate {
 class RequestHandler {
  public:
   struct Resources {
-    const std::shared_ptr<const Config>& config;  // the current one: a reload replaces it
+    const std::shared_ptr<const Config>& config;  // the current configuration: a reload replaces it
     const IdentitySeal& seal;
     const MemoryBudget& memory;
     const DrainState& drain;
@@ -45,7 +45,7 @@ class RequestHandler {
 
  private:
   void answer_preflight(Request& request) const;
-  // These return false if they have answered the request.
+  // Functions that return bool return false if they have answered the request.
   bool identify(Request& request);
   bool read_parameters(Request& request, std::string_view query);
   bool take_ticket(Request& request);

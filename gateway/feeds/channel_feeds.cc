@@ -8,9 +8,8 @@ namespace tailgate {
 
 namespace {
 
-// How long a channel without observers stays subscribed, and how often this is checked.
-constexpr std::chrono::seconds kKeptUnobserved{3};
-constexpr std::chrono::milliseconds kUnsubscribeEvery{500};
+constexpr std::chrono::seconds kKeptUnobserved{3};           // how long an unobserved channel is kept
+constexpr std::chrono::milliseconds kUnsubscribeEvery{500};  // how often unobserved channels are checked
 
 // The channel of invalidations (CLIENT TRACKING with REDIRECT).  Redis 7.0 sends them without a subscription,
 // but hiredis 0.14.1 drops messages of channels to which it has not subscribed.

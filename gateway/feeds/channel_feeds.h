@@ -62,13 +62,13 @@ class ChannelFeeds {
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // Changes of Redis keys, which Redis announces on the same connection.
+  // Called for changes of Redis keys.  Redis announces them on the same connection.
   struct KeyEvents {
     std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
-    // Redis notifies of changes of the key from now on.  It has not notified of earlier ones.
+    // Redis notifies of each change of the key from now on, but not of earlier changes.
     std::function<void(std::string_view key)> on_watched = [](auto) {};
-    // A key has changed that was read on a connection with CLIENT TRACKING and REDIRECT to client_id().  An
-    // empty `key` means that any such key may have changed.
+    // `key` has changed after a read on a connection with CLIENT TRACKING and REDIRECT to client_id().  If
+    // `key` is empty, any key may have changed.
     std::function<void(std::string_view key)> on_invalidated = [](auto) {};
     // on_invalidated is called for each change from now on.  Called again after each loss of the link.
     std::function<void()> on_invalidations_confirmed = [] {};
@@ -77,12 +77,12 @@ class ChannelFeeds {
   // Subscribes to the keyspace notifications of one Redis key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
-  // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  on_invalidations_confirmed is called even
-  // if they are subscribed already.
+  // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  Calls on_invalidations_confirmed even if
+  // the subscription exists already.
   void confirm_invalidations();
   std::int64_t client_id() const { return link_.link().client_id(); }
   void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
-  // Call this after a read that an announcement caused.  It brought `lines` and took `took`.
+  // Call this after a read that an announcement caused.  `lines`: how many lines the read found.
   void note_lines(std::size_t lines, Clock::duration took) {
     rest_.count_lines(lines);
     rest_.note_answer(took);
@@ -111,7 +111,7 @@ class ChannelFeeds {
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
-  std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some may have a new one
+  std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some may have a new observer
   std::uint64_t messages_ = 0;
   ReadRest rest_;
   Timer unsubscribe_timer_;

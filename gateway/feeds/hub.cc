@@ -38,9 +38,8 @@ struct Hub::Group {
   const Route& route;
   LeaseList<Receiver*> receivers;  // in a round while `current` is being delivered
   Batch current;
-  // The next batch, which collects new events.  `bytes` becomes its chunk.
-  std::string bytes;
-  Batch batch;
+  std::string bytes;  // of `batch`; becomes its chunk
+  Batch batch;        // the next batch, which collects new events
 };
 
 struct Hub::Topic {
@@ -126,7 +125,7 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
   mark_pending(*topic);
 }
 
-// Returns true if nothing of the topic is pending any more.
+// Returns true if the topic has no pending events left.
 bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
   for (std::size_t idle = 0; idle < topic.groups.size(); ++topic.current_group) {
     if (topic.current_group >= topic.groups.size()) topic.current_group = 0;

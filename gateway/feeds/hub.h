@@ -1,10 +1,10 @@
 // Hub: delivers the events of each topic (a channel or a log) to the topic's receivers.
 //
 // Pure.  Knows topics, routes and bytes; knows no Redis and no socket.  An event is encoded when it is
-// published, once for each route that has receivers.  The events between two flushes form one batch.  While a
-// batch is being delivered, the next batch collects.  flush_some() alternates between the topics, so that a
-// topic with many receivers does not delay the others.  Inside on_batch() no receiver may subscribe,
-// unsubscribe or be destroyed: streams/streams.h destroys streams after the turn.
+// published, once for each route that has receivers.  The events between two flushes form one batch.  Events
+// that arrive while a batch is being delivered form the next batch.  flush_some() alternates between the
+// topics, so that a topic with many receivers does not delay the others.  Inside on_batch() no receiver may
+// subscribe, unsubscribe or be destroyed: streams/streams.h destroys streams after the turn.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,12 @@ struct Batch {
   std::uint32_t events = 0;
   bool last = false;  // the stream ends after this batch
 
-  // Only for a log: the offset in the chunk's events at which each entry ends, in the log's order.
+  // Only for a log.  `end` is the offset in the chunk's events at which the frame of entry `id` ends.
   struct Mark {
     EntryId id;
     std::size_t end = 0;
   };
-  std::vector<Mark> marks;
+  std::vector<Mark> marks;  // in the log's order
 
   // How many bytes the entries up to and including `id` take.
   std::size_t offset_after(EntryId id) const;
@@ -87,7 +87,7 @@ class Hub {
 
   Events events_;
   TextMap<std::unique_ptr<Topic>> topics_;
-  std::deque<Topic*> pending_;  // flush_some() continues with the first
+  std::deque<Topic*> pending_;  // flush_some() continues with the first topic
 };
 
 }  // namespace tailgate

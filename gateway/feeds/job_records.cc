@@ -44,7 +44,7 @@ bool differs(const Record& a, const Record& b) {
   return a.user != b.user || a.session != b.session || a.status != b.status;
 }
 
-// Replies with the same fields have the same hash.  So an unchanged record need not be parsed again.
+// Replies with the same fields have the same hash, so an unchanged record need not be parsed again.
 std::size_t reply_hash(const redisReply& reply) {
   std::size_t hash = reply.elements;
   for (std::size_t i = 0; i < reply.elements; ++i) {
@@ -93,7 +93,7 @@ struct JobRecords::Watched final : Wheel::Entry {
 
   void on_due(Wheel::Time now) override {
     records.deadlines_.set(*this, records.next_look(now));
-    if (!records.link_.up()) gone_since.reset();  // while the link is down, the record may exist
+    if (!records.link_.up()) gone_since.reset();  // the record may exist while the link is down
     if (!records.link_.up() || call.under_way()) return;
     call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }
@@ -109,8 +109,7 @@ struct JobRecords::Watched final : Wheel::Entry {
     });
   }
 
-  // `partial`: the reply has only the rule's watch_fields, without the large fields that are needed when the
-  // job has ended.
+  // `partial`: the reply has only the rule's watch_fields, not the large fields that an ended job needs.
   void on_looked(Found found, const Record* record, bool partial) {
     if (found == Found::kUnavailable) {
       gone_since.reset();
@@ -218,7 +217,7 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, id, known);
-    // Jittered, so that looks at jobs that were opened together are spread.
+    // Jitter spreads the looks at jobs that were opened together.
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }
   Watched& watched = *slot->second;

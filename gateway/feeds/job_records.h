@@ -1,8 +1,8 @@
-// JobRecords: reads jobs' records from Redis, once for an opening and then about once a second.
+// JobRecords: reads jobs' records from Redis, when a stream opens and then about once a second.
 //
 // Knows the command link and how a rule reads a hash; knows no stream.  A *look* is one read of one job's
-// record.  All looks at a job in one turn of the loop share one command.  It is sent at the end of the turn,
-// so it reads the record after every event that caused a look.
+// record.  All looks at a job in one turn of the loop share one command.  The command is sent at the end of
+// the turn, after every event that caused a look.
 #pragma once
 
 #include <chrono>
@@ -72,7 +72,7 @@ class JobRecords {
                 ReplyCall call);
   static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
-  // When to look again at a watched job that is looked at now.
+  // The time of the next look at a watched job, if a look is sent at `now`.
   TimePoint next_look(TimePoint now) const;
 
   RedisLink& link_;

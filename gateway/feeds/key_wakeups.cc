@@ -9,8 +9,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While no announcer is trusted, the interval between two checks of a key is a twentieth of the time since it
-// last grew, but at least 21 ms and at most 200 ms.  With more than 1,000 keys all intervals grow in
+// While no announcer is trusted, the interval between two checks of a key is a twentieth of the time since
+// the key last grew, but at least 21 ms and at most 200 ms.  With more than 1,000 keys all intervals grow in
 // proportion, so Redis checks at most 48,000 keys a second.
 constexpr milliseconds kFastSweep{21};
 constexpr int kIdleDivisor = 20;
@@ -18,7 +18,7 @@ constexpr milliseconds kLongestPause{200};
 constexpr std::size_t kKeysOfFastSweep = 1000;
 // One check of a hundred keys costs Redis a fifth of a hundred checks of one key.
 constexpr std::size_t kKeysOfCheck = 100;
-// The announcement of a trusted announcer may get lost.  So a key is read if it was not read for this long.
+// A key that was not read for this long is read: even a trusted announcer's announcement may get lost.
 constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
 // If growth was found without an announcement, the announcement counts as missing after this time.
@@ -72,7 +72,7 @@ void KeyWakeups::read_soon(Key& key) {
 }
 
 // A server may be configured to notify of some commands only: a notification of EXPIRE does not prove that
-// XADD is notified.
+// Redis notifies of XADD.
 void KeyWakeups::on_notified(Key& key, std::string_view command) {
   if (command == growth_command_) return on_announced(key, Announcer::kNotifications);
   read_soon(key);
@@ -146,8 +146,8 @@ bool KeyWakeups::wants_tracking(Time now) const {
 }
 
 // CLIENT TRACKING names the client id to which Redis sends invalidations.  After a restart Redis may give the
-// id of a lost connection to another client.  So the subscriber link must answer first, which proves that its
-// id is still valid.
+// id of a lost connection to another client.  So Redis must first answer on the subscriber link, which proves
+// that the link's id is still valid.
 void KeyWakeups::update_tracking(Time now) {
   const Links links = owner_.links();
   if (!links.reading) return;
@@ -238,7 +238,7 @@ void KeyWakeups::sweep_slowly(Time now) {
 
 // Most keys have not grown since the last check, and a check of such a key costs less than a read.
 void KeyWakeups::check_all(Time now) {
-  if (checks_under_way_ > 0) return;  // Redis has not answered the last checks: send no more
+  if (checks_under_way_ > 0) return;  // Redis has not answered all earlier checks
   std::vector<Key*> together;
   const auto check = [this](std::span<Key* const> keys) {
     ++checks_under_way_;

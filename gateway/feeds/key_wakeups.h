@@ -2,9 +2,9 @@
 //
 // Pure.  There are two *announcers* of changes: keyspace notifications, and invalidations of keys that were
 // read (CLIENT TRACKING).  A key is read when its change is announced.  An announcer is *trusted* after it
-// has announced that a key grew.  While none is trusted, a *fast sweep* checks all keys every 21 ms.  A *slow
-// sweep* reads each key that was not read for 2 s.  DESIGN.md has the state machine.  The owner calls nothing
-// here from inside the functions of Owner.
+// has announced that a key grew.  While no announcer is trusted, a *fast sweep* checks all keys every 21 ms.
+// A *slow sweep* reads each key that was not read for 2 s.  DESIGN.md has the state machine.  The functions
+// of Owner must not call KeyWakeups.
 #pragma once
 
 #include <chrono>
@@ -36,7 +36,7 @@ class KeyWakeups {
     Key() = default;
     Key(const Key&) = delete;
     Key& operator=(const Key&) = delete;
-    // The time at which the current read began; if there is none, the last one.
+    // When the current read began, or the last read if none is under way.
     Time read_began() const { return read_began_; }
 
    protected:
@@ -44,8 +44,8 @@ class KeyWakeups {
 
    private:
     friend class KeyWakeups;
-    // kDue: is read at the end of the turn.  kReadingStale: changed while it was being read, so it is read
-    // again.
+    // kDue: the key is read at the end of the turn.  kReadingStale: the key changed during the read, so it is
+    // read again.
     enum class Phase { kIdle, kDue, kReading, kReadingStale };
 
     std::size_t index_ = 0;  // in keys_
@@ -79,20 +79,20 @@ class KeyWakeups {
     virtual void check_for_growth(std::span<Key* const> keys) = 0;
     // Subscribe to invalidations, even if they are subscribed already; on_invalidations_confirmed() follows.
     virtual void hear_invalidations() = 0;
-    // Start or end CLIENT TRACKING of the keys that the reading link reads.  Call on_tracking_answered() with
-    // the answer to the latest start_tracking().
+    // Start CLIENT TRACKING of the keys that the reading link reads.  Call on_tracking_answered() with the
+    // answer to the latest start_tracking().
     virtual void start_tracking() = 0;
     virtual void end_tracking() = 0;
     // Call start_reads() once at the end of the turn.
     virtual void start_reads_after_turn() = 0;
-    // Call sweep() once after `delay`.  This replaces an earlier sweep_in().
+    // Call sweep() once after `delay`.  Each call replaces the earlier one.
     virtual void sweep_in(std::chrono::milliseconds delay) = 0;
     // For the log.
     virtual void on_trust_changed(Announcer announcer, std::string_view why) = 0;
     virtual void on_tracking_refused(std::string_view why) = 0;
   };
 
-  // `growth_command`, for example "xadd", makes keys grow.  Notifications are trusted only after one of it.
+  // `growth_command`, for example "xadd", makes keys grow.  Only notifications of this command earn trust.
   KeyWakeups(Owner& owner, Mode mode, std::string growth_command);
 
   // Reads `key` at the end of the turn, then whenever it may have changed.
@@ -122,7 +122,7 @@ class KeyWakeups {
   Announcer on_read_ended(Key& key, ReadResult result, bool more, Time now);
   // Redis has answered one check.  Afterwards the owner calls read_soon() for each key that has grown.
   void on_check_ended() { --checks_under_way_; }
-  // Redis answered a check of `key` and others with an error.  One of them is at fault: check each alone.
+  // Call this for each key of a check that Redis answered with an error: one of the keys is at fault.
   void check_alone(Key& key) { key.is_checked_alone_ = true; }
 
  private:

@@ -39,8 +39,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   std::optional<std::uint64_t> before = tail.exists ? tail.added : 0;
   if (before) *before -= tail.length;
 
-  // The log was deleted, or replaced by another one whose ids are still below the position: all its entries
-  // are new.
+  // The log was deleted, or replaced by another log whose ids are still below the position.  All entries of
+  // the other log are new.
   if (!tail.exists || tail.last < position_) {
     position_ = {};
     anchor_ = first;

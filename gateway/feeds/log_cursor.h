@@ -36,21 +36,21 @@ class LogCursor {
  public:
   LogCursor() = default;
 
-  // After all entries that are in the log now.
+  // A cursor after all entries that are in the log now.
   static LogCursor at_tail(const LogTail& tail);
-  // After `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets `gap` if
-  // entries after `requested` may be lost.
+  // A cursor after `requested`, the last entry that a client has; 0-0 is the beginning of the log.  Sets
+  // `gap` if entries after `requested` may be lost.
   static LogCursor after(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
 
   EntryId position() const { return position_; }
 
-  // `first_read`: the id of the first entry of an inclusive read from position(), if it found one.  Returns
-  // true: deliver the entries.  Returns false: keep them, fetch the tail and call resolve_doubt().
+  // `first_read`: the first entry that an inclusive read from position() found; none: it found no entry.
+  // Returns true: deliver the entries.  Returns false: keep them, fetch the tail, call resolve_doubt().
   bool proves_no_gap(std::optional<EntryId> first_read) const;
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
   // Precondition: `tail` was fetched after the read.  No gap: the kept entries are complete, deliver them.
-  // A gap: drop them and read again from position().
+  // A gap: drop the kept entries and read again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:

@@ -29,7 +29,7 @@ class LogFeeds : private KeyWakeups::Owner {
   // Called from the loop.  Inside these calls no observer may be added, removed or destroyed.
   class Observer {
    public:
-    // Entries after the last one that the feed published may be lost.  The feed reads on from `cursor`.
+    // Entries after the last published entry may be lost.  The feed continues to read from `cursor`.
     virtual void on_gap(const LogGap& gap, const LogCursor& cursor) = 0;
     // The Redis key holds something other than a log.
     virtual void on_wrong_type() = 0;

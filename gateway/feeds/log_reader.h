@@ -1,9 +1,9 @@
 // LogReader: reads logs (Redis Streams) and detects every gap.
 //
-// KeyWakeups decides when the live feed of a log is read; a LogStream that is behind the feed reads by
-// itself. Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and
-// no route.  At most 16 queued reads are under way at once, so that many clients that reconnect together
-// neither flood Redis nor delay the live feeds.  The link must be up at every call.
+// Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
+// route, and not when to read: KeyWakeups decides that for the live feeds, LogStream for its own reads.  At
+// most 16 queued reads are under way at once, so that many clients that reconnect together neither flood
+// Redis nor delay the live feeds.  The link must be up at every call.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes);
 struct LogRead {
   enum class Outcome { kRead, kWrongType, kUnavailable };
   Outcome outcome = Outcome::kRead;
-  std::optional<LogGap> gap{};          // if there is one, there are no entries, and `more` is true
+  std::optional<LogGap> gap{};          // with a gap, `entries` is empty and `more` is true
   std::span<const LogEntry> entries{};  // valid during the call
   bool more = false;                    // there is probably more to read
 };
@@ -68,8 +68,8 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // Reads the entries after `cursor`.  Before `done` is called, `cursor` moves past them.  `cursor` and
-  // `pace` must outlive the read.
+  // Reads the entries after `cursor`, moves `cursor` past them and then calls `done`.  `cursor` and `pace`
+  // must outlive the read.
   [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when, Done done);
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
 
@@ -84,8 +84,8 @@ class LogReader {
   [[nodiscard]] RedisCall check_for_growth(std::span<const Position> logs,
                                            std::function<void(const Grown& grown)> done);
 
-  // CLIENT TRACKING: Redis sends one invalidation to the connection `client_id` when a log changes that was
-  // read on this link.  `done` gets Redis's reason if it refuses, else an empty text.
+  // CLIENT TRACKING: when a log that was read on this link changes, Redis sends one invalidation to the
+  // connection `client_id`.  `done` gets Redis's reason for a refusal, else an empty text.
   [[nodiscard]] RedisCall track(std::int64_t client_id,
                                 std::function<void(std::string_view why_refused)> done);
   [[nodiscard]] RedisCall untrack();
@@ -112,8 +112,8 @@ struct LogReader::Job {
   LogCursor* cursor = nullptr;
   ReadPace* pace = nullptr;
   Done done;
-  bool is_queued = false;  // waits in the queue
-  bool counts = false;     // is counted in queued_under_way_
+  bool is_queued = false;
+  bool counts = false;  // is counted in queued_under_way_
   RedisCall call;
 
   // Copies of the entries, kept until the answer to XINFO STREAM shows whether some are missing.

@@ -30,7 +30,7 @@ class Page {
  public:
   Page(const Route& route, int limit) : route_(route), limit_(static_cast<std::size_t>(limit)) {}
 
-  // Returns false if the page is full.  The entry is then left out.
+  // Returns false, and leaves the entry out, if the page is full.
   bool add(const LogEntry& entry);
   bool full() const { return has_more_; }
   std::size_t lines() const { return begins_.size(); }

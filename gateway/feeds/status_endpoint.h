@@ -16,7 +16,7 @@ namespace tailgate {
 enum class Access {
   kAllowed,       // the caller may see the job, or the route has no record
   kNoRecord,      // there is no such job
-  kForeign,       // the job belongs to another caller; for a status endpoint this is kNoRecord
+  kForeign,       // the job belongs to another caller; a status endpoint reports kNoRecord instead
   kUnauthorized,  // the application refuses the caller's credentials
   kTooMany,       // the application refuses the rate of requests
   kUnavailable,   // Redis or the application gave no answer in time

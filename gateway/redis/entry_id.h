@@ -17,8 +17,8 @@ struct EntryId {
 
   friend auto operator<=>(const EntryId&, const EntryId&) = default;
 
-  // Reads only the complete form: two decimal numbers of 64 bits, without signs or spaces.  Redis reads an
-  // incomplete "6" as 6-0 at the start of a range and as 6-18446744073709551615 at its end.
+  // Accepts only the complete form: two decimal numbers of 64 bits, without signs or spaces.  To Redis an
+  // incomplete "6" means 6-0 at the start of a range, but 6-18446744073709551615 at the end.
   static std::optional<EntryId> parse(std::string_view text);
   std::string text() const;
 

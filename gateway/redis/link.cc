@@ -14,8 +14,8 @@ namespace tailgate {
 
 namespace {
 
-// The most reads of 16 KB in one turn of the loop.  The events of a turn form one batch for each topic, and a
-// write to a client costs the same for one event as for ten.
+// The most reads of 16 KB in one turn of the loop.  More reads make larger batches, and a write to a client
+// costs the same for one event as for ten.
 constexpr int kReadsPerTurn = 8;
 
 }  // namespace
@@ -270,7 +270,7 @@ void RedisLink::free_dropped() {
 
 void RedisLink::probe() {
   if (!up()) return;
-  // Resets the backoff here, not at the greeting: otherwise a link that each first command breaks would
+  // Resets the backoff here, not at the greeting.  Otherwise a link that breaks at its first command would
   // reconnect twenty times a second.
   if (unanswered_probes_ == 0) backoff_.on_success();
   if (unanswered_probes_ >= 2) {
@@ -312,12 +312,12 @@ void RedisLink::send(std::span<const std::string_view> arguments, redisCallbackF
   }
   if (redisAsyncCommandArgv(context_, callback, privdata, static_cast<int>(texts.size()), texts.data(),
                             lengths.data()) != REDIS_OK) {
-    std::abort();  // hiredis refuses only on a context that it is freeing, and then the link is not up
+    std::abort();  // hiredis refuses commands only while it frees the context; then the link is not up
   }
 }
 
 // hiredis hands out the null replies of a lost connection before it runs the disconnect callback.  The link
-// must not count as up in between.
+// must not count as up during these replies.
 void RedisLink::note_reply(const redisReply* reply) {
   if (reply != nullptr) {
     unanswered_probes_ = 0;

@@ -1,8 +1,8 @@
 // RedisLink: one connection to Redis that reconnects by itself.
 //
 // Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no Redis key and no channel.
-// Commands can be sent only while the link is up.  When it is lost, each unanswered command gets a null reply
-// and is not sent again.  The link may not be destroyed inside one of its own callbacks.
+// Commands can be sent only while the link is up.  If the link is lost, each unanswered command gets a null
+// reply and is not sent again.  The link may not be destroyed inside one of its own callbacks.
 //
 //   state        context_ is        the state ends with
 //   kWaiting     null               the timer: the next attempt
@@ -49,14 +49,14 @@ using RedisCall = LeasedCall<const redisReply*>::Lease;
 
 class RedisLink {
  public:
-  // All are called from the loop, never from inside command() or send().
+  // All functions are called from the loop, never from inside command() or send().
   struct Events {
     std::function<void()> on_up = {};
     std::function<void()> on_down = {};
-    // Every reply to send(), and every message that Redis pushes.
+    // Called for every reply to send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
     // Sends a command that Redis answers.  If empty, the link sends PING.  A Pub/Sub connection must not send
-    // PING, because hiredis 0.14.1 never runs its callback.
+    // PING, because hiredis 0.14.1 never runs the callback of that PING.
     std::function<void()> probe = {};
   };
 
@@ -76,8 +76,8 @@ class RedisLink {
   // The CLIENT ID of this connection.  0 while the link is down, and if Redis refuses CLIENT ID.
   std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
-  // `rest` returns how long the next read may wait.  It is called after each read and each write.  Call
-  // set_rest() at most once, before the link is up.
+  // `rest` is called after each read and each write.  It returns how long the link waits before it reads
+  // again.  Call set_rest() at most once, before the link is up.
   void set_rest(std::function<std::chrono::microseconds()> rest);
   // Makes each greeting ask for client_id().  Call it before the link is up.
   void request_client_id() { wants_client_id_ = true; }
@@ -138,15 +138,15 @@ class RedisLink {
   bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  std::size_t address_index_ = 0;  // among the host's addresses; a failed attempt takes the next one
+  std::size_t address_index_ = 0;  // of the host's addresses; advances after each failed attempt
   bool was_up_ = false;            // the link has been up since its last loss
   std::uint64_t times_lost_ = 0;
   std::function<std::chrono::microseconds()> rest_;
   std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
   std::uint64_t rests_ = 0;
-  EventHandle readable_;  // null while context_ is null, like writable_
-  EventHandle writable_;
-  Timer timer_;  // the next attempt, or the connect timeout
+  EventHandle readable_;  // null while context_ is null
+  EventHandle writable_;  // null while context_ is null
+  Timer timer_;           // the next attempt, or the connect timeout
   Timer probe_timer_;
   TurnEnd turn_end_;
 };

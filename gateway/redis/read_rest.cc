@@ -6,8 +6,8 @@ namespace tailgate {
 
 namespace {
 
-// A rest must be expected to bring this many messages.  With fewer, the timer costs as much as the wake-ups
-// that it saves.  For lines the threshold is lower, because lines that arrive together are read together.
+// Resting begins when one rest is expected to bring this many messages.  With fewer, its timer costs as much
+// as it saves.  For lines the threshold is lower, because lines that arrive together are read together.
 constexpr double kMessageThreshold = 2;
 constexpr double kLineThreshold = 1.5;
 // Hysteresis: once resting is on, it stays on until traffic falls below 85 % of the threshold.

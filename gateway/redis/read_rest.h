@@ -1,7 +1,7 @@
 // ReadRest: chooses the *rest*, the time that a busy connection waits between two reads.
 //
-// Pure.  A wake-up and a read cost the same for one message as for three.  So a rest lets one
-// wake-up read several messages.  While too few messages arrive for that, the rest is zero.
+// Pure.  A wake-up and a read cost the same for one message as for three, so a rest saves CPU: one wake-up
+// reads several messages.  While too few messages arrive, the rest is zero.
 #pragma once
 
 #include <chrono>
@@ -12,12 +12,12 @@ namespace tailgate {
 class ReadRest {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  // The rest while most of the traffic is messages of channels.
+  // The rest while most of the traffic comes from channels.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // The rest for lines is chosen so that half of the lines are delivered within this time.  An announcement
-  // waits half a rest on average.  The read that follows takes about as long as three answers of Redis.
+  // The goal of the rest for log lines: half of the lines are delivered within this time.  Redis announces a
+  // line; the announcement waits half a rest on average.  Reading the line then takes about three answers.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
-  // The shortest rest for lines, however slow the answers: they mean a busy machine, which needs the rests.
+  // The shortest rest for lines.  Slow answers do not shorten it further: a busy machine needs the rests.
   static constexpr std::chrono::microseconds kShortestRest{800};
   // The interval after which the rest is chosen anew.
   static constexpr std::chrono::milliseconds kSpan{50};
@@ -36,11 +36,11 @@ class ReadRest {
  private:
   std::chrono::microseconds rest_of_lines() const;
 
-  std::size_t messages_ = 0;  // of this span
-  std::size_t lines_ = 0;
+  std::size_t messages_ = 0;  // since begun_
+  std::size_t lines_ = 0;     // since begun_
   Time begun_{};
   std::chrono::microseconds half_of_lines_ = kHalfOfLines;
-  Time::duration answer_{0};  // estimated median of the times that note_answer() got
+  Time::duration answer_{0};  // estimated median of the times given to note_answer()
   std::chrono::microseconds rest_{0};
 };
 

@@ -8,8 +8,8 @@ namespace tailgate {
 
 namespace {
 
-// Blocks have one size, so that the blocks of a large reply fit the next replies.  Only a larger text gets a
-// block of its own.
+// All blocks have this size, so that later replies can use the blocks of a large reply.  Only a larger text
+// or array gets a block of its own.
 constexpr std::size_t kBlock = 16UL * 1024;
 #ifdef __SANITIZE_ADDRESS__
 constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views into freed replies
@@ -121,8 +121,8 @@ void* ReplyArena::nil_cb(const Task* task) noexcept {
 }
 
 #if HIREDIS_MAJOR >= 1
-// For RESP3, which Tailgate does not request.  Without these, hiredis 1.x would use an invalid pointer as the
-// reply.
+// For RESP3, which Tailgate does not request.  Without these two functions, hiredis 1.x would use an invalid
+// pointer as the reply.
 void* ReplyArena::double_cb(const Task* task, double /*value*/, char* text, std::size_t length) noexcept {
   return string_cb(task, text, length);
 }

@@ -15,7 +15,7 @@ namespace tailgate {
 
 class ReplyArena {
  public:
-  // The replies of `context` come from this arena.  Precondition: nothing has been read from it yet.
+  // Makes hiredis build the replies of `context` here.  Precondition: `context` has read nothing yet.
   void serve(redisContext& context);
   // The size of all blocks, in bytes.
   std::size_t kept() const;

@@ -66,7 +66,6 @@ Status read_address(RedisRule& rule, std::string_view text) {
 }  // namespace
 
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) {
-  // No error may contain the URL, because it holds the password.
   RedisRule rule;
   std::string_view rest = url;
   const auto take = [&rest](std::string_view prefix) {

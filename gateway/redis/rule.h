@@ -25,7 +25,7 @@ struct RedisRule {
 
 // Reads "redis://[user[:password]@]host[:port][/db]", "rediss://" (needs `leg`), "unix:///path?db=N" or
 // "unix:/path".  `leg` is the unix socket of the nginx server that speaks TLS to Redis, or empty.  An error
-// never contains the URL, because it holds the password.
+// never contains the URL, because the URL holds the password.
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg);
 
 }  // namespace tailgate

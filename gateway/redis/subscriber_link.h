@@ -3,8 +3,8 @@
 // Knows SUBSCRIBE, UNSUBSCRIBE and their answers; knows no feed.  hiredis 0.14.1 imposes three rules:
 // - Each command names one channel.  All replies have the same callback, which reads the channel's name.
 // - A control channel stays subscribed: after the last UNSUBSCRIBE, hiredis aborts at the next command.
-// - No other command is sent.  So the probe is SUBSCRIBE of the control channel.  Redis always answers it,
-//   and it needs no right to publish.
+// - No other command is sent.  So the probe is SUBSCRIBE of the control channel, which Redis always answers
+//   and which needs no right to publish.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace tailgate {
 
 class SubscriberLink {
  public:
-  // All are called from the loop.  The link may not be destroyed in any of them.
+  // All functions are called from the loop.  None of them may destroy the link.
   struct Events {
     std::function<void()> on_down;
     // Redis does not let this user subscribe to the channel, and the connection was lost.  The link does not
@@ -28,8 +28,8 @@ class SubscriberLink {
     std::function<void(std::string_view channel)> on_refused;
     // Messages published on the channel from now on arrive.  Called again after each loss of the link.
     std::function<void(std::string_view channel)> on_confirmed;
-    // An invalidation (CLIENT TRACKING with REDIRECT) is a list of Redis keys or nil.  Then on_message is
-    // called for each key of the list, or once with an empty payload for nil.
+    // Called for each message.  For an invalidation (CLIENT TRACKING with REDIRECT), called once for each
+    // Redis key in its list, or with an empty payload if it is nil.
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
     // See RedisLink::set_rest().
     std::function<std::chrono::microseconds()> rest;
@@ -39,8 +39,8 @@ class SubscriberLink {
 
   // Keeps the channel subscribed until unsubscribe(), also after each loss of the link.
   void subscribe(const std::string& channel);
-  // Like subscribe(), but on_confirmed is called even if the channel is subscribed already.  A refused
-  // channel still waits for its next attempt.
+  // Like subscribe(), but calls on_confirmed even if the channel is subscribed already.  Does not shorten the
+  // wait of a refused channel.
   void confirm_again(const std::string& channel);
   void unsubscribe(const std::string& channel);
   // True if Redis has the subscription: no SUBSCRIBE or UNSUBSCRIBE of the channel is unanswered, and the

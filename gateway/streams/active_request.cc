@@ -25,7 +25,7 @@ void ActiveRequest::condemn(EndReason reason, Ending ending) {
 
 Request ActiveRequest::hand_over() {
   Request handed = std::move(request_);
-  request_.config = handed.config;  // the leases of this object refer to its route until it is buried
+  request_.config = handed.config;  // until the burial, the leases of this object refer to the route
   request_.route = handed.route;
   condemn(EndReason::kAnswered);
   return handed;

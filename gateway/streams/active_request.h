@@ -1,8 +1,8 @@
 // ActiveRequest: a request that is being served, from its acceptance until it is buried.
 //
 // Knows its exchange and how it ends; knows no deadline and no source.  Streams owns it.
-// No request is destroyed inside a callback: condemn() only marks it with a reason.  From then on it sends
-// nothing and reacts to nothing.  At the end of the turn Streams *buries* it: ends the response, destroys it.
+// No request is destroyed inside a callback: condemn() only marks it with a reason.  A condemned request
+// does nothing.  At the end of the turn Streams *buries* it: ends its response and destroys it.
 #pragma once
 
 #include <cstddef>
@@ -74,7 +74,7 @@ class ActiveRequest : private Exchange::Observer {
   std::size_t index_ = 0;  // in Streams' list
   EndReason reason_ = EndReason::kAnswered;
   Ending ending_ = Ending::kClean;
-  // Neighbours in memory, because a delivery reads `request_.exchange` (its last member) and `phase_`.
+  // These two are neighbours in memory: a delivery reads `phase_` and the last member of `request_`.
   Request request_;
   Phase phase_ = Phase::kOpening;
 };

@@ -13,7 +13,7 @@ enum class EndReason : std::uint8_t {
   kTerminal,      // the job has ended
   kClientLeft,    // FIN, RST, half-close
   kStalled,       // the client accepted no byte for the send timeout
-  kSlow,          // its backlog was full
+  kSlow,          // the client's backlog was full
   kMaxAge,        // the route's maximum age
   kDrained,       // this process is stopping
   kOwnerChanged,  // the record names another owner
@@ -22,7 +22,7 @@ enum class EndReason : std::uint8_t {
   kTokenExpired,  // the client's token expired, and its provider has at_expiry = "end"
   kWrongType,     // the Redis key holds another type
   kUnavailable,   // the planned end of an `unavailable` stream
-  kMemory,        // it had a backlog while the process was over its memory bound
+  kMemory,        // the client had a backlog while the heap was over its bound
   kAnswered,      // the request never became a stream
 };
 

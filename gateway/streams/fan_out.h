@@ -1,6 +1,6 @@
-// FanOut: owns the hub and hands out its batches at the end of the loop's turns.
+// FanOut: owns the hub and delivers the hub's batches at the end of the loop's turns.
 //
-// Knows when to deliver; the hub knows what and to whom.
+// Knows when to deliver; the hub knows the batches and their receivers.
 #pragma once
 
 #include "gateway/feeds/hub.h"

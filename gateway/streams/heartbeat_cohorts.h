@@ -1,5 +1,5 @@
-// HeartbeatCohorts: spreads the heartbeats of all streams, and encodes each message once for all that are due
-// together.
+// HeartbeatCohorts: spreads the heartbeats of all streams.  Heartbeats that are due together are encoded once
+// for each route.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@ namespace tailgate {
 
 class HeartbeatCohorts {
  public:
-  // The fraction of its interval by which the next stream's heartbeats are early.  So streams that opened
-  // together do not stay in step.  A cohort has one jitter, because its streams are neighbours in memory.
+  // The jitter of the next stream: its heartbeats are early by this fraction of the interval, so that streams
+  // do not stay in step.  The streams of a cohort share one jitter, because they are neighbours in memory.
   float next_jitter() {
     constexpr unsigned kCohort = 32;
     constexpr double kMostJitter = 0.1;

@@ -9,7 +9,7 @@
 
 #include "gateway/base/log.h"
 
-#ifdef __SANITIZE_ADDRESS__  // mallinfo2() does not see its allocator; g++ 12 ships no header for it
+#ifdef __SANITIZE_ADDRESS__  // mallinfo2() does not see ASan's allocator; g++ 12 has no header for this
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // NOLINT(bugprone-reserved-identifier)
 #endif
 
@@ -64,7 +64,7 @@ void MemoryBudget::check() {
   if (is_over) shed(now - goal, again ? Shed::kLogsToo : Shed::kChannels);
 }
 
-// Cuts streams with a backlog, the largest first, until `bytes` would be free.
+// Cuts streams with a backlog, the largest first, until they will free `bytes`.
 void MemoryBudget::shed(std::uint64_t bytes, Shed which) const {
   std::vector<std::pair<std::size_t, ActiveRequest*>> behind;
   streams_.for_each([&](ActiveRequest& stream) {

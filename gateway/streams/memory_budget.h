@@ -1,8 +1,8 @@
-// MemoryBudget: keeps the heap within a bound.  Checks it four times a second.
+// MemoryBudget: keeps the heap within a bound.  Checks the heap four times a second.
 //
 //   above three quarters of the bound  pages and new streams are refused (503, `unavailable`);
 //   above the bound                    channel streams with a backlog are cut, the largest first;
-//   above it at two checks in a row    log streams with a backlog are cut too, because they can be resumed.
+//   above the bound twice in a row     log streams with a backlog are cut too, because they can be resumed.
 // A stream whose client keeps up is never cut.
 #pragma once
 

@@ -6,9 +6,9 @@ namespace tailgate {
 
 namespace {
 
-// The delay before a missing record is read again: from Redis, and from an application with a rate limit.
-constexpr std::chrono::milliseconds kReadAgain{100};
-constexpr std::chrono::milliseconds kAskAgain{400};
+// The delay before a missing record is read again.
+constexpr std::chrono::milliseconds kReadAgain{100};  // from Redis
+constexpr std::chrono::milliseconds kAskAgain{400};   // from an application, which may limit the rate
 // The delay before repeating a read that Redis did not answer.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
@@ -63,7 +63,7 @@ void Opening::on_answered(Access access, const Record* record) {
   report(access, record);
 }
 
-// A missing job and another caller's job take the same time.  Otherwise a caller could tell which one it is.
+// A missing job and another caller's job are reported after the same time, so nobody can tell them apart.
 void Opening::on_missing(Access access) {
   const TimePoint now = Loop::now();
   const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;

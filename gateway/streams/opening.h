@@ -1,7 +1,7 @@
 // Opening: decides whether a caller may see a job, before its stream or page begins.
 //
-// Waits until the source can be read, reads the job's record, and reads it again while it is missing or Redis
-// does not answer.  Knows records and time limits; knows no source, no response and no status code.
+// Waits until the source can be read, then reads the job's record.  Repeats the read while the record is
+// missing or Redis does not answer.  Knows records and time limits; knows no source, response or status code.
 // An open ChannelStream uses an Opening again after each loss of Redis, without time limits.
 #pragma once
 
@@ -20,8 +20,8 @@ class Opening final : private Wheel::Entry {
    public:
     // Returns true if the source can be read now.  Called before and after the record is read.
     virtual bool is_ready() const = 0;
-    // `record` is null for a route without a record, and unless `access` is kAllowed.  The observer may
-    // destroy the Opening in this call.
+    // `record` is null if `access` is not kAllowed or the route has no record.  The observer may destroy the
+    // Opening in this call.
     virtual void on_outcome(Access access, const Record* record) = 0;
 
    protected:
@@ -47,7 +47,7 @@ class Opening final : private Wheel::Entry {
   void advance();
   // Call this when the source is lost.  Cancels a read that is under way, and waits for advance().
   void restart();
-  // Call this if the source could not be read after kAllowed.  Reads the record again in half a second.
+  // Reads the record again in half a second.  Call this if the source could not be read after kAllowed.
   void try_again();
 
  private:

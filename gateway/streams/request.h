@@ -29,12 +29,12 @@ struct RequestParameters {
 
 struct Request {
   std::shared_ptr<const Config> config;
-  const Route* route = nullptr;          // of `config`
-  std::string id;                        // of the job; empty if the route's path has none
+  const Route* route = nullptr;          // a part of `config`
+  std::string id;                        // the job's id; empty if the route's path has none
   std::string user;                      // the proven user; empty: none
   std::string session;                   // the proven session; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
-  // Null once the stream is open.  Kept for an HTTP record, which is read again after a loss of Redis.
+  // Null once the stream is open, except for an HTTP record, which is read again after a loss of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;
@@ -46,7 +46,7 @@ inline bool may_see(const Request& request, const Record& record) {
   return request.route->who == Who::kAnyone || may_see(record, request.user, request.session);
 }
 
-// True if the client has seen the end of this stream and the job has not been restarted.  The answer is 204.
+// True if the client has seen the stream's end and the job has not been restarted.  Then the answer is 204.
 inline bool has_seen_end(const Request& request, const Record* record) {
   return record != nullptr && record->terminal && request.parameters->saw_end;
 }

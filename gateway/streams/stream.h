@@ -1,8 +1,8 @@
 // Stream: one client's open event stream.
 //
 // Knows its deadlines (heartbeat, maximum age, token, drain) and the messages that every route has.  The
-// classes in endpoints/ that derive from it know its source.  When Redis is lost, an open stream stays open.
-// The heads of channel_stream.h and log_stream.h say what it does when Redis is back.
+// classes in endpoints/ that derive from Stream know the source.  When Redis is lost, an open stream stays
+// open.  The heads of channel_stream.h and log_stream.h say what a stream does when Redis is back.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,7 @@ class StreamTimes : public Wheel::Entry {
   float heartbeat_jitter_ = 0;  // the fraction of the route's interval by which a heartbeat is early
 };
 
-// StreamTimes is the first base class.  So the members that a delivery reads are neighbours in memory: the
+// StreamTimes is the first base class.  So it does not separate the members that a delivery reads: the
 // request's exchange, the counters below, and the first members of ChannelStream.
 class Stream : private StreamTimes, public ActiveRequest {
  public:
@@ -57,7 +57,7 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
                    const Values& more = {});
 
-  // Calls on_reminder() at `when`.  The next remind_at() replaces it.
+  // Calls on_reminder() at `when`.  Replaces an earlier remind_at().
   void remind_at(TimePoint when);
   virtual void on_reminder() {}
 

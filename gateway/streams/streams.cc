@@ -34,7 +34,7 @@ void Streams::on_condemned(ActiveRequest& request) {
 }
 
 void Streams::bury_condemned() {
-  // Burying a request may condemn others.  The next iteration buries those.
+  // Burying a request may condemn other requests.  The next iteration buries them.
   while (!condemned_.empty()) {
     for (ActiveRequest* request : std::exchange(condemned_, {})) bury(*request);
   }

@@ -1,6 +1,6 @@
-// Streams: owns every request that is being served.  Nothing else destroys them.
+// Streams: owns every request that is being served.  Nothing else destroys a request.
 //
-// Buries condemned requests at the end of the turn (see active_request.h).  In a drain, ends the others.
+// Buries condemned requests at the end of the turn (see active_request.h).  In a drain, ends every stream.
 #pragma once
 
 #include <functional>
@@ -38,7 +38,7 @@ class Streams {
   void end_all();
   // Destroys every request, condemned or not.
   void clear() { requests_.clear(); }
-  // Calls `call` at the end of the turn that buries the last request; of this turn if no request is left now.
+  // Calls `call` at the end of the turn that buries the last request, or of this turn if there is none.
   void set_on_empty(std::function<void()> call);
 
   // Calls `call` with each request.  Inside `call` no request may be added.
