@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kId = "{id}";
 constexpr std::size_t kMaxIdSize = 128;
-// The punctuation of literal segments.  It has no special meaning in a URL, in nginx or in a quoted regular
+// The punctuation of literal segments: without a special meaning in a URL, in nginx or in a quoted regular
 // expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
 
