@@ -177,7 +177,7 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   fd_ = bufferevent_getfd(buffer());
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
-  // evhttp does not use these any more (2.1.12).  Each open stream would keep their memory.
+  // evhttp no longer uses these members (2.1.12).  Each open stream would keep their memory.
   evbuffer_free(std::exchange(request_->input_buffer, nullptr));
   evbuffer_free(std::exchange(request_->output_buffer, nullptr));
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));

@@ -20,7 +20,7 @@ bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
 }
 
-// True if some segment matches both.
+// True if some segment matches `a` and `b`.
 bool segments_overlap(std::string_view a, std::string_view b) {
   if (a == b) return true;
   return (a == kId && is_job_id(b)) || (b == kId && is_job_id(a));

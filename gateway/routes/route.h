@@ -88,7 +88,7 @@ struct Route {
   std::string event;                   // kRaw, kEntry: the event's name; may be empty
   std::string id_from;                 // kRaw: the payload's member that becomes the id, or empty
   bool only_objects = false;           // kRaw: skip payloads that are not JSON objects
-  std::vector<std::string> name_from;  // kNamed: the first of these members that is a string is the name
+  std::vector<std::string> name_from;  // kNamed: the name is the first of these members that is a string
   std::string data_from;               // kNamed: the member that is the data
   std::vector<std::string> entry;      // kEntry, pages: the fields to send, in order
 
@@ -122,7 +122,7 @@ struct Route {
   std::uint64_t page_bytes = 8U << 20;  // bytes after which a page ends
 };
 
-// True if some path matches both.
+// True if some path matches `a` and `b`.
 bool overlap(const PathPattern& a, const PathPattern& b);
 
 struct RouteMatch {

@@ -50,7 +50,7 @@ std::size_t unescaped_prefix(std::string_view text) {
 // Reads a text once.  Each take_x() moves past one x, or returns false if no x comes next.
 class Scanner {
  public:
-  // scan() appends the outermost value's members or elements to `parts` unless that is null.
+  // scan() appends the outermost value's members or elements to `parts` unless `parts` is null.
   Scanner(std::string_view text, std::vector<Member>* parts)
       : next_(text.data()), end_(text.data() + text.size()), parts_(parts) {}
 
