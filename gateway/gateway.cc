@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kStartingPoll{50};
 // How long a connection that was accepted just before a hand-over may take for its first request.
 constexpr std::chrono::milliseconds kFirstRequest{250};
 
-// The providers of `config`, which lives as long as the pointer.
+// The providers of `config`.  The pointer keeps `config` alive.
 std::shared_ptr<const ProviderList> providers_of(const std::shared_ptr<const Config>& config) {
   return {config, &config->providers};
 }
@@ -85,7 +85,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
   ops_server_.start();
 }
 
-// Streams borrow from members that are declared after them, so they must die first.
+// Streams use members that are declared after `streams_`, so the streams die first.
 Gateway::~Gateway() {
   streams_.clear();
 }
@@ -125,7 +125,7 @@ void Gateway::on_reload() {
   config_ = *config;
   keys_.on_reload(providers_of(*config));
   auth_.on_reload();
-  // The key file is not made here: sealed identities that are on their way would become invalid.
+  // Does not make a missing key file: sealed identities in use would become invalid.
   if (auto keys = read_identity_keys((*config)->identity_key_file)) {
     const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
     seal_.replace(std::move(*keys), now, (*config)->identity_life);
@@ -158,15 +158,14 @@ void Gateway::write_metrics(MetricsText& out) const {
 }
 
 void Gateway::on_terminate() {
-  // The second signal.  A drain that an operator began before the first one does not count.
+  // The second signal stops the gateway at once.  POST /drain does not count as a signal.
   if (std::exchange(terminating_, true)) {
     log_warning("stop.now", {{"streams", streams_.count()}});
     loop_.stop();
     return;
   }
   drain();
-  // A process with handed-over sockets has a successor, or will have one, which answers for this address from
-  // now on.
+  // If the sockets were handed over, a successor runs or will run.  It answers on this address from now on.
   if (inherited_) {
     ops_server_.stop_accepting();
     drain_.hand_over();
@@ -193,7 +192,7 @@ void Gateway::end_streams() {
     auth_server_.stop_accepting();
   }
   streams_.drain(drain_by_);
-  // A connection that was accepted just before a hand-over has not sent its request yet.
+  // A connection that was accepted just before a hand-over may not have sent its request.
   const auto first_request = drain_.hands_over() ? kFirstRequest : std::chrono::milliseconds(0);
   streams_.set_on_empty([this, first_request] { stopping_.after(first_request); });
 }
@@ -204,7 +203,7 @@ void Gateway::end_rest() {
   stopping_.after(kWrittenPoll);
 }
 
-// The last bytes of an ended stream may still wait in a buffer: stopping at once would lose the clean end.
+// The last bytes of an ended stream may still wait in a buffer.  Stopping at once would lose these bytes.
 void Gateway::stop_once_written() {
   const bool is_done = streams_.count() == 0 && streams_server_.still_flushing() == 0;
   if (!is_done && Loop::now() < drain_by_ + last_bytes_ / 2) {

@@ -1,6 +1,6 @@
 // Gateway: owns everything and wires it; starts, reloads, drains and stops.
 //
-// Each member is declared after those that it needs.  They die in the reverse order.
+// Each member is declared after the members that it needs, and dies before them.
 #pragma once
 
 #include <chrono>
@@ -72,7 +72,7 @@ class Gateway {
   RouteMetrics metrics_;
   IdentitySeal seal_;
   DrainState drain_;
-  // Declared before the streams: connections outlive the exchanges on them.
+  // Declared before the streams: connections must outlive their exchanges.
   HttpServer streams_server_;    // needs: loop_
   HttpServer auth_server_;       // needs: loop_
   HttpServer ops_server_;        // needs: loop_
@@ -98,10 +98,10 @@ class Gateway {
   bool inherited_;                     // the sockets were handed over to us
   std::uint64_t reloads_ = 0;          // of the configuration
   std::uint64_t reloads_refused_ = 0;  // of the configuration or of the identity keys
-  bool terminating_ = false;           // a SIGTERM has come
+  bool terminating_ = false;           // a stop signal came
   TimePoint drain_by_{};               // when the last stream must have ended
   std::chrono::milliseconds last_bytes_{};
-  Timer starting_;  // until the gateway was ready once
+  Timer starting_;  // polls until the gateway is ready
   Timer settle_;
   Timer deadline_;
   Timer stopping_;

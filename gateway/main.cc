@@ -127,8 +127,8 @@ int fail(const std::string& message, int status) {
 
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
-#ifndef __SANITIZE_ADDRESS__  // its leak check reads the process like a debugger
-  // Memory holds keys and tokens, so there is no core file and no debugger of the same user can attach.
+#ifndef __SANITIZE_ADDRESS__  // ASan's leak check acts like a debugger
+  // Memory holds keys and tokens: forbids core files, and debuggers of the same user.
   (void)prctl(PR_SET_DUMPABLE, 0);
 #endif
   raise_descriptor_limit();

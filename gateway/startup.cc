@@ -22,7 +22,7 @@ namespace {
 // systemd's first descriptor, sd_listen_fds(3).
 constexpr int kFirstInherited = 3;
 
-// Takes the descriptor called `name` from the environment's list, if it is there.
+// Takes over the descriptor that LISTEN_FDNAMES calls `name`, if there is one.
 std::optional<Socket> inherited(std::string_view name) {
   const char* pid = std::getenv("LISTEN_PID");
   const char* names = std::getenv("LISTEN_FDNAMES");
@@ -74,8 +74,8 @@ Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
   if (lstat(file.c_str(), &about) == 0 || errno != ENOENT) return read_identity_keys(file);
   const auto made = make_identity_keys();
   if (!made) return Error{"identity.key_file: " + made.error()};
-  // Written beside and linked into place: of several processes that start together one wins, and no
-  // other ever reads half a file.
+  // Written to a draft and linked into place: if several processes start together, one wins, and none reads
+  // half a file.
   const std::string draft = file + '.' + std::to_string(getpid());
   const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return key_file_error(file, "cannot create it");

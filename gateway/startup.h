@@ -14,7 +14,7 @@ struct Sockets {
   Socket streams;
   Socket auth;
   Socket ops;
-  // At least one was handed over to us, so a successor may accept on the same sockets.
+  // A socket was handed over to us, so a successor may accept on it too.
   bool inherited = false;
 };
 
@@ -22,7 +22,7 @@ struct Sockets {
 // and makes the others.
 Result<Sockets> open_sockets(const Config& config);
 
-// Reads the identity keys of `file`, which nobody but its owner may read.
+// Reads the identity keys in `file`.  An error if group or others may access it.
 Result<std::vector<std::string>> read_identity_keys(const std::string& file);
 // Makes `file` first if it does not exist.
 Result<std::vector<std::string>> load_identity_keys(const std::string& file);

@@ -1,7 +1,7 @@
 // Backoff: how long to wait before the next attempt.
 //
 // Pure.  The wait doubles from `first` to `longest`.  Each wait is shortened by up to half at random, so that
-// clients which lost the same server do not return all at once.
+// clients which lost the same server do not all reconnect at once.
 #pragma once
 
 #include <algorithm>

@@ -9,7 +9,7 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path, less its NUL
+constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path without NUL
 
 }  // namespace
 

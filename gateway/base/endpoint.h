@@ -13,7 +13,7 @@ namespace tailgate {
 
 // A unix socket, or an address and a port.
 struct Endpoint {
-  std::string unix_path;  // if set, a unix socket at this path; `host` and `port` are unused
+  std::string unix_path;  // if set, a unix socket's path; `host` and `port` are unused
   std::string host;       // an address to listen on, or a name or address to connect to
   std::uint16_t port = 0;
 

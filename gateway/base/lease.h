@@ -1,7 +1,7 @@
-// Leases: tokens that end what they stand for when they die.
+// Leases: objects that keep a membership or a call alive.
 //
-// Pure.  There are two kinds: a place in a list (LeaseList) and the wish to be called back (LeasedCall).  A
-// lease can be moved and not copied.  One that was default-constructed or moved from stands for nothing.
+// Pure.  A live lease keeps a member in a list (LeaseList) or a function callable (LeasedCall).  A lease can
+// be moved, not copied.  A default-constructed or moved-from lease keeps nothing.
 #pragma once
 
 #include <cassert>
@@ -13,7 +13,7 @@
 
 namespace tailgate {
 
-// A list without an order, whose members stay as long as their leases live.  It must outlive the leases.
+// An unordered list.  A member stays as long as its lease lives.  The list must outlive the leases.
 template <typename T>
 class LeaseList {
  public:
@@ -21,7 +21,7 @@ class LeaseList {
    public:
     Lease() = default;
     Lease(Lease&& other) noexcept { take(other); }
-    // The previous lease of this object ends.
+    // The previous member leaves the list.
     Lease& operator=(Lease other) noexcept {
       end();
       take(other);
@@ -43,10 +43,10 @@ class LeaseList {
     }
 
     LeaseList* list_ = nullptr;
-    std::size_t index_ = 0;  // of this in the list
+    std::size_t index_ = 0;  // in list_->members_
   };
 
-  // `on_empty` is called when the last member has left.  It may destroy the list.
+  // `on_empty` is called when the last member has left, and may destroy the list.
   explicit LeaseList(std::function<void()> on_empty) : on_empty_(std::move(on_empty)) {}
   LeaseList(const LeaseList&) = delete;
   LeaseList& operator=(const LeaseList&) = delete;
@@ -72,20 +72,20 @@ class LeaseList {
   bool in_round() const { return unvisited_ > 0; }
   // Precondition: in_round().
   T& next() { return members_[members_.size() - unvisited_--].value; }
-  // The member `distance` visits after the next one; null where the round ends before.
+  // Looks `distance` members beyond the next member; null if the round ends earlier.
   const T* ahead(std::size_t distance) const {
     return distance < unvisited_ ? &members_[members_.size() - unvisited_ + distance].value : nullptr;
   }
 
  private:
-  // The value stands beside its lease's address, so that a round reads one place for each member.
+  // Holds the value itself, so that a round reads one place in memory for each member.
   struct Member {
     T value;
     Lease* lease;
   };
 
   void remove(std::size_t hole) {
-    // The last visited member fills a hole before it, and the last of all fills the place that is left.
+    // The last visited member fills a visited hole; the last member fills the hole that then remains.
     const auto fill_from = [&](std::size_t last) {
       if (last == hole) return;
       members_[hole] = std::move(members_[last]);
@@ -107,11 +107,11 @@ class LeaseList {
 
   std::function<void()> on_empty_;
   std::vector<Member> members_;
-  std::size_t unvisited_ = 0;  // members that the round has yet to visit: the last ones
+  std::size_t unvisited_ = 0;  // members not visited yet, at the end of members_
 };
 
-// A function that is called at most once, and never after its lease has died.  The object that will call it
-// owns it; the object that wants the call owns the lease.  Either may die first.
+// A function that is called at most once, and never after its lease has died.  The function's caller owns the
+// LeasedCall; the object that wants the call owns the lease.  Either may die first.
 template <typename... Arguments>
 class LeasedCall {
  public:
@@ -121,17 +121,17 @@ class LeasedCall {
    public:
     Lease() = default;
     Lease(Lease&&) noexcept = default;
-    // The function of the previous lease will not be called any more.
+    // The function of the previous lease will no longer be called.
     Lease& operator=(Lease other) noexcept {
       std::swap(function_, other.function_);
       return *this;
     }
-    // The function leaves its place before it is destroyed, because that may destroy other leases.
+    // Clears the place first, because destroying the function may destroy other leases.
     ~Lease() {
       if (function_ != nullptr) const Function cleared = std::exchange(*function_, nullptr);
     }
 
-    // True while the call can still come: it has not begun, and its maker lives.
+    // True until the call begins or the LeasedCall dies.
     bool under_way() const { return function_ != nullptr && *function_; }
 
    private:
@@ -146,13 +146,13 @@ class LeasedCall {
   [[nodiscard]] Lease lease() { return Lease(own_.function_); }
   // True while the lease lives and the call has not begun.
   bool wanted() const { return own_.under_way(); }
-  // Inside the function the lease may die.
+  // The function may destroy the lease.
   void operator()(Arguments... arguments) {
     if (const Function function = std::exchange(*own_.function_, nullptr)) function(arguments...);
   }
 
  private:
-  Lease own_;  // shares the function with the lease that was given out; either clears it
+  Lease own_;  // shares the function with the lease from lease(); either clears it
 };
 
 }  // namespace tailgate

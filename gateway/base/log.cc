@@ -23,8 +23,8 @@ std::string bounded_quote(std::string_view text) {
   return json_quote(std::string(utf8_prefix(text, kMaxTextBytes)) + "...");
 }
 
-// Standard error is often a pipe, and its reader may stop: a blocking write would then stop the gateway as
-// well.  A writable pipe takes a line of up to PIPE_BUF bytes at once (pipe(7)).
+// Standard error is often a pipe.  If its reader stops, a blocking write would stop the gateway too.  A
+// writable pipe takes a line of up to PIPE_BUF bytes at once (pipe(7)).
 bool can_be_written() {
   pollfd standard_error{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   return poll(&standard_error, 1, 0) != 0;
@@ -68,8 +68,8 @@ void log_line(std::string_view level, std::string_view event, std::initializer_l
     line.insert(0, line_of("warning", "log.lost", {{"lines", std::to_string(lost)}}));
     lost = 0;
   }
-  // One write, so that lines of several processes do not mix.  A failure is ignored: a log is no reason to
-  // stop serving.
+  // One write, so that lines of several processes do not mix.  Failures are ignored: logging must not stop
+  // the gateway.
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 

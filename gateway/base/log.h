@@ -1,8 +1,8 @@
 // Log: one JSON object per line, written to standard error.
 //
 // Event names are stable and dotted ("redis.lost"); fields are short texts and numbers, never a token, a
-// payload or a session id.  Lines that a stranger can trigger must pass a LogValve.  If standard error is a
-// full pipe, lines are dropped and counted (log.lost), because a log is no reason to stop serving.
+// payload or a session id.  Lines that a client can cause must pass a LogValve.  If standard error is a full
+// pipe, lines are dropped and counted (log.lost), because logging must not stop the gateway.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ namespace tailgate {
 
 class LogField {
  public:
-  // Of a longer text, the first 512 bytes and "..." are logged.
+  // A text is cut after 512 bytes, and "..." is added.
   LogField(std::string_view name, std::string_view text);
   template <std::convertible_to<std::string_view> Text>
   LogField(std::string_view name, const Text& text) : LogField(name, std::string_view(text)) {}

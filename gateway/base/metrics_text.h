@@ -1,7 +1,7 @@
 // MetricsText: writes metrics as the text that Prometheus reads (exposition format 0.0.4).
 //
-// Pure.  Each class writes its own metrics with it; label values come from the configuration and from our own
-// words, never from a request, so their number is bounded.
+// Pure.  Each class writes its own metrics.  Label values come from the configuration or the code, never from
+// a request, so their number is bounded.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@ class MetricsText {
  public:
   enum class Type { kCounter, kGauge };
 
-  // Begins a metric: its help and its type.  The samples that follow belong to it.
+  // Begins a metric with its type and help.  The following samples belong to it.
   void begin(std::string_view name, Type type, std::string_view help);
-  // `labels` is empty or made by label(), with commas between several.
+  // `labels` is empty, or holds results of label() joined by commas.
   void sample(std::string_view labels, std::uint64_t value);
   // A metric with one sample and no label.
   void counter(std::string_view name, std::string_view help, std::uint64_t value);

@@ -10,7 +10,7 @@
 
 namespace tailgate {
 
-// A sentence for a person that names the thing and its fault, without a full stop and without a newline.
+// A sentence for people: names the thing and its fault, without a full stop or newline.
 struct Error {
   std::string message;
 };
@@ -26,7 +26,7 @@ class [[nodiscard]] Result {
 
   explicit operator bool() const { return state_.index() == 0; }
 
-  // Precondition of the next three: there is a value.
+  // Precondition: there is a value.
   T& operator*() { return std::get<0>(state_); }
   const T& operator*() const { return std::get<0>(state_); }
   T* operator->() { return &std::get<0>(state_); }

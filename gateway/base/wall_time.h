@@ -1,7 +1,7 @@
-// WallTime: the time of day, in which the expiry of tokens and identities is given.
+// WallTime: calendar time, for the expiry of tokens and identities.
 //
-// Pure.  Reads no clock.  Milliseconds, because a NumericDate may have a fraction, and because nanoseconds
-// overflow in the year 2262, which a token may name.
+// Pure.  Reads no clock.  Has milliseconds, because a NumericDate may have a fraction.  Nanoseconds overflow
+// in 2262; a token may name a later year.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // Finds the keys that a reload cannot change.
 //
-// Pure.  Sockets are bound and Redis links are made once, at the start.  Every other key takes effect on
+// Pure.  Sockets are bound and links to Redis are made only at the start.  All other keys take effect on
 // reload.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace tailgate {
 
-// The keys whose values differ between `at_start` and `fresh` and that need a restart to take effect.
+// The keys that differ between `at_start` and `fresh` and need a restart to take effect.
 std::vector<std::string> keys_that_need_a_restart(const Config& at_start, const Config& fresh);
 
 }  // namespace tailgate

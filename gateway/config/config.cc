@@ -10,7 +10,7 @@ namespace tailgate {
 
 namespace {
 
-// The environment variables that override a key of the file and of --set.
+// The environment variables that override keys from the file and --set.
 constexpr std::array<std::pair<const char*, std::string_view>, 7> kVariables = {{
     {"TAILGATE_LISTEN_STREAMS", "listen.streams"},
     {"TAILGATE_LISTEN_AUTH", "listen.auth"},

@@ -70,7 +70,7 @@ struct ConfigSources {
 };
 
 // Reads the TOML `text`, applies `overrides` (a key and a TOML value; a bare word is a string), then the
-// TAILGATE_* environment variables, and checks every rule.  An error holds all findings, one a line:
+// TAILGATE_* environment variables, and checks every rule.  An error holds all findings, one per line:
 // "file:line: key: rule".
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,

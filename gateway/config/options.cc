@@ -151,7 +151,7 @@ bool is_prefix(const std::vector<std::string_view>& pattern, const std::vector<s
                                                     [](auto name, auto part) { return matches(part, name); });
 }
 
-// The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
+// The least number of insertions, deletions, replacements and adjacent swaps that turn `a` into `b`.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> table(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) {

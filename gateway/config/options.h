@@ -24,7 +24,7 @@ struct Option {
     kDuration,  // integer or float; the key's ending names the unit: _s or _ms
     kScalar,    // text, number or boolean
   };
-  // The route sources for which an option of "route.*" has an effect: a bit for each Source, in its order.
+  // The sources of routes on which a "route.*" option has an effect.  Bit n stands for the Source n.
   enum Sources : std::uint8_t { kChannel = 1, kLog = 2, kPages = 4, kStreams = 3, kAll = 7 };
 
   std::string_view key;  // "*" is a name that the user chooses; "[]" is any element of a list
@@ -32,8 +32,8 @@ struct Option {
   std::string_view fallback{};  // the default as TOML; empty: no default, or it depends on other keys
   std::string_view what{};      // the meaning; follows "is missing: " in a finding
   std::string_view choices{};   // "a|b|c"
-  double min = 0;               // bounds of a number, in the key's own unit
-  double max = 0;
+  double min = 0;               // the lowest number, in the key's unit
+  double max = 0;               // the highest number
   std::uint8_t sources = kAll;
   std::string_view group{};  // at most one option of a group may be set in a table
 

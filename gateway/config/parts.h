@@ -25,7 +25,7 @@ class Section {
   Settings& settings() const { return settings_; }
   const std::string& name() const { return name_; }
   bool has(std::string_view key) const { return settings_.has(at(key)); }
-  // Those of `keys` that are set.
+  // The `keys` that are set.
   std::vector<std::string> present(std::vector<std::string> keys) const {
     std::erase_if(keys, [this](const std::string& key) { return !has(key); });
     return keys;
@@ -51,7 +51,7 @@ class Section {
   void refuse(std::vector<std::string> keys, const char* rule) const {
     for (const std::string& key : present(std::move(keys))) add_error(key, rule);
   }
-  // The value of `result`; if it has none, adds its error as a finding about `key`.
+  // Returns the value of `result`, or adds its error as a finding about `key`.
   template <typename T>
   std::optional<T> checked(std::string_view key, Result<T> result) const {
     if (result) return std::move(*result);
@@ -66,15 +66,15 @@ class Section {
 
 void read_providers(Settings& settings, const ConfigSources& sources, Config& config);
 void read_records(Settings& settings, Config& config);
-// Needs the providers and records.
+// Precondition: providers and records were read.
 void read_routes(Settings& settings, Config& config);
 
-// Adds a finding for each rule that joins several keys of `route`.  Needs a route without findings.
+// Checks the rules about several keys of `route`.  Precondition: `route` has no finding yet.
 void check_route(const Section& table, const Route& route);
 
-// What the setting `key` stands for: `text`, or, if the key ends in "_env" or "_file", the content of the
-// variable or file of that name, without line ends at its end.  Adds a finding and returns nothing if the
-// content is empty or cannot be read.
+// The value of the setting `key`.  It is `text`, unless the key ends in "_env" or "_file": then `text` names
+// a variable or file with the value, and line ends at a file's end are cut.  Adds a finding and returns
+// nothing if the value is empty or cannot be read.
 std::optional<std::string> resolve(const Section& table, std::string_view key, const std::string& text,
                                    const ConfigSources& sources);
 

@@ -13,7 +13,7 @@ constexpr std::string_view kNeverForwarded[] = {
     "host",    "connection", "content-length", "transfer-encoding", "te",
     "trailer", "upgrade",    "keep-alive",     "accept-encoding",   "expect"};
 
-// The ${names} that messages may use on every record, so that no field may have such a name.
+// The ${names} that messages may use with every record.  No field may have one of them.
 constexpr std::string_view kReservedNames[] = {"id",         "status",        "now",       "route",
                                                "request_id", "connection_id", "max_age_s", "last_id"};
 

@@ -1,4 +1,4 @@
-// The rules that join several keys of one [route.*].
+// The rules about several keys of one [route.*].
 #include <algorithm>
 
 #include "gateway/config/parts.h"

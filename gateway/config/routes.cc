@@ -101,8 +101,8 @@ void read_answers(const Section& table, Route& route) {
   if (table.text("on_gap") == "close") route.on_gap = OnGap::kClose;
 }
 
-// Reads the message in the table `key`: a comment, or an event with `data` or `text`.  `names` are the
-// ${names} that it may use besides those of every message.
+// Reads the message in the table `key`: a comment, or an event with `data` or `text`.  The message may use
+// the ${names} of every message and those in `names`.
 std::optional<Message> read_message(const Section& table, const std::string& key,
                                     std::vector<std::string> names) {
   using Kind = Message::Kind;
@@ -141,8 +141,8 @@ void read_lifecycle(const Section& table, Route& route) {
     route.age_notice_before = table.duration("age_notice.before_s");
     route.age_notice = read_message(table, "age_notice", {});
   }
-  // A channel's backlog must hold a burst until nginx takes it, and all viewers of the channel share its
-  // bytes.  A log's viewer loses nothing when its backlog is full: the log is read on later.
+  // A channel's backlog must hold a burst until nginx takes it; all viewers of the channel share the bytes.
+  // A log needs less: when the backlog is full, the log is read on later and nothing is lost.
   const bool is_log = route.source == Source::kLog;
   route.send_timeout = std::chrono::seconds(is_log ? 600 : 30);
   route.backlog_bytes = is_log ? 256U << 10 : 4U << 20;
@@ -200,9 +200,9 @@ void check_endings(const Section& table, const Route& route) {
   }
 }
 
-// Reads one route in three steps: each key by itself, the rules that join keys, and the keys that depend on
-// the record.  A step is skipped once the route or its record has a finding, because it would often only
-// repeat that finding in other words.
+// Reads one route in three steps: each key by itself, the rules about several keys, and the keys that depend
+// on the record.  Skips a step if the route or its record has a finding, because the step would often repeat
+// the finding.
 Route read_route(const Section& table, const Config& config) {
   Route route;
   const auto is_sound = [&] {

@@ -81,7 +81,7 @@ bool is_of_type(const Option& option, const Setting::Value& value) {
   return false;
 }
 
-// The texts in `value` that must be one line and not empty.
+// The texts in `value` that must be one line, not empty.
 std::vector<std::string> one_line_texts(const Option& option, const Setting::Value& value) {
   if (option.type == Type::kProse || option.type == Type::kScalar) return {};
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return *texts;
@@ -90,7 +90,7 @@ std::vector<std::string> one_line_texts(const Option& option, const Setting::Val
   return text == nullptr || may_be_empty ? std::vector<std::string>() : std::vector{*text};
 }
 
-// The rule that `value` breaks; empty if it breaks none.  Precondition: its type is right.
+// The rule that `value` breaks, or "".  Precondition: `value` has the option's type.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
   for (const std::string& text : one_line_texts(option, value)) {
     if (text.empty()) return "must not be empty";
@@ -162,7 +162,7 @@ void Settings::replace_from_environment(std::string_view key, Setting::Value val
 }
 
 void Settings::check() {
-  std::vector<std::string> refused;  // the keys below these are removed unchecked
+  std::vector<std::string> refused;  // keys whose sub-keys are removed unchecked
   for (auto& [key, setting] : settings_) {
     if (std::ranges::any_of(refused, [&name = key](const auto& parent) { return is_below(name, parent); }))
       continue;

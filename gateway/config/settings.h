@@ -1,8 +1,8 @@
 // Settings: the value of each configuration key, the place where it was set, and all findings.
 //
 // Pure.  options.cc declares the keys.  Keys are flat: "route.events.hello[0].event".  Checks each value
-// against the option table; the rules that join keys are elsewhere (parts.h).  Call add_toml() and replace()
-// first, then check(), and only then read values.
+// against the option table; parts.h has the rules about several keys.  Call add_toml() and replace() first,
+// then check(), and only then read values.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,7 @@ struct Setting {
                              std::vector<std::string>, Other>;
 
   Value value;
-  int line = 0;          // in the file; 0: the file does not hold it
+  int line = 0;          // in the file; 0: not from the file
   std::string origin{};  // if not the file: "--set key=value" or "environment NAME"
   bool broken = false;   // check() refused the value, so readers get the default
 };
@@ -45,9 +45,9 @@ class Settings {
   // Adds all keys of a TOML text.  Returns false and adds one finding if the text is not TOML.
   bool add_toml(std::string_view text);
   // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  If
-  // it is not TOML, or if the option takes only texts, the value is `text` itself.
+  // `text` is not TOML, or if the option takes only texts, the value is `text` itself.
   void replace(std::string_view key, std::string_view text);
-  // Does the same with the value of the environment variable `variable`.
+  // Like replace(), with the `value` of the environment variable `variable`.
   void replace_from_environment(std::string_view key, Setting::Value value, std::string_view variable);
 
   // Adds a finding for each unknown key and for each value whose type, bounds or characters are wrong.
@@ -70,21 +70,21 @@ class Settings {
   // A scalar as JSON; "null" if `key` is not set.
   std::string json(std::string_view key) const;
 
-  // Adds the finding `rule` about `key`, unless check() has refused its value.
+  // Adds the finding `rule` about `key`, unless check() has refused the value.
   void add_error(std::string_view key, const std::string& rule);
   // Adds the finding "is missing", unless has_error_below(key).
   void add_missing(std::string_view key);
   // Returns whether `key` is set; if not, calls add_missing().
   bool require(std::string_view key);
-  // True if --set made the table `key` and did not set all of the keys `needed`.  Adds a finding then: most
-  // likely the name of a table in the file is misspelled, so the caller skips this table.
+  // True, after adding a finding, if --set made the table `key` without all of the keys `needed`.  Most
+  // likely --set misspells a table of the file, so the caller skips this table.
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
-  // True if there is a finding about `key`, about a key below it, or about an unknown key that probably means
-  // one of these.  Rules about several keys are skipped then, because they may only repeat that finding.
+  // True if there is a finding about `key`, about a key below it, or about an unknown key that is probably a
+  // misspelling of either.  Callers then skip rules about several keys, which might only repeat the finding.
   bool has_error_below(std::string_view key) const;
 
   bool is_sound() const { return findings_.empty(); }
-  // One finding a line: first those about the file, in its order, then the others.
+  // One finding per line: first those about the file, by line, then the others.
   std::string findings() const;
 
  private:
@@ -103,7 +103,7 @@ class Settings {
 
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
-  std::multimap<int, std::string> findings_;  // by line; those that are not about the file come last
+  std::multimap<int, std::string> findings_;  // by line; findings not about the file come last
   std::set<std::string, std::less<>> keys_with_error_;
 };
 

@@ -1,13 +1,13 @@
 #include "gateway/config/toml.h"
 
 // toml++ 3.3 asserts conditions that malformed input breaks, for example "[.a]" and "a = [}".  The code after
-// the assertions reports such input correctly, so the assertions are switched off.  NDEBUG must not be set,
-// because toml++ would then turn them into promises to the compiler.
+// the assertions reports such input correctly, so the assertions are switched off.  NDEBUG must not be set:
+// with it, toml++ lets the compiler assume the conditions.
 #undef NDEBUG
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
-// The table of spaces in toml++ calls TOML_UNREACHABLE for letters like U+00E4, although callers ask for them
+// The table of spaces in toml++ calls TOML_UNREACHABLE for letters like U+00E4, although toml++ looks them up
 // (tomlplusplus issue 190).
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
@@ -25,7 +25,7 @@ namespace tailgate {
 
 namespace {
 
-// One name of a flat key.  Characters that no key of Tailgate has become "?", for example the dot in "a.b".
+// One name of a flat key.  "?" replaces each character that no key may hold, for example the dot in "a.b".
 std::string component(std::string_view name) {
   std::string text(name);
   std::ranges::replace_if(
@@ -69,7 +69,7 @@ void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   }
 }
 
-// True for a key whose value is a word without quotes, for example `source = channel`.
+// True for a line whose value lacks quotes, for example `source = channel`.
 bool lacks_quotes(std::string_view line) {
   const std::size_t equals = line.find('=');
   if (equals == std::string_view::npos) return false;

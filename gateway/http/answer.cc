@@ -53,7 +53,7 @@ HttpAnswerReader::State HttpAnswerReader::broken(std::string why) {
 HttpAnswerReader::State HttpAnswerReader::feed(std::string_view bytes) {
   if (state_ != State::kMore) return state_;
   if (!in_body_) {
-    // Search from three bytes earlier: the empty line may be split between two calls.
+    // Searches from three bytes earlier: two calls may share the empty line.
     const std::size_t from = head_.size() < 3 ? 0 : head_.size() - 3;
     head_ += bytes;
     const std::size_t end = head_.find("\r\n\r\n", from);

@@ -1,7 +1,7 @@
-// HttpAnswer: a server's answer to a GET that the gateway sends, and the text of that GET.
+// HttpAnswer: the text of a GET that the gateway sends, and the server's answer.
 //
 // Pure.  Knows no socket: bytes go in, an answer comes out.  The GET is in HTTP/1.0, so an answer has no
-// chunks.  It ends after Content-Length bytes or with the connection.
+// chunks.  An answer ends after Content-Length bytes or with the connection.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ namespace tailgate {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
-// The bytes of a request.  An error if the path, the host, a name or a value would add a line or a word.
+// The bytes of a GET.  An error if an argument holds a character that HTTP forbids there.
 Result<std::string> http_get(std::string_view path, std::string_view authority, const HttpHeaders& headers);
 
 struct HttpAnswer {
@@ -37,12 +37,12 @@ class HttpAnswerReader {
   enum class State { kMore, kDone, kBroken };
   // Takes the next bytes of the connection.
   State feed(std::string_view bytes);
-  // Takes the end of the connection.  An answer that is not complete is broken.
+  // The connection has ended.  An incomplete answer is broken.
   State end();
 
   // Precondition: kDone.
   HttpAnswer take() { return std::move(answer_); }
-  // Precondition: feed() has returned kBroken.
+  // Precondition: kBroken.
   const std::string& error() const { return error_; }
 
  private:

@@ -13,14 +13,14 @@ namespace tailgate {
 
 class Chunk {
  public:
-  // Prepares `out`, to which events are then appended.  It begins with room for the chunk's head, so that the
-  // events are not copied again.
+  // Prepares `out` for appended events.  Leaves room for the chunk's head at the front, so that the events
+  // are not copied again.
   static void begin(std::string& out) { out.assign(kRoom, ' '); }
-  // The bytes of events that were appended since begin().
+  // The number of bytes appended since begin().
   static std::size_t length(const std::string& out) { return out.size() - kRoom; }
 
   Chunk() = default;
-  // Precondition: `begun` has gone through begin(), and events were appended.
+  // Precondition: events were appended to `begun` after begin(begun).
   explicit Chunk(std::string begun);
 
   // The events without head and tail, for a response that is not chunked.
@@ -29,13 +29,13 @@ class Chunk {
   }
   // Head, events, tail.
   std::string_view framed() const { return std::string_view(*bytes_).substr(begin_); }
-  // The bytes of events.
+  // The number of bytes in events().
   std::size_t size() const { return bytes_->size() - kRoom - kTail.size(); }
-  // Keeps both views valid.
+  // Keeps events() and framed() valid.
   const std::shared_ptr<const std::string>& storage() const { return bytes_; }
 
   static constexpr std::string_view kTail = "\r\n";
-  // Writes the head of a chunk of `size` bytes so that it ends before `end`.  Returns where it begins.
+  // Writes the head of a chunk of `size` bytes backwards from `end`.  Returns the head's begin.
   static char* write_head(char* end, std::size_t size);
   static constexpr std::size_t kRoom = 18;  // sixteen digits and a line end
 

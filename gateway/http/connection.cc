@@ -15,14 +15,13 @@ namespace tailgate {
 
 namespace {
 
-// The bytes that a client may send ahead of its answers.  More than a head, which would otherwise never be
-// complete.
+// The most unread input.  A whole request must fit, or it would never be complete.
 constexpr std::size_t kMostUnread = 64UL * 1024;
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
-constexpr std::size_t kMostWritten = 1U << 20;  // in one turn
+constexpr std::size_t kMostWritten = 1U << 20;  // bytes in one turn
 
-// evhttp answers 400 by itself to an address that it cannot parse.  It can parse every address of the usual
-// form.
+// evhttp itself answers 400 to a target that it cannot parse.  It parses every target that begins with one
+// "/".
 bool can_be_parsed(std::string_view target) {
   if (target.starts_with('/') && !target.starts_with("//")) return true;
   const std::string text(target);
@@ -47,7 +46,7 @@ HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_conn
       buffer_(buffer),
       input_callback_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
   evhttp_connection_set_closecb(connection_, closed_cb, this);
-  // libevent's own limit is 16 KB, and a burst adds more than that in a turn.
+  // libevent's limit is 16 KB; a burst adds more than that in one turn.
   bufferevent_set_max_single_write(buffer_, kMostWritten);
   bufferevent_setwatermark(buffer_, EV_READ, 0, kMostUnread);
   const timeval idle = as_timeval(times_.idle);
@@ -72,7 +71,7 @@ void HttpConnection::closed_cb(evhttp_connection* /*connection*/, void* self) no
   connection->owner_.on_closed(*connection);
 }
 
-// Called from inside the read, before evhttp's read callback.
+// Called during the read, before evhttp's read callback.
 void HttpConnection::input_cb(evbuffer* /*input*/, const evbuffer_cb_info* info, void* self) noexcept {
   if (info->n_added > 0) static_cast<HttpConnection*>(self)->check_input();
 }
@@ -114,7 +113,7 @@ void HttpConnection::hide_input() {
   bufferevent_setcb(buffer_, nullptr, write, event, arg);
 }
 
-// evhttp then reads the input, either from inside this read or in its own check for pipelined input.
+// evhttp then reads the input, during the current read or in its check for pipelined input.
 void HttpConnection::reveal_input() {
   state_ = State::kHeadAccepted;
   if (hidden_read_cb_ == nullptr) return;
@@ -136,7 +135,7 @@ void HttpConnection::refuse(int status, std::string_view sentence) {
     const std::string answer = refusal_answer(status, sentence);
     (void)send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
-  // close() with bytes unread would reset the connection, and the client might lose the refusal.
+  // close() would reset a connection with unread bytes, and the client might lose the refusal.
   (void)shutdown(fd, SHUT_WR);
   has_deadline_ = true;
   owner_.deadlines().set(*this, Loop::now() + times_.refusal_linger);
@@ -168,7 +167,7 @@ void HttpConnection::become_stream(std::chrono::milliseconds stalled) {
   stop_checking();
   // TCP_USER_TIMEOUT ends a connection whose client acknowledges nothing.  Keepalive (tcp(7)) does not: the
   // kernel sends no probe while a heartbeat is unacknowledged, so a dead network shows only after 15 minutes.
-  // The call fails on a unix socket, where it is not needed.
+  // setsockopt() fails on a unix socket, which needs no timeout.
   const auto ms =
       static_cast<unsigned>(std::min<std::chrono::milliseconds::rep>(stalled.count(), 86'400'000));
   (void)setsockopt(bufferevent_getfd(buffer_), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);

@@ -1,9 +1,9 @@
-// HttpConnection: one accepted connection, from its accept to its end.
+// HttpConnection: one connection, from accept() to its end.
 //
 // Knows evhttp and the time limits of a client; knows neither routes nor responses.  Hides the input from
-// evhttp until the head of a request is complete and check_head() has accepted it, so that every refusal has
-// our words.  Bounds the bytes that a client sends ahead, and the time that it may take for a request.  Lives
-// until evhttp frees its connection: the owner destroys it in on_closed().
+// evhttp until check_head() accepts a complete head, so that Tailgate, not evhttp, writes each refusal.
+// Bounds the bytes that a client sends ahead, and the time for a request.
+// Lives until evhttp frees the evhttp_connection: the owner then destroys the HttpConnection in on_closed().
 #pragma once
 
 #include <event2/buffer.h>
@@ -19,20 +19,20 @@
 namespace tailgate {
 
 struct HttpTimes {
-  // For a complete request, counted from its first byte; for the first of a connection, from the accept.
+  // For a complete request, from its first byte; for a connection's first request, from the accept.
   std::chrono::milliseconds request{10'000};
-  // Without a byte between two requests.  Longer than the 60 s after which nginx closes an idle upstream
-  // connection, so that the gateway never closes one that nginx is about to use.
+  // For the pause between two requests.  Longer than nginx's 60 s for an idle upstream connection, so that
+  // the gateway never closes a connection that nginx is about to use.
   std::chrono::milliseconds idle{90'000};
-  // While the client takes no byte of a response.  Shorter than nginx's send_timeout towards its own client.
+  // How long a client may accept no byte.  Shorter than nginx's send_timeout for its own clients.
   std::chrono::milliseconds answer_stalled{60'000};
-  // For the client to read a refusal, before the connection is closed.
+  // For the client to read a refusal before the connection closes.
   std::chrono::milliseconds refusal_linger{2'000};
 };
 
 class HttpConnection final : public Wheel::Entry {
  public:
-  // Implemented by the Exchange of the request that is under way.
+  // Implemented by the Exchange of the current request.
   class Observer {
    public:
     virtual ~Observer() = default;
@@ -42,9 +42,9 @@ class HttpConnection final : public Wheel::Entry {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Destroys `connection`.  evhttp frees its own connection when this returns.
+    // Destroys `connection`.  After the call evhttp frees the evhttp_connection.
     virtual void on_closed(HttpConnection& connection) = 0;
-    // Calls check_input() at the end of the turn, before evhttp reads the input that is already there.
+    // Calls check_input() at the end of the turn, before evhttp reads the buffered input.
     virtual void check_input_later(HttpConnection& connection) = 0;
     virtual void on_refused(int status, std::string_view why) = 0;
     virtual Deadlines& deadlines() = 0;
@@ -58,25 +58,25 @@ class HttpConnection final : public Wheel::Entry {
 
   bufferevent* buffer() const { return buffer_; }
 
-  // evhttp has parsed `request`, which is under way until evhttp calls its completion callback.
+  // evhttp has parsed `request`.  The request ends with evhttp's completion callback.
   void on_request(evhttp_request* request);
   void set_observer(Observer* observer) { observer_ = observer; }
-  // The response under way is a stream.  Its input is no longer checked, and the kernel ends a TCP connection
-  // whose peer has acknowledged nothing for `stalled`.
+  // The response becomes a stream.  Stops checking the input.  The kernel ends a TCP connection if the client
+  // acknowledges nothing for `stalled`.
   void become_stream(std::chrono::milliseconds stalled);
   // The response is complete, but bytes of it may wait in the output buffer.
   void set_flushing() { flushing_ = true; }
   bool flushing() const { return flushing_; }
 
-  // Checks the head of the next request, as far as it has come.
+  // Checks the head of the next request, as far as it has arrived.
   void check_input();
-  // Frees the connection and, through the owner, this.
+  // Frees the evhttp_connection; the owner then destroys `this`.
   void close();
 
  private:
   enum class State {
     kReadingHead,
-    kHeadAccepted,  // evhttp may read; a body may be missing
+    kHeadAccepted,  // evhttp may read; the body may be incomplete
     kAnswering,
     kRefused,
   };
@@ -97,7 +97,7 @@ class HttpConnection final : public Wheel::Entry {
   bufferevent* buffer_;
   evbuffer_cb_entry* input_callback_;             // null once the response is a stream
   bufferevent_data_cb hidden_read_cb_ = nullptr;  // evhttp's read callback while the input is hidden from it
-  std::size_t checked_bytes_ = 0;                 // of the input; their last line is not complete
+  std::size_t checked_bytes_ = 0;                 // the length of the input at the last check
   Observer* observer_ = nullptr;
   State state_ = State::kReadingHead;
   bool has_deadline_ = false;

@@ -23,8 +23,7 @@ constexpr std::pair<unsigned, std::string_view> kMethods[] = {
 
 void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   evkeyvalq* out = evhttp_request_get_output_headers(request);
-  // evhttp refuses a name or value with CR or LF.  A header that is missing does less harm than one that is
-  // split.
+  // evhttp refuses a name or value with CR or LF.  A missing header does less harm than a split header.
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
@@ -33,7 +32,7 @@ void delete_cb(const void* /*data*/, size_t /*length*/, void* storage) noexcept 
   delete static_cast<Storage*>(storage);
 }
 
-// Adds `bytes` without a copy.  `storage` keeps them alive, and is deleted when they have been sent.
+// Adds `bytes` without a copy.  Deletes `storage`, which holds them, when they have been sent.
 template <typename Storage>
 void add_reference(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Storage> storage) {
   if (evbuffer_add_reference(buffer, bytes.data(), bytes.size(), delete_cb<Storage>, storage.get()) == 0) {
@@ -58,7 +57,7 @@ Exchange::~Exchange() {
 }
 
 std::string_view Exchange::method() const {
-  // evhttp gives a method that it does not know a value outside its enumeration.
+  // For an unknown method, evhttp returns a value outside its enumeration.
   const auto type = static_cast<unsigned>(evhttp_request_get_command(request_));
   for (const auto& [known, name] : kMethods) {
     if (known == type) return name;
@@ -104,14 +103,14 @@ void Exchange::watch(Observer& observer) {
 
 void Exchange::on_connection_closed() {
   connection_ = nullptr;
-  // evhttp detaches a request that was being answered and leaves it to us (2.1.12, evhttp_connection_free).
-  // When the whole server is freed it does not, and frees the request itself.
+  // evhttp detaches a request without a complete response, and we free it (2.1.12, evhttp_connection_free).
+  // If the whole server is freed, evhttp frees the request itself.
   if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
   if (observer_ != nullptr) observer_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
 
 void Exchange::read_cb(bufferevent* buffer, void* self) noexcept {
-  // A stream ignores its client's bytes.  Before it begins they are a pipelined request and stay in the
+  // A stream ignores its client's bytes.  Bytes before a stream are a pipelined request.  They stay in the
   // buffer, whose size HttpConnection bounds.
   if (!static_cast<Exchange*>(self)->begun_) return;
   evbuffer* input = bufferevent_get_input(buffer);
@@ -178,7 +177,7 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   fd_ = bufferevent_getfd(buffer());
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
-  // evhttp does not use these any more (2.1.12).  Without this each open stream would keep them.
+  // evhttp no longer uses these members (2.1.12).  Each open stream would keep their memory.
   evbuffer_free(std::exchange(request_->input_buffer, nullptr));
   evbuffer_free(std::exchange(request_->output_buffer, nullptr));
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));
@@ -207,12 +206,12 @@ void Exchange::write(const Chunk& chunk, std::size_t offset) {
   }
 }
 
-// Sends to the kernel if nothing waits in the output buffer, and adds there what the kernel does not take.
-// Without a storage, `bytes` are copied.
+// Sends to the kernel if the output buffer is empty.  Adds to the buffer the bytes that the kernel does not
+// take.  Copies `bytes` if `storage` is null.
 void Exchange::send(std::string_view bytes, const std::shared_ptr<const std::string>& storage) {
   if (backlog() == 0) {
     const ssize_t taken = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    // If it failed because the client is gone, reading reports it.
+    // Errors are ignored: reading reports a client that is gone.
     if (taken > 0) bytes.remove_prefix(static_cast<std::size_t>(taken));
     is_output_empty_ = bytes.empty();
     if (is_output_empty_) return;
@@ -247,7 +246,7 @@ void Exchange::cut() {
   if (connection_ == nullptr) return;
   HttpConnection* connection = connection_;
   release_request();
-  connection->close();  // frees the request with it
+  connection->close();  // also frees the request
 }
 
 }  // namespace tailgate

@@ -4,7 +4,7 @@
 // use it:
 //   answer()                          a complete response;
 //   begin(), write()…, end() | cut()  a stream.
-// After answer(), end() or cut() the Exchange may die.  If it dies before, the connection is closed.
+// After answer(), end() or cut() the Exchange may die.  If it dies earlier, it closes the connection.
 #pragma once
 
 #include <chrono>
@@ -27,40 +27,40 @@ class Exchange final : private HttpConnection::Observer {
  public:
   enum class Gone { kClientLeft, kStalled };
 
-  // Called from the loop.  The Exchange must not be destroyed inside a call.
+  // Called from the loop.  The functions must not destroy the Exchange.
   class Observer {
    public:
     virtual ~Observer() = default;
-    // The client has left, or has taken no byte for the send timeout.  Called at most once.  From then on
+    // The client has left, or has accepted no byte for the send timeout.  Called at most once.  From then on
     // write(), answer() and end() do nothing.
     virtual void on_gone(Gone gone) = 0;
     // The backlog has become empty.
     virtual void on_drained() {}
   };
 
-  // `request` came on `connection`.  Called inside evhttp's request callback.
+  // Made in evhttp's callback for `request`, which came on `connection`.
   Exchange(evhttp_request* request, HttpConnection& connection);
   ~Exchange() override;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // The request.  The views are valid until begin() or answer().
-  std::string_view method() const;  // empty: unknown to evhttp
+  // Parts of the request, valid until begin() or answer().
+  std::string_view method() const;  // empty if unknown to evhttp
   std::string_view target() const;  // path and query as sent
   std::optional<std::string_view> header(const char* name) const;
 
-  // Reports from now on when the client leaves, also before the response has begun.
+  // From now on reports a client that leaves, even before the response begins.
   void watch(Observer& observer);
 
-  // Sends a complete response.  For HEAD, the length of `body` is sent and `body` is not.
+  // Sends a complete response.  For HEAD, sends only the length of `body`.
   void answer(int status, const HttpHeaders& headers, std::string body);
 
-  // Starts a stream with status 200.  A client that then takes no byte for `send_timeout` is gone.
+  // Starts a stream with status 200.  A client that accepts no byte for `send_timeout` is gone.
   void begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout);
-  // Sends the chunk's events from byte `offset` on.  What the kernel does not take now joins the backlog.
-  // Precondition: begin(), and neither end() nor cut().
+  // Sends the chunk's events from byte `offset` on.  Bytes that the kernel does not take join the backlog.
+  // Precondition: after begin(), before end() and cut().
   void write(const Chunk& chunk, std::size_t offset = 0);
-  // The bytes that the kernel has not taken yet.
+  // The number of bytes that the kernel has not taken.
   std::size_t backlog() const;
   bool begun() const { return begun_; }
 
@@ -82,15 +82,14 @@ class Exchange final : private HttpConnection::Observer {
 
   evhttp_request* request_;     // null once evhttp owns it again
   HttpConnection* connection_;  // null once the client is gone
-  // Of a stream.  Copied here because in libevent they are three cache misses away, for each client of a
-  // batch.
+  // Copies, because libevent's fields cost three cache misses for each client of a batch.  Set for a stream.
   int fd_ = -1;
   bool is_output_empty_ = false;  // false: unknown
   bool begun_ = false;
   bool chunked_ = false;
   bool stalled_ = false;
   Observer* observer_ = nullptr;
-  // evhttp's callbacks, in place of which ours are installed.
+  // evhttp's callbacks, which ours replace.
   bufferevent_data_cb evhttp_write_cb_ = nullptr;
   bufferevent_event_cb evhttp_event_cb_ = nullptr;
   void* evhttp_arg_ = nullptr;

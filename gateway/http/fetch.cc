@@ -78,7 +78,7 @@ std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   const auto address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
                                                   : unix_address(endpoint.unix_path);
   if (!address) return address.error();
-  // Deferred, so that a connection that fails at once is reported from the loop.
+  // Deferred, so that the loop reports a connection that fails at once.
   buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
   bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
@@ -123,7 +123,7 @@ void HttpFetch::read() {
   }
 }
 
-// `this` may be destroyed inside.
+// May destroy `this`.
 void HttpFetch::deliver(Result<HttpAnswer> result) {
   buffer_.reset();
   query_.reset();

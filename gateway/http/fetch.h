@@ -1,8 +1,8 @@
 // HttpFetch: one GET over plain HTTP, to a unix socket or a host.
 //
-// Knows sockets and the resolver; leaves the bytes to HttpAnswerReader.  Has no TLS: for https, nginx listens
-// on a unix socket and speaks TLS to the server.  Follows no redirect.  Destroying it closes the connection
-// and withdraws the callback.
+// Knows sockets and the resolver; HttpAnswerReader parses the answer.  Has no TLS: for https, nginx listens
+// on a unix socket and speaks TLS to the server.  Follows no redirect.  A destroyed HttpFetch closes its
+// connection and does not call `done`.
 #pragma once
 
 #include <chrono>
@@ -22,10 +22,10 @@ namespace tailgate {
 
 struct HttpQuestion {
   Endpoint to;
-  std::string path;                        // and query
+  std::string path;                        // with the query
   std::string authority = "localhost";     // the Host header
   HttpHeaders headers{};                   // in addition to Host and Connection
-  std::size_t max_body_bytes = 1U << 20;   // a larger answer is an error
+  std::size_t max_body_bytes = 1U << 20;   // a larger body is an error
   std::chrono::milliseconds within{3000};  // from the start to the last byte
 };
 
@@ -33,8 +33,8 @@ class HttpFetch {
  public:
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  // Calls `done` once from the loop, never from inside the constructor.  No status of an answer is an error.
-  // `done` may destroy the HttpFetch.
+  // Calls `done` once from the loop, never inside the constructor.  No HTTP status is an error.  `done` may
+  // destroy the HttpFetch.
   HttpFetch(const Loop& loop, Resolver& resolver, HttpQuestion question, Done done);
   ~HttpFetch();
   HttpFetch(const HttpFetch&) = delete;
@@ -47,7 +47,7 @@ class HttpFetch {
 
   void start();
   void try_next_address();
-  // Returns why connecting failed at once; empty if it is under way.
+  // Returns an immediate error; empty if connecting is under way.
   std::string connect_to(const Endpoint& endpoint);
   void read();
   void deliver(Result<HttpAnswer> result);
@@ -58,9 +58,9 @@ class HttpFetch {
   Done done_;
   HttpAnswerReader reader_;
   bool started_ = false;
-  EventHandle timer_;  // first starts the fetch; later fires at its deadline
+  EventHandle timer_;  // fires at the start, then at the deadline
   std::unique_ptr<Resolver::Query> query_;
-  Resolver::Addresses addresses_;  // not tried yet, the next one last; empty once connected
+  Resolver::Addresses addresses_;  // not tried yet, in reverse order; empty once connected
   BuffereventHandle buffer_;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 using State = HeadCheck::State;
 
-// Methods whose body evhttp reads.  It would take the body of any other for the next request.
+// Methods whose body evhttp reads.  It would take another method's body for the next request.
 constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 // evhttp accepts no shorter request line.
 constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
@@ -115,7 +115,7 @@ HeadCheck check_head(std::string_view bytes) {
       return first ? refused(414, "The request line is too long") : refused(431, "The header is too large");
     }
     if (feed == std::string_view::npos) {
-      // Refuses at once what cannot become a request, such as a TLS greeting.
+      // Refuses at once bytes that cannot become a request, such as a TLS greeting.
       if (first && !bytes.empty() && !is_token(bytes.substr(0, 1)))
         return refused(400, "The request line is not a method, an address and a version");
       return {};
@@ -124,8 +124,8 @@ HeadCheck check_head(std::string_view bytes) {
     at = feed + 1;
     if (!line.ends_with('\r')) return refused(400, "A line of the head does not end in CR LF");
     line.remove_suffix(1);
-    // nginx lets other control characters through too, and in a value they do no harm (RFC 9110, section
-    // 5.5).
+    // Other control characters are allowed: nginx passes them, and they are harmless in a value (RFC 9110,
+    // section 5.5).
     if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
       return refused(400, "The head has a stray CR or a NUL");
     if (!first && line.empty()) return checker.end();

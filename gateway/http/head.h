@@ -1,9 +1,9 @@
-// HttpHead: whether the head of a request may go to evhttp's parser.
+// HttpHead: checks the head of a request before evhttp parses it.
 //
 // Pure.  Stricter than evhttp, so that a proxy, evhttp and this check agree on where a request ends (RFC
 // 9112, section 11.2): each line ends in CR LF, no folded lines, no white space before a colon, at most one
-// Content-Length, no Transfer-Encoding.  evhttp accepts every head that passes, so every refusal has our
-// words.
+// Content-Length, no Transfer-Encoding.  evhttp accepts every head that passes, so Tailgate writes every
+// refusal.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace tailgate {
 
-// More than nginx lets through (four lines of 8 KB), plus the request line again in X-Tailgate-Uri, plus what
-// nginx adds.  So nginx answers 431 to a larger head, and no sub-request of nginx fails because of its size.
+// Larger than any head from nginx: four lines of 8 KB, the request line again in X-Tailgate-Uri, and headers
+// that nginx adds.  So nginx answers 431 to larger heads, and none of its sub-requests is too large.
 constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;
@@ -21,15 +21,15 @@ constexpr std::size_t kMostBodyBytes = 1024;
 struct HeadCheck {
   enum class State { kMore, kGood, kRefused };
   State state = State::kMore;
-  std::string_view target;  // if good; a part of the bytes that were checked
-  int status = 0;           // if refused, and the sentence too
-  std::string_view sentence;
+  std::string_view target;    // if good; a slice of the checked bytes
+  int status = 0;             // if refused
+  std::string_view sentence;  // if refused
 };
 
-// Checks a request as far as it has come, from its first byte.  Ignores all after the head.
+// Checks a request from its first byte, as far as it has arrived.  Ignores bytes after the head.
 HeadCheck check_head(std::string_view bytes);
 
-// The complete answer for a refusal.  The connection ends after it.
+// The whole response to a refused request, with "Connection: close".
 std::string refusal_answer(int status, std::string_view sentence);
 
 }  // namespace tailgate

@@ -21,22 +21,22 @@ namespace tailgate {
 namespace {
 
 constexpr std::size_t kAcceptsPerTurn = 64;
-// check_head() refuses first: evhttp does not count line ends.
+// check_head() refuses earlier, because it counts line ends.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
 constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
 
-// Descriptors that clients do not get.  Half of them are for the operators' listener too, the other half only
-// for links to Redis, fetches and files.  Under a very small limit it is half of the limit.
+// Descriptors that clients do not get.  The operators' listener may use half of them; the rest is for links
+// to Redis, fetches and files.  Under a very small limit, half of the limit is reserved.
 constexpr rlim_t kReservedDescriptors = 96;
 
-// The kernel buffers this much of a client's response, in addition to our backlog.  It doubles the value.
+// The kernel's send buffer for each client, in addition to our backlog.  The kernel doubles the value.
 constexpr int kSendBuffer = 64 * 1024;
-// A client that acknowledges nothing for so long has gone.  A stream sets its own limit.
+// A client that acknowledges nothing for so long is gone.  A stream sets its own limit.
 constexpr unsigned kUnacknowledgedMs = 60'000;
 
 }  // namespace
 
-// Accepted connections inherit these options (tcp(7)).  On a unix socket they fail, and are not needed.
+// Accepted connections inherit these options (tcp(7)).  On a unix socket these calls fail and are not needed.
 void prepare_for_clients(int fd) {
   const int on = 1;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -47,7 +47,7 @@ void prepare_for_clients(int fd) {
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
 }
 
-// For the listener's error callback, whose argument belongs to evhttp.
+// All servers, because accept_failed_cb()'s argument belongs to evhttp.
 std::vector<HttpServer*>& servers() {
   static std::vector<HttpServer*> all;
   return all;
@@ -68,7 +68,7 @@ HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler, Descrip
   evhttp_set_max_headers_size(http_.get(), kMaxHead);
   evhttp_set_max_body_size(http_.get(), kMaxBody);
   evhttp_set_default_content_type(http_.get(), nullptr);
-  // All methods, also those that evhttp does not know: the routes answer 405 in our words.
+  // Allows all methods, even unknown ones, so that the routes answer 405.
   evhttp_set_allowed_methods(http_.get(), 0xffff);
   evhttp_set_gencb(http_.get(), request_cb, this);
   evhttp_set_bevcb(http_.get(), accepted_cb, this);
@@ -109,11 +109,11 @@ bool HttpServer::is_past_share(const bufferevent* buffer) const {
   return static_cast<rlim_t>(bufferevent_getfd(const_cast<bufferevent*>(buffer))) >= share;
 }
 
-// evhttp has accepted a connection, and makes its evhttp_connection around this buffer after the call.
+// After the call, evhttp makes an evhttp_connection around the returned buffer.
 bufferevent* HttpServer::accepted_cb(event_base* base, void* self) noexcept {
   auto* server = static_cast<HttpServer*>(self);
-  // The listener would accept all that wait.  A bound leaves time for other work in a storm of connections,
-  // and lets the memory of one request serve the next.  Past the share of descriptors, one in a turn is
+  // The listener would accept all waiting connections.  A bound leaves time for other work, and lets the
+  // memory of one request serve the next.  Beyond the share of descriptors, one connection in a turn is
   // enough.
   if (server->accepted_.size() + 1 >= kAcceptsPerTurn ||
       (!server->accepted_.empty() && server->is_past_share(server->accepted_.back()))) {
@@ -128,8 +128,7 @@ bufferevent* HttpServer::accepted_cb(event_base* base, void* self) noexcept {
   return buffer;
 }
 
-// Comes before evhttp reads a byte of a new connection, and before it reads input that came with an earlier
-// request.
+// Runs before evhttp reads a new connection, or input that arrived with an earlier request.
 void HttpServer::after_turn() {
   while (!to_check_.empty()) {
     HttpConnection* connection = to_check_.back();
@@ -145,7 +144,7 @@ void HttpServer::adopt_accepted() {
     bufferevent_event_cb event = nullptr;
     void* arg = nullptr;
     bufferevent_getcb(buffer, nullptr, nullptr, &event, &arg);
-    // Without a callback, evhttp has freed its connection and our reference is the last.
+    // No callback: evhttp has freed its connection, and our reference is the last.
     const bool is_freed = event == nullptr;
     bufferevent_decref(buffer);
     if (is_freed) continue;

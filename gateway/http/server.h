@@ -1,7 +1,7 @@
 // HttpServer: one listening socket and its connections.
 //
-// Knows descriptors and evhttp; knows no routes: one handler gets all requests.  Owns its connections.  All
-// its exchanges must die before it.
+// Knows descriptors and evhttp; knows no routes: one handler gets all requests.  Owns its connections.  Must
+// outlive its exchanges.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +22,19 @@
 
 namespace tailgate {
 
-// Which descriptors a server's connections may take.  The kernel gives out the lowest free number, so a new
-// number shows how near the process is to its limit.
+// The descriptor numbers that connections may have.  The kernel assigns the lowest free number, so a high
+// number means that the process is near its limit.
 enum class DescriptorShare {
   kServed,    // all but the reserve
-  kReserved,  // and half of the reserve; the other half is for links to Redis
+  kReserved,  // also half of the reserve; the rest is for links to Redis
 };
 
 class HttpServer : private HttpConnection::Owner {
  public:
   using Handler = std::function<void(std::unique_ptr<Exchange>)>;
 
-  // Connections wait in the kernel until start().  Past the share a connection is closed without an answer,
-  // and nginx answers as if the gateway were not running.
+  // Connections wait in the kernel until start().  A connection beyond the share is closed without an answer;
+  // nginx then answers as if the gateway were down.
   HttpServer(const Loop& loop, Socket socket, Handler handler,
              DescriptorShare share = DescriptorShare::kServed, const HttpTimes& times = {});
   ~HttpServer() override;
@@ -42,14 +42,14 @@ class HttpServer : private HttpConnection::Owner {
   HttpServer& operator=(const HttpServer&) = delete;
 
   void start();
-  // Open connections go on.
+  // Open connections stay open.
   void stop_accepting();
 
-  // Open connections, also idle ones.
+  // Open connections, including idle ones.
   std::size_t connections() const { return open_; }
   // Connections that were closed because the descriptors for clients were used up.
   std::uint64_t turned_away() const { return turned_away_; }
-  // Requests that HttpConnection answered with an error instead of the handler.
+  // Requests that HttpConnection refused, so the handler did not get them.
   std::uint64_t refused() const { return refused_; }
   // Complete responses with bytes that have not been sent.
   std::size_t still_flushing() const;
@@ -74,20 +74,20 @@ class HttpServer : private HttpConnection::Owner {
   HttpTimes times_;
   Deadlines deadlines_;
   TurnEnd turn_end_;
-  std::vector<std::unique_ptr<HttpConnection>> connections_;  // by descriptor
-  std::size_t open_ = 0;                                      // number of connections_
+  std::vector<std::unique_ptr<HttpConnection>> connections_;  // indexed by descriptor
+  std::size_t open_ = 0;                                      // how many are not null
   std::vector<HttpConnection*> to_check_;
-  std::vector<bufferevent*> accepted_;  // in this turn; we hold a reference to each
+  std::vector<bufferevent*> accepted_;  // of this turn; we own a reference to each
   std::uint64_t turned_away_ = 0;
   std::uint64_t refused_ = 0;
   HttpHandle http_;                     // owns the listener
-  evconnlistener* listener_ = nullptr;  // borrowed from http_
+  evconnlistener* listener_ = nullptr;  // owned by http_
   Timer accept_again_;
   bool accepting_ = true;
-  bool paused_ = false;  // until the end of the turn
+  bool paused_ = false;  // no accept until the end of the turn
 };
 
-// Servers by the names that their listeners have in the configuration.
+// Each server with the name of its listener in the configuration.
 using Listeners = std::vector<std::pair<std::string, const HttpServer*>>;
 void write_metrics(MetricsText& out, const Listeners& listeners);
 

@@ -1,6 +1,6 @@
 // Socket: a listening socket, on a path or on a TCP port.
 //
-// Knows the file system and its modes; knows no HTTP.  Blocking calls, for the start of the process.
+// Knows the file system and its modes; knows no HTTP.  Calls block; use them at the start of the process.
 #pragma once
 
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 
 namespace tailgate {
 
-// Owns the descriptor, and the file of a unix socket if own_file() was called.
+// Owns a descriptor.  After own_file() also owns the file of a unix socket.
 class Socket {
  public:
   Socket() = default;
@@ -21,8 +21,8 @@ class Socket {
   Socket& operator=(Socket&& other) noexcept;
   ~Socket();
 
-  // The file at `path` was made by binding this socket.  The destructor removes it, unless another file has
-  // taken its place.
+  // Binding this socket has made the file at `path`.  The destructor removes the file unless another file has
+  // replaced it.
   void own_file(std::string path);
   int fd() const { return fd_; }
 
@@ -49,7 +49,7 @@ struct UnixSocketRule {
   std::string group;  // empty: the socket keeps its group
 };
 
-// Replaces a socket file on which no process listens.  An error if a process does, or if the file is not a
+// Replaces a socket file on which no process listens.  An error if a process listens, or if the file is not a
 // socket.
 Result<Socket> listen_unix(const UnixSocketRule& rule);
 // `host` is a numeric address.

@@ -59,7 +59,7 @@ bool Timer::pending() const {
 
 ShortTimer::ShortTimer(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
-        // It may have been cancelled earlier in the turn in which it expired.
+        // The timer may expire and be cancelled in the same turn.
         if (std::exchange(pending_, false)) inner();
       }),
       fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
@@ -88,8 +88,8 @@ void ShortTimer::cancel() {
   if (std::exchange(pending_, false)) set(std::chrono::microseconds(0));
 }
 
-// event_active() puts the event at the tail of the queue that the loop is working through, behind all that
-// this turn's poll found.  A lower priority would not do: under load it never runs.
+// event_active() appends the event to the queue of this turn, behind all events that the poll found.  An
+// event of lower priority would never run under load.
 TurnEnd::TurnEnd(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
         asked_ = false;

@@ -1,7 +1,7 @@
 // Loop: the event loop, its timers, its signals, and the end of each turn.
 //
 // Knows libevent; knows nothing of HTTP or Redis.  All calls come from the thread that runs the loop.  Each
-// object below must die before the Loop that it was made with.
+// object below must die before its Loop.
 #pragma once
 
 #include <sys/time.h>
@@ -37,7 +37,7 @@ class Loop {
   EventBaseHandle base_;
 };
 
-// Calls once, `delay` after the last after().  Inside the call, after() may be called again.
+// Calls `call` once, `delay` after the last after().  `call` may call after() again.
 class Timer {
  public:
   Timer(const Loop& loop, std::function<void()> call);
@@ -54,7 +54,7 @@ class Timer {
 };
 
 // A Timer with the kernel's fine clock (timerfd).  libevent's timers use the coarse clock, whose step is 4 ms
-// on most machines.  Takes a descriptor.
+// on most machines.  Uses one descriptor.
 class ShortTimer {
  public:
   ShortTimer(const Loop& loop, std::function<void()> call);
@@ -76,8 +76,8 @@ class ShortTimer {
   bool pending_ = false;
 };
 
-// Calls once, after the callbacks that are due in this turn of the loop.  Nobody iterates then, so it is the
-// place to destroy objects that may be in use inside a callback.
+// Calls `call` once, after all callbacks of this turn of the loop.  No other callback runs then, so `call`
+// may destroy objects that callbacks use.
 class TurnEnd {
  public:
   TurnEnd(const Loop& loop, std::function<void()> call);
@@ -93,7 +93,7 @@ class TurnEnd {
   bool asked_ = false;
 };
 
-// Calls from the loop each time the signal arrives.
+// Calls `call` each time the signal arrives.
 class SignalWatch {
  public:
   SignalWatch(const Loop& loop, int number, std::function<void()> call);

@@ -19,8 +19,8 @@ std::uint32_t seed() {
 
 }  // namespace
 
-// Not the system's generator, which is a system call each time (glibc 2.36): a drain needs one number for
-// each stream, all in one turn.
+// Not the system's generator, which makes a system call each time (glibc 2.36): a drain needs a number for
+// each stream in one turn.
 double random_unit() {
   static std::mt19937 generator(seed());
   return static_cast<double>(generator()) / 4294967296.0;

@@ -1,6 +1,6 @@
 // Random numbers for jitter and for names.  Not for keys.
 //
-// Names come from the system's generator.  Jitter comes from a generator that the system's has seeded.
+// Names come from the system's generator, which also seeds the generator for jitter.
 #pragma once
 
 #include <chrono>

@@ -43,7 +43,7 @@ Result<Resolver::Addresses> ask(const std::string& host, int flags) {
 
 }  // namespace
 
-// Each helper thread holds a reference, so this outlives the Resolver where a lookup does.
+// Each helper thread holds a reference, so Shared may outlive the Resolver.
 struct Resolver::Shared {
   explicit Shared(Lookup look_up) : lookup(std::move(look_up)) {
     if (answers_fd < 0) std::abort();
@@ -54,7 +54,7 @@ struct Resolver::Shared {
   const int answers_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);  // readable while there are answers
 
   std::mutex mutex;                  // guards the members below
-  std::set<std::string> unanswered;  // the hosts in the queue, and those that a thread looks up
+  std::set<std::string> unanswered;  // hosts in the queue or being looked up
   std::deque<std::string> queue;
   std::vector<std::pair<std::string, Result<Addresses>>> answers;
   int threads = 0;

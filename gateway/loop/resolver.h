@@ -1,10 +1,10 @@
 // Resolver: looks up host names without blocking the loop.
 //
-// Calls getaddrinfo, so nsswitch.conf, /etc/hosts and resolv.conf count as they stand at each lookup.  A
-// lookup runs in a helper thread.  There is none while nothing is being looked up, and at most kMostThreads,
-// so that a name whose server does not answer delays no other name.  All else here runs in the loop's thread.
-// Must outlive its queries.  The destructor never waits: a thread that still hangs in getaddrinfo ends by
-// itself, its answer is dropped, and the process may exit before that.
+// Calls getaddrinfo, which uses the current nsswitch.conf, /etc/hosts and resolv.conf.  Lookups run in up to
+// kMostThreads helper threads, so that a name whose server does not answer delays no other name.  Idle helper
+// threads end.  All other code runs in the loop's thread.
+// Must outlive its queries.  The destructor does not wait: a thread that hangs in getaddrinfo ends later or
+// with the process, and its answer is dropped.
 #pragma once
 
 #include <chrono>
@@ -23,12 +23,12 @@ class Resolver {
  public:
   static constexpr int kMostThreads = 4;
 
-  // Numeric, each once, at least one, in getaddrinfo's order (RFC 6724): the first is to be tried first.
+  // Numeric addresses: at least one, no duplicates, in the order in which to try them (RFC 6724).
   using Addresses = std::vector<std::string>;
   using Lookup = std::function<Result<Addresses>(const std::string& host)>;  // may block
   using Done = std::function<void(Result<Addresses>)>;
 
-  // One question.  Destroying it withdraws it: `done` is not called any more.
+  // One lookup.  A destroyed query does not call `done` any more.
   class Query {
    public:
     ~Query();
@@ -48,16 +48,16 @@ class Resolver {
     EventHandle deadline_;
   };
 
-  // A query fails after `patience`, even if its lookup hangs.  The default is longer than glibc waits for one
-  // name server before it asks the next (5 s).
+  // A query fails after `patience`, even if its lookup hangs.  The default is longer than the 5 s after which
+  // glibc asks the next name server.
   explicit Resolver(const Loop& loop, Lookup lookup = ask_system,
                     std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // Calls `done` once from the loop, even for a numeric address never from inside lookup().  Queries for a
-  // name that is being looked up share its answer.
+  // Calls `done` once from the loop, never inside lookup(), not even for a numeric address.  Simultaneous
+  // queries for one name share one lookup.
   [[nodiscard]] std::unique_ptr<Query> lookup(const std::string& host, Done done);
 
  private:
@@ -70,7 +70,7 @@ class Resolver {
 
   const Loop& loop_;
   const std::chrono::milliseconds patience_;
-  std::vector<Query*> queries_;  // without an answer
+  std::vector<Query*> queries_;  // not answered yet
   std::shared_ptr<Shared> shared_;
   EventHandle answers_event_;
 };

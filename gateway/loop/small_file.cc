@@ -31,7 +31,7 @@ Result<std::string> read_small_file(const std::string& path, std::size_t max_byt
   struct stat about {};
   if (fstat(file.fd, &about) != 0) return failed();
   if (!S_ISREG(about.st_mode)) return Error{path + ": is not a regular file"};
-  // In pieces, because a buffer of `max_bytes` would be far larger than most files.
+  // Reads pieces, because a buffer of `max_bytes` would be far larger than most files.
   std::string text;
   std::array<char, 16384> piece{};
   while (text.size() <= max_bytes) {

@@ -1,6 +1,6 @@
 // read_small_file: the text of a file that an operator has put on the local disk, such as a key.
 //
-// Blocks the loop for as long as the disk takes.
+// Blocks the loop while it reads.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,7 @@
 
 namespace tailgate {
 
-// An error for a file that is larger, and for one that is not a regular file: reading a FIFO could block for
-// ever.
+// An error if the file is larger than `max_bytes` or not a regular file: reading a FIFO could block for ever.
 Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
 
 }  // namespace tailgate

@@ -7,8 +7,8 @@ namespace tailgate {
 
 namespace {
 
-// Most entries are the first bytes of a stream, which on_due() reads.  Of thousands of streams none is in the
-// cache.
+// on_due() reads the object around the entry, usually a Stream.  Among thousands of streams, this object is
+// not in the cache.
 void prefetch(const Wheel::Entry* entry) {
   const auto at = reinterpret_cast<std::uintptr_t>(entry);
   for (const std::uintptr_t line : {64U, 128U, 192U, 256U, 320U}) {
@@ -22,7 +22,7 @@ Wheel::Wheel(Time now) : start_(now) {
   for (Head& head : heads_) head.next_ = head.prev_ = &head;
 }
 
-// Rounded up: when a slot is visited, all its entries of this round are due.
+// Rounded up: when a slot is visited, its entries of this revolution are due.
 std::size_t Wheel::slot_of(Time time) const {
   const auto since = std::max(time - start_, Time::duration::zero());
   return static_cast<std::size_t>((since + kSlot - Time::duration(1)) / kSlot);
@@ -45,11 +45,11 @@ void Wheel::set(Entry& entry, Time due) {
 
 void Wheel::expire(Time now) {
   const auto target = static_cast<std::size_t>(std::max(now - start_, Time::duration::zero()) / kSlot);
-  // After a long pause one round is enough: it visits every slot.
+  // After a long pause one revolution visits every slot.
   if (target > passed_ + kSlots) passed_ = target - kSlots;
   while (passed_ < target) {
     Head& head = heads_[++passed_ % kSlots];
-    // Due entries move to a list of their own first, because on_due() may put an entry back into this slot.
+    // Due entries move to a separate list first, because on_due() may put an entry back into this slot.
     Head due;
     due.next_ = due.prev_ = &due;
     for (Entry* entry = head.next_; entry != &head;) {

@@ -1,8 +1,7 @@
 // Wheel: the deadlines of many entries, in a hashed timing wheel.
 //
-// Pure.  Setting or clearing a deadline changes a few pointers; expire() visits the slots that have passed. A
-// deadline is never early and at most one slot late.  Inside on_due() any entry may be set, cleared or
-// destroyed, also the one that is due.
+// Pure.  Setting or clearing a deadline changes a few pointers; expire() visits the slots that have passed.
+// on_due() is never early and at most one slot late.  It may set, clear or destroy any entry, even its own.
 #pragma once
 
 #include <array>
@@ -50,7 +49,7 @@ class Wheel {
   // Replaces the entry's deadline.
   void set(Entry& entry, Time due);
   static void clear(Entry& entry) { entry.unlink(); }
-  // Calls on_due() of each entry whose deadline has passed, after taking it off the wheel.
+  // Removes each entry whose deadline has passed, then calls its on_due().
   void expire(Time now);
   bool empty() const { return linked_ == 0; }
 

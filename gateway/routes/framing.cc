@@ -53,7 +53,7 @@ FramingResult append_named(std::string& out, const Route& route, std::string_vie
 }  // namespace
 
 FramingResult append_message(std::string& out, const Route& route, std::string_view payload) {
-  static Members members;  // for all payloads, so that in the steady state no memory is allocated for them
+  static Members members;  // static, so that later payloads reuse its memory
   return route.framing == Framing::kNamed ? append_named(out, route, payload, members)
                                           : append_raw(out, route, payload, members);
 }

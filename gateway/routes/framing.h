@@ -1,6 +1,6 @@
 // Framing: turns messages of a channel and entries of a log into SSE frames, as a route prescribes.
 //
-// Pure.  Knows routes, JSON and SSE; knows no stream.  Each function appends whole frames.
+// Pure.  Knows routes, JSON and SSE; knows no stream.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ enum class FramingResult {
   kSkipped,    // nothing was appended, because the route does not carry such payloads
 };
 
-// The id of a stream's last frame.  A client that reconnects with this id gets 204, which stops it.
+// The id of a stream's last frame.  A client that reconnects with this id gets 204 and stops.
 constexpr std::string_view kEndId = "end";
 
 // Appends the frame of a channel's message.
@@ -38,8 +38,7 @@ void append_entry(std::string& out, const Route& route, const LogEntry& entry);
 // Appends the JSON object of an entry: its id, then `fields`.  A field that the entry lacks is null.
 void append_line(std::string& out, const std::vector<std::string>& fields, const LogEntry& entry);
 
-// The id of the log's last entry in the id of a last frame: 5-1 for "end.5-1", 0-0 for "end".  Returns
-// nothing for other ids.
+// The entry's id inside the id of a last frame: 5-1 for "end.5-1", 0-0 for "end".  Nothing for other ids.
 std::optional<EntryId> parse_end_id(std::string_view id);
 
 }  // namespace tailgate

@@ -50,7 +50,7 @@ void StreamLimits::Release::operator()(StreamLimits* limits) const {
 
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user,
                                         std::string_view address) {
-  // Without a limit for each user or address, their names are not stored: most configurations have none.
+  // Does not store users or addresses without a limit.  Most configurations set no such limit.
   if (bounds.per_user == 0) user = {};
   if (bounds.per_address == 0) address = {};
   const auto is_full = [](const Counts& counts, std::string_view name, std::uint64_t bound) {

@@ -1,4 +1,4 @@
-// StreamLimits: counts the open streams, also by user and by client address, and enforces their bounds.
+// StreamLimits: counts the open streams, in total, by user and by client address; enforces bounds.
 //
 // Pure.  Must outlive its tickets.
 #pragma once
@@ -24,7 +24,7 @@ class StreamLimits {
   };
 
  public:
-  // Counts one stream until it is destroyed.
+  // Counts one stream while the ticket lives.
   using Ticket = std::unique_ptr<StreamLimits, Release>;
 
   struct Bounds {  // 0: no bound
@@ -48,7 +48,7 @@ struct AddressBlock {
   std::array<unsigned char, 16> network{};  // an IPv4 address is mapped to IPv6
   unsigned bits = 128;
 
-  // Nothing if `text` is neither.
+  // Nothing if `text` is malformed.
   static std::optional<AddressBlock> parse(std::string_view text);
   bool operator==(const AddressBlock&) const = default;
 };

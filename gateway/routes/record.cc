@@ -24,7 +24,7 @@ std::string value_of_text(const RecordField& field, const std::string& text) {
   const std::optional<JsonValue> json = parse_json(text);
   if (!json || json->kind == JsonValue::Kind::kNull) return field.absent;
   if (field.as == As::kNumber) {
-    // No program writes a longer number for a progress or a count.
+    // No progress or count needs a longer number.
     const bool is_number = json->kind == JsonValue::Kind::kNumber && json->raw.size() <= kMaxNumberBytes &&
                            is_finite_number(json->raw);
     return is_number ? std::string(json->raw) : field.absent;

@@ -20,8 +20,8 @@ struct RecordField {
   enum class As { kText, kNumber, kJson };
   std::string name;             // in templates
   std::string from;             // the hash's field, or the member of the status endpoint's answer
-  As as = As::kText;            // how to read it, because a hash holds only texts
-  std::string absent = "null";  // the value, as JSON, if it is absent, null or cannot be read as `as`
+  As as = As::kText;            // how to read `from`: a hash holds only texts
+  std::string absent = "null";  // JSON to use if the value is absent, null or unreadable
 };
 
 // One [record.<name>] of the configuration.
@@ -32,22 +32,22 @@ struct RecordRule {
 
   // Only for kHash.
   std::string key;      // of the hash, with "{id}"
-  std::string user;     // field of the owning user; empty: no job has one
-  std::string session;  // field of the owning session; empty: no job has one
+  std::string user;     // the field of the owning user; empty: none
+  std::string session;  // the field of the owning session; empty: none
 
   // Only for kHttp.
   std::string target;                // "unix:<socket>" or "<host>:<port>"
   std::string path;                  // of the status endpoint, with "{id}"
-  std::vector<std::string> forward;  // headers of the caller to send along, lower case
+  std::vector<std::string> forward;  // the caller's headers to forward, lower case
   std::chrono::milliseconds timeout{3000};
 
-  std::string status;                 // field or member of the status
+  std::string status;                 // the field or member with the status
   std::vector<std::string> terminal;  // the statuses of a job that has ended
   std::vector<RecordField> fields;
 
   // Only for kHash: the fields to request.  First those of user, session and status, then all others.
   std::vector<std::string> hash_fields;
-  // hash_fields without those of As::kJson: they can be megabytes, and only an ended job's message uses them.
+  // hash_fields without As::kJson.  Such a field can be megabytes, and only an ended job's message uses it.
   std::vector<std::string> watch_fields;
 
   // Fills hash_fields and watch_fields from the members above.
@@ -60,7 +60,7 @@ struct Record {
   std::string session;  // empty: the job has no owning session
   std::string status;   // empty: the job has no status yet
   bool terminal = false;
-  Values values;  // every RecordRule::fields and "status", as JSON
+  Values values;  // all RecordRule::fields and "status", as JSON
 };
 
 // Makes a record from a hash.  `names` is hash_fields or watch_fields, and `texts[i]` is the value of the
@@ -69,7 +69,7 @@ std::optional<Record> record_from_hash(const RecordRule& rule, const std::vector
                                        const std::vector<std::optional<std::string>>& texts);
 
 // Makes a record from the body of a status endpoint's 200, which must be a JSON object.  The owner stays
-// empty: with a 200 the application says that the caller may see the job.
+// empty: a 200 itself says that the caller may see the job.
 Result<Record> record_from_json(const RecordRule& rule, std::string_view body);
 
 // True if the verified `user` or `session` owns the job.  Empty names never match.

@@ -1,7 +1,7 @@
 // Route: one row of the route table: path, source, access, framing, lifecycle.
 //
-// Pure.  config/routes.cc makes them, and nothing changes them afterwards: a stream keeps the Config that it
-// was opened under, so a reload does not affect it.
+// Pure.  config/routes.cc makes the routes, which never change.  A stream keeps the Config that it was opened
+// under, so a reload does not affect the stream.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ namespace tailgate {
 
 enum class Source { kChannel, kLog, kPages };
 // How a frame is made.  kRaw: the payload is the data, and the event's name is fixed.  kNamed: members of the
-// payload are the event's name and data.  kEntry: a log entry's id and fields.
+// payload are the event's name and data.  kEntry: the data hold a log entry's id and fields.
 enum class Framing { kRaw, kNamed, kEntry };
 enum class Who { kOwner, kAnyone };
 // kApplication: the gateway verifies no token; the answer of the record's status endpoint decides.
@@ -56,9 +56,9 @@ class PathPattern {
   // `text` must begin with "/", have no empty, "." or ".." segment, and have at most one {id}.
   static Result<PathPattern> compile(std::string_view text, bool trailing_slash);
 
-  // Returns the id if `path` matches, or an empty text if the pattern has no {id}.  `path` is not decoded and
-  // has no query.  Segments are decoded one by one; a segment with an encoded "/" or a control byte never
-  // matches, nor does an id outside [A-Za-z0-9._-]{1,128}.
+  // Returns the id if `path` matches; the id is empty if the pattern has no {id}.  `path` is not decoded and
+  // has no query.  Segments are decoded one by one.  A segment with an encoded "/" or control byte never
+  // matches.  An id must match [A-Za-z0-9._-]{1,128}.
   std::optional<std::string> match(std::string_view path) const;
   const std::string& text() const { return text_; }
   bool has_id() const { return has_id_; }
@@ -88,12 +88,12 @@ struct Route {
   std::string event;                   // kRaw, kEntry: the event's name; may be empty
   std::string id_from;                 // kRaw: the payload's member that becomes the id, or empty
   bool only_objects = false;           // kRaw: skip payloads that are not JSON objects
-  std::vector<std::string> name_from;  // kNamed: the first of these members that is a string is the name
+  std::vector<std::string> name_from;  // kNamed: the name is the first of these members that is a string
   std::string data_from;               // kNamed: the member that is the data
-  std::vector<std::string> entry;      // kEntry, pages: the fields of a line, in order
+  std::vector<std::string> entry;      // kEntry, pages: the fields to send, in order
 
-  // The stream ends after a payload whose member `ends_on_field` has one of `ends_on_values`, and after an
-  // event with one of the names `ends_on_events` (kNamed).
+  // kRaw: a stream ends after a payload whose member `ends_on_field` is one of `ends_on_values`.
+  // kNamed: a stream ends after an event whose name is one of `ends_on_events`.
   std::string ends_on_field;
   std::vector<std::string> ends_on_values;
   std::vector<std::string> ends_on_events;
@@ -113,16 +113,16 @@ struct Route {
   OnGap on_gap = OnGap::kEvent;
   OnUnavailable on_unavailable = OnUnavailable::kAuto;
 
-  Template error_body;    // names: status, error, message
-  std::string not_found;  // the sentence of a 404
+  Template error_body;    // its ${names}: status, error, message
+  std::string not_found;  // the message of a 404
 
-  // Only for pages: lines without a limit in the request, the highest limit, and bytes.
-  int page_default = 100;
-  int page_max = 500;
-  std::uint64_t page_bytes = 8U << 20;
+  // Only for pages.
+  int page_default = 100;               // lines, if the request sets no limit
+  int page_max = 500;                   // the highest limit that a request may set
+  std::uint64_t page_bytes = 8U << 20;  // bytes after which a page ends
 };
 
-// True if some path matches both.
+// True if some path matches `a` and `b`.
 bool overlap(const PathPattern& a, const PathPattern& b);
 
 struct RouteMatch {
@@ -130,7 +130,7 @@ struct RouteMatch {
   std::string id;
 };
 
-// The route whose path matches `path`, the request target up to "?", not decoded.  No two may overlap().
+// The route that matches `path`, the undecoded request target up to "?".  No two routes may overlap().
 std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
 // True for [A-Za-z0-9._-]{1,128} except "." and "..", which would leave the path of a status endpoint.

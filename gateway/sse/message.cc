@@ -11,7 +11,7 @@ namespace tailgate {
 
 namespace {
 
-// The JSON of `name`.
+// The JSON value of `name`.
 std::string_view json_of(const Values& values, std::string_view name) {
   const auto found = values.find(name);
   return found != values.end() ? std::string_view(found->second) : "null";
@@ -38,7 +38,7 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
 Result<Template> Template::compile_json(std::string_view text, const std::vector<std::string>& known) {
   Result<Template> compiled = compile(text, known);
   if (!compiled) return compiled;
-  // "" breaks the JSON if a ${name} is inside quotes, null if it is the name of a member.
+  // "" fails for a ${name} inside quotes, null for a ${name} that is a member's name.
   for (const char* probe : {"\"\"", "null"}) {
     Values values;
     for (const std::string& name : known) values[name] = probe;

@@ -1,8 +1,7 @@
 // Message: an SSE event or comment whose text comes from the configuration.
 //
-// Pure.  Knows SSE and JSON; knows no record and no route.  A template is JSON or text with ${name} for
-// values.  Values are JSON, so a rendered JSON template is JSON again, and no value can forge an SSE field or
-// event.
+// Pure.  Knows SSE and JSON; knows no record and no route.  In a template, ${name} stands for a value.
+// Values are JSON, so a rendered JSON template is JSON again.  No value can forge an SSE field or event.
 #pragma once
 
 #include <functional>
@@ -21,7 +20,7 @@ using Values = std::map<std::string, std::string, std::less<>>;
 // A compiled text with ${names}.
 class Template {
  public:
-  // Refuses a ${name} that is not in `known` and an unclosed "${".
+  // Refuses an unclosed "${", and a ${name} that is not in `known`.
   static Result<Template> compile(std::string_view text, const std::vector<std::string>& known);
   // Also refuses a text that is not JSON when a JSON value replaces each ${name}.
   static Result<Template> compile_json(std::string_view text, const std::vector<std::string>& known);
@@ -49,15 +48,15 @@ class Message {
     kTextEvent,  // an event whose data are plain text, for example "[DONE]"
   };
 
-  // Browsers call an event "message" if `event` is empty.  A comment has no event.
+  // Browsers read an empty `event` as "message".  A comment ignores `event`.
   static Result<Message> make(Kind kind, std::string_view event, std::string_view text,
                               const std::vector<std::string>& known);
 
   // True if the message holds ${name}.
   bool mentions(std::string_view name) const { return content_.mentions(name); }
 
-  // Appends the frame.  A non-empty `id` becomes its last field and must be is_sse_name().  A comment has no
-  // id.
+  // Appends the frame.  A non-empty `id` becomes the last field; it must pass is_sse_name().  A comment
+  // ignores `id`.
   void append_to(std::string& out, const Values& values, std::string_view id = {}) const;
 
  private:

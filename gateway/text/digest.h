@@ -1,6 +1,6 @@
 // Digest: SHA-256, HMAC, and the comparison of secrets.
 //
-// Pure.  Uses OpenSSL's libcrypto, which can fail here only for want of memory; the process dies then.
+// Pure.  Uses OpenSSL's libcrypto.  A call fails only if memory is out; the process then aborts.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ Digest sha256(std::string_view text);
 enum class Hash { kSha256, kSha384, kSha512 };
 std::string hmac(Hash hash, std::string_view key, std::string_view text);
 
-// Takes a time that depends on the sizes only, so that a secret cannot be guessed byte by byte.
+// The time taken depends only on the sizes, so a secret cannot be guessed byte by byte.
 bool same_secret(std::string_view a, std::string_view b);
 
 }  // namespace tailgate

@@ -10,7 +10,7 @@
 
 namespace tailgate {
 
-// The digit, in lower case, of the lowest four bits of `value`.
+// The lowest four bits of `value` as a lower-case digit.
 constexpr char hex_digit(std::size_t value) {
   return "0123456789abcdef"[value & 15];
 }
@@ -35,7 +35,7 @@ inline std::string hex_encode(std::string_view bytes) {
   return out;
 }
 
-// Nothing if `text` has an odd length or a character that is not a hexadecimal digit, in either case.
+// Accepts upper and lower case.  Nothing if the length is odd or a character is not a digit.
 inline std::optional<std::string> hex_decode(std::string_view text) {
   if (text.size() % 2 != 0) return std::nullopt;
   std::string out;

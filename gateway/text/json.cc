@@ -22,12 +22,12 @@ using Member = Members::Member;
 
 constexpr std::size_t kMaxDepth = 256;
 
-// A backslash and kLetters[i] stand for kEscaped[i].  json_quote() writes only the first kQuoted of these.
+// The escape of kEscaped[i] is a backslash and kLetters[i].  json_quote() uses only the first kQuoted.
 constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
 constexpr std::string_view kLetters = "\"\\nrtbf/";
 constexpr std::size_t kQuoted = 5;
 
-// How many bytes at the front of `text` need no escape in a JSON string.
+// The length of the prefix of `text` that needs no escape in JSON.
 std::size_t unescaped_prefix(std::string_view text) {
   // Eight bytes at a time (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n").
   constexpr std::uint64_t kOnes = 0x0101010101010101U;
@@ -47,14 +47,14 @@ std::size_t unescaped_prefix(std::string_view text) {
   return i;
 }
 
-// Walks once over a text.  Each take_x() moves past an x, or returns false if the text has none there.
+// Reads a text once.  Each take_x() moves past one x, or returns false if no x comes next.
 class Scanner {
  public:
-  // The members or elements of the outermost value are appended to `parts`, unless it is null.
+  // scan() appends the outermost value's members or elements to `parts` unless `parts` is null.
   Scanner(std::string_view text, std::vector<Member>* parts)
       : next_(text.data()), end_(text.data() + text.size()), parts_(parts) {}
 
-  // Nothing if the whole text is not one value.
+  // Nothing unless the whole text is one value.
   std::optional<JsonValue> scan();
 
  private:
@@ -137,7 +137,7 @@ std::optional<Kind> Scanner::take_value() {
   return take_number() ? std::optional(Kind::kNumber) : std::nullopt;
 }
 
-// A member's name, the colon, and the white space before and after the colon.
+// Takes a member's name, the colon, and the white space around the colon.
 bool Scanner::take_name() {
   const char* begin = next_;
   if (!take_string()) return false;
@@ -152,7 +152,7 @@ bool Scanner::take_name() {
   return true;
 }
 
-// The caller wants the outermost value and its parts.  Deeper values are only validated: null.
+// The outermost value, or the current part of it.  Null for a value that is only validated.
 JsonValue* Scanner::value_to_fill() {
   if (depth_ == 0) return &outermost_;
   return depth_ == 1 && parts_ != nullptr ? &parts_->back().value : nullptr;
@@ -175,7 +175,7 @@ std::optional<JsonValue> Scanner::scan() {
         continue;
       }
     }
-    // Behind a value: a comma leads to the next one, brackets close the values around it.
+    // After a value, a comma begins the next value, and a bracket closes the outer value.
     while (true) {
       skip_space();
       if (depth_ == 0) return at_end() ? std::optional(outermost_) : std::nullopt;
@@ -199,15 +199,15 @@ void append_utf8(std::string& out, std::uint32_t code) {
     out += static_cast<char>(0x80 | (code >> (6 * left) & 0x3F));
 }
 
-// The number of the four hexadecimal digits at the front.  Precondition: `text` begins with four.
+// The number in the first four characters, which must be hexadecimal digits.
 std::uint32_t four_hex(std::string_view text) {
   std::uint32_t code = 0;
   (void)std::from_chars(text.data(), text.data() + 4, code, 16);
   return code;
 }
 
-// Takes the digits of a \u escape from the front of `text`, and the escape of the low surrogate behind a high
-// one.  A lone surrogate gives U+FFFD.
+// Takes the digits of a \u escape from `text`.  After a high surrogate, takes the escape of the low surrogate
+// too.  A lone surrogate gives U+FFFD.
 std::uint32_t take_code(std::string_view& text) {
   const std::uint32_t code = four_hex(text);
   text.remove_prefix(4);
@@ -289,7 +289,7 @@ bool is_json(std::string_view text) {
 }
 
 bool is_finite_number(std::string_view number) {
-  // Not from_chars: it reports "out of range" for numbers next to zero as well as for those beyond a double.
+  // Not from_chars, which reports "out of range" for tiny numbers as well as for huge numbers.
   return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 

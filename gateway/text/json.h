@@ -1,9 +1,9 @@
 // Json: reading and writing JSON texts without building a tree.
 //
-// Pure.  One pass validates a text and finds the members of its outermost object as slices of it, so a
-// payload can be passed on exactly as it was published.  Nothing recurses, nothing throws.
-// RFC 8259, read as browsers read it: lone surrogate escapes and ill-formed UTF-8 inside strings are accepted
-// (to_utf8() replaces them), and numbers have no bound.  A text nested more than 256 deep is refused.
+// Pure.  One pass validates a text and finds the members of its outermost object.  The members are slices of
+// the text, so a payload can be passed on unchanged.  Nothing recurses, nothing throws.
+// Follows RFC 8259 as browsers do: strings may hold lone surrogate escapes and ill-formed UTF-8
+// (json_unquote() replaces them); numbers may have any size.  Nesting deeper than 256 is refused.
 #pragma once
 
 #include <optional>
@@ -16,10 +16,9 @@ namespace tailgate {
 // `text` as a JSON string with its quotes, in valid UTF-8 (U+FFFD replaces ill-formed parts).  Control
 // characters are escaped, so the string holds no CR, LF or NUL.
 std::string json_quote(std::string_view text);
-// Appends the same to `out`.
 void append_json_quoted(std::string& out, std::string_view text);
 
-// The text of a JSON string, as valid UTF-8.  Precondition: is_json(json), and it begins with a quote.
+// The text of a JSON string, as valid UTF-8.  Precondition: `json` is a valid JSON string.
 std::string json_unquote(std::string_view json);
 
 // A member of an object that is being written: its name as text, its value as JSON.
@@ -31,13 +30,13 @@ struct JsonMember {
 std::string json_object(const std::vector<JsonMember>& members);
 
 bool is_json(std::string_view text);
-// True if JSON.parse() reads the JSON number `number` as a finite number.  1e999 becomes Infinity.
+// False for a JSON number, such as 1e999, that JSON.parse() reads as Infinity.
 bool is_finite_number(std::string_view number);
 
 struct JsonValue {
   enum class Kind { kNull, kBoolean, kNumber, kString, kArray, kObject };
   Kind kind = Kind::kNull;
-  std::string_view raw;  // a slice of the text, without space around it
+  std::string_view raw;  // a slice of the parsed text, trimmed
 
   bool is_string() const { return kind == Kind::kString; }
   // The unquoted text of a string; the unchanged JSON text of any other value.
@@ -47,25 +46,25 @@ struct JsonValue {
 // Nothing if `text` is not one JSON value.  `raw` points into `text`.
 std::optional<JsonValue> parse_json(std::string_view text);
 
-// The elements of a JSON array, as slices of it.  Precondition: parse_json() found it to be an array.
+// The elements of a JSON array, as slices of `array`.  Precondition: `array` is a valid JSON array.
 std::vector<JsonValue> json_elements(std::string_view array);
 
 // The members of a JSON object.
 class Members {
  public:
-  // Replaces the members by those of `text`, and returns true, if `text` is one JSON object.  Otherwise there
-  // are none.  `text` must outlive the slices.  Reading again reuses the memory.
+  // If `text` is one JSON object, holds its members and returns true.  Otherwise holds no members.  `text`
+  // must outlive the members.  Reading again reuses the memory.
   bool read(std::string_view text);
 
-  // The last member called `name`, as JSON.parse() picks it, or null.  Lives until the next read().
+  // The last member called `name`, as in JSON.parse(), or null.  Valid until the next read().
   const JsonValue* find(std::string_view name) const;
-  // The text of that member; nothing if there is none or if it is not a string.
+  // The text of the member find(name); nothing unless it is a string.
   std::optional<std::string> text_of(std::string_view name) const;
 
   struct Member {
     std::string_view raw_name;  // with its quotes
     JsonValue value;
-    bool plain = false;  // the name needs no unquoting: it is the text between its quotes
+    bool plain = false;  // the name is exactly the bytes between the quotes
     std::string name() const;
   };
   // True if two names are equal after unquoting.

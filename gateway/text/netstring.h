@@ -1,4 +1,4 @@
-// Netstring: "<length>:<bytes>".  Texts joined in this form can be taken apart in one way only.
+// Netstring: "<length>:<bytes>".  Joined netstrings can be split in only one way.
 //
 // Pure.
 #pragma once
@@ -17,7 +17,7 @@ inline void append_netstring(std::string& out, std::string_view text) {
   out += text;
 }
 
-// Reads the netstring at the front of `text` and moves `text` past it.  Nothing if there is none.
+// Takes the first netstring off `text`.  Nothing if `text` begins with no netstring.
 inline std::optional<std::string_view> take_netstring(std::string_view& text) {
   std::size_t size = 0;
   const char* const end = text.data() + text.size();

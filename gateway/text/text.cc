@@ -27,14 +27,14 @@ constexpr std::array<std::int8_t, 256> base64_values() {
 
 constexpr auto kBase64Values = base64_values();
 
-// The first `size` bytes of a text.  If `valid`, they are one character; otherwise they are what U+FFFD
-// replaces, a "maximal subpart" in the Unicode Standard, section 3.9.
+// The first `size` bytes of a text.  If `valid`, they are one character.  Otherwise U+FFFD replaces them: a
+// "maximal subpart" in the Unicode Standard, section 3.9.
 struct Sequence {
   std::size_t size = 1;
   bool valid = false;
 };
 
-// The Unicode Standard, table 3-7, "Well-Formed UTF-8 Byte Sequences".  Precondition: not empty.
+// Follows table 3-7 of the Unicode Standard.  Precondition: `text` is not empty.
 Sequence sequence_at_front(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
@@ -45,12 +45,12 @@ Sequence sequence_at_front(std::string_view text) {
     size = 2;
   } else if (first >= 0xE0 && first <= 0xEF) {
     size = 3;
-    if (first == 0xE0) low = 0xA0;   // below: overlong
-    if (first == 0xED) high = 0x9F;  // above: a surrogate
+    if (first == 0xE0) low = 0xA0;   // no overlong form
+    if (first == 0xED) high = 0x9F;  // no surrogates
   } else if (first >= 0xF0 && first <= 0xF4) {
     size = 4;
-    if (first == 0xF0) low = 0x90;   // below: overlong
-    if (first == 0xF4) high = 0x8F;  // above: beyond U+10FFFF
+    if (first == 0xF0) low = 0x90;   // no overlong form
+    if (first == 0xF4) high = 0x8F;  // U+10FFFF at most
   } else {
     return {.size = 1, .valid = first < 0x80};
   }

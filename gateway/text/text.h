@@ -22,9 +22,9 @@ std::optional<std::string> percent_decode(std::string_view text);
 // The parameters of a query, decoded, in their order.
 class Query {
  public:
-  // `text` is the part of a URL behind the "?".  A "+" is a space; a bare "k" is k with an empty value; an
-  // empty part is skipped.  Nothing if a name or value is malformed: a broken token must not pass for an
-  // absent one.
+  // `text` is the part of a URL behind the "?".  A "+" is a space.  A "k" without "=" has an empty value.
+  // Empty parts are skipped.  Nothing if a name or value is malformed: a broken token must not count as
+  // absent.
   static std::optional<Query> parse(std::string_view text);
 
   // The first value of `name`, or null.
@@ -38,11 +38,11 @@ class Query {
 };
 
 // The value of the first cookie called `name` in a Cookie header (RFC 6265 section 5.4), without quotes and
-// percent-decoded.  A value that is not percent-encoded correctly is returned unchanged, as applications do.
+// percent-decoded.  A value that cannot be decoded is returned undecoded, as applications do.
 std::optional<std::string> cookie_value(std::string_view header, std::string_view name);
 
 // RFC 4648 section 5, without padding.  Decoding refuses padding, characters outside the alphabet, lengths
-// that no encoder produces, and non-zero bits behind the last byte: a value has exactly one spelling.
+// that no encoder produces, and non-zero bits behind the last byte.  So a value has only one spelling.
 std::string base64url_encode(std::string_view bytes);
 std::optional<std::string> base64url_decode(std::string_view text);
 // RFC 4648 section 4 or 5: either alphabet, with or without padding.
@@ -52,21 +52,21 @@ bool is_utf8(std::string_view text);
 // Replaces each ill-formed part of `bytes` by U+FFFD, as the WHATWG Encoding Standard defines it.  ASCII
 // bytes never change, so a JSON text keeps its structure.
 std::string to_utf8(std::string_view bytes);
-// The beginning of `text`, at most `max_bytes` long, cut between two characters and not inside one.
+// The beginning of `text`: at most `max_bytes` long, and not cut inside a character.
 std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes);
 
 // True for an ASCII letter or digit.
 bool is_alphanumeric(char c);
 // True if `text` is not empty and holds only ASCII letters, digits and characters of `punctuation`.
 bool consists_of(std::string_view text, std::string_view punctuation);
-// RFC 9110 section 5.6.2, "token": the name of a header, a cookie or a method.
+// A "token" of RFC 9110 section 5.6.2: the name of a header, cookie or method.
 bool is_token(std::string_view text);
-// True if `text` is not empty and holds only printable ASCII characters without the space.
+// True if `text` is not empty and holds only printable ASCII characters and no space.
 bool is_visible_ascii(std::string_view text);
 // True if a byte is below 0x20 or is 0x7F.
 bool has_control(std::string_view text);
 
-// All of `text` as a number, without a plus sign and without space.  Nothing if it is none or exceeds `T`.
+// Reads all of `text` as a number.  Nothing for other texts (also "+1" and " 1") or beyond `T`'s range.
 template <typename T>
 std::optional<T> parse_number(std::string_view text, int base = 10) {
   T number = 0;
@@ -84,11 +84,11 @@ bool contains(const Texts& texts, std::string_view text) {
   return std::find(std::begin(texts), std::end(texts), text) != std::end(texts);
 }
 std::string ascii_lower(std::string_view text);
-// Without spaces, tabs, CR and LF at both ends.
+// Strips spaces, tabs, CR and LF at both ends.
 std::string_view trim(std::string_view text);
 // The parts between the separators; one empty part for an empty text.
 std::vector<std::string_view> split(std::string_view text, char separator);
-// The texts with `separator` between them.  `last` replaces the last separator unless it is empty.
+// Joins `texts` with `separator` between them.  A non-empty `last` replaces the last separator.
 template <typename Texts>
 std::string join(const Texts& texts, std::string_view separator, std::string_view last = {}) {
   std::string out;

@@ -1,4 +1,4 @@
-// TextMap: a hash map from texts that finds a std::string_view without a copy.
+// TextMap: a hash map with text keys; find(std::string_view) makes no copy.
 //
 // Pure.
 #pragma once
