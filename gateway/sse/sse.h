@@ -19,8 +19,7 @@ bool is_sse_name(std::string_view text);
 void append_event(std::string& out, std::string_view event, std::string_view data, std::string_view id = {});
 
 // Appends an event's `id:` and `event:` lines and the beginning of its `data:` line.  The caller appends one
-// line of data and an empty line.  The id comes first, so that a client that receives only a part of the
-// event still resumes after that event.
+// line of data and an empty line.  A browser remembers the id only when it has received the whole event.
 void begin_event_with_id(std::string& out, std::string_view id, std::string_view event);
 
 // Appends ": <text>", one line for each line of `text`, and an empty line.
