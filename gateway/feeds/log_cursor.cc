@@ -5,7 +5,6 @@ namespace tailgate {
 LogCursor LogCursor::at_tail(const LogTail& tail) {
   LogCursor cursor;
   cursor.position_ = tail.last;
-  if (tail.length > 0 && tail.last_entry == tail.last) cursor.anchor_ = tail.last;
   cursor.added_ = tail.exists ? tail.added : 0;
   return cursor;
 }
@@ -15,7 +14,6 @@ LogCursor LogCursor::after(EntryId requested, const LogTail& tail, std::optional
   cursor.position_ = requested;
   // A reader from the beginning of a log that does not exist yet cannot have lost an entry.
   if (requested.is_zero()) cursor.added_ = 0;
-  if (requested.is_zero() && !tail.exists) return cursor;
   gap = cursor.resolve_doubt(tail);
   return cursor;
 }
@@ -63,10 +61,7 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   // The log has entries before the position, so nothing after it was trimmed: only the entry at the position
   // was deleted (XDEL).
   anchor_.reset();
-  if (tail.last == position_) {
-    added_ = tail.added;
-    if (tail.last_entry == position_) anchor_ = position_;
-  }
+  if (tail.last == position_) added_ = tail.added;
   return std::nullopt;
 }
 

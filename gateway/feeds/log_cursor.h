@@ -21,7 +21,6 @@ struct LogTail {
   EntryId last;                        // last-generated-id: of the newest entry ever, even if it was removed
   std::uint64_t length = 0;            // number of entries in the log
   EntryId first_entry;                 // the oldest one, if length > 0
-  EntryId last_entry;                  // the newest one, if length > 0
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
 };
 

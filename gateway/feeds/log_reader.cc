@@ -39,10 +39,8 @@ LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogT
     if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
     if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
     if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
-    if (name == "first-entry" || name == "last-entry") {
-      if (const auto entry = read_entry(value, ignored))
-        (name == "first-entry" ? tail.first_entry : tail.last_entry) = entry->id;
-    }
+    if (name != "first-entry") continue;
+    if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
   }
   return LogRead::Outcome::kRead;
 }

@@ -11,16 +11,11 @@ EntryId id(std::uint64_t ms) {
 
 // The tail of a log with `length` entries from `first` to `last`.  `added` is entries-added.
 LogTail log(std::uint64_t first, std::uint64_t last, std::uint64_t length, std::uint64_t added) {
-  return {.exists = true,
-          .last = id(last),
-          .length = length,
-          .first_entry = id(first),
-          .last_entry = id(last),
-          .added = added};
+  return {.exists = true, .last = id(last), .length = length, .first_entry = id(first), .added = added};
 }
 
 LogTail emptied(std::uint64_t last, std::uint64_t added) {
-  return {.exists = true, .last = id(last), .length = 0, .first_entry = {}, .last_entry = {}, .added = added};
+  return {.exists = true, .last = id(last), .length = 0, .first_entry = {}, .added = added};
 }
 
 LogCursor behind(std::uint64_t requested, const LogTail& tail, std::optional<LogGap>* gap = nullptr) {
