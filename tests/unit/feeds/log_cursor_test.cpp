@@ -59,6 +59,12 @@ TEST(LogCursor, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   EXPECT_EQ(cursor.position(), id(9));
 }
 
+TEST(LogCursor, ReportsNoGapAfterAResumeAtTheTailWhenOnlyDeliveredEntriesWereTrimmed) {
+  LogCursor cursor = behind(9, log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.resolve_doubt(log(10, 12, 3, 12)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(10)));
+}
+
 TEST(LogCursor, ReportsAGapWhenTheLogIsDeleted) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   const auto gap = cursor.resolve_doubt({});
