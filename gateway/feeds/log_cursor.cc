@@ -26,7 +26,6 @@ bool LogCursor::proves_no_gap(std::optional<EntryId> first_read) const {
 
 void LogCursor::advance(EntryId last, std::uint64_t count) {
   position_ = last;
-  anchor_ = last;
   if (added_) *added_ += count;
 }
 
@@ -60,7 +59,6 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
 
   // The log has entries before the position, so nothing after it was trimmed: only the entry at the position
   // was deleted (XDEL).
-  anchor_.reset();
   if (tail.last == position_) added_ = tail.added;
   return std::nullopt;
 }

@@ -54,7 +54,8 @@ class LogCursor {
 
  private:
   EntryId position_;
-  // An inclusive read that begins with this entry proves that nothing is lost; none: unknown.
+  // The log's oldest entry at the last resolve_doubt(), if it was after the position.  While it is after the
+  // position, an inclusive read that begins with it proves that nothing is lost.
   std::optional<EntryId> anchor_;
   // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
   std::optional<std::uint64_t> added_;

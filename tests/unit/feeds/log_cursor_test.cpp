@@ -65,6 +65,45 @@ TEST(LogCursor, ReportsNoGapAfterAResumeAtTheTailWhenOnlyDeliveredEntriesWereTri
   EXPECT_TRUE(cursor.proves_no_gap(id(10)));
 }
 
+TEST(LogCursor, ReportsNoGapIfTheRequestedEntryIsTheOldestOne) {
+  std::optional<LogGap> gap;
+  const LogCursor cursor = behind(9, log(9, 12, 4, 12), &gap);
+  EXPECT_FALSE(gap);
+  EXPECT_TRUE(cursor.proves_no_gap(id(9)));
+}
+
+TEST(LogCursor, ReportsAGapAfterAResumeBeforeTheTailWhenUndeliveredEntriesWereTrimmed) {
+  LogCursor cursor = behind(5, log(1, 9, 9, 9));
+  const auto gap = cursor.resolve_doubt(log(10, 12, 3, 12));  // 6 to 9 were not delivered
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(5));
+}
+
+TEST(LogCursor, CountsTheEntriesOfALogThatReplacedAnother) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_TRUE(cursor.resolve_doubt(log(3, 5, 2, 2)));
+  cursor.advance(id(5), 2);
+  EXPECT_FALSE(cursor.resolve_doubt(log(6, 7, 2, 4)));
+}
+
+TEST(LogCursor, ReportsALogEmptiedByTrimmingOnceWithoutEntriesAdded) {
+  LogTail tail = log(1, 9, 9, 9);
+  tail.added.reset();
+  LogCursor cursor = LogCursor::at_tail(tail);
+  LogTail empty = emptied(12, 12);
+  empty.added.reset();
+  EXPECT_TRUE(cursor.resolve_doubt(empty));
+  EXPECT_EQ(cursor.position(), id(12));
+  EXPECT_FALSE(cursor.resolve_doubt(empty));
+}
+
+TEST(LogCursor, ReportsNoSecondGapWhenTheEntriesAfterAGapWereDelivered) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_TRUE(cursor.resolve_doubt(log(15, 20, 6, 20)));
+  cursor.advance(id(20), 6);
+  EXPECT_FALSE(cursor.resolve_doubt(log(21, 22, 2, 22)));
+}
+
 TEST(LogCursor, ReportsAGapWhenTheLogIsDeleted) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   const auto gap = cursor.resolve_doubt({});
