@@ -21,7 +21,7 @@ class LeaseList {
    public:
     Lease() = default;
     Lease(Lease&& other) noexcept { take(other); }
-    // The previous member leaves the list.
+    // Ends the lease held so far.
     Lease& operator=(Lease other) noexcept {
       end();
       take(other);

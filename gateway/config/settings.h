@@ -76,7 +76,7 @@ class Settings {
   void add_missing(std::string_view key);
   // Returns whether `key` is set; if not, calls add_missing().
   bool require(std::string_view key);
-  // True, after adding a finding, if --set made the table `key` without all of the keys `needed`.  Most
+  // True, after adding a finding, if --set made the table `key` but not all of the keys `needed`.  Most
   // likely --set misspells a table of the file, so the caller skips this table.
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
   // True if there is a finding about `key`, about a key below it, or about an unknown key that is probably a

@@ -7,7 +7,7 @@
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
-// The table of spaces in toml++ calls TOML_UNREACHABLE for letters like U+00E4, although toml++ looks them up
+// toml++ looks letters like U+00E4 up in its table of spaces, which calls TOML_UNREACHABLE for them
 // (tomlplusplus issue 190).
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE

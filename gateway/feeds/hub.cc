@@ -36,7 +36,7 @@ struct Hub::Group {
 
   Topic& topic;
   const Route& route;
-  LeaseList<Receiver*> receivers;  // in a round while `current` is being delivered
+  LeaseList<Receiver*> receivers;  // in_round() while `current` is being delivered
   Batch current;
   std::string bytes;  // of `batch`; becomes its chunk
   Batch batch;        // the next batch, which collects new events

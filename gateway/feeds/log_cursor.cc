@@ -48,7 +48,7 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
   // All entries of the log are later than the position.  Entries between the position and `first` may have
   // been removed.  If so, the reader has got fewer entries than were added before `first`.
   if (!first || *first > position_) {
-    // Redis before 7.0 has no entries-added.  Then a reader at 0-0 begins with `first`, without a gap.
+    // Without entries-added (Redis before 7.0), a reader at 0-0 begins with `first` and reports no gap.
     bool lost = first ? !position_.is_zero() : tail.last != position_;
     if (added_ && before) lost = *before != *added_;
     if (!first) position_ = tail.last;

@@ -26,7 +26,7 @@ struct HttpTimes {
   std::chrono::milliseconds idle{90'000};
   // How long a client may accept no byte.  Shorter than nginx's send_timeout for its own clients.
   std::chrono::milliseconds answer_stalled{60'000};
-  // For the client to read a refusal before the connection closes.
+  // How long a refused client may read before its connection is closed.
   std::chrono::milliseconds refusal_linger{2'000};
 };
 

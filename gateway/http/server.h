@@ -26,7 +26,7 @@ namespace tailgate {
 // number means that the process is near its limit.
 enum class DescriptorShare {
   kServed,    // all but the reserve
-  kReserved,  // also half of the reserve; the rest is for links to Redis
+  kReserved,  // all but half of the reserve, which links to Redis need
 };
 
 class HttpServer : private HttpConnection::Owner {

@@ -82,7 +82,7 @@ void SubscriberLink::on_link_up() {
 }
 
 // hiredis (0.14.1 and 1.2) closes the connection if Redis does not permit a SUBSCRIBE.  Redis's error does
-// not name the refused channel: the first channel in unanswered_.
+// not name that channel.  It is the first one in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
   if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&

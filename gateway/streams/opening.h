@@ -47,7 +47,7 @@ class Opening final : private Wheel::Entry {
   void advance();
   // Call this when the source is lost.  Cancels a read that is under way, and waits for advance().
   void restart();
-  // Reads the record again in half a second.  Call this if the source could not be read after kAllowed.
+  // Reads the record again in half a second.  Call this after kAllowed if the source cannot be read.
   void try_again();
 
  private:
