@@ -15,7 +15,7 @@ namespace tailgate {
 // reported, because the checks of its provider came furthest.
 enum class Refusal : std::uint8_t {
   kMissing,    // no credential at all
-  kMalformed,  // not a compact JWS of at most kMaxTokenBytes, or one with critical extensions
+  kMalformed,  // no compact JWS, longer than kMaxTokenBytes, or with critical extensions
   kAlgorithm,  // the provider does not allow the algorithm, or the key does not fit it
   kKid,        // the token names a key that the provider does not have
   kSignature,

@@ -142,7 +142,7 @@ void read_lifecycle(const Section& table, Route& route) {
     route.age_notice = read_message(table, "age_notice", {});
   }
   // A channel's backlog must hold a burst until nginx takes it; all viewers of the channel share the bytes.
-  // A log needs less: when the backlog is full, the log is read on later and nothing is lost.
+  // A log needs less: when the backlog is full, reading continues later and nothing is lost.
   const bool is_log = route.source == Source::kLog;
   route.send_timeout = std::chrono::seconds(is_log ? 600 : 30);
   route.backlog_bytes = is_log ? 256U << 10 : 4U << 20;

@@ -67,7 +67,7 @@ class ChannelStream final : public Stream,
   const Resources& resources_;
   std::vector<Batch> held_;
   std::size_t held_bytes_ = 0;
-  std::unique_ptr<Record> ending_;    // the terminal record, while the published end may still come
+  std::unique_ptr<Record> ending_;    // the terminal record, while the job's last message may come
   std::unique_ptr<Opening> opening_;  // null while live
   // Declared last, so that they are destroyed before the members that their callbacks use.
   Hub::Subscription subscription_;

@@ -23,7 +23,7 @@ class DrainState {
   bool draining() const { return phase_ != Phase::kServing; }
   bool refuses() const { return phase_ == Phase::kRefusing; }
   bool hands_over() const { return phase_ == Phase::kHandingOver; }
-  // Closes a kept-alive connection, which would bring the client's next request to this process.
+  // Adds "Connection: close" if the client's next request should not come to this process.
   void add_close(HttpHeaders& headers) const {
     if (refuses() || hands_over()) headers.emplace_back("Connection", "close");
   }

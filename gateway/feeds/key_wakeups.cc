@@ -23,7 +23,7 @@ constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
 // If growth was found without an announcement, the announcement counts as missing after this time.
 constexpr milliseconds kAnnouncementGrace{250};
-// How long notifications are distrusted after a missing one: only tracking announces a RENAME onto a key.
+// How long one missing notification causes distrust.  Only tracking announces a RENAME onto a key.
 constexpr std::chrono::minutes kDistrust{1};
 // The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
 constexpr milliseconds kFlushInterval{20};
@@ -133,7 +133,7 @@ bool KeyWakeups::can_trust(Announcer announcer, Time now) const {
 
 void KeyWakeups::trust(Announcer announcer, std::string_view why) {
   if (std::exchange(trusted_, announcer) == announcer) return;
-  for (Key* key : keys_) key->missed_at_.reset();  // only a trusted announcer can miss growth
+  for (Key* key : keys_) key->missed_at_.reset();  // only a trusted announcer's misses count
   owner_.on_trust_changed(announcer, why);
   sweep_later();
 }

@@ -18,7 +18,7 @@ namespace tailgate {
 // The answer to XINFO STREAM.  For a log that does not exist, all fields keep their defaults.
 struct LogTail {
   bool exists = false;
-  EntryId last;                        // last-generated-id: of the newest entry ever, even if it was removed
+  EntryId last;                        // last-generated-id: the id of the newest entry ever, even if removed
   std::uint64_t length = 0;            // number of entries in the log
   EntryId first_entry;                 // the oldest one, if length > 0
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)

@@ -32,8 +32,7 @@ struct ReadPace {
   void shrink();
 };
 
-// Reads one element of an XRANGE answer and adds the size of its values to `bytes`.  The entry points into
-// the reply.
+// Reads one element of an XRANGE answer, as views into it, and adds the size of its values to `bytes`.
 std::optional<LogEntry> read_entry(const redisReply& reply, std::size_t& bytes);
 
 struct LogRead {

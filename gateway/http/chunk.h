@@ -31,7 +31,7 @@ class Chunk {
   std::string_view framed() const { return std::string_view(*bytes_).substr(begin_); }
   // The number of bytes in events().
   std::size_t size() const { return bytes_->size() - kRoom - kTail.size(); }
-  // Keeps events() and framed() valid.
+  // Holding it keeps events() and framed() valid.
   const std::shared_ptr<const std::string>& storage() const { return bytes_; }
 
   static constexpr std::string_view kTail = "\r\n";

@@ -115,7 +115,7 @@ HeadCheck check_head(std::string_view bytes) {
       return first ? refused(414, "The request line is too long") : refused(431, "The header is too large");
     }
     if (feed == std::string_view::npos) {
-      // Refuses at once bytes that cannot become a request, such as a TLS greeting.
+      // Refuses bytes that can never become a request, such as a TLS greeting.
       if (first && !bytes.empty() && !is_token(bytes.substr(0, 1)))
         return refused(400, "The request line is not a method, an address and a version");
       return {};

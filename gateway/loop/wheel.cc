@@ -22,7 +22,7 @@ Wheel::Wheel(Time now) : start_(now) {
   for (Head& head : heads_) head.next_ = head.prev_ = &head;
 }
 
-// Rounded up: when a slot is visited, its entries of this revolution are due.
+// Rounds up, so that a visited slot's entries of this revolution are due.
 std::size_t Wheel::slot_of(Time time) const {
   const auto since = std::max(time - start_, Time::duration::zero());
   return static_cast<std::size_t>((since + kSlot - Time::duration(1)) / kSlot);

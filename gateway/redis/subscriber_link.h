@@ -23,7 +23,7 @@ class SubscriberLink {
   // All functions are called from the loop.  None of them may destroy the link.
   struct Events {
     std::function<void()> on_down;
-    // Redis does not let this user subscribe to the channel, and the connection was lost.  The link does not
+    // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
     // try the channel again for 30 seconds.  Each further refusal doubles that time.
     std::function<void(std::string_view channel)> on_refused;
     // Messages published on the channel from now on arrive.  Called again after each loss of the link.

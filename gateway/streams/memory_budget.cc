@@ -64,7 +64,7 @@ void MemoryBudget::check() {
   if (is_over) shed(now - goal, again ? Shed::kLogsToo : Shed::kChannels);
 }
 
-// Cuts streams with a backlog, the largest first, until they will free `bytes`.
+// Cuts the streams with the largest backlogs, enough of them to free `bytes`.
 void MemoryBudget::shed(std::uint64_t bytes, Shed which) const {
   std::vector<std::pair<std::size_t, ActiveRequest*>> behind;
   streams_.for_each([&](ActiveRequest& stream) {

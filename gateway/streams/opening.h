@@ -35,7 +35,7 @@ class Opening final : private Wheel::Entry {
   };
   struct TimeLimits {
     std::chrono::milliseconds redis{0};   // how long to wait for Redis before kUnavailable; 0: no limit
-    std::chrono::milliseconds record{0};  // how long to repeat reads of a missing or another caller's record
+    std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };
 
   // `sources`, `request` and `observer` outlive the Opening.  Nothing happens before advance().
