@@ -20,13 +20,6 @@ constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", 
 // evhttp accepts no shorter request line.
 constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
 
-bool has_control_character(std::string_view line) {
-  return std::any_of(line.begin(), line.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
-
 bool is_version(std::string_view text) {
   return text.size() == 8 && text.starts_with("HTTP/") && text[5] >= '0' && text[5] <= '9' &&
          text[6] == '.' && text[7] >= '0' && text[7] <= '9';
@@ -42,7 +35,7 @@ class HeadChecker {
     const std::size_t first = line.find(' ');
     const std::size_t last = line.rfind(' ');
     if (first == std::string_view::npos || first == last || line.find(' ', first + 1) != last ||
-        has_control_character(line))
+        has_control(line))
       return refused(400, "The request line is not a method, an address and a version");
     method_ = line.substr(0, first);
     target_ = line.substr(first + 1, last - first - 1);

@@ -55,8 +55,8 @@ class RedisLink {
     std::function<void()> on_down = {};
     // Called for every reply to send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
-    // Sends a command that Redis answers.  If empty, the link sends PING.  A Pub/Sub connection must not send
-    // PING, because hiredis 0.14.1 never runs the callback of that PING.
+    // Sends a command that Redis answers.  If empty, the link sends PING.  Set it on a Pub/Sub connection,
+    // where hiredis 0.14.1 never runs PING's callback.
     std::function<void()> probe = {};
   };
 

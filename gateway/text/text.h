@@ -22,7 +22,7 @@ std::optional<std::string> percent_decode(std::string_view text);
 // The parameters of a query, decoded, in their order.
 class Query {
  public:
-  // `text` is the part of a URL behind the "?".  A "+" is a space.  A "k" without "=" has an empty value.
+  // `text` is the part of a URL after the "?".  A "+" is a space.  A name without "=" has an empty value.
   // Empty parts are skipped.  Nothing if a name or value is malformed: a broken token must not count as
   // absent.
   static std::optional<Query> parse(std::string_view text);
@@ -42,7 +42,7 @@ class Query {
 std::optional<std::string> cookie_value(std::string_view header, std::string_view name);
 
 // RFC 4648 section 5, without padding.  Decoding refuses padding, characters outside the alphabet, lengths
-// that no encoder produces, and non-zero bits behind the last byte.  So a value has only one spelling.
+// that no encoder produces, and non-zero bits after the last byte.  So a value has only one spelling.
 std::string base64url_encode(std::string_view bytes);
 std::optional<std::string> base64url_decode(std::string_view text);
 // RFC 4648 section 4 or 5: either alphabet, with or without padding.
