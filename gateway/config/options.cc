@@ -83,6 +83,7 @@ constexpr Option kOptions[] = {
     {.key = "route.*.key", .type = Type::kText, .what = "the channel or the log, with {id} in place of the job's id"},
     {.key = "route.*.record", .type = Type::kText, .what = "the record that holds a job's owner and status"},
     {.key = "route.*.record_grace_ms", .type = Type::kDuration, .fallback = "0", .what = "how long Tailgate waits for a record that does not exist yet", .max = 2500},
+    {.key = "route.*.end_grace_ms", .type = Type::kDuration, .fallback = "1000", .what = "how long the log of an ended job must be silent before its streams end", .max = 5000, .sources = Option::kLog},
     {.key = "route.*.who", .type = Type::kChoice, .what = "who may open it", .choices = "owner|anyone"},
     {.key = "route.*.auth", .type = Type::kChoice, .fallback = R"("gateway")", .what = "who verifies the caller", .choices = "gateway|application"},
     {.key = "route.*.providers", .type = Type::kTexts, .fallback = "[]", .what = "the providers whose tokens are accepted"},

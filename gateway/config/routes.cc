@@ -51,6 +51,7 @@ void read_access(const Section& table, const Config& config, Route& route) {
       route.credentials.push_back(std::move(*credential));
   }
   route.record_grace = table.duration("record_grace_ms");
+  route.end_grace = table.duration("end_grace_ms");
   if (!table.has("record")) return;
   const std::string name = table.text("record");
   const auto record = std::ranges::find(config.records, name, &RecordRule::name);

@@ -78,6 +78,7 @@ struct Route {
   std::string key;                     // name of the channel or key of the log, with "{id}"
   const RecordRule* record = nullptr;  // owned by the Config; null: the route has no record
   std::chrono::milliseconds record_grace{0};
+  std::chrono::milliseconds end_grace{0};  // logs: how long the log of an ended job must be silent
 
   Who who = Who::kOwner;
   AuthBy auth = AuthBy::kGateway;
