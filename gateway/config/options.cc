@@ -42,7 +42,9 @@ constexpr Option kOptions[] = {
     {.key = "limits.streams_per_user", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams of one user; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_address", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams of one client address; 0: no limit", .max = 1e9},
     {.key = "limits.memory_mb", .type = Type::kInteger, .fallback = "512", .what = "the size of the heap in MiB; 0: no limit", .max = 1e6},
-    {.key = "limits.trusted_proxies", .type = Type::kTexts, .fallback = "[]", .what = "the proxies whose X-Forwarded-For is believed"},
+    {.key = "limits.trusted_proxies", .type = Type::kTexts, .fallback = "[]", .what = "the proxies whose X-Forwarded-For or Forwarded is believed"},
+    {.key = "limits.address_from", .type = Type::kChoice, .fallback = R"("x-forwarded-for")", .what = "the header that names the client's address", .choices = "x-forwarded-for|forwarded"},
+    {.key = "limits.ipv6_prefix", .type = Type::kInteger, .fallback = "64", .what = "how many bits of an IPv6 address name a client", .min = 1, .max = 128},
 
     {.key = "drain.settle_s", .type = Type::kDuration, .fallback = "5", .what = "how long requests are still served while /readyz answers 503", .max = 3600},
     {.key = "drain.deadline_s", .type = Type::kDuration, .fallback = "25", .what = "how long after the signal the process ends", .min = 0.1, .max = 3600},

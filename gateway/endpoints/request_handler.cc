@@ -1,6 +1,7 @@
 #include "gateway/endpoints/request_handler.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -83,12 +84,36 @@ void collect_for_application(Request& request, const Query& query) {
 struct Resume {
   bool saw_end = false;
   std::optional<EntryId> after;
+
+  bool is_known() const { return saw_end || after; }
 };
 
 // `id` is the id of an entry, or the id of a stream's end: "end" or "end.<entry id>".
 Resume resume_at(std::string_view id) {
   const auto end = parse_end_id(id);
   return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
+}
+
+// The query parameters that hold the last event's id.  Client libraries that cannot set the header spell them
+// in these ways.
+constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEventId", "Last-Event-ID"};
+
+// Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
+Resume latest(const Resume& a, const Resume& b) {
+  if (a.after == b.after) return {.saw_end = a.saw_end || b.saw_end, .after = a.after};
+  return a.after > b.after ? a : b;
+}
+
+// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid id.
+Resume resume_from(const Query& query, std::string& malformed) {
+  Resume newest;
+  for (const auto& [name, value] : query.all()) {
+    if (!contains(kResumeNames, name)) continue;
+    const Resume given = resume_at(value);
+    if (!given.is_known()) malformed = name;
+    newest = latest(newest, given);
+  }
+  return newest;
 }
 
 // Reads which page the client requests, or where it resumes its stream.
@@ -104,18 +129,16 @@ Status read_position(Request& request, const std::optional<Query>& query) {
     parameters.page = *page;
     return {};
   }
-  Resume resume = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
-  const std::string* id = source == Source::kLog ? query->find("last_event_id") : nullptr;
-  if (id != nullptr) {
-    if (query->repeats("last_event_id")) return Error{"last_event_id: must be given only once"};
-    const Resume given = resume_at(*id);
-    if (!given.after) {
-      return Error{
-          "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
-          "1700000000000-0"};
-    }
-    if (!resume.after && !resume.saw_end) resume = given;
+  std::string malformed;
+  const Resume by_query = query ? resume_from(*query, malformed) : Resume();
+  // The ids of a channel's events can be any text, so no id is malformed there.
+  if (!malformed.empty() && source == Source::kLog) {
+    return Error{malformed +
+                 ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
+                 "id of a stream's end"};
   }
+  const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const Resume& resume = by_header.is_known() ? by_header : by_query;
   parameters.saw_end = resume.saw_end;
   parameters.resume = resume.after;
   return {};
@@ -192,12 +215,22 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   return true;
 }
 
+// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not apply.
+std::string RequestHandler::address_of(const Request& request) {
+  const ClientAddressRule& rule = request.config->limits.client_address;
+  const char* header =
+      rule.header == ClientAddressRule::Header::kForwarded ? "Forwarded" : "X-Forwarded-For";
+  const auto address = client_address(request.exchange->header(header).value_or(""), rule);
+  if (address) return *address;
+  if (address_errors_.open(Loop::now())) {
+    log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});
+  }
+  return {};
+}
+
 bool RequestHandler::take_ticket(Request& request) {
   const Limits& limits = request.config->limits;
-  const std::string address =
-      limits.streams.per_address == 0
-          ? std::string()
-          : client_address(request.exchange->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
+  const std::string address = limits.streams.per_address == 0 ? std::string() : address_of(request);
   std::string user;
   if (!request.user.empty()) {
     user = "u:" + request.user;

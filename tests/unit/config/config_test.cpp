@@ -228,7 +228,7 @@ TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
   EXPECT_EQ(route_of(*config, "events").heartbeat.every, 200ms);
   EXPECT_EQ(config->listen_ops.port, 9999);
   EXPECT_EQ(config->listen_auth.unix_path, "/a.sock");
-  EXPECT_EQ(config->limits.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
+  EXPECT_EQ(config->limits.client_address.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
   EXPECT_EQ(route_of(*config, "events").not_found, "404");
   EXPECT_TRUE(route_of(*config, "events").only_objects);
   EXPECT_EQ(config->provider("p")->secrets, std::vector<std::string>{"1234567890123456"});
