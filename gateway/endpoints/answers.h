@@ -16,7 +16,7 @@
 namespace tailgate {
 
 // The reasons of `event: unavailable`.
-enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth };
+enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth, kApplication, kApplicationLimit };
 
 class Answers {
  public:
@@ -28,11 +28,13 @@ class Answers {
   void answer(Request request, int status, std::string json = {}, HttpHeaders extra = {});
   // Answers with `status` and the route's error body, which contains `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
-  // Answers with the status for `access`.  Precondition: `access` is not kAllowed.
-  void refuse(Request request, Access access);
+  // Answers with the status for `access`.  `retry_after` is the application's, or empty.  Precondition: `access`
+  // is not kAllowed.
+  void refuse(Request request, Access access, std::string retry_after = {});
   // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want an event stream, opens
   // an `unavailable` stream instead, but at most 1,000 at a time for requests over the stream limit.
-  void answer_unavailable(Request request, Unavailable reason);
+  // Retry-After is `retry_after`, or a few seconds if that is empty.
+  void answer_unavailable(Request request, Unavailable reason, std::string retry_after = {});
 
  private:
   class UnavailableStream;

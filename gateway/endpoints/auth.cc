@@ -72,7 +72,9 @@ void Auth::on_keys(Waiting& waiting) {
 
 Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, std::string_view query,
                            Authenticator::UnknownKid unknown_kid) {
-  const RequestParts parts{.query = query, .header = [&](const char* name) { return exchange.header(name); }};
+  const RequestParts parts{.query = query,
+                           .cookies = exchange.joined_header("Cookie").value_or(""),
+                           .header = [&](const char* name) { return exchange.header(name); }};
   return authenticator_.authenticate(*match.route, parts, wall_time(), unknown_kid);
 }
 

@@ -40,7 +40,7 @@ void LogStream::start() {
 
 void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
-  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
+  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access, opening_->retry_after());
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome read, const LogTail& tail) { on_opening_tail(read, tail); });
@@ -105,7 +105,7 @@ void LogStream::proceed() {
 // For an open stream.  Returns true if the read failed.  Then the stream reads again later, or it ends.
 bool LogStream::handle_failure(LogRead::Outcome outcome) {
   if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
-  if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
+  if (outcome == LogRead::Outcome::kWrongType) end_without_log();
   return outcome != LogRead::Outcome::kRead;
 }
 
@@ -253,7 +253,13 @@ void LogStream::finish() {
 }
 
 void LogStream::on_wrong_type() {
-  if (open()) condemn(EndReason::kWrongType);
+  if (open()) end_without_log();
+}
+
+// The key holds no log any more, so the entries after the cursor are lost.
+void LogStream::end_without_log() {
+  send_gap({cursor_.position(), std::nullopt});
+  condemn(EndReason::kWrongType);
 }
 
 }  // namespace tailgate

@@ -83,6 +83,7 @@ class LogStream final : public Stream,
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
+  void end_without_log();
 
   const Resources& resources_;
   std::string key_;

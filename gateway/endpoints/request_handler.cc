@@ -57,27 +57,31 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
     case OnUnavailable::kAuto:
       break;
   }
-  const auto accept = exchange.header("Accept");
+  const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
          !exchange.header("Authorization") && !exchange.header("X-Session-Id");
 }
 
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.
-void collect_for_application(Request& request, const Query& query) {
+// them, become the header that the application reads.  Returns false if the query holds a token that cannot be
+// one.
+bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
   for (const std::string& name : request.route->record->forward) {
-    if (const auto value = request.exchange->header(name.c_str())) caller.emplace_back(name, *value);
+    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
   }
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
-    if (value == nullptr || value->empty() || has_control(*value)) continue;
-    if (place.kind == Credential::Kind::kTokenQuery && !has_header(caller, "authorization")) {
-      caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has_header(caller, "x-session-id")) {
+    if (value == nullptr || value->empty()) continue;
+    if (place.kind == Credential::Kind::kTokenQuery) {
+      if (!is_visible_ascii(*value)) return false;
+      if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
+               !has_header(caller, "x-session-id")) {
       caller.emplace_back("x-session-id", *value);
     }
   }
+  return true;
 }
 
 // The point at which a client resumes its stream.
@@ -209,18 +213,19 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
     return false;
   }
   const RecordRule* record = request.route->record;
-  if (record != nullptr && record->kind == RecordRule::Kind::kHttp) {
-    collect_for_application(request, query.value_or(Query()));
-  }
-  return true;
+  if (record == nullptr || record->kind != RecordRule::Kind::kHttp) return true;
+  if (query && collect_for_application(request, *query)) return true;
+  // A query that cannot be decoded may hold a token.
+  refuse_identity(std::move(request), Refusal::kMalformed);
+  return false;
 }
 
 // Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not apply.
 std::string RequestHandler::address_of(const Request& request) {
   const ClientAddressRule& rule = request.config->limits.client_address;
-  const char* header =
-      rule.header == ClientAddressRule::Header::kForwarded ? "Forwarded" : "X-Forwarded-For";
-  const auto address = client_address(request.exchange->header(header).value_or(""), rule);
+  const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
+  const auto hops = request.exchange->joined_header(is_forwarded ? "Forwarded" : "X-Forwarded-For");
+  const auto address = client_address(hops.value_or(""), rule);
   if (address) return *address;
   if (address_errors_.open(Loop::now())) {
     log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});

@@ -28,7 +28,7 @@ void Opening::advance() {
   if (rule->kind == RecordRule::Kind::kHttp) {
     question_ = sources_.applications.ask(
         *rule, request_.id, request_.parameters->caller,
-        [this](Access access, const Record* record) { on_answered(access, record); });
+        [this](const StatusAnswer& answer) { on_answered(answer); });
   } else {
     look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
       on_read(found, record);
@@ -58,9 +58,10 @@ void Opening::on_read(JobRecords::Found found, const Record* record) {
   }
 }
 
-void Opening::on_answered(Access access, const Record* record) {
-  if (access == Access::kNoRecord) return on_missing(access);
-  report(access, record);
+void Opening::on_answered(const StatusAnswer& answer) {
+  if (answer.access == Access::kNoRecord) return on_missing(answer.access);
+  retry_after_ = answer.retry_after;
+  report(answer.access, answer.record ? &*answer.record : nullptr);
 }
 
 // A missing job and another caller's job are reported after the same time, so nobody can tell them apart.
@@ -88,7 +89,8 @@ void Opening::schedule() {
 void Opening::on_due(TimePoint now) {
   if (now >= late_at_) {
     late_at_ = TimePoint::max();
-    report(Access::kUnavailable);
+    const bool waits_for_application = phase_ == Phase::kReading && question_ != nullptr;
+    report(waits_for_application ? Access::kNoAnswer : Access::kUnavailable);
     return;
   }
   const bool is_retry = phase_ == Phase::kPausing && now >= retry_at_;

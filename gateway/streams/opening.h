@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "gateway/feeds/job_records.h"
 #include "gateway/feeds/status_endpoint.h"
@@ -49,6 +50,8 @@ class Opening final : private Wheel::Entry {
   void restart();
   // Reads the record again in half a second.  Call this after kAllowed if the source cannot be read.
   void try_again();
+  // The Retry-After of an application that did not allow the request; may be empty.
+  const std::string& retry_after() const { return retry_after_; }
 
  private:
   enum class Phase {
@@ -60,7 +63,7 @@ class Opening final : private Wheel::Entry {
 
   void on_due(TimePoint now) override;
   void on_read(JobRecords::Found found, const Record* record);
-  void on_answered(Access access, const Record* record);
+  void on_answered(const StatusAnswer& answer);
   void on_missing(Access access);
   void pause(TimePoint until);
   void schedule();
@@ -75,6 +78,7 @@ class Opening final : private Wheel::Entry {
   Phase phase_ = Phase::kWaiting;
   JobRecords::Look look_;
   StatusEndpoint::Question question_;
+  std::string retry_after_;
 };
 
 }  // namespace tailgate
