@@ -13,7 +13,7 @@ namespace {
 
 using Address = std::array<unsigned char, 16>;
 
-// Maps an IPv4 address to IPv6, so that one comparison serves both.
+// Maps an IPv4 address to IPv6, so that is_in() can compare both kinds of address.
 std::optional<Address> parse_address(std::string_view text) {
   const std::string copy(text);
   if (copy.find('\0') != std::string::npos) return std::nullopt;  // inet_pton() would ignore the rest
@@ -50,7 +50,7 @@ void StreamLimits::Release::operator()(StreamLimits* limits) const {
 
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user,
                                         std::string_view address) {
-  // Does not store users or addresses without a limit.  Most configurations set no such limit.
+  // Counts users and addresses only if the configuration limits them.  Most configurations do not.
   if (bounds.per_user == 0) user = {};
   if (bounds.per_address == 0) address = {};
   const auto is_full = [](const Counts& counts, std::string_view name, std::uint64_t bound) {

@@ -53,8 +53,9 @@ struct AddressBlock {
   bool operator==(const AddressBlock&) const = default;
 };
 
-// The client's address: the rightmost hop of X-Forwarded-For that is not a trusted proxy.  The
-// search stops at a hop that is not an address.  Empty if there is no address.
+// The client's address.  Reads the hops of X-Forwarded-For from the right.  Stops after the first hop that is
+// not a trusted proxy, or before a hop that is not an address.  Returns the last hop read, or an empty text
+// if no hop was read.
 std::string client_address(std::string_view forwarded_for, const std::vector<AddressBlock>& trusted);
 
 }  // namespace tailgate
