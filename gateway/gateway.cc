@@ -125,7 +125,7 @@ void Gateway::on_reload() {
   config_ = *config;
   keys_.on_reload(providers_of(*config));
   auth_.on_reload();
-  // Does not make a missing key file: sealed identities in use would become invalid.
+  // Does not make a missing key file, because new keys would invalidate the sealed identities in use.
   if (auto keys = read_identity_keys((*config)->identity_key_file)) {
     const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
     seal_.replace(std::move(*keys), now, (*config)->identity_life);
@@ -165,7 +165,8 @@ void Gateway::on_terminate() {
     return;
   }
   drain();
-  // If the sockets were handed over, a successor runs or will run.  It answers on this address from now on.
+  // If the sockets were handed over, a successor runs or will run.  The successor answers on the ops address
+  // from now on.
   if (inherited_) {
     ops_server_.stop_accepting();
     drain_.hand_over();
@@ -192,7 +193,7 @@ void Gateway::end_streams() {
     auth_server_.stop_accepting();
   }
   streams_.drain(drain_by_);
-  // A connection that was accepted just before a hand-over may not have sent its request.
+  // A connection that was accepted just before a hand-over may not have sent its request yet.
   const auto first_request = drain_.hands_over() ? kFirstRequest : std::chrono::milliseconds(0);
   streams_.set_on_empty([this, first_request] { stopping_.after(first_request); });
 }

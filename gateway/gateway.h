@@ -64,7 +64,7 @@ class Gateway {
   void stop_once_written();
 
   LoadConfig reload_;
-  std::shared_ptr<const Config> first_config_;  // the links were made from it
+  std::shared_ptr<const Config> first_config_;  // the links were made from this configuration
   std::shared_ptr<const Config> config_;        // for new requests; a reload replaces it
   Loop loop_;
   Resolver resolver_;    // needs: loop_

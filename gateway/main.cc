@@ -51,7 +51,7 @@ std::optional<std::string> environment(const std::string& name) {
 }
 
 Result<std::shared_ptr<const Config>> load(const Options& options) {
-  // A larger file is neither a configuration nor a secret.
+  // Reads at most 1 MiB, because a larger file is neither a configuration nor a secret.
   const auto read = [](const std::string& path) { return read_small_file(path, 1U << 20); };
   const auto text = read(options.config_file);
   if (!text) return Error{text.error()};
@@ -128,7 +128,7 @@ int fail(const std::string& message, int status) {
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
 #ifndef __SANITIZE_ADDRESS__  // ASan's leak check acts like a debugger
-  // Memory holds keys and tokens: forbids core files, and debuggers of the same user.
+  // Forbids core files and debuggers of the same user, because memory holds keys and tokens.
   (void)prctl(PR_SET_DUMPABLE, 0);
 #endif
   raise_descriptor_limit();

@@ -74,8 +74,8 @@ Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
   if (lstat(file.c_str(), &about) == 0 || errno != ENOENT) return read_identity_keys(file);
   const auto made = make_identity_keys();
   if (!made) return Error{"identity.key_file: " + made.error()};
-  // Written to a draft and linked into place: if several processes start together, one wins, and none reads
-  // half a file.
+  // The keys are written to a draft, which is then linked into place.  If several processes start together,
+  // one of them makes the file, and none reads half a file.
   const std::string draft = file + '.' + std::to_string(getpid());
   const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return key_file_error(file, "cannot create it");

@@ -22,9 +22,9 @@ struct Sockets {
 // and makes the others.
 Result<Sockets> open_sockets(const Config& config);
 
-// Reads the identity keys in `file`.  An error if group or others may access it.
+// Reads the identity keys in `file`.  Returns an error if group or others may access the file.
 Result<std::vector<std::string>> read_identity_keys(const std::string& file);
-// Makes `file` first if it does not exist.
+// Like read_identity_keys(), but makes the file if it does not exist.
 Result<std::vector<std::string>> load_identity_keys(const std::string& file);
 
 }  // namespace tailgate

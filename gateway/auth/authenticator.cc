@@ -11,7 +11,7 @@ namespace tailgate {
 
 namespace {
 
-// The cache key covers the providers' keys, so that a token is checked again when these have changed.
+// The cache key covers the providers' keys, so that a token is checked again when the keys have changed.
 // Netstrings separate the parts, so that no crafted token can imitate a provider.
 Digest cache_key(std::string_view token, const std::vector<Provider>& providers) {
   std::string text = std::to_string(providers.size());
@@ -95,7 +95,8 @@ TokenCheck Authenticator::check_or_recall(std::string_view token, const std::vec
   if (const TokenCheck* known = refused_.find(key, now)) return *known;
   ++verifications_;
   TokenCheck check = check_token(token, providers, now);
-  // Not cached: kNoKeys and kUnknownKid, which a new key may change, and kEarly, which time changes.
+  // kNoKeys and kUnknownKid are not cached, because a new key may change the outcome.  kEarly is not cached,
+  // because the token becomes valid later.
   if (check.outcome == TokenOutcome::kAccepted) {
     accepted_.insert(key, check, now);
   } else if (check.outcome == TokenOutcome::kRefused && check.refusal != Refusal::kEarly) {

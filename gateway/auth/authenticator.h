@@ -1,7 +1,7 @@
 // Authenticator: identifies the sender of a request by the request's credentials.
 //
-// Pure.  find_credentials() finds a token.  check_token() verifies it, unless a TokenCache holds its result.
-// Reads no clock and fetches no keys.
+// Pure.  find_credentials() finds a token.  check_token() verifies the token, unless a TokenCache holds the
+// token's result.  Reads no clock and fetches no keys.
 #pragma once
 
 #include <chrono>
@@ -47,7 +47,7 @@ class Authenticator {
   enum class UnknownKid { kReport, kRefuse };
 
   // Takes credentials in the route's order: the first accepted token and the first session id count.  A
-  // refused explicit token refuses the request; a refused cookie is ignored.
+  // refused token in a cookie is ignored.  Any other refused token refuses the request.
   Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
   // Empties the caches.  Call it on a reload, because a provider's secrets may have changed.

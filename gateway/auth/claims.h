@@ -20,6 +20,7 @@ struct Claims {
 };
 
 // Precondition: `payload` is a JSON object without duplicate members; parse_jwt() checks that.
+// Refuses the token unless all these rules hold:
 //  - Every required claim is present; null and "" count as absent.
 //  - exp, nbf and iat, if present, are JSON numbers, with or without a fraction.  A date in a string is
 //    refused.  exp + leeway > now; nbf <= now + leeway; iat <= now + leeway.

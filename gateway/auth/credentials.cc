@@ -10,7 +10,8 @@ using Place = Credential::Kind;
 
 constexpr std::size_t kMaxSessionBytes = 256;
 
-// The token after "Bearer", in upper or lower case (RFC 7235 section 2.1).  Empty for another scheme.
+// The token after the word "Bearer", whose case does not matter (RFC 7235 section 2.1).  Empty for another
+// scheme.
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer";
   const std::string_view value = trim(authorization);

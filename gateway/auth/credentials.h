@@ -24,7 +24,8 @@ struct RequestParts {
 struct PresentedCredential {
   enum class Kind { kToken, kSession };
   Kind kind = Kind::kToken;
-  // True for a header or the query: the client chose to send it.  Browsers send cookies by themselves.
+  // True if the client chose to send the credential, in a header or in the query.  False for a cookie, which
+  // browsers send by themselves.
   bool is_explicit = false;
   std::string text;
 };

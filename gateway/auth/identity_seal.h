@@ -30,8 +30,8 @@ struct Identity {
 
 class IdentitySeal {
  public:
-  // Seals with the first key.  Opens with any key, so that a new key can be put before the old one.
-  // Precondition: `keys` is not empty.
+  // Seals with the first key.  Opens with any key, so that seals of an old key still open after a new key has
+  // been put first.  Precondition: `keys` is not empty.
   explicit IdentitySeal(std::vector<std::string> keys);
   ~IdentitySeal();
   IdentitySeal(const IdentitySeal&) = delete;
@@ -41,11 +41,12 @@ class IdentitySeal {
   // lifetime of a seal.  Precondition: `keys` is not empty.
   void replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life);
 
-  // The seal expires at `expiry`, whenever the token expires.
+  // The seal expires at `expiry`, whether the token expires earlier or later.
   std::string seal(const Identity& identity, std::string_view route, std::string_view job,
                    WallTime expiry) const;
 
-  // kForged: sealed with another key, or for another route or job.  kExpired: genuine, but expired at `now`.
+  // kForged: malformed, or sealed with another key, or sealed for another route or job.  kExpired: genuine,
+  // but expired at `now`.
   enum class Outcome { kGenuine, kExpired, kForged };
   struct Opened {
     Outcome outcome = Outcome::kForged;

@@ -58,7 +58,8 @@ std::variant<Jwt, Refusal> parse_jwt(std::string_view token) {
   if (const JsonValue* issuer = members.find("iss"); issuer != nullptr && issuer->is_string()) {
     jwt.issuer = issuer->text();
   }
-  // Checked after `alg`, so that the reason for refusing an unsigned token is its algorithm "none".
+  // An empty signature is refused after `alg` has been checked, so that an unsigned token is refused for its
+  // algorithm "none".
   if (signature->empty()) return Refusal::kMalformed;
   jwt.payload = std::move(*payload);
   jwt.signed_text = token.substr(0, parts[0].size() + 1 + parts[1].size());

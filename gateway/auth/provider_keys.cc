@@ -13,7 +13,8 @@ namespace tailgate {
 
 namespace {
 
-// Shortens each interval at random, so that many gateways do not fetch at the same moment.
+// Each interval is shortened at random by up to this share, so that many gateways do not fetch at the same
+// moment.
 constexpr double kJitter = 0.1;
 
 Result<ParsedJwks> parse_usable_jwks(const Result<std::string>& text) {

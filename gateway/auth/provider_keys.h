@@ -44,9 +44,9 @@ class ProviderKeys {
   // Null until the first fetch of a source succeeds.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
 
-  // For a token whose key is missing: joins the running round, or begins one if the last refetch was at least
-  // `refetch_every` ago.  `done` is called from the loop after the round, even if the round failed.
-  // Null: no round is running, and none may begin yet.
+  // For a token whose key is missing.  At most once per `refetch_every`, begins a round or repeats the
+  // running round.  Otherwise joins the running round.  `done` is called from the loop after the round, even
+  // if the round failed.  Null: no round is running, and none may begin yet.
   [[nodiscard]] KeyWait refetch(std::function<void()> done);
   // Calls `done` of every refetch() whose lease still lives.
   void notify_waiters();

@@ -29,8 +29,8 @@ class PublicKey {
 
   Family family() const { return family_; }
   bool fits(Algorithm algorithm) const;
-  // True if the private key signed `text`; always false if the key does not fit the algorithm.  An ES256 or
-  // ES384 signature is r, then s, each exactly of the field's size (RFC 7518 section 3.4).
+  // True if the private key made `signature` for `text`.  Always false if the key does not fit the algorithm.
+  // An ES256 or ES384 signature is r, then s, each exactly of the field's size (RFC 7518 section 3.4).
   bool verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const;
   // DER (SubjectPublicKeyInfo): equal for equal keys.
   std::string der() const;

@@ -35,7 +35,7 @@ std::optional<Refusal> refusal_named(std::string_view word);
 // For example "The token has expired", without a full stop.
 std::string_view sentence_of(Refusal refusal);
 
-// The WWW-Authenticate header of the 401 (RFC 6750 section 3).  It names an error only if the request had a
+// The WWW-Authenticate header of the 401 (RFC 6750 section 3).  Names an error only if the request had a
 // token.
 std::string challenge_for(Refusal refusal);
 

@@ -86,7 +86,7 @@ TokenCheck check_token(std::string_view token, const std::vector<Provider>& prov
     TokenCheck check = check_with_provider(jwt, *provider, now);
     if (check.outcome == TokenOutcome::kAccepted) return check;
     result.refusal = std::max(result.refusal, check.refusal);
-    // Not a final refusal: the next fetch may bring a key that verifies the token.
+    // The token is not refused for good: the next fetch may bring a key that verifies it.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && result.outcome == TokenOutcome::kRefused)) {
       result.outcome = check.outcome;

@@ -85,7 +85,8 @@ class LeaseList {
   };
 
   void remove(std::size_t hole) {
-    // The last visited member fills a visited hole; the last member fills the hole that then remains.
+    // If the hole is among the visited members, the last visited member fills it and leaves a hole.  The last
+    // member of all fills the hole that remains.
     const auto fill_from = [&](std::size_t last) {
       if (last == hole) return;
       members_[hole] = std::move(members_[last]);
@@ -126,7 +127,7 @@ class LeasedCall {
       std::swap(function_, other.function_);
       return *this;
     }
-    // Clears the place first, because destroying the function may destroy other leases.
+    // Clears *function_ first, because destroying the function may destroy other leases.
     ~Lease() {
       if (function_ != nullptr) const Function cleared = std::exchange(*function_, nullptr);
     }

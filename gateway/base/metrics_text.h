@@ -14,7 +14,7 @@ class MetricsText {
  public:
   enum class Type { kCounter, kGauge };
 
-  // Begins a metric with its type and help.  The following samples belong to it.
+  // Begins a metric with its type and help.  The samples that follow belong to this metric.
   void begin(std::string_view name, Type type, std::string_view help);
   // `labels` is empty, or holds results of label() joined by commas.
   void sample(std::string_view labels, std::uint64_t value);

@@ -1,7 +1,7 @@
 // Finds the keys that a reload cannot change.
 //
-// Pure.  Sockets are bound and links to Redis are made only at the start.  All other keys take effect on
-// reload.
+// Pure.  The gateway binds its sockets and makes its links to Redis only at the start, so the keys of sockets
+// and links need a restart.  All other keys take effect on reload.
 #pragma once
 
 #include <string>

@@ -70,9 +70,9 @@ struct ConfigSources {
   std::function<Result<std::string>(const std::string& path)> read_file;
 };
 
-// Reads the TOML `text`, applies `overrides` (a key and a TOML value; a bare word is a string), then the
-// TAILGATE_* environment variables, and checks every rule.  An error holds all findings, one per line:
-// "file:line: key: rule".
+// Reads the TOML `text`, applies `overrides`, then applies the TAILGATE_* environment variables, and checks
+// every rule.  An override is a key and a TOML value; a bare word is a string.  An error holds all findings,
+// one per line: "file:line: key: rule".
 Result<std::shared_ptr<const Config>> load_config(
     std::string_view text, const std::string& file_name,
     const std::vector<std::pair<std::string, std::string>>& overrides, const ConfigSources& sources);

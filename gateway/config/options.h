@@ -24,7 +24,7 @@ struct Option {
     kDuration,  // integer or float; the key's ending names the unit: _s or _ms
     kScalar,    // text, number or boolean
   };
-  // The sources of routes on which a "route.*" option has an effect.  Bit n stands for the Source n.
+  // The sources with which a "route.*" option has an effect.  Bit n stands for the Source whose value is n.
   enum Sources : std::uint8_t { kChannel = 1, kLog = 2, kPages = 4, kStreams = 3, kAll = 7 };
 
   std::string_view key;  // "*" is a name that the user chooses; "[]" is any element of a list

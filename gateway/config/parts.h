@@ -72,9 +72,9 @@ void read_routes(Settings& settings, Config& config);
 // Checks the rules about several keys of `route`.  Precondition: `route` has no finding yet.
 void check_route(const Section& table, const Route& route);
 
-// The value of the setting `key`.  It is `text`, unless the key ends in "_env" or "_file": then `text` names
-// a variable or file with the value, and line ends at a file's end are cut.  Adds a finding and returns
-// nothing if the value is empty or cannot be read.
+// The value of the setting `key`.  If the key ends in "_env" or "_file", `text` names the environment
+// variable or the file that holds the value; line ends at the file's end are cut.  Otherwise the value is
+// `text`.  Adds a finding and returns nothing if the value is empty or cannot be read.
 std::optional<std::string> resolve(const Section& table, std::string_view key, const std::string& text,
                                    const ConfigSources& sources);
 

@@ -16,7 +16,8 @@ namespace {
 // hash has (32 for HS256), but shorter secrets are in use.
 constexpr std::size_t kMinSecretBytes = 16;
 
-// A Clerk publishable key is "pk_test_" or "pk_live_" and base64("<host>$").  Returns "https://<host>".
+// A Clerk publishable key is "pk_test_" or "pk_live_", followed by base64("<host>$").  Returns
+// "https://<host>".
 Result<std::string> issuer_of_clerk_key(std::string_view key) {
   if (!key.starts_with("pk_test_") && !key.starts_with("pk_live_")) {
     return Error{"a Clerk publishable key begins with pk_test_ or pk_live_"};

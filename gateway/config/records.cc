@@ -13,7 +13,7 @@ constexpr std::string_view kNeverForwarded[] = {
     "host",    "connection", "content-length", "transfer-encoding", "te",
     "trailer", "upgrade",    "keep-alive",     "accept-encoding",   "expect"};
 
-// The ${names} that messages may use with every record.  No field may have one of them.
+// The ${names} that messages may use with every record.  No field may have one of these names.
 constexpr std::string_view kReservedNames[] = {"id",         "status",        "now",       "route",
                                                "request_id", "connection_id", "max_age_s", "last_id"};
 
@@ -85,7 +85,7 @@ RecordRule read_record(const Section& table, const std::string& name) {
   rule.name = name;
   rule.kind = table.text("kind") == "http" ? RecordRule::Kind::kHttp : RecordRule::Kind::kHash;
   if (table.settings().has_error_below(table.at("kind"))) {
-    // The required keys depend on the kind.
+    // The kind is invalid, so it is unknown which other keys are required.
   } else if (rule.kind == RecordRule::Kind::kHash) {
     read_hash(table, rule);
   } else {

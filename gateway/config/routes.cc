@@ -9,7 +9,7 @@ namespace tailgate {
 
 namespace {
 
-// Unlike require(), this also refuses an empty text or list.
+// Like require(), but also refuses an empty text or list.
 void require_value(const Section& table, std::string_view key) {
   const auto values = table.texts(key);
   if (values.empty() || values.front().empty()) table.settings().add_missing(table.at(key));
@@ -103,7 +103,7 @@ void read_answers(const Section& table, Route& route) {
 }
 
 // Reads the message in the table `key`: a comment, or an event with `data` or `text`.  The message may use
-// the ${names} of every message and those in `names`.
+// the ${names} that every message may use, and those in `names`.
 std::optional<Message> read_message(const Section& table, const std::string& key,
                                     std::vector<std::string> names) {
   using Kind = Message::Kind;
@@ -142,8 +142,9 @@ void read_lifecycle(const Section& table, Route& route) {
     route.age_notice_before = table.duration("age_notice.before_s");
     route.age_notice = read_message(table, "age_notice", {});
   }
-  // A channel's backlog must hold a burst until nginx takes it; all viewers of the channel share the bytes.
-  // A log needs less: when the backlog is full, reading continues later and nothing is lost.
+  // A channel's backlog must hold a burst until nginx takes it.  A large backlog costs little memory, because
+  // all streams of a channel share the bytes.  A log needs less: when its backlog is full, Tailgate reads the
+  // rest of the log later, and nothing is lost.
   const bool is_log = route.source == Source::kLog;
   route.send_timeout = std::chrono::seconds(is_log ? 600 : 30);
   route.backlog_bytes = is_log ? 256U << 10 : 4U << 20;

@@ -81,7 +81,7 @@ bool is_of_type(const Option& option, const Setting::Value& value) {
   return false;
 }
 
-// The texts in `value` that must be one line, not empty.
+// The texts in `value` that must be one line and must not be empty.
 std::vector<std::string> one_line_texts(const Option& option, const Setting::Value& value) {
   if (option.type == Type::kProse || option.type == Type::kScalar) return {};
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return *texts;

@@ -44,8 +44,9 @@ class Settings {
 
   // Adds all keys of a TOML text.  Returns false and adds one finding if the text is not TOML.
   bool add_toml(std::string_view text);
-  // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  If
-  // `text` is not TOML, or if the option takes only texts, the value is `text` itself.
+  // Replaces `key`, all keys below it, and the other options of its group.  `text` is a TOML value.  The
+  // value is `text` itself if `text` is not TOML, or if the option is a text and `text` is TOML of another
+  // type, such as 404.
   void replace(std::string_view key, std::string_view text);
   // Like replace(), with the `value` of the environment variable `variable`.
   void replace_from_environment(std::string_view key, Setting::Value value, std::string_view variable);
@@ -76,8 +77,8 @@ class Settings {
   void add_missing(std::string_view key);
   // Returns whether `key` is set; if not, calls add_missing().
   bool require(std::string_view key);
-  // True, after adding a finding, if --set made the table `key` but not all of the keys `needed`.  Most
-  // likely --set misspells a table of the file, so the caller skips this table.
+  // If --set made the table `key` without all of the keys `needed`, adds a finding and returns true.  Most
+  // likely --set misspells the name of a table in the file, so the caller skips the table `key`.
   bool is_fragment(std::string_view key, std::initializer_list<std::string_view> needed);
   // True if there is a finding about `key`, about a key below it, or about an unknown key that is probably a
   // misspelling of either.  Callers then skip rules about several keys, which might only repeat the finding.

@@ -7,8 +7,8 @@
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
-// toml++ looks letters like U+00E4 up in its table of spaces, which calls TOML_UNREACHABLE for them
-// (tomlplusplus issue 190).
+// For letters like U+00E4, the functions of toml++ that recognize spaces run into TOML_UNREACHABLE
+// (tomlplusplus issue 190).  In the file with these functions, TOML_UNREACHABLE returns false instead.
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -82,7 +82,7 @@ bool lacks_quotes(std::string_view line) {
 }  // namespace
 
 std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
-  // Checked here, because toml++ reports line 1 for invalid UTF-8 in any line.
+  // Checks UTF-8 here, because toml++ reports line 1 for invalid UTF-8 in any line.
   int line = 0;
   for (const std::string_view each : split(text, '\n')) {
     ++line;

@@ -17,7 +17,7 @@ namespace {
 // opens, and random, so that clients do not reconnect together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
-// Bounds the `unavailable` streams of requests over the stream limit, so that they cannot bypass the limit.
+// The most `unavailable` streams of requests without a ticket, which the stream limit does not count.
 constexpr std::size_t kMostHeldOverLimit = 1000;
 constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;

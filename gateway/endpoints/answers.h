@@ -32,8 +32,8 @@ class Answers {
   // is not kAllowed.
   void refuse(Request request, Access access, std::string retry_after = {});
   // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want an event stream, opens
-  // an `unavailable` stream instead, but at most 1,000 at a time for requests over the stream limit.
-  // Retry-After is `retry_after`, or a few seconds if that is empty.
+  // an `unavailable` stream instead.  At most 1,000 of these streams are open for requests without a ticket
+  // of StreamLimits.  Retry-After is `retry_after`, or a few seconds if that is empty.
   void answer_unavailable(Request request, Unavailable reason, std::string retry_after = {});
 
  private:
@@ -44,7 +44,7 @@ class Answers {
   std::size_t held_over_limit_ = 0;
 };
 
-// The sentence of a 503.  nginx sends it too while the gateway is down.
+// The sentence in the body of a 503 or 429.  While the gateway is down, nginx sends the sentence for kRedis.
 std::string_view unavailable_message(Unavailable reason);
 // The error body of `route` with `status` and `message` inserted.
 std::string error_body(const Route& route, int status, std::string_view message);

@@ -37,7 +37,7 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
   const Target target = target_of(*exchange);
   const auto match = find_route(config_->routes, target.path);
-  // The stream listener answers unknown routes and other methods: 404 and 405 come before 401.
+  // An unknown route or another method needs no verdict: the stream listener answers 404 or 405 without one.
   const bool needs_verdict =
       method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
   if (!match || !needs_verdict) return answer(*exchange, 204, "open", {});

@@ -142,7 +142,8 @@ void ChannelStream::on_record(const Record& record) {
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
-    // Workers publish their last message after they write the record.  Wait for this message: it says more.
+    // Workers publish their last message after they write the record.  The stream waits for this message,
+    // because it says more than the record.
     ending_ = std::make_unique<Record>(record);
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {

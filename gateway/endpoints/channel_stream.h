@@ -1,6 +1,6 @@
 // ChannelStream: one client's stream of one channel.
 //
-// At its opening it subscribes, waits until Redis confirms, reads the record, sends the job's status, then
+// An opening stream subscribes, waits until Redis confirms, reads the record, sends the job's status, then
 // sends the events that arrived since the confirmation.  When Redis is lost, an open stream stays open
 // (on_unconfirmed()).  When Redis is back, the stream repeats these steps, but sends `resync` in place of the
 // status, or ends (reopen()).  DESIGN.md has "The opening sequence".

@@ -229,7 +229,8 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was replaced after this stream's last read, and no read has detected that yet.  The new log is
-    // read from its beginning.  A read under way is dropped: it would be checked against the old position.
+    // read from its beginning.  A read under way is dropped: it began at the old position, but its answer
+    // would be checked against the new position.
     reading_ = {};
     if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;

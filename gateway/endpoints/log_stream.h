@@ -4,7 +4,7 @@
 // its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
 // cursor has reached the feed's cursor.  Entries that were sent already are cut from the first batch.  When
 // Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
-// its cursor (on_redis_up()), which detects every gap.
+// its cursor (on_redis_up()), which detects gaps.
 //
 // Workers write their last lines after the terminal status.  So a stream whose job has ended goes on until the
 // log has been silent for the route's `end_grace`.  Then it reads the log's tail, sends everything up to the

@@ -1,7 +1,7 @@
 // Ops: answers load balancers, Prometheus and operators: /healthz, /readyz, /metrics, POST /drain.
 //
-// It has its own listener, so that it answers even if the stream listener is busy, and so that a mistake in a
-// proxy's configuration cannot publish it.  /readyz answers 200 from the first time that the gateway is ready
+// Ops has its own listener.  So Ops answers even if the stream listener is busy, and a mistake in a proxy's
+// configuration cannot make it public.  /readyz answers 200 from the first time that the gateway is ready
 // until a drain begins.  The body reports a lost Redis or missing keys.  The status does not, because a load
 // balancer would then drop every gateway during a short loss of Redis.
 #pragma once

@@ -172,7 +172,7 @@ bool RequestHandler::identify(Request& request) {
   if (route.who == Who::kAnyone || route.auth == AuthBy::kApplication) return true;
   const auto sealed = request.exchange->header("X-Tailgate-Identity");
   if (!sealed || sealed->empty()) {
-    // nginx forwards the verdict of /auth.  A caller who forges it can only choose the text of the refusal.
+    // nginx forwards the verdict of /auth.  A caller who forges it can only choose the kind of refusal.
     const std::string_view verdict = request.exchange->header("X-Tailgate-Verdict").value_or("");
     if (verdict.starts_with("503")) {
       resources_.answers.answer_unavailable(std::move(request), Unavailable::kAuth);

@@ -1,5 +1,5 @@
-// RequestHandler: checks each request of the stream listener, as far as that needs no Redis, then starts its
-// stream or page.
+// RequestHandler: makes the checks that need no Redis for each request of the stream listener.  Then starts
+// the request's stream or page.
 //
 // The order of the checks: route 404, method 405, identity 401, parameters 422, memory 503, limits 429,
 // draining 503.  The Opening then checks Redis (503) and the record (404).  Trusts only the sealed identity.

@@ -12,7 +12,7 @@ struct Target {
   std::string_view query;  // without the "?"
 };
 
-// Both are views into `target`, which is in origin form.
+// Path and query are views into `target`, which is in origin form.
 inline Target split_target(std::string_view target) {
   const std::size_t mark = target.find('?');
   if (mark == std::string_view::npos) return {target, {}};

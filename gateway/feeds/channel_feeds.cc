@@ -11,8 +11,8 @@ namespace {
 constexpr std::chrono::seconds kKeptUnobserved{3};           // how long an unobserved channel is kept
 constexpr std::chrono::milliseconds kUnsubscribeEvery{500};  // how often unobserved channels are checked
 
-// The channel of invalidations (CLIENT TRACKING with REDIRECT).  Redis 7.0 sends them without a subscription,
-// but hiredis 0.14.1 drops messages of channels to which it has not subscribed.
+// The channel of invalidations (CLIENT TRACKING with REDIRECT).  Redis 7.0 sends invalidations even without a
+// subscription to this channel, but hiredis 0.14.1 drops messages of channels to which it has not subscribed.
 constexpr std::string_view kInvalidations = "__redis__:invalidate";
 
 }  // namespace

@@ -45,7 +45,7 @@ class ChannelFeeds {
   class Interest {
    public:
     Interest() = default;
-    // Both `feeds` and `observer` outlive the interest.
+    // `feeds` and `observer` must outlive the interest.
     Interest(ChannelFeeds& feeds, const std::string& channel, Observer& observer);
 
     // True if the channel is confirmed now.  on_confirmed() is not called for a confirmation that came before
@@ -62,13 +62,13 @@ class ChannelFeeds {
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // Called for changes of Redis keys.  Redis announces them on the same connection.
+  // Called for changes of Redis keys, which Redis announces on the subscriber link too.
   struct KeyEvents {
     std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
     // Redis notifies of each change of the key from now on, but not of earlier changes.
     std::function<void(std::string_view key)> on_watched = [](auto) {};
-    // `key` has changed after a read on a connection with CLIENT TRACKING and REDIRECT to client_id().  If
-    // `key` is empty, any key may have changed.
+    // `key`, which was read on a connection with CLIENT TRACKING and REDIRECT to client_id(), has changed.
+    // If `key` is empty, any key may have changed.
     std::function<void(std::string_view key)> on_invalidated = [](auto) {};
     // on_invalidated is called for each change from now on.  Called again after each loss of the link.
     std::function<void()> on_invalidations_confirmed = [] {};

@@ -38,7 +38,7 @@ struct Hub::Group {
   const Route& route;
   LeaseList<Receiver*> receivers;  // in_round() while `current` is being delivered
   Batch current;
-  std::string bytes;  // of `batch`; becomes its chunk
+  std::string bytes;  // the frames of `batch`, from which its chunk is made
   Batch batch;        // the next batch, which collects new events
 };
 

@@ -4,7 +4,7 @@
 // published, once for each route that has receivers.  The events between two flushes form one batch.  Events
 // that arrive while a batch is being delivered form the next batch.  flush_some() alternates between the
 // topics, so that a topic with many receivers does not delay the others.  Inside on_batch() no receiver may
-// subscribe, unsubscribe or be destroyed: streams/streams.h destroys streams after the turn.
+// subscribe, unsubscribe or be destroyed: the class Streams destroys streams after the turn.
 #pragma once
 
 #include <cstdint>

@@ -109,7 +109,8 @@ struct JobRecords::Watched final : Wheel::Entry {
     });
   }
 
-  // `partial`: the reply has only the rule's watch_fields, not the large fields that an ended job needs.
+  // `partial`: the reply has only the rule's watch_fields, without the large fields that the message of an
+  // ended job contains.
   void on_looked(Found found, const Record* record, bool partial) {
     if (found == Found::kUnavailable) {
       gone_since.reset();
@@ -217,7 +218,7 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& i
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, id, known);
-    // Jitter spreads the looks at jobs that were opened together.
+    // Jitter spreads the looks at jobs whose streams were opened together.
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }
   Watched& watched = *slot->second;

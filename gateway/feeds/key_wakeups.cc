@@ -10,20 +10,21 @@ namespace {
 using std::chrono::milliseconds;
 
 // While no announcer is trusted, the interval between two checks of a key is a twentieth of the time since
-// the key last grew, but at least 21 ms and at most 200 ms.  With more than 1,000 keys all intervals grow in
-// proportion, so Redis checks at most 48,000 keys a second.
+// the key last grew, but at least 21 ms and at most 200 ms.  If a sweep checks more than 1,000 keys, the next
+// sweep comes later in proportion.  So Redis checks at most 48,000 keys a second.
 constexpr milliseconds kFastSweep{21};
 constexpr int kIdleDivisor = 20;
 constexpr milliseconds kLongestPause{200};
 constexpr std::size_t kKeysOfFastSweep = 1000;
 // One check of a hundred keys costs Redis a fifth of a hundred checks of one key.
 constexpr std::size_t kKeysOfCheck = 100;
-// A key that was not read for this long is read: even a trusted announcer's announcement may get lost.
+// A key that was not read for this long is read, because an announcement may get lost.
 constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
 // If growth was found without an announcement, the announcement counts as missing after this time.
 constexpr milliseconds kAnnouncementGrace{250};
-// How long one missing notification causes distrust.  Only tracking announces a RENAME onto a key.
+// How long notifications are not trusted after one was missing.  In the meantime tracking can be trusted.
+// Tracking also announces changes of which a server may not notify, such as a RENAME onto a key.
 constexpr std::chrono::minutes kDistrust{1};
 // The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
 constexpr milliseconds kFlushInterval{20};
@@ -250,7 +251,7 @@ void KeyWakeups::check_all(Time now) {
     ++keys_checked_;
     const auto pause =
         std::clamp<Time::duration>((now - key->last_growth_) / kIdleDivisor, kFastSweep, kLongestPause);
-    // Half a sweep early, so that the check falls on the nearest sweep: timers are not exact.
+    // Half a sweep early, so that a sweep whose timer is inexact does not leave the check to the next sweep.
     key->next_check_ = now + pause - kFastSweep / 2;
     if (key->is_checked_alone_) {
       check({&key, 1});

@@ -2,9 +2,9 @@
 //
 // Pure.  There are two *announcers* of changes: keyspace notifications, and invalidations of keys that were
 // read (CLIENT TRACKING).  A key is read when its change is announced.  An announcer is *trusted* after it
-// has announced that a key grew.  While no announcer is trusted, a *fast sweep* checks all keys every 21 ms.
-// A *slow sweep* reads each key that was not read for 2 s.  DESIGN.md has the state machine.  The functions
-// of Owner must not call KeyWakeups.
+// has announced that a key grew.  While no announcer is trusted, a *fast sweep* checks keys every 21 ms.  A
+// *slow sweep* reads each key that was not read for 2 s.  DESIGN.md has the state machine.  The functions of
+// Owner must not call KeyWakeups.
 #pragma once
 
 #include <chrono>
@@ -77,7 +77,8 @@ class KeyWakeups {
     virtual void read(Key& key) = 0;
     // Ask in one command which of `keys` have grown; on_check_ended() must follow.
     virtual void check_for_growth(std::span<Key* const> keys) = 0;
-    // Subscribe to invalidations, even if they are subscribed already; on_invalidations_confirmed() follows.
+    // Subscribe to invalidations, even if the subscription exists.  Call on_invalidations_confirmed() when
+    // Redis has confirmed.
     virtual void hear_invalidations() = 0;
     // Start CLIENT TRACKING of the keys that the reading link reads.  Call on_tracking_answered() with the
     // answer to the latest start_tracking().
@@ -87,7 +88,7 @@ class KeyWakeups {
     virtual void start_reads_after_turn() = 0;
     // Call sweep() once after `delay`.  Each call replaces the earlier one.
     virtual void sweep_in(std::chrono::milliseconds delay) = 0;
-    // For the log.
+    // `why` is for a log line.
     virtual void on_trust_changed(Announcer announcer, std::string_view why) = 0;
     virtual void on_tracking_refused(std::string_view why) = 0;
   };
@@ -122,7 +123,7 @@ class KeyWakeups {
   Announcer on_read_ended(Key& key, ReadResult result, bool more, Time now);
   // Redis has answered one check.  Afterwards the owner calls read_soon() for each key that has grown.
   void on_check_ended() { --checks_under_way_; }
-  // Call this for each key of a check that Redis answered with an error: one of the keys is at fault.
+  // Call this for each key of a check that Redis answered with an error.  One of the keys may be the cause.
   void check_alone(Key& key) { key.is_checked_alone_ = true; }
 
  private:

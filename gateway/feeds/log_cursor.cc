@@ -57,8 +57,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return lost ? std::optional(gap) : std::nullopt;
   }
 
-  // The log has entries before the position, so nothing after it was trimmed: only the entry at the position
-  // was deleted (XDEL).
+  // The log has an entry at or before the position, so no entry after the position was trimmed.  At most the
+  // entry at the position was deleted (XDEL).
   if (tail.last == position_) added_ = tail.added;
   return std::nullopt;
 }

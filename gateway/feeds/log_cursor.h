@@ -3,7 +3,7 @@
 // Pure.  A log is a Redis Stream: a list of entries with ascending ids.  Writers add entries at its end
 // (XADD).  Redis may remove the oldest entries (XTRIM, MAXLEN), or a client may delete the log and begin it
 // anew.  Redis reports none of this to a reader.  So a reader reads from its position *inclusively* and calls
-// proves_no_gap(): while the entry that it delivered last still exists, no later entry was removed.  If that
+// proves_no_gap(): while the entry that it delivered last still exists, no later entry was trimmed.  If that
 // entry is gone, the reader fetches the log's tail (XINFO STREAM) and calls resolve_doubt(), which returns a
 // gap unless the tail proves that nothing is lost.
 #pragma once
@@ -20,12 +20,12 @@ struct LogTail {
   bool exists = false;
   EntryId last;                        // last-generated-id: the id of the newest entry ever, even if removed
   std::uint64_t length = 0;            // number of entries in the log
-  EntryId first_entry;                 // the oldest one, if length > 0
+  EntryId first_entry;                 // the oldest entry, if length > 0
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
 };
 
-// Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm, but no loss
-// remains unreported.
+// Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm.  The section
+// "What Tailgate cannot do" in deploy/README.md has the losses that no gap reports.
 struct LogGap {
   EntryId requested;
   std::optional<EntryId> first_available;  // none: the log is empty
@@ -43,19 +43,19 @@ class LogCursor {
 
   EntryId position() const { return position_; }
 
-  // `first_read`: the first entry that an inclusive read from position() found; none: it found no entry.
-  // Returns true: deliver the entries.  Returns false: keep them, fetch the tail, call resolve_doubt().
+  // `first_read`: the first entry that an inclusive read from position() found; none if there is no entry.
+  // If true, deliver the entries.  If false, keep the entries, fetch the tail and call resolve_doubt().
   bool proves_no_gap(std::optional<EntryId> first_read) const;
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // Precondition: `tail` was fetched after the read.  No gap: the kept entries are complete, deliver them.
-  // A gap: drop the kept entries and read again from position().
+  // Precondition: `tail` was fetched after the read.  If there is no gap, the kept entries are complete:
+  // deliver them.  If there is a gap, drop the kept entries and read again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
   EntryId position_;
-  // The log's oldest entry at the last resolve_doubt(), if it was after the position.  While it is after the
-  // position, an inclusive read that begins with it proves that nothing is lost.
+  // The log's oldest entry at the last resolve_doubt(), if that entry was after the position.  Until the
+  // position reaches the anchor, an inclusive read that begins with the anchor proves that nothing is lost.
   std::optional<EntryId> anchor_;
   // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
   std::optional<std::uint64_t> added_;

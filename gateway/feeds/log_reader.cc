@@ -110,7 +110,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
 
 void LogReader::start(Job& job) {
   const EntryId from = job.cursor->position();
-  // One more than pace->count, because the first entry of the answer was delivered before.
+  // Requests one more than pace->count, because the entry at the cursor's position was delivered before.
   const std::string count = std::to_string(job.pace->count + 1);
   job.call = link_.command({"XRANGE", job.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
                            [&job](const redisReply* reply) { job.on_range(reply); });

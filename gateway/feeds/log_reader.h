@@ -1,8 +1,8 @@
-// LogReader: reads logs (Redis Streams) and detects every gap.
+// LogReader: reads logs (Redis Streams) and detects gaps.
 //
 // Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
-// route, and not when to read: KeyWakeups decides that for the live feeds, LogStream for its own reads.  At
-// most 16 queued reads are under way at once, so that many clients that reconnect together neither flood
+// route.  Does not decide when to read: KeyWakeups decides for the live feeds, LogStream for its own reads.
+// At most 16 queued reads are under way at once, so that many clients that reconnect together neither flood
 // Redis nor delay the live feeds.  The link must be up at every call.
 #pragma once
 
@@ -84,7 +84,7 @@ class LogReader {
                                            std::function<void(const Grown& grown)> done);
 
   // CLIENT TRACKING: when a log that was read on this link changes, Redis sends one invalidation to the
-  // connection `client_id`.  `done` gets Redis's reason for a refusal, else an empty text.
+  // connection with the id `client_id`.  `done` gets Redis's reason for a refusal, else an empty text.
   [[nodiscard]] RedisCall track(std::int64_t client_id,
                                 std::function<void(std::string_view why_refused)> done);
   [[nodiscard]] RedisCall untrack();

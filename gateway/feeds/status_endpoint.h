@@ -1,7 +1,8 @@
 // StatusEndpoint: asks an application for the status of a job, with the caller's own credentials.
 //
-// For records that are not in Redis.  Streams ask when they open and after a loss of Redis.  They never poll,
-// because applications limit the rate of requests.  Status 200 means that the caller may see the job.
+// Used for records that are not in Redis.  Streams ask when they open and after each loss of Redis.  Streams
+// never poll, because applications limit the rate of requests.  Status 200 means that the caller may see the
+// job.
 #pragma once
 
 #include <functional>
@@ -39,7 +40,7 @@ class StatusEndpoint {
 
   StatusEndpoint(const Loop& loop, Resolver& resolver) : loop_(loop), resolver_(resolver) {}
 
-  // `done` is called from the loop, never from inside ask().  `rule` outlives the question.
+  // `done` is called from the loop, never from inside ask().  `rule` must outlive the question.
   [[nodiscard]] Question ask(const RecordRule& rule, const std::string& id, const HttpHeaders& caller,
                              Done done);
 

@@ -53,7 +53,7 @@ HttpAnswerReader::State HttpAnswerReader::broken(std::string why) {
 HttpAnswerReader::State HttpAnswerReader::feed(std::string_view bytes) {
   if (state_ != State::kMore) return state_;
   if (!in_body_) {
-    // Searches from three bytes earlier: two calls may share the empty line.
+    // Searches from three bytes before the new bytes, because the empty line may arrive in two calls.
     const std::size_t from = head_.size() < 3 ? 0 : head_.size() - 3;
     head_ += bytes;
     const std::size_t end = head_.find("\r\n\r\n", from);

@@ -31,11 +31,11 @@ class Chunk {
   std::string_view framed() const { return std::string_view(*bytes_).substr(begin_); }
   // The number of bytes in events().
   std::size_t size() const { return bytes_->size() - kRoom - kTail.size(); }
-  // Holding it keeps events() and framed() valid.
+  // Owns the memory of events() and framed().  Both stay valid while a copy of this pointer lives.
   const std::shared_ptr<const std::string>& storage() const { return bytes_; }
 
   static constexpr std::string_view kTail = "\r\n";
-  // Writes the head of a chunk of `size` bytes backwards from `end`.  Returns the head's begin.
+  // Writes the head of a chunk of `size` bytes backwards from `end`.  Returns the beginning of the head.
   static char* write_head(char* end, std::size_t size);
   static constexpr std::size_t kRoom = 18;  // sixteen digits and a line end
 

@@ -20,8 +20,8 @@ constexpr std::size_t kMostUnread = 64UL * 1024;
 static_assert(kMostUnread > kMostHeadBytes + kMostBodyBytes);
 constexpr std::size_t kMostWritten = 1U << 20;  // bytes in one turn
 
-// evhttp itself answers 400 to a target that it cannot parse.  It parses every target that begins with one
-// "/".
+// Tailgate must refuse each target that evhttp cannot parse, because evhttp would answer 400 by itself.
+// evhttp can parse every target that begins with exactly one "/".
 bool can_be_parsed(std::string_view target) {
   if (target.starts_with('/') && !target.starts_with("//")) return true;
   const std::string text(target);
@@ -46,7 +46,7 @@ HttpConnection::HttpConnection(Owner& owner, const HttpTimes& times, evhttp_conn
       buffer_(buffer),
       input_callback_(evbuffer_add_cb(bufferevent_get_input(buffer), input_cb, this)) {
   evhttp_connection_set_closecb(connection_, closed_cb, this);
-  // libevent's limit is 16 KB; a burst adds more than that in one turn.
+  // By default, libevent writes at most 16 KB in one turn.  A burst adds more.
   bufferevent_set_max_single_write(buffer_, kMostWritten);
   bufferevent_setwatermark(buffer_, EV_READ, 0, kMostUnread);
   const timeval idle = as_timeval(times_.idle);
@@ -135,7 +135,8 @@ void HttpConnection::refuse(int status, std::string_view sentence) {
     const std::string answer = refusal_answer(status, sentence);
     (void)send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
-  // close() would reset a connection with unread bytes, and the client might lose the refusal.
+  // Closes only the sending direction.  close() would reset a connection with unread bytes, and the client
+  // might lose the refusal.
   (void)shutdown(fd, SHUT_WR);
   has_deadline_ = true;
   owner_.deadlines().set(*this, Loop::now() + times_.refusal_linger);

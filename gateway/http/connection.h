@@ -19,12 +19,14 @@
 namespace tailgate {
 
 struct HttpTimes {
-  // For a complete request, from its first byte; for a connection's first request, from the accept.
+  // How long a client may take to send a complete request.  The time begins with the request's first byte;
+  // for the first request of a connection, it begins with the accept.
   std::chrono::milliseconds request{10'000};
-  // For the pause between two requests.  Longer than nginx's 60 s for an idle upstream connection, so that
-  // the gateway never closes a connection that nginx is about to use.
+  // How long a connection may be idle between two requests.  Longer than nginx's 60 s for an idle upstream
+  // connection, so that the gateway never closes a connection that nginx is about to use.
   std::chrono::milliseconds idle{90'000};
-  // How long a client may accept no byte.  Shorter than nginx's send_timeout for its own clients.
+  // How long a client may accept no byte of an answer.  Shorter than nginx's send_timeout towards its own
+  // clients, so that Tailgate closes the connection first.
   std::chrono::milliseconds answer_stalled{60'000};
   // How long a refused client may read before its connection is closed.
   std::chrono::milliseconds refusal_linger{2'000};

@@ -24,7 +24,8 @@ constexpr std::pair<unsigned, std::string_view> kMethods[] = {
 
 void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   evkeyvalq* out = evhttp_request_get_output_headers(request);
-  // evhttp refuses a name or value with CR or LF.  A missing header does less harm than a split header.
+  // evhttp refuses a name or value with CR or LF.  The response then lacks the header, which does less harm
+  // than a split header.
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
@@ -178,8 +179,8 @@ void Exchange::answer(int status, const HttpHeaders& headers, std::string body) 
 void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_timeout) {
   assert(!begun_);
   if (connection_ == nullptr) return;
-  // With keep-alive, evhttp would send Content-Length: 0 to an HTTP/1.0 client (2.1.12,
-  // evhttp_make_header_response).
+  // Removes the request's Connection header.  Otherwise evhttp would send Content-Length: 0 to an HTTP/1.0
+  // client that asks for keep-alive (2.1.12, evhttp_make_header_response).
   evkeyvalq* in = evhttp_request_get_input_headers(request_);
   evkeyvalq* out = evhttp_request_get_output_headers(request_);
   evhttp_remove_header(in, "Connection");

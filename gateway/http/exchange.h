@@ -1,7 +1,7 @@
 // Exchange: one HTTP request and its response.
 //
-// Knows evhttp and bytes; knows neither routes nor events.  Owns the evhttp_request.  There are two ways to
-// use it:
+// Knows evhttp and bytes; knows neither routes nor events.  Owns the evhttp_request.  An Exchange is used in
+// one of two ways:
 //   answer()                          a complete response;
 //   begin(), write()…, end() | cut()  a stream.
 // After answer(), end() or cut() the Exchange may die.  If it dies earlier, it closes the connection.
@@ -85,7 +85,8 @@ class Exchange final : private HttpConnection::Observer {
 
   evhttp_request* request_;     // null once evhttp owns it again
   HttpConnection* connection_;  // null once the client is gone
-  // Copies, because libevent's fields cost three cache misses for each client of a batch.  Set for a stream.
+  // Only for a stream: fd_ and is_output_empty_ repeat what libevent knows, because reading libevent's fields
+  // costs three cache misses for each client of a batch.
   int fd_ = -1;
   bool is_output_empty_ = false;  // false: unknown
   bool begun_ = false;

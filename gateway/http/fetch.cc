@@ -78,7 +78,7 @@ std::string HttpFetch::connect_to(const Endpoint& endpoint) {
   const auto address = endpoint.unix_path.empty() ? ip_address(endpoint.host, endpoint.port)
                                                   : unix_address(endpoint.unix_path);
   if (!address) return address.error();
-  // Deferred, so that the loop reports a connection that fails at once.
+  // Callbacks are deferred, so that they run from the loop even if the connection fails at once.
   buffer_.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS));
   bufferevent_setcb(buffer_.get(), readable_cb, nullptr, event_cb, this);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);

@@ -33,8 +33,8 @@ class HttpFetch {
  public:
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  // Calls `done` once from the loop, never inside the constructor.  No HTTP status is an error.  `done` may
-  // destroy the HttpFetch.
+  // Calls `done` once from the loop, never inside the constructor.  An answer with any HTTP status is a
+  // result, not an error.  `done` may destroy the HttpFetch.
   HttpFetch(const Loop& loop, Resolver& resolver, HttpQuestion question, Done done);
   ~HttpFetch();
   HttpFetch(const HttpFetch&) = delete;

@@ -15,7 +15,7 @@ namespace {
 
 using State = HeadCheck::State;
 
-// Methods whose body evhttp reads.  It would take another method's body for the next request.
+// Methods whose body evhttp reads.  evhttp would read the body of another method as the next request.
 constexpr std::array<std::string_view, 6> kMayHaveBody = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 // evhttp accepts no shorter request line.
 constexpr std::size_t kShortestLine = std::string_view("GET / HTTP/1.0").size();
@@ -117,8 +117,8 @@ HeadCheck check_head(std::string_view bytes) {
     at = feed + 1;
     if (!line.ends_with('\r')) return refused(400, "A line of the head does not end in CR LF");
     line.remove_suffix(1);
-    // Other control characters are allowed: nginx passes them, and they are harmless in a value (RFC 9110,
-    // section 5.5).
+    // A header's value may hold control characters other than CR, LF and NUL: nginx passes them, and they are
+    // harmless there (RFC 9110, section 5.5).
     if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
       return refused(400, "The head has a stray CR or a NUL");
     if (!first && line.empty()) return checker.end();

@@ -2,8 +2,8 @@
 //
 // Pure.  Stricter than evhttp, so that a proxy, evhttp and this check agree on where a request ends (RFC
 // 9112, section 11.2): each line ends in CR LF, no folded lines, no white space before a colon, at most one
-// Content-Length, no Transfer-Encoding.  evhttp accepts every head that passes, so Tailgate writes every
-// refusal.
+// Content-Length, no Transfer-Encoding.  evhttp accepts every head that passes, unless its target cannot be
+// parsed; HttpConnection refuses such a target.  So Tailgate writes every refusal.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,9 @@
 
 namespace tailgate {
 
-// Larger than any head from nginx: four lines of 8 KB, the request line again in X-Tailgate-Uri, and headers
-// that nginx adds.  So nginx answers 431 to larger heads, and none of its sub-requests is too large.
+// Larger than any head that nginx sends: four buffers of 8 KB from the client, the request line again in
+// X-Tailgate-Uri, and headers that nginx adds.  So nginx itself answers 431 to a client's larger head, and
+// none of nginx's sub-requests is too large.
 constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;

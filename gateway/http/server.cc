@@ -21,17 +21,19 @@ namespace tailgate {
 namespace {
 
 constexpr std::size_t kAcceptsPerTurn = 64;
-// check_head() refuses earlier, because it counts line ends.
+// The limits of evhttp.  check_head() refuses a large head earlier than evhttp, because it also counts line
+// ends.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
 constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
 
 // Descriptors that clients do not get.  The operators' listener may use half of them; the rest is for links
-// to Redis, fetches and files.  Under a very small limit, half of the limit is reserved.
+// to Redis, fetches and files.  If RLIMIT_NOFILE is less than twice this number, half of RLIMIT_NOFILE is
+// reserved.
 constexpr rlim_t kReservedDescriptors = 96;
 
 // The kernel's send buffer for each client, in addition to our backlog.  The kernel doubles the value.
 constexpr int kSendBuffer = 64 * 1024;
-// A client that acknowledges nothing for so long is gone.  A stream sets its own limit.
+// A client that acknowledges nothing for this time is gone.  A stream sets its own limit.
 constexpr unsigned kUnacknowledgedMs = 60'000;
 
 }  // namespace
@@ -47,7 +49,8 @@ void prepare_for_clients(int fd) {
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
 }
 
-// All servers, because accept_failed_cb()'s argument belongs to evhttp.
+// All servers.  accept_failed_cb() looks its server up here, because the callback's argument belongs to
+// evhttp.
 std::vector<HttpServer*>& servers() {
   static std::vector<HttpServer*> all;
   return all;
@@ -112,9 +115,9 @@ bool HttpServer::is_past_share(const bufferevent* buffer) const {
 // After the call, evhttp makes an evhttp_connection around the returned buffer.
 bufferevent* HttpServer::accepted_cb(event_base* base, void* self) noexcept {
   auto* server = static_cast<HttpServer*>(self);
-  // The listener would accept all waiting connections.  A bound leaves time for other work, and lets the
-  // memory of one request serve the next.  Beyond the share of descriptors, one connection in a turn is
-  // enough.
+  // Without a bound, the listener would accept all waiting connections in this turn.  The bound leaves time
+  // for other work, and later requests can reuse the memory of earlier requests.  Beyond the share of
+  // descriptors, one connection a turn is enough.
   if (server->accepted_.size() + 1 >= kAcceptsPerTurn ||
       (!server->accepted_.empty() && server->is_past_share(server->accepted_.back()))) {
     server->paused_ = true;
@@ -144,7 +147,7 @@ void HttpServer::adopt_accepted() {
     bufferevent_event_cb event = nullptr;
     void* arg = nullptr;
     bufferevent_getcb(buffer, nullptr, nullptr, &event, &arg);
-    // No callback: evhttp has freed its connection, and our reference is the last.
+    // Without an event callback, evhttp has freed its connection, and our reference is the last.
     const bool is_freed = event == nullptr;
     bufferevent_decref(buffer);
     if (is_freed) continue;
@@ -196,7 +199,7 @@ void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
 }
 
 // The system is out of descriptors or memory.  The connection stays in the kernel's queue, so the listener
-// would fail again at once: it pauses for 100 ms.
+// would fail again at once.  The listener pauses for 100 ms.
 void HttpServer::accept_failed_cb(evconnlistener* listener, void* /*http*/) noexcept {
   static LogValve valve(1, 1);
   if (valve.open(Loop::now())) {

@@ -75,7 +75,7 @@ class HttpServer : private HttpConnection::Owner {
   Deadlines deadlines_;
   TurnEnd turn_end_;
   std::vector<std::unique_ptr<HttpConnection>> connections_;  // indexed by descriptor
-  std::size_t open_ = 0;                                      // how many are not null
+  std::size_t open_ = 0;                                      // how many of connections_ are not null
   std::vector<HttpConnection*> to_check_;
   std::vector<bufferevent*> accepted_;  // of this turn; we own a reference to each
   std::uint64_t turned_away_ = 0;

@@ -106,7 +106,7 @@ Result<Socket> listen_unix(const UnixSocketRule& rule) {
 
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed(rule.path + ": socket");
-  // The file has no permissions, so nobody can connect before its mode is set.
+  // Makes the file without permissions, so that nobody can connect before chmod() sets its mode.
   const mode_t old_mask = umask(0777);
   const int bound = bind(fd, address->get(), address->length);
   umask(old_mask);

@@ -59,7 +59,7 @@ bool Timer::pending() const {
 
 ShortTimer::ShortTimer(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
-        // The timer may expire and be cancelled in the same turn.
+        // cancel() may come after the expiry in the same turn.  Then libevent still calls this function.
         if (std::exchange(pending_, false)) inner();
       }),
       fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
@@ -72,8 +72,8 @@ ShortTimer::~ShortTimer() {
   close(fd_);
 }
 
-// The descriptor is never read: the event is edge-triggered, each expiry is a new edge, and setting the timer
-// clears an expiry that has not been read (timerfd_create(2)).
+// The descriptor is never read.  The event is edge-triggered, and each expiry is a new edge.  Setting the
+// timer clears an expiry that has not been read (timerfd_create(2)).
 void ShortTimer::set(std::chrono::microseconds delay) const {
   const itimerspec when{{}, {delay.count() / 1'000'000, delay.count() % 1'000'000 * 1000}};
   timerfd_settime(fd_, 0, &when, nullptr);
@@ -88,8 +88,8 @@ void ShortTimer::cancel() {
   if (std::exchange(pending_, false)) set(std::chrono::microseconds(0));
 }
 
-// event_active() appends the event to the queue of this turn, behind all events that the poll found.  An
-// event of lower priority would never run under load.
+// event_active() appends the event to the queue of this turn, behind all events that the poll found.  The
+// alternative, an event of lower priority, would never run under load.
 TurnEnd::TurnEnd(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
         asked_ = false;

@@ -37,7 +37,7 @@ class Loop {
   EventBaseHandle base_;
 };
 
-// Calls `call` once, `delay` after the last after().  `call` may call after() again.
+// Calls `call` once, when `delay` has passed since the latest after().  `call` may call after() again.
 class Timer {
  public:
   Timer(const Loop& loop, std::function<void()> call);
@@ -54,7 +54,7 @@ class Timer {
 };
 
 // A Timer with the kernel's fine clock (timerfd).  libevent's timers use the coarse clock, whose step is 4 ms
-// on most machines.  Uses one descriptor.
+// on most machines.  Each ShortTimer uses one file descriptor.
 class ShortTimer {
  public:
   ShortTimer(const Loop& loop, std::function<void()> call);

@@ -19,8 +19,8 @@ std::uint32_t seed() {
 
 }  // namespace
 
-// Not the system's generator, which makes a system call each time (glibc 2.36): a drain needs a number for
-// each stream in one turn.
+// Does not use the system's generator, which makes a system call for each number (glibc 2.36).  A drain needs
+// one number for each stream in the same turn.
 double random_unit() {
   static std::mt19937 generator(seed());
   return static_cast<double>(generator()) / 4294967296.0;

@@ -80,7 +80,7 @@ void Resolver::Shared::add(const std::shared_ptr<Shared>& shared, const std::str
     std::thread([shared] { shared->work(); }).detach();
     ++shared->threads;
   } catch (const std::system_error&) {
-    // The system allows no more threads.  The query fails at its deadline; the next query tries again.
+    // The system allows no more threads.  The query may fail at its deadline; the next query tries again.
   }
   (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -164,7 +164,7 @@ void Resolver::take_answers() {
   const auto answers = std::exchange(shared_->answers, {});
   lock.unlock();
   for (const auto& [host, addresses] : answers) {
-    // A copy, because each call may destroy queries and make new ones.
+    // Iterates over a copy, because each finish() may destroy queries and make new ones.
     for (Query* query : std::vector(queries_)) {
       const bool is_alive = std::find(queries_.begin(), queries_.end(), query) != queries_.end();
       if (is_alive && query->host_ == host) query->finish(addresses);

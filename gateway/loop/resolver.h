@@ -1,10 +1,10 @@
 // Resolver: looks up host names without blocking the loop.
 //
 // Calls getaddrinfo, which uses the current nsswitch.conf, /etc/hosts and resolv.conf.  Lookups run in up to
-// kMostThreads helper threads, so that a name whose server does not answer delays no other name.  Idle helper
+// kMostThreads helper threads.  A new lookup waits only while all of these threads are busy.  Idle helper
 // threads end.  All other code runs in the loop's thread.
-// Must outlive its queries.  The destructor does not wait: a thread that hangs in getaddrinfo ends later or
-// with the process, and its answer is dropped.
+// Must outlive its queries.  The destructor does not wait for a thread that hangs in getaddrinfo.  Such a
+// thread ends later or with the process, and its answer is dropped.
 #pragma once
 
 #include <chrono>

@@ -10,7 +10,8 @@
 
 namespace tailgate {
 
-// An error if the file is larger than `max_bytes` or not a regular file: reading a FIFO could block for ever.
+// Returns an error if the file is larger than `max_bytes`, or if it is not a regular file.  So a FIFO cannot
+// block the loop for ever.
 Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
 
 }  // namespace tailgate

@@ -22,7 +22,7 @@ Wheel::Wheel(Time now) : start_(now) {
   for (Head& head : heads_) head.next_ = head.prev_ = &head;
 }
 
-// Rounds up, so that a visited slot's entries of this revolution are due.
+// Rounds up, so that this revolution's deadlines in a slot have passed when expire() visits the slot.
 std::size_t Wheel::slot_of(Time time) const {
   const auto since = std::max(time - start_, Time::duration::zero());
   return static_cast<std::size_t>((since + kSlot - Time::duration(1)) / kSlot);
@@ -45,7 +45,7 @@ void Wheel::set(Entry& entry, Time due) {
 
 void Wheel::expire(Time now) {
   const auto target = static_cast<std::size_t>(std::max(now - start_, Time::duration::zero()) / kSlot);
-  // After a long pause one revolution visits every slot.
+  // After a longer pause than one revolution, one revolution is enough, because it visits every slot.
   if (target > passed_ + kSlots) passed_ = target - kSlots;
   while (passed_ < target) {
     Head& head = heads_[++passed_ % kSlots];

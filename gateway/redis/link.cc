@@ -81,7 +81,7 @@ void RedisLink::connect() {
     connect_to(rule_.endpoint.unix_path);
     return;
   }
-  // Resolved again at every attempt, because a failover may have changed the address of the host.
+  // The host is resolved again at every attempt, because a failover may have changed its address.
   move_to(State::kResolving);
   query_ = resolver_.lookup(rule_.endpoint.host, [this](Result<Resolver::Addresses> addresses) {
     query_.reset();
@@ -139,7 +139,7 @@ void RedisLink::attach() {
 void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
   rest_ = std::move(rest);
   rest_end_ = std::make_unique<ShortTimer>(loop_, [this] {
-    // epoll would report waiting bytes only in the next turn.
+    // Reads waiting bytes now, because epoll would report them only in the next turn.
     if (bytes_waiting()) {
       read();
     } else {
@@ -148,7 +148,7 @@ void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
   });
 }
 
-// hiredis calls this after each read and each write.
+// hiredis calls this function after each read and each write.
 void RedisLink::watch_reading() {
   if (rest_end_ && rest_end_->pending()) return;
   const auto rest = rest_ ? rest_() : std::chrono::microseconds(0);
@@ -172,7 +172,7 @@ void RedisLink::read() {
 void RedisLink::connected_cb(const redisAsyncContext* context, int status) noexcept {
   auto* link = static_cast<RedisLink*>(context->data);
   if (link == nullptr) return;
-  if (status != REDIS_OK) link->context_ = nullptr;  // hiredis frees it when we return
+  if (status != REDIS_OK) link->context_ = nullptr;  // hiredis frees the context after this callback
   if (link->state_ != State::kConnecting) return;
   if (status == REDIS_OK) {
     link->greet();
@@ -216,10 +216,11 @@ void RedisLink::greet() {
       if (reply != nullptr && reply->type == REDIS_REPLY_INTEGER) client_id_ = reply->integer;
     }));
   }
-  // A server that is loading, or a replica that has lost its master, refuses PING.
+  // PING shows whether the server can serve.  A server that is loading, or a replica that has lost its
+  // master, refuses PING.
   greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
     if (reply == nullptr || state_ != State::kGreeting) return;
-    // A server that cannot save (MISCONF) refuses writes and PING, but not reads, and Tailgate only reads.
+    // A server that cannot save (MISCONF) refuses writes and PING, but not reads.  Tailgate only reads.
     if (reply->type == REDIS_REPLY_ERROR && !text_of(*reply).starts_with("MISCONF")) {
       drop(std::string("PING: ") + reply->str);
     } else {
@@ -312,7 +313,7 @@ void RedisLink::send(std::span<const std::string_view> arguments, redisCallbackF
   }
   if (redisAsyncCommandArgv(context_, callback, privdata, static_cast<int>(texts.size()), texts.data(),
                             lengths.data()) != REDIS_OK) {
-    std::abort();  // hiredis refuses commands only while it frees the context; then the link is not up
+    std::abort();  // hiredis refuses a command only while it frees the context, when no command may be sent
   }
 }
 

@@ -60,7 +60,7 @@ class RedisLink {
     std::function<void()> probe = {};
   };
 
-  // `name` is for logs and CLIENT LIST.  `rule` outlives the link.
+  // `name` is for logs and CLIENT LIST.  `rule` must outlive the link.
   RedisLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, std::string name, Events events);
   ~RedisLink();
   RedisLink(const RedisLink&) = delete;

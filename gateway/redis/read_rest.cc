@@ -6,8 +6,9 @@ namespace tailgate {
 
 namespace {
 
-// Resting begins when one rest is expected to bring this many messages.  With fewer, its timer costs as much
-// as it saves.  For lines the threshold is lower, because lines that arrive together are read together.
+// Resting begins when at least this many messages are expected to arrive during one rest.  With fewer
+// messages, the timer of a rest costs as much as the rest saves.  For lines the threshold is lower, because
+// lines that arrive together are read together.
 constexpr double kMessageThreshold = 2;
 constexpr double kLineThreshold = 1.5;
 // Hysteresis: once resting is on, it stays on until traffic falls below 85 % of the threshold.

@@ -14,8 +14,9 @@ class ReadRest {
   using Time = std::chrono::steady_clock::time_point;
   // The rest while most of the traffic comes from channels.
   static constexpr std::chrono::microseconds kMessageRest{280};
-  // The goal of the rest for log lines: half of the lines are delivered within this time.  Redis announces a
-  // line; the announcement waits half a rest on average.  Reading the line then takes about three answers.
+  // The goal of the rest for lines (entries of logs): half of the lines are delivered within this time.
+  // Redis announces a line.  The announcement waits half a rest on average.  Reading the line then takes
+  // about three times as long as one answer of Redis.
   static constexpr std::chrono::microseconds kHalfOfLines{930};
   // The shortest rest for lines.  Slow answers do not shorten it further: a busy machine needs the rests.
   static constexpr std::chrono::microseconds kShortestRest{800};
@@ -28,7 +29,7 @@ class ReadRest {
   void count_message() { ++messages_; }
   // Counts the lines of a log that were read because Redis announced them.
   void count_lines(std::size_t lines) { lines_ += lines; }
-  // Redis answered a read after `took`.
+  // Call this when Redis has answered a read.  `took` is how long the answer took.
   void note_answer(Time::duration took);
   // How long to wait before the next read.
   std::chrono::microseconds rest(Time now);

@@ -8,13 +8,13 @@ namespace tailgate {
 
 namespace {
 
-// All blocks have this size, so that later replies can use the blocks of a large reply.  Only a larger text
-// or array gets a block of its own.
+// The blocks have one size, so that later replies can use the blocks of a large reply.  Only a text or array
+// that is larger than this gets a larger block.
 constexpr std::size_t kBlock = 16UL * 1024;
 #ifdef __SANITIZE_ADDRESS__
 constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views into freed replies
 #else
-constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five
+constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five blocks
 #endif
 
 // Far more elements than any expected reply has.  A reply announces the length of an array before its

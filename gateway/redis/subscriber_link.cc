@@ -9,7 +9,7 @@ namespace tailgate {
 
 namespace {
 
-// How long a refused channel waits for its next attempt.  Each refusal costs the whole connection.
+// How long a refused channel waits for its next attempt.  Each refusal closes the whole connection.
 constexpr std::chrono::seconds kFirstLeftOut{30};
 constexpr std::chrono::seconds kLongestLeftOut{3600};
 
@@ -82,7 +82,7 @@ void SubscriberLink::on_link_up() {
 }
 
 // hiredis (0.14.1 and 1.2) closes the connection if Redis does not permit a SUBSCRIBE.  Redis's error does
-// not name that channel.  It is the first one in unanswered_.
+// not name the refused channel.  Redis answers in order, so the refused channel is the first in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
   if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&
@@ -98,7 +98,7 @@ void SubscriberLink::on_link_down() {
   events_.on_down();
 }
 
-// An operator may have permitted the channels in the meantime.
+// Tries refused channels again, because an operator may have permitted them in the meantime.
 void SubscriberLink::retry_refused() {
   const TimePoint now = Loop::now();
   std::erase_if(refused_, [&](const auto& entry) {

@@ -24,12 +24,12 @@ class SubscriberLink {
   struct Events {
     std::function<void()> on_down;
     // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
-    // try the channel again for 30 seconds.  Each further refusal doubles that time.
+    // try the channel again for 30 seconds.  Each further refusal doubles that time, up to one hour.
     std::function<void(std::string_view channel)> on_refused;
     // Messages published on the channel from now on arrive.  Called again after each loss of the link.
     std::function<void(std::string_view channel)> on_confirmed;
     // Called for each message.  For an invalidation (CLIENT TRACKING with REDIRECT), called once for each
-    // Redis key in its list, or with an empty payload if it is nil.
+    // Redis key in the message's list.  If the message has nil in place of the list, `payload` is empty.
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
     // See RedisLink::set_rest().
     std::function<std::chrono::microseconds()> rest;

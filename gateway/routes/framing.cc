@@ -11,7 +11,7 @@ namespace tailgate {
 namespace {
 
 // A browser sends its last id in a header when it reconnects.  Proxies refuse headers of several KB, and an
-// EventSource that is refused never reconnects.
+// EventSource gives up after a refusal.
 constexpr std::size_t kMaxIdBytes = 1024;
 
 std::string id_from(const Members& members, const std::string& name) {

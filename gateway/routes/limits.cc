@@ -13,7 +13,7 @@ void StreamLimits::Release::operator()(StreamLimits* limits) const {
 
 StreamLimits::Ticket StreamLimits::take(const Bounds& bounds, std::string_view user,
                                         std::string_view address) {
-  // Does not store users or addresses without a limit.  Most configurations set no such limit.
+  // Counts users and addresses only if the configuration limits them.  Most configurations do not.
   if (bounds.per_user == 0) user = {};
   if (bounds.per_address == 0) address = {};
   const auto is_full = [](const Counts& counts, std::string_view name, std::uint64_t bound) {

@@ -18,9 +18,9 @@ namespace tailgate {
 // One value that messages can use as ${name}.
 struct RecordField {
   enum class As { kText, kNumber, kJson };
-  std::string name;             // in templates
+  std::string name;             // the name in ${name}
   std::string from;             // the hash's field, or the member of the status endpoint's answer
-  As as = As::kText;            // how to read `from`: a hash holds only texts
+  As as = As::kText;            // how to read the value: a hash holds only texts
   std::string absent = "null";  // JSON to use if the value is absent, null or unreadable
 };
 
@@ -47,7 +47,8 @@ struct RecordRule {
 
   // Only for kHash: the fields to request.  First those of user, session and status, then all others.
   std::vector<std::string> hash_fields;
-  // hash_fields without As::kJson.  Such a field can be megabytes, and only an ended job's message uses it.
+  // hash_fields without As::kJson.  A JSON field can be megabytes, and a stream needs it only at its opening
+  // and at the job's end.
   std::vector<std::string> watch_fields;
 
   // Fills hash_fields and watch_fields from the members above.

@@ -12,15 +12,15 @@ namespace {
 
 constexpr std::string_view kId = "{id}";
 constexpr std::size_t kMaxIdSize = 128;
-// The punctuation of literal segments: without a special meaning in a URL, in nginx or in a quoted regular
-// expression.
+// The punctuation that literal segments may hold.  It has no special meaning in a URL's path, in nginx's
+// configuration or in an escaped regular expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
 
 bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
 }
 
-// True if some segment matches `a` and `b`.
+// True if some segment of a URL's path matches both `a` and `b`.
 bool segments_overlap(std::string_view a, std::string_view b) {
   if (a == b) return true;
   return (a == kId && is_job_id(b)) || (b == kId && is_job_id(a));

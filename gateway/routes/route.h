@@ -31,7 +31,7 @@ enum class OnUnavailable { kStatus, kSse, kAuto };
 struct Credential {
   enum class Kind { kBearer, kTokenQuery, kTokenCookie, kSessionHeader, kSessionQuery };
   Kind kind = Kind::kBearer;
-  std::string name;  // of the query parameter, cookie or header (lower case); empty for kBearer
+  std::string name;  // of the parameter, cookie or header (a header's in lower case); empty for kBearer
 
   // "bearer", "query:<name>", "cookie:<name>", "session-header:<name>" or "session-query:<name>".
   static Result<Credential> parse(std::string_view text);
@@ -50,7 +50,7 @@ struct StatusMessage {
   Message message;
 };
 
-// A path of literal segments, one of which may be {id}.
+// A path of literal segments, with {id} in place of at most one segment.
 class PathPattern {
  public:
   // `text` must begin with "/", have no empty, "." or ".." segment, and have at most one {id}.
@@ -123,7 +123,7 @@ struct Route {
   std::uint64_t page_bytes = 8U << 20;  // bytes after which a page ends
 };
 
-// True if some path matches `a` and `b`.
+// True if some path matches both `a` and `b`.
 bool overlap(const PathPattern& a, const PathPattern& b);
 
 struct RouteMatch {
@@ -134,9 +134,10 @@ struct RouteMatch {
 // The route that matches `path`, the undecoded request target up to "?".  No two routes may overlap().
 std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
-// True for [A-Za-z0-9._-]{1,128} except "." and "..", which would leave the path of a status endpoint.
+// True for [A-Za-z0-9._-]{1,128} except "." and "..", which would change the path of a request to a status
+// endpoint.
 bool is_job_id(std::string_view text);
-// `pattern` with every "{id}" replaced.
+// `pattern` with `id` in place of every "{id}".
 std::string with_id(std::string_view pattern, std::string_view id);
 // An error if `text` holds a placeholder other than "{id}", for example "{job_id}".
 Status check_placeholders(std::string_view text);

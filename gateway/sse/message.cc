@@ -38,7 +38,8 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
 Result<Template> Template::compile_json(std::string_view text, const std::vector<std::string>& known) {
   Result<Template> compiled = compile(text, known);
   if (!compiled) return compiled;
-  // "" makes a ${name} inside quotes fail; null makes one fail that is a member's name.
+  // The template must be JSON with either value.  The value "" breaks a ${name} inside quotes.  The value
+  // null breaks a ${name} that is used as a member's name.
   for (const char* probe : {"\"\"", "null"}) {
     Values values;
     for (const std::string& name : known) values[name] = probe;

@@ -10,8 +10,8 @@
 
 namespace tailgate {
 
-// True if `text` can be an event's name or id.  CR and LF are refused because of CWE-93, and NUL because
-// browsers ignore an id with a NUL.
+// True if `text` can be an event's name or id.  Refuses CR and LF, which could forge a field (CWE-93), and
+// NUL, because browsers ignore an id with a NUL.
 bool is_sse_name(std::string_view text);
 
 // Appends one event.  An empty `event` or `id` gets no line.  Empty `data` gets a line, because browsers
@@ -19,7 +19,8 @@ bool is_sse_name(std::string_view text);
 void append_event(std::string& out, std::string_view event, std::string_view data, std::string_view id = {});
 
 // Appends an event's `id:` and `event:` lines and the beginning of its `data:` line.  The caller appends one
-// line of data and an empty line.  A browser remembers the id only when it has received the whole event.
+// line of data and an empty line.  The id may come first, because a browser remembers it only after the whole
+// event.
 void begin_event_with_id(std::string& out, std::string_view id, std::string_view event);
 
 // Appends ": <text>", one line for each line of `text`, and an empty line.

@@ -30,7 +30,7 @@ class ActiveRequest : private Exchange::Observer {
   // Ends the request after this turn.  Only the first call counts.
   void condemn(EndReason reason, Ending ending = Ending::kClean);
   bool condemned() const { return phase_ >= Phase::kEnding; }
-  // True if its event stream has begun and has not been condemned.
+  // True if the request's event stream has begun and has not been condemned.
   bool open() const { return phase_ == Phase::kOpen; }
   // How many bytes of the response the kernel has not accepted yet.
   std::size_t backlog() const { return request_.exchange->backlog(); }

@@ -16,8 +16,8 @@ enum class EndReason : std::uint8_t {
   kSlow,          // the client's backlog was full
   kMaxAge,        // the route's maximum age
   kDrained,       // this process is stopping
-  kOwnerChanged,  // the record names another owner
-  kRecordGone,    // the record has been missing for ten seconds
+  kOwnerChanged,  // the caller may not see the job any more
+  kRecordGone,    // the record is missing; in Redis, for ten seconds
   kGap,           // events may be missing, and no event reports that to the client
   kTokenExpired,  // the client's token expired, and its provider has at_expiry = "end"
   kWrongType,     // the Redis key holds another type

@@ -2,7 +2,7 @@
 //
 //   above three quarters of the bound  pages and new streams are refused (503, `unavailable`);
 //   above the bound                    channel streams with a backlog are cut, the largest first;
-//   above the bound twice in a row     log streams with a backlog are cut too, because they can be resumed.
+//   above the bound twice in a row     log streams with a backlog are cut too; their clients can resume.
 // A stream whose client keeps up is never cut.
 #pragma once
 

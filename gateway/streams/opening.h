@@ -39,7 +39,7 @@ class Opening final : private Wheel::Entry {
     std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };
 
-  // `sources`, `request` and `observer` outlive the Opening.  Nothing happens before advance().
+  // `sources`, `request` and `observer` must outlive the Opening.  Reads nothing before advance().
   Opening(const Sources& sources, const Request& request, TimeLimits limits, Observer& observer);
   Opening(const Opening&) = delete;
   Opening& operator=(const Opening&) = delete;

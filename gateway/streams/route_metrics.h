@@ -1,4 +1,4 @@
-// RouteMetrics: the counters of each route.  The key is the route's name, so they survive a reload.
+// RouteMetrics: the counters of each route.  The key is the route's name, so the counters survive a reload.
 //
 // Pure.  Knows the metrics' names.  Stream, Answers and FanOut update the counters.
 #pragma once

@@ -31,8 +31,8 @@ class StreamTimes : public Wheel::Entry {
   float heartbeat_jitter_ = 0;  // the fraction of the route's interval by which a heartbeat is early
 };
 
-// StreamTimes is the first base class.  So it does not separate the members that a delivery reads: the
-// request's exchange, the counters below, and the first members of ChannelStream.
+// StreamTimes is the first base class, so that it does not stand between the members that a delivery reads:
+// the request's exchange, the counters below, and the first members of ChannelStream.
 class Stream : private StreamTimes, public ActiveRequest {
  public:
   Stream(Streams& streams, Request request) : ActiveRequest(streams, std::move(request)) {}

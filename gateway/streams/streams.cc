@@ -22,7 +22,8 @@ void Streams::own(std::unique_ptr<ActiveRequest> request) {
 }
 
 void Streams::on_redis_up() {
-  // By index, because on_redis_up() may replace a request by an `unavailable` stream, which is appended.
+  // Iterates by index, because on_redis_up() may replace a request by an `unavailable` stream, which add()
+  // appends to requests_.
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     if (!requests_[i]->condemned()) requests_[i]->on_redis_up();
   }

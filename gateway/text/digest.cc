@@ -20,7 +20,7 @@ std::string hmac(Hash hash, std::string_view key, std::string_view text) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
   unsigned size = 0;
-  // OpenSSL takes a null pointer for "the key of the last call", so an empty key needs an address.
+  // To OpenSSL, a null pointer means "the key of the last call", so an empty key needs an address.
   const void* secret = key.empty() ? "" : key.data();
   if (HMAC(algorithm, secret, static_cast<int>(key.size()), bytes, text.size(), out.data(), &size) == nullptr)
     std::abort();

@@ -1,6 +1,6 @@
 // Digest: SHA-256, HMAC, and the comparison of secrets.
 //
-// Pure.  Uses OpenSSL's libcrypto.  A call fails only if memory is out; the process then aborts.
+// Pure.  Uses OpenSSL's libcrypto.  A call fails only when memory runs out, and then the process aborts.
 #pragma once
 
 #include <array>

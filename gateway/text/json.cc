@@ -19,14 +19,14 @@ namespace {
 using Kind = JsonValue::Kind;
 using Member = Members::Member;
 
-// The escape of kEscaped[i] is a backslash and kLetters[i].  json_quote() uses only the first kQuoted.
+// kEscaped[i] is escaped as a backslash and kLetters[i].  json_quote() uses only the first kQuoted escapes.
 constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
 constexpr std::string_view kLetters = "\"\\nrtbf/";
 constexpr std::size_t kQuoted = 5;
 
 // The length of the prefix of `text` that needs no escape in JSON.
 std::size_t unescaped_prefix(std::string_view text) {
-  // Eight bytes at a time (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n").
+  // Checks eight bytes at once (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n").
   constexpr std::uint64_t kOnes = 0x0101010101010101U;
   const auto has_less = [](std::uint64_t eight, unsigned char least) {
     return ((eight - kOnes * least) & ~eight & kOnes * 0x80) != 0;
@@ -284,7 +284,7 @@ bool is_json(std::string_view text) {
 }
 
 bool is_finite_number(std::string_view number) {
-  // Not from_chars, which reports "out of range" for tiny numbers as well as for huge numbers.
+  // Uses strtod(), because from_chars() reports "out of range" for tiny numbers as well as for huge ones.
   return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 

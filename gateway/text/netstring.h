@@ -1,4 +1,5 @@
-// Netstring: "<length>:<bytes>".  Joined netstrings can be split in only one way.
+// Netstring: "<length>:<bytes>", without the final comma of the usual format.  Joined netstrings can be split
+// in only one way.
 //
 // Pure.
 #pragma once
@@ -17,7 +18,7 @@ inline void append_netstring(std::string& out, std::string_view text) {
   out += text;
 }
 
-// Takes the first netstring off `text`.  Nothing if `text` begins with no netstring.
+// Takes the first netstring off `text`.  Nothing if `text` does not begin with a netstring.
 inline std::optional<std::string_view> take_netstring(std::string_view& text) {
   std::size_t size = 0;
   const char* const end = text.data() + text.size();

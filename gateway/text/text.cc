@@ -27,8 +27,8 @@ constexpr std::array<std::int8_t, 256> base64_values() {
 
 constexpr auto kBase64Values = base64_values();
 
-// The first `size` bytes of a text.  If `valid`, they are one character.  Otherwise U+FFFD replaces them: a
-// "maximal subpart" in the Unicode Standard, section 3.9.
+// The first `size` bytes of a text.  If `valid`, they are one character.  Otherwise they are a "maximal
+// subpart" (Unicode Standard, section 3.9), which U+FFFD replaces.
 struct Sequence {
   std::size_t size = 1;
   bool valid = false;

@@ -23,8 +23,8 @@ std::optional<std::string> percent_decode(std::string_view text);
 class Query {
  public:
   // `text` is the part of a URL after the "?".  A "+" is a space.  A name without "=" has an empty value.
-  // Empty parts are skipped.  Nothing if a name or value is malformed: a broken token must not count as
-  // absent.
+  // Empty parts are skipped.  Returns nothing if any name or value is malformed, so that a malformed token
+  // does not count as absent.
   static std::optional<Query> parse(std::string_view text);
 
   // The first value of `name`, or null.
@@ -49,7 +49,7 @@ std::optional<std::string> base64url_decode(std::string_view text);
 std::optional<std::string> base64_decode(std::string_view text);
 
 bool is_utf8(std::string_view text);
-// Replaces each ill-formed part of `bytes` by U+FFFD, as the WHATWG Encoding Standard defines it.  ASCII
+// Replaces each ill-formed part of `bytes` by U+FFFD, as the WHATWG Encoding Standard prescribes.  ASCII
 // bytes never change, so a JSON text keeps its structure.
 std::string to_utf8(std::string_view bytes);
 // The beginning of `text`: at most `max_bytes` long, and not cut inside a character.
@@ -59,14 +59,16 @@ std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes);
 bool is_alphanumeric(char c);
 // True if `text` is not empty and holds only ASCII letters, digits and characters of `punctuation`.
 bool consists_of(std::string_view text, std::string_view punctuation);
-// A "token" of RFC 9110 section 5.6.2: the name of a header, cookie or method.
+// True if `text` is a "token" (RFC 9110 section 5.6.2).  Methods and the names of headers and cookies are
+// tokens.
 bool is_token(std::string_view text);
 // True if `text` is not empty and holds only printable ASCII characters and no space.
 bool is_visible_ascii(std::string_view text);
 // True if a byte is below 0x20 or is 0x7F.
 bool has_control(std::string_view text);
 
-// Reads all of `text` as a number.  Nothing for other texts (also "+1" and " 1") or beyond `T`'s range.
+// Reads all of `text` as a number.  Nothing if `text` holds anything else, such as a "+" or a space, or if
+// the number is outside `T`'s range.
 template <typename T>
 std::optional<T> parse_number(std::string_view text, int base = 10) {
   T number = 0;
