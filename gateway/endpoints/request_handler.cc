@@ -74,7 +74,7 @@ bool collect_for_application(Request& request, const Query& query) {
     const std::string* value = query.find(place.name);
     if (value == nullptr || value->empty()) continue;
     if (place.kind == Credential::Kind::kTokenQuery) {
-      if (!is_visible_ascii(*value)) return false;
+      if (has_control(*value)) return false;
       if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
     } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
                !has_header(caller, "x-session-id")) {
