@@ -8,7 +8,6 @@ import socketserver
 import ssl
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -126,14 +125,6 @@ class System:
         self.stack("down")
         self.application.shutdown()
         self.application.server_close()
-
-
-def wait_until(happened, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not (result := happened()):
-        assert time.monotonic() < deadline, "not in time"
-        threading.Event().wait(0.02)
-    return result
 
 
 @contextlib.contextmanager

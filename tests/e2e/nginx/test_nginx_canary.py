@@ -6,7 +6,8 @@ import re
 import signal
 from pathlib import Path
 
-from support.nginx_system import running, wait_until
+from support.nginx_system import running
+from support.waiting import wait_until
 
 
 # ---- the canary -----------------------------------------------------------------------------------
@@ -26,18 +27,18 @@ def test_one_canary_line_and_a_reload_move_a_route_to_the_application_and_back(t
         assert changed != text
         line.write_text(changed)
         canary.stack("reload", "nginx")
-        wait_until(lambda: served_by() == "application")
+        wait_until(lambda: served_by() == "application", 10)
         assert client.get("/api/jobs/x/stream").status_code == 401  # the other routes stay
 
         cookie = 'map $cookie_tailgate $tg_share_spools { "1" tailgate; default application; }'
         line.write_text(re.sub(r"(?m)^split_clients .*\$tg_share_spools .*$", cookie, changed))
         canary.stack("reload", "nginx")
-        wait_until(lambda: served_by(headers={"Cookie": "tailgate=1"}) == "tailgate")
+        wait_until(lambda: served_by(headers={"Cookie": "tailgate=1"}) == "tailgate", 10)
         assert served_by() == "application"
 
         line.write_text(text)
         canary.stack("reload", "nginx")
-        wait_until(lambda: served_by() == "tailgate")
+        wait_until(lambda: served_by() == "tailgate", 10)
 
 
 def test_a_canary_splits_the_clients_and_each_client_stays_on_its_side(tmp_path):
@@ -64,7 +65,7 @@ def test_all_requests_for_one_path_go_to_the_same_gateway(tmp_path):
         for path in paths:
             client.get(path)
         access = Path(several.facts["access_log"])
-        wait_until(lambda: access.read_text().count("/api/jobs/j") == len(paths))
+        wait_until(lambda: access.read_text().count("/api/jobs/j") == len(paths), 10)
         seen = {}
         for entry in map(json.loads, access.read_text().splitlines()):
             if entry["route"] == "status":

@@ -6,8 +6,9 @@ import ssl
 import threading
 from pathlib import Path
 
-from support.nginx_system import running, wait_until
+from support.nginx_system import running
 from support.stack import ROOT
+from support.waiting import wait_until
 
 
 class Keys(http.server.BaseHTTPRequestHandler):
@@ -59,7 +60,7 @@ def test_the_jwks_leg_verifies_the_certificate_of_the_issuer(tmp_path, system):
                     "/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"}
                 ).status_code
 
-            wait_until(lambda: status() == 200)
+            wait_until(lambda: status() == 200, 10)
             assert server.RequestHandlerClass.asked[0] == ("/.well-known/jwks.json", f"localhost:{port}", None)
         before = len(server.RequestHandlerClass.asked)
         # Without TG_CA_FILE nginx does not trust the certificate.
@@ -67,7 +68,7 @@ def test_the_jwks_leg_verifies_the_certificate_of_the_issuer(tmp_path, system):
             answer = client.get("/api/jobs/x/stream", headers={"Authorization": f"Bearer {system.token()}"})
             assert answer.status_code == 503
             log = Path(bad.facts["log_dir"]) / "nginx-error.log"
-            wait_until(lambda: "certificate verify error" in log.read_text())
+            wait_until(lambda: "certificate verify error" in log.read_text(), 10)
         assert len(server.RequestHandlerClass.asked) == before
 
 
@@ -91,7 +92,7 @@ def test_the_redis_leg_reaches_redis_over_tls(tmp_path):
         with client.stream("GET", "/api/sse/stream") as stream:
             chunks = stream.iter_bytes()
             text = next(chunks)
-            wait_until(lambda: "spools:updates" in secure.redis("PUBSUB", "CHANNELS"))
+            wait_until(lambda: "spools:updates" in secure.redis("PUBSUB", "CHANNELS"), 10)
             secure.redis("PUBLISH", "spools:updates", '{"timestamp":"over tls"}')
             while b"over tls" not in text:
                 text += next(chunks)
@@ -101,7 +102,7 @@ def test_the_redis_leg_refuses_a_certificate_of_an_unknown_ca(tmp_path, system):
     more = ("--redis-tls", "--wait", "alive", "--nginx-set", f"TG_REDIS_CA={system.facts['ca_file']}")
     with running(tmp_path / "s", *more) as refused:
         log = Path(refused.facts["log_dir"]) / "nginx-error.log"
-        wait_until(lambda: "certificate verify error" in log.read_text())
+        wait_until(lambda: "certificate verify error" in log.read_text(), 10)
         assert "readyz" not in refused.redis("CLIENT", "LIST")
         with refused.client() as client:
             assert client.get("/readyz").status_code == 503

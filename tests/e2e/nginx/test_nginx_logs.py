@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from support.nginx_system import running, wait_until
+from support.nginx_system import running
+from support.waiting import wait_until
 
 
 def test_no_log_contains_a_query_string_or_a_credential(tmp_path):
@@ -34,7 +35,7 @@ def test_no_log_contains_a_query_string_or_a_credential(tmp_path):
         for path in leaky.facts["gateway_sockets"] + leaky.facts["auth_sockets"] + [leaky.application.server_address]:
             Path(path).unlink()
         ask()  # the sockets are missing
-        wait_until(lambda: leaky.logs()["nginx-access.log"].count("\n") >= 3 * len(wanted))
+        wait_until(lambda: leaky.logs()["nginx-access.log"].count("\n") >= 3 * len(wanted), 10)
         for name, text in leaky.logs().items():
             assert secret not in text, f"{name} contains the secret"
 
@@ -50,7 +51,7 @@ def test_the_access_log_is_json_with_route_verdict_and_path(system):
             None,
         )
 
-    entry = wait_until(line)
+    entry = wait_until(line, 10)
     assert entry["path"] == "/api/jobs/logged/stream"
     assert entry["route"] == "status"
     assert entry["verdict"].startswith("401-")

@@ -7,7 +7,8 @@ import time
 import httpx
 import pytest
 
-from support.nginx_system import ORIGIN, running, wait_until
+from support.nginx_system import ORIGIN, running
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def no_gateway(tmp_path_factory):
     with running(tmp_path_factory.mktemp("nginx") / "down") as started:
         os.kill(started.facts["pids"]["gateways"][0], signal.SIGKILL)
         with started.client() as client:
-            wait_until(lambda: client.get("/api/jobs/x/stream").status_code == 503)
+            wait_until(lambda: client.get("/api/jobs/x/stream").status_code == 503, 10)
         yield started
 
 
