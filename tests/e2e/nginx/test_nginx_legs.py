@@ -1,4 +1,4 @@
-"""The legs, through which the gateway reaches key servers, the application and a Redis with TLS by way of nginx."""
+"""The legs: sockets of nginx through which the gateway reaches key servers, the application and a Redis with TLS."""
 
 import contextlib
 import http.server

@@ -1,4 +1,4 @@
-"""R3: client-side caching (tracking) tells the gateway which logs have changed.  When it is on, off and on again."""
+"""R3: wake-ups by tracking (Redis's client-side caching), and what the gateway does when tracking does not work."""
 
 import os
 import time
