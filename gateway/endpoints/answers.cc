@@ -17,7 +17,8 @@ namespace {
 // opens, and random, so that clients do not reconnect together.
 constexpr std::chrono::milliseconds kHoldLeast{10000};
 constexpr std::chrono::milliseconds kHoldMost{25000};
-// The most `unavailable` streams of requests without a ticket, which the stream limit does not count.
+// At most this many `unavailable` streams are open for requests without a ticket.  StreamLimits does not
+// count these streams.
 constexpr std::size_t kMostHeldOverLimit = 1000;
 constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;

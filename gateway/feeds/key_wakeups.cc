@@ -16,15 +16,16 @@ constexpr milliseconds kFastSweep{21};
 constexpr int kIdleDivisor = 20;
 constexpr milliseconds kLongestPause{200};
 constexpr std::size_t kKeysOfFastSweep = 1000;
-// One check of a hundred keys costs Redis a fifth of a hundred checks of one key.
+// Redis needs five times as much CPU time for a hundred checks of one key as for one check of a hundred keys.
 constexpr std::size_t kKeysOfCheck = 100;
-// A key that was not read for this long is read, because an announcement may get lost.
+// After this time without a read, a key is read even if nothing was announced.  Announcements may get lost.
 constexpr milliseconds kLongestUnread{2000};
 constexpr milliseconds kSlowSweep{500};
 // If growth was found without an announcement, the announcement counts as missing after this time.
 constexpr milliseconds kAnnouncementGrace{250};
 // How long notifications are not trusted after one was missing.  In the meantime tracking can be trusted.
-// Tracking also announces changes of which a server may not notify, such as a RENAME onto a key.
+// Depending on its configuration, a server sends no notification for some changes, such as a RENAME onto a
+// key.  Tracking announces these changes, too.
 constexpr std::chrono::minutes kDistrust{1};
 // The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
 constexpr milliseconds kFlushInterval{20};

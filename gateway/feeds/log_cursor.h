@@ -54,8 +54,9 @@ class LogCursor {
 
  private:
   EntryId position_;
-  // The log's oldest entry at the last resolve_doubt(), if that entry was after the position.  Until the
-  // position reaches the anchor, an inclusive read that begins with the anchor proves that nothing is lost.
+  // The log's oldest entry when resolve_doubt() last found no entry at or before the position.  Until the
+  // position reaches the anchor, no read begins with the entry at the position.  A read that begins with the
+  // anchor then proves that no entry after the anchor was trimmed.
   std::optional<EntryId> anchor_;
   // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
   std::optional<std::uint64_t> added_;

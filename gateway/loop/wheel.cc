@@ -22,7 +22,7 @@ Wheel::Wheel(Time now) : start_(now) {
   for (Head& head : heads_) head.next_ = head.prev_ = &head;
 }
 
-// Rounds up, so that this revolution's deadlines in a slot have passed when expire() visits the slot.
+// Rounds up.  So a deadline of the current revolution has passed when expire() visits its slot.
 std::size_t Wheel::slot_of(Time time) const {
   const auto since = std::max(time - start_, Time::duration::zero());
   return static_cast<std::size_t>((since + kSlot - Time::duration(1)) / kSlot);

@@ -1,4 +1,4 @@
-"""The times of a drain, and the end of a process, for tests that end a gateway."""
+"""Helpers for tests that end a gateway: the settings of a short drain, and a wait for the end of a process."""
 
 from pathlib import Path
 

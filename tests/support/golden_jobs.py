@@ -28,8 +28,8 @@ def publish(worker, payload):
 
 
 def finish(worker, payload, **fields):
-    """Ends a job in its record and by a message, in one transaction.  Otherwise, if the message came late, the
-    gateway would end the stream by the record."""
+    """Writes the end of a job to its record and publishes the last message, in one transaction.  Without the
+    transaction, the gateway might read the record and end the stream before the message arrives."""
     pipe = worker.redis.pipeline(transaction=True)
     pipe.hset(worker.key, mapping=fields)
     pipe.publish(worker.channel, payload)

@@ -1,4 +1,4 @@
-"""Answers of a gateway that cannot serve a client, and losses of Redis, for the tests of both."""
+"""Helpers for tests in which Redis is lost or the gateway cannot serve a client."""
 
 import os
 import signal

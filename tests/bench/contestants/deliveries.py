@@ -106,7 +106,7 @@ def many_channels(transport="tcp"):
         "nchan": deliver(lambda b: Nchan(b, transport), **how),
         "node": deliver(lambda b: Node(b, transport), **how),
         "fastapi": deliver(lambda b: FastApi(b, transport), **{**how, "messages": sized(10000, 5000, 100)}),
-        # The same with a record for each job, which the gateway reads every second.
+        # Like "tailgate", but each job has a record, and the gateway reads the record every second.
         "tailgate-owner": deliver(
             lambda b: Gateway(b, transport),
             **how,

@@ -1,4 +1,4 @@
-"""What nginx passes on, and to whom: paths outside the routes to the application, routes to the gateway."""
+"""The requests that nginx passes to the application, and those that it passes to the gateway."""
 
 import re
 import socket

@@ -30,7 +30,7 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
     begin = time.monotonic()
     os.kill(pid, signal.SIGTERM)
 
-    # While it settles, it is not ready, but it serves everything.
+    # While the gateway settles, it is not ready, but it serves all requests.
     wait_until(lambda: stack.ops("/readyz")[0] == 503, settle, "the gateway is not ready")
     assert json.loads(stack.ops("/readyz")[1])["status"] == "draining" and stack.ops("/healthz")[0] == 200
     assert fetch(stack, "/readyz").status == 503
@@ -74,7 +74,7 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
         assert b"id: end" not in stream.raw
         retries.add(stream.retry)
     assert len(retries) > 5, "jittered"
-    # The times of the first ends are measured late, because of the requests above.
+    # The first streams ended during the requests above, so the loop noticed their ends late.
     assert min(ends.values()) > settle and max(ends.values()) - settle > (deadline - settle) / 4, "spread over the time"
     order = [entry["route"] for entry in stack.logs("stream.closed") if entry["why"] == "drained"]
     assert sorted(order[-4:]) == ["events"] + 3 * ["log-stream"], "logs last, apart from the unavailable one"
@@ -82,7 +82,8 @@ def test_a_drain_settles_refuses_new_streams_ends_open_ones_and_exits_in_time(pr
 
 
 def test_streams_still_open_at_the_drain_deadline_end_like_the_others(private_stack, job):
-    # The gateway reserves the last quarter of the deadline for the last bytes.  Here that begins while it settles.
+    # The gateway reserves the last quarter of the deadline for the last bytes.  In this test, the quarter begins
+    # while the gateway still settles.
     stack = private_stack({"drain.settle_s": 1.9, "drain.deadline_s": 2}, own_sockets=True)
     streams = [open_live_stream(kind(stack, f"{job}-{kind.route}").create()) for kind in routes.ALL for _ in range(2)]
     os.kill(stack.gateway_pid, signal.SIGTERM)

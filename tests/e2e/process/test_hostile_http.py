@@ -337,7 +337,7 @@ def test_without_free_descriptors_open_streams_are_served_and_new_ones_are_close
     endpoint = routes.Updates(stack, job)
     old = limit_descriptors(stack.gateway_pid, 128)
     served = [link for link in [try_open(stack, endpoint.path) for _ in range(200)] if link]
-    # Of such a small limit, the gateway reserves half for the ops listener and for Redis.
+    # If the limit is this small, the gateway reserves half of it for the ops listener and for Redis.
     assert 20 < len(served) <= 64
     # Further attempts are still refused at once, and the ops listener still answers.
     busy, begun = cpu_seconds(stack.gateway_pid), time.monotonic()
