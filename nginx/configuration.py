@@ -32,6 +32,10 @@ class Reader:
     SPACE = re.compile(r"(?:\s+|#[^\n]*)+")
     # "${name}" is a part of a word, and a backslash takes the next character along.
     BARE = re.compile(r"(?:\\.|\$\{|[^\s;{\\])+", re.DOTALL)
+    # Comments and texts of Lua, which may contain braces, and braces.
+    LUA = re.compile(
+        r"--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]" r"|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL
+    )
     QUOTED = {mark: re.compile(rf"{mark}((?:\\.|[^\\{mark}])*){mark}", re.DOTALL) for mark in "\"'"}
 
     def __init__(self, file, text):
@@ -65,10 +69,10 @@ class Reader:
         """Skips to the brace that ends a block of Lua."""
         depth = 1
         while depth:
-            found = re.compile(r"[{}]").search(self.text, self.at)
+            found = self.LUA.search(self.text, self.at)
             if not found:
                 raise Wrong(f"{self.file}: a block of Lua has no end")
-            depth += 1 if found[0] == "{" else -1
+            depth += {"{": 1, "}": -1}.get(found[0], 0)
             self._take(found.end())
 
 
