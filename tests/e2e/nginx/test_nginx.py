@@ -384,8 +384,8 @@ def test_a_request_id_is_echoed_or_generated(system):
 @pytest.mark.parametrize(
     "request_line, headers, status",
     [
-        ("GET /" + "a" * 20_000 + " HTTP/1.1", "", 414),
-        ("GET / HTTP/1.1", "X-Long: " + "a" * 20_000 + "\r\n", 431),
+        ("GET /" + "a" * 70_000 + " HTTP/1.1", "", 414),
+        ("GET / HTTP/1.1", "X-Long: " + "a" * 70_000 + "\r\n", 431),
         ("GET / HTTP/9.9", "", 505),
         ("nonsense", "", 400),
     ],
@@ -470,9 +470,9 @@ def test_without_a_gateway_only_allowed_origins_may_read_the_answer(no_gateway):
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_without_a_gateway_readyz_gets_502_and_the_application_still_answers(no_gateway):
+def test_without_a_gateway_readyz_gets_503_and_the_application_still_answers(no_gateway):
     with no_gateway.client() as client:
-        assert client.get("/readyz").status_code == 502
+        assert client.get("/readyz").status_code == 503
         assert client.get("/x").headers["X-Application"] == "yes"
 
 
