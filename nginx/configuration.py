@@ -33,9 +33,7 @@ class Reader:
     # "${name}" is a part of a word, and a backslash takes the next character along.
     BARE = re.compile(r"(?:\\.|\$\{|[^\s;{\\])+", re.DOTALL)
     # Comments and texts of Lua, which may contain braces, and braces.
-    LUA = re.compile(
-        r"--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]" r"|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL
-    )
+    LUA = re.compile(r"--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]" r"|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL)
     QUOTED = {mark: re.compile(rf"{mark}((?:\\.|[^\\{mark}])*){mark}", re.DOTALL) for mark in "\"'"}
 
     def __init__(self, file, text):

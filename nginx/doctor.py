@@ -5,9 +5,13 @@ names the directives with which that cannot work: those that hide a route, those
 and those of modules that the rendered files do not know.
 """
 
+import os
 import posixpath
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from configuration import Configuration, effective, find_location, named
 from templates import Wrong
@@ -145,7 +149,9 @@ def other_modules(site):
             yield from _turn_off(site, name, sentence, "rewrite_by_lua_block { }")
         elif re.fullmatch(r"(header|body)_filter_by_lua\w*|js_(header|body)_filter", name):
             yield from _turn_off(site, name, "changes the answers of Tailgate", None)
-    yield from _turn_off(site, "modsecurity", "keeps each event of a stream, if its rules read answers", "modsecurity off;")
+    yield from _turn_off(
+        site, "modsecurity", "keeps each event of a stream, if its rules read answers", "modsecurity off;"
+    )
     yield from _turn_off(site, "srcache_fetch", "answers instead of Tailgate", "srcache_fetch GET /_none;")
     for switch, types, sentence in (
         ("brotli", "brotli_types", "compresses streams, which `Cache-Control: no-transform` forbids"),
@@ -161,7 +167,9 @@ def _turn_off(site, name, sentence, remedy):
     for one in site.holds(name):
         if one.args[:1] == ["off"]:
             continue
-        advice = f"Write `{remedy}` into {site.folder}/site.conf." if remedy else "Set it in your own locations instead."
+        advice = (
+            f"Write `{remedy}` into {site.folder}/site.conf." if remedy else "Set it in your own locations instead."
+        )
         yield True, one.place, f"`{one}` {sentence}. {advice}"
 
 
@@ -209,7 +217,9 @@ def limits(site):
 
 
 def client_rules(site):
-    ready = next((one for one in named(site.server, "location") if "@tg_readyz" in str(named(one.block, "try_files"))), None)
+    ready = next(
+        (one for one in named(site.server, "location") if "@tg_readyz" in str(named(one.block, "try_files"))), None
+    )
     if ready is None:
         return
     for name in ("deny", "auth_basic", "auth_request"):
@@ -280,3 +290,37 @@ def examine(dump):
                 if line not in lines:
                     lines.append(line)
     return conflicts, notes
+
+
+# ---- the command ----------------------------------------------------------------------------------
+
+
+def read_dump(source):
+    """The output of `nginx -T`, from a file, from the standard input ("-"), or from nginx itself ("")."""
+    if source == "-":
+        return sys.stdin.read()
+    if source:
+        try:
+            return Path(source).read_text(errors="replace")
+        except OSError as error:
+            raise Wrong(f"{source}: {error.strerror}") from error
+    env = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin"}
+    try:
+        done = subprocess.run(["nginx", "-T"], capture_output=True, text=True, errors="replace", env=env, check=False)
+    except OSError as error:
+        raise Wrong(f"nginx -T: {error.strerror}") from error
+    if done.returncode != 0:
+        raise Wrong(f"nginx -T:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def main(source):
+    """Prints the conflicts and notes.  Returns the exit status."""
+    conflicts, notes = examine(read_dump(source))
+    for line in conflicts:
+        print(line)
+    for line in notes:
+        print(f"note: {line}")
+    if not conflicts:
+        print("Nothing disturbs Tailgate.")
+    return 1 if conflicts else 0

@@ -37,7 +37,7 @@ def with_lines(dump, server="", http="", before="", mine="", main=""):
 
 
 def place_of(dump, part):
-    """"file:line" of the first line of the dump that contains `part`."""
+    """ "file:line" of the first line of the dump that contains `part`."""
     file, number = "", 0
     for line in dump.splitlines():
         found = re.match(r"# configuration file (.*):$", line)
@@ -67,7 +67,11 @@ def test_the_rendered_nginx_has_no_conflict_and_no_note(site):
         ("before", "location ~ ^/api/jobs/ { return 204; }", "Include .*/server.conf above it"),
         ("before", "location /api/ { location ~ stream { return 204; } }", "takes the requests of the route events"),
         ("server", "rewrite ^/(.*)$ /index.php?q=$1 last;", "also rewrites Tailgate's sub-request"),
-        ("server", "if (!-e $request_filename) { rewrite ^ /index.php last; }", "is also true for Tailgate's sub-request"),
+        (
+            "server",
+            "if (!-e $request_filename) { rewrite ^ /index.php last; }",
+            "is also true for Tailgate's sub-request",
+        ),
         ("server", "if ($uri !~ ^/(api|static)/) { return 403; }", "is also true for Tailgate's sub-request"),
         ("server", 'if ($args = "") { return 403; }', "is also true for Tailgate's sub-request"),
         ("server", 'add_header Access-Control-Allow-Origin "*";', "adds a second Access-Control-Allow-Origin"),
@@ -151,7 +155,10 @@ def test_the_doctor_reads_the_configuration_from_a_file_and_from_its_standard_in
     "dump, sentence",
     [
         ("nonsense", 'no output of "nginx -T"'),
-        ("# configuration file /etc/nginx/nginx.conf:\nhttp { server { listen 80; } }\n", "includes Tailgate's server.conf"),
+        (
+            "# configuration file /etc/nginx/nginx.conf:\nhttp { server { listen 80; } }\n",
+            "includes Tailgate's server.conf",
+        ),
         ("# configuration file /etc/nginx/nginx.conf:\nhttp { server {\n", "/etc/nginx/nginx.conf: ends without"),
     ],
 )

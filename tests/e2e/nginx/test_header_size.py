@@ -58,7 +58,9 @@ class Connection:
     def ask(self, path, headers):
         stream = self.http.get_next_available_stream_id()
         head = [(":method", "GET"), (":scheme", "https"), (":authority", self.host), (":path", path)]
-        self.http.send_headers(stream, head + [(name.lower(), value) for name, value in headers.items()], end_stream=True)
+        self.http.send_headers(
+            stream, head + [(name.lower(), value) for name, value in headers.items()], end_stream=True
+        )
         self.body[stream] = b""
         self.flush()
         return stream

@@ -29,7 +29,9 @@ def test_a_path_that_nginx_normalises_to_a_route_is_served_by_the_route(stack, p
         assert answer.headers["content-type"] == "text/event-stream"
 
 
-@pytest.mark.parametrize("form", ["//api/jobs/{}/logs", "/api/jobs/./{}/logs", "/api/jobs/x/../{}/logs", "/api//jobs/{}/%6cogs"])
+@pytest.mark.parametrize(
+    "form", ["//api/jobs/{}/logs", "/api/jobs/./{}/logs", "/api/jobs/x/../{}/logs", "/api//jobs/{}/%6cogs"]
+)
 def test_the_token_is_checked_for_the_job_in_the_normalised_path(stack, job, form):
     Builder(stack.redis, job).create().log("a")
     for path in (form.format(job), form.format(job.replace("-", "%2D"))):
@@ -39,7 +41,9 @@ def test_the_token_is_checked_for_the_job_in_the_normalised_path(stack, job, for
         assert fetch(stack, path).status == 401
 
 
-@pytest.mark.parametrize("id_", ["a%20b", "a%00b", "a%0ab", "%c3%a9", "a%3Fb", "a%23b", "a%25b", "%2e%2e%2e!", "a%22b", "é"])
+@pytest.mark.parametrize(
+    "id_", ["a%20b", "a%00b", "a%0ab", "%c3%a9", "a%3Fb", "a%23b", "a%25b", "%2e%2e%2e!", "a%22b", "é"]
+)
 def test_an_id_with_a_character_that_must_be_encoded_is_404_at_the_route(stack, id_):
     answer = fetch(stack, f"/api/jobs/{id_}/logs", headers=stack.bearer())
     assert answer.status in (400, 404)
