@@ -33,7 +33,7 @@ def cookie(stack, subject="42"):
 
 def blog_job(stack, job):
     """The path of a stream that ends at once for its owner, the user 42."""
-    Blog(stack.redis, job, user="42").complete({"n": 1})
+    Blog(stack.redis, job, user="42").create().complete({"n": 1})
     return f"/api/v1/jobs/{job}/stream"
 
 
