@@ -72,8 +72,9 @@ def test_each_answer_of_the_gateway_has_the_headers_of_the_site(site, job, place
 @pytest.mark.parametrize("place", PLACES)
 def test_an_answer_of_nginx_beside_a_running_gateway_has_the_headers_of_the_site(site, place):
     site.use(**PLACES[place])
-    huge = {"method": "POST", "body": b"x" * 100_000, "headers": {"Origin": ORIGIN}}
-    assert_headers(fetch(site.stack, ANYONE, via="plain", **huge), 413)
+    # Over HTTP/2 the request does not tell the length of its body.
+    huge = {"method": "POST", "body": b"x" * 40_000, "headers": {"Origin": ORIGIN}}
+    assert_headers(fetch(site.stack, ANYONE, http="2", **huge), 413)
     token = {"Authorization": "Bearer " + "a" * 50_000, "Origin": ORIGIN}
     for path in (ANYONE, "/api/jobs/x/logs"):
         assert fetch(site.stack, path, headers=token, via="plain").status == 431
