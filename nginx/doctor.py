@@ -143,10 +143,10 @@ def other_modules(site):
         if re.fullmatch(r"auth_(?!basic|delay|request|http)[a-z0-9]+", name):
             yield from _turn_off(site, name, twice, f"{name} off;")
         elif re.fullmatch(r"access_by_lua\w*", name):
-            yield from _turn_off(site, name, twice, "access_by_lua_block { }")
+            yield from _turn_off(site, name, twice, "access_by_lua_block { return }")
         elif re.fullmatch(r"rewrite_by_lua\w*", name):
             sentence = f"runs a second time, and also for Tailgate's sub-request {AUTH_PATH}"
-            yield from _turn_off(site, name, sentence, "rewrite_by_lua_block { }")
+            yield from _turn_off(site, name, sentence, "rewrite_by_lua_block { return }")
         elif re.fullmatch(r"(header|body)_filter_by_lua\w*|js_(header|body)_filter", name):
             yield from _turn_off(site, name, "changes the answers of Tailgate", None)
     yield from _turn_off(

@@ -61,6 +61,7 @@ class Site:
         self.nginx_dir = Path(stack.facts["nginx_dir"])
         self.file = stack.dir / "site-nginx.conf"
         self.own = (self.nginx_dir / "nginx.conf").read_text()
+        self.own_directives = (self.nginx_dir / "site.conf").read_text()
 
     def file_of_passwords(self, name="alice", password="secret"):
         """A file for auth_basic_user_file."""
@@ -83,14 +84,16 @@ class Site:
             before=before,
         )
 
-    def use(self, server="", http="", before="", head=""):
+    def use(self, server="", http="", before="", head="", mine=""):
         """Makes nginx serve with these directives: in the server block, in the http block, as locations above those of
-        Tailgate, and at the head of the file."""
+        Tailgate, at the head of the file, and in the operator's site.conf."""
+        (self.nginx_dir / "site.conf").write_text(self.own_directives + mine)
         top = self.own[: self.own.index("http {")]
         self.file.write_text(self.text(server, http, before))
         self._load(f"{head}\n{top}\ninclude {self.file};\n")
 
     def restore(self):
+        (self.nginx_dir / "site.conf").write_text(self.own_directives)
         self._load(self.own)
 
     def _command(self, *more):

@@ -91,6 +91,19 @@ def test_the_gateway_notices_at_once_that_a_client_has_gone(site, job, name):
     wait_until(lambda: site.stack.metrics().get(gone, 0) == before, 3, "the stream has ended")
 
 
+def test_a_mirror_of_the_site_gets_each_request_once(site, job):
+    log = site.stack.dir / "mirror.log"
+    mirror = f"location = /mirror {{ internal; log_subrequest on; access_log {log}; return 204; }}"
+    site.use("mirror /mirror;", before=mirror)
+    Builder(site.stack.redis, job).create()
+    for path, headers in ((f"/api/jobs/{job}/logs", site.stack.bearer()), ("/api/jobs/none/logs", site.stack.bearer())):
+        fetch(site.stack, path, headers=headers, via="plain")
+    with open_stream(site.stack, ANYONE, via="plain"):
+        pass
+    wait_until(lambda: log.read_text().count("\n") >= 3, 5, "three requests are mirrored")
+    assert log.read_text().count("\n") == 3
+
+
 def test_a_rewrite_of_the_site_leads_to_a_route_and_the_token_is_checked_for_its_path(site, job):
     site.use("rewrite ^/v2(/.*)$ $1;")
     Builder(site.stack.redis, job).create().log("a")
