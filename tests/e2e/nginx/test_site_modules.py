@@ -37,7 +37,9 @@ def assert_unchanged_stream(site, job):
         ("subs_filter", "subs_filter_types *; subs_filter log lag;", "subs_filter_types text/x-none;"),
     ],
 )
-def test_a_module_that_changes_streams_is_named_by_the_doctor_and_turned_off_in_site_conf(site, job, module, server, off):
+def test_a_module_that_changes_streams_is_named_by_the_doctor_and_turned_off_in_site_conf(
+    site, job, module, server, off
+):
     site.use(server, head=load(module))
     status, output = site.doctor()
     assert status == 1 and f"Write `{off}` into {site.nginx_dir}/site.conf." in output
