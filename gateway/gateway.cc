@@ -165,10 +165,10 @@ void Gateway::on_terminate() {
     return;
   }
   drain();
-  // If the sockets were handed over, a successor runs or will run.  The successor answers on the ops address
-  // from now on.
+  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers on the
+  // ops address.
   if (inherited_) {
-    ops_server_.stop_accepting();
+    ops_server_.leave_to_successor();
     drain_.hand_over();
   }
 }

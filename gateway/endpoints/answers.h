@@ -44,6 +44,8 @@ class Answers {
   std::size_t held_over_limit_ = 0;
 };
 
+// The sentence in the body of a 405.  nginx sends it too, while the gateway is down.
+constexpr std::string_view kMethodMessage = "This address can only be read";
 // The sentence in the body of a 503 or 429.  While the gateway is down, nginx sends the sentence for kRedis.
 std::string_view unavailable_message(Unavailable reason);
 // The error body of `route` with `status` and `message` inserted.

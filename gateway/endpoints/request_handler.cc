@@ -47,6 +47,14 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   return headers;
 }
 
+// True if the client itself has put credentials into the header.  A browser adds "Basic" to every request, even to
+// that of an EventSource, if nginx demands a password for the site.
+bool has_token_header(const Exchange& exchange) {
+  constexpr std::string_view kBasic = "basic ";
+  const auto value = exchange.header("Authorization");
+  return value && ascii_lower(value->substr(0, kBasic.size())) != kBasic;
+}
+
 // By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
 bool wants_sse(const Route& route, const Exchange& exchange) {
   switch (route.on_unavailable) {
@@ -59,7 +67,7 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
   }
   const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !exchange.header("Authorization") && !exchange.header("X-Session-Id");
+         !has_token_header(exchange) && !exchange.header("X-Session-Id");
 }
 
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
@@ -274,7 +282,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
     return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);
-    resources_.answers.refuse(std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
+    resources_.answers.refuse(std::move(request), 405, kMethodMessage, {{"Allow", allowed}});
     return;
   }
   if (!identify(request) || !read_parameters(request, target.query)) return;
