@@ -81,7 +81,7 @@ def end_all(stacks):
 
 # pytest-xdist runs each file in one process, so that the tests of a file share their stacks.  The longest files start
 # first, because a long file that starts last would run alone.
-LONGEST = ("unavailable", "upgrade", "nginx", "ops", "bad_input", "redis_lost", "lifecycle", "keys", "clients_gone")
+LONGEST = ("clients", "unavailable", "upgrade", "nginx", "ops", "bad_input", "redis_lost", "lifecycle", "keys", "clients_gone")
 
 
 def pytest_collection_modifyitems(items):

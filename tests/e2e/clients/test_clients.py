@@ -1,0 +1,135 @@
+"""The compatibility table of README.md: each client in each cell, against the real stack."""
+
+import itertools
+import re
+import threading
+
+import pytest
+
+from support.application import Application
+from support.browser import Browser
+from support.stack import ROOT, Stack
+
+from clients import scenarios, table
+from clients.drivers import HERE, MODULES, PageDriver, copy_modules, node_driver, script_driver, serve_modules
+from clients.recorder import Recorder
+from clients.sessions import Session, Site
+
+SETTINGS = {
+    "redis.wait_s": 0.6,
+    "redis.probe_every_s": 0.5,
+    "drain.settle_s": 0.1,
+    "drain.deadline_s": 2,
+    "limits.streams_per_user": scenarios.STREAMS_PER_USER,
+    "provider.clerk.leeway_s": 0,
+    "route.log-stream.end_grace_ms": 100,
+    **{f"route.{name}.retry_ms": scenarios.RETRY_MS for name in ("log-stream", "status")},
+    # A script cannot set the headers of a native EventSource.
+    **{f"route.{name}.credentials": ["bearer", "query:token"] for name in ("log-stream", "status")},
+}
+# Each list is one stack.  The waves of a stack come one after the other, and the cells of a wave at the same time.  A
+# page has about a hundred streams on one connection, so not all cells fit into one wave.
+STACKS = [[["resume", "gap", "end"], ["401", "429", "token"]], [["503"]], [["drain"]]]
+README = (HERE / "README.md").read_text()
+MATRIX = ROOT / "build/clients/matrix.txt"  # scripts/run-tests prints it
+
+
+class Run:
+    """The whole table.  Each stack has a thread."""
+
+    def __init__(self, work):
+        assert MODULES.exists(), "the npm packages are missing: make clients"
+        self.work, self.found, self.details, self.errors = work, {}, {}, []
+        self.folder = MODULES.parent / "run" / work.name
+        copy_modules(self.folder)
+        self.browser, self.lock = Browser(work), threading.Lock()
+        threads = [threading.Thread(target=self.play_stack, args=pair) for pair in enumerate(STACKS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.browser.close()
+
+    def play_stack(self, number, waves):
+        work = self.work / f"stack-{number}"
+        work.mkdir()
+        application = Application(work / "application.sock")
+        serve_modules(application, self.folder)
+        nginx = {"TG_STREAMS": "unix:{run}/recorder.sock"}
+        stack = Stack.up(work / "s", SETTINGS, nginx_settings=nginx, application=application.url)
+        try:
+            recorder = Recorder(stack.run_dir / "recorder.sock", stack.gateway_socket)
+            for wave, cells in enumerate(waves):
+                (work / f"wave-{wave}").mkdir()
+                self.play_wave(Site(stack, recorder), cells, work / f"wave-{wave}")
+            recorder.close()
+        except Exception as error:  # reported by the fixture, in the main thread
+            self.errors.append(error)
+        finally:
+            stack.down()
+            application.close()
+
+    def play_wave(self, site, cells, work):
+        stack = site.stack
+        drivers = {
+            "page": PageDriver(self.browser, self.lock, stack),
+            "node": node_driver(self.folder, work, stack.ca_file),
+            "script": script_driver(self.folder, work, stack.ca_file),
+        }
+        threads = [threading.Thread(target=self.play_cell, args=(site, cell, drivers)) for cell in cells]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for driver in drivers.values():
+            driver.close()
+
+    def play_cell(self, site, cell, drivers):
+        try:
+            sessions = []
+            for client, mode in itertools.product(table.EXPECTED, ("plain", "snippets")):
+                driver = drivers[table.EXPECTED[client][0]]
+                for channel in (False, True) if cell == "end" else (False,):
+                    sessions.append(Session(site, client, driver, mode, cell, channel))
+            self.found |= scenarios.SCENARIOS[cell](sessions)
+            for session in sessions:
+                self.details.setdefault((session.client, session.mode, cell), []).append(str(session))
+        except Exception as error:
+            self.errors.append(error)
+
+    def word(self, client, cell):
+        plain, right = (self.found[client, mode, cell] for mode in ("plain", "snippets"))
+        return "no" if right else "lines" if plain else "yes"
+
+    def explain(self, client, cell):
+        where = "resume" if cell == "first" else cell
+        return "\n".join(
+            f"{mode}: {self.found[client, mode, cell] or 'right'}\n  " + "\n  ".join(self.details[client, mode, where])
+            for mode in ("plain", "snippets")
+        )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = Run(tmp_path_factory.mktemp("clients"))
+    for error in run.errors:
+        raise error
+    words = {(client, cell): run.word(client, cell) for client in table.EXPECTED for cell in table.CELLS}
+    MATRIX.write_text("\n".join(table.lines_of(words)) + "\n")
+    return run
+
+
+@pytest.mark.parametrize("cell", table.CELLS)
+@pytest.mark.parametrize("client", table.EXPECTED)
+def test_a_client_does_what_the_table_says(run, client, cell):
+    assert run.word(client, cell) == table.expected(client, cell), run.explain(client, cell)
+
+
+def test_the_page_shows_the_table_that_is_tested():
+    words = {(client, cell): table.expected(client, cell) for client in table.EXPECTED for cell in table.CELLS}
+    assert "\n".join(table.lines_of(words)) in README
+
+
+def test_the_page_shows_the_lines_that_are_tested():
+    blocks = set(re.findall(r"^```(?:js|sh|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
+    assert {file.name for file in (HERE / "snippets").iterdir() if file.read_text() not in blocks} == set()
