@@ -2,7 +2,8 @@
 
     start(key, client, mode, url, token)   starts a client; `mode` is "plain" or "snippets"
     set_token(key, token)                  the client's next call of token() returns this token
-    take()                                 the lines that have come since the last call, as dicts
+    collect()                              fetches the lines that the clients have printed
+    shown                                  from a key to that client's lines, as dicts
 """
 
 import json
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections import defaultdict
 from pathlib import Path
 
 from support.stack import ROOT
@@ -45,7 +47,7 @@ class ProcessDriver:
 
     def __init__(self, command, folder, log, suffixes, env=None):
         self._folder, self._suffixes = folder, suffixes
-        self._lines, self._lock = [], threading.Lock()
+        self.shown = defaultdict(list)
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
                 list(map(str, command)),
@@ -59,9 +61,9 @@ class ProcessDriver:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        for line in self._process.stdout:
-            with self._lock:
-                self._lines.append(json.loads(line))
+        for text in self._process.stdout:
+            line = json.loads(text)
+            self.shown[line["key"]].append(line)
 
     def _send(self, **command):
         self._process.stdin.write(json.dumps(command) + "\n")
@@ -75,10 +77,8 @@ class ProcessDriver:
     def set_token(self, key, token):
         self._send(key=key, token=token)
 
-    def take(self):
-        with self._lock:
-            taken, self._lines = self._lines, []
-        return taken
+    def collect(self):
+        """Nothing to do: a thread reads the lines."""
 
     def close(self):
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -105,6 +105,7 @@ class PageDriver:
 
     def __init__(self, browser, lock, stack):
         self._lock = lock  # the browser's pages share one pipe
+        self.shown = defaultdict(list)
         with lock:
             self._page = browser.page(stack.base_url + "/clients/page")
             self._page.run("new Promise(done => { const wait = () => window.drive ? done() : setTimeout(wait, 10); wait(); })")
@@ -121,8 +122,10 @@ class PageDriver:
     def set_token(self, key, token):
         self._run(f"drive.setToken({json.dumps({'key': key, 'token': token})})")
 
-    def take(self):
-        return self._run("drive.take()")
+    def collect(self):
+        with self._lock:
+            for line in self._page.run("drive.take()"):
+                self.shown[line["key"]].append(line)
 
     def close(self):
         with self._lock:

@@ -37,13 +37,16 @@ class Recorder:
 
     def _run(self, path, listening):
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_unix_server(self._serve, path, limit=1 << 20))
+        listen = asyncio.start_unix_server(self._serve, path, limit=1 << 20)
+        self._server = self._loop.run_until_complete(listen)
         listening.set()
         self._loop.run_forever()
 
     def close(self):
+        self._call(self._end_all)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def requests(self, path):
         """The requests for `path`, whatever their query, in the order in which they came."""
@@ -63,6 +66,11 @@ class Recorder:
         assert done.wait(5), "the recorder's loop does not run"
 
     # ---- in the loop ----
+
+    def _end_all(self):
+        self._server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
 
     def _cut(self, path):
         for link in self._links.pop(path, ()):

@@ -12,11 +12,12 @@ from support.clients import send
 from support.waiting import wait_until
 
 from clients import table
-from clients.sessions import take, wait
+from clients.sessions import collect, wait
 
 PATIENCE = 25  # seconds for what should happen; clients pause for up to 5 s
 RETRY_MS = 300
 STREAMS_PER_USER = 2
+TOKEN_LIFE = 10  # seconds; the clients connect within this time, and then lose their connections
 # Seconds in which a client that asks again and again is caught.  react-native-sse asks every 5 s, and
 # event-source-polyfill doubles its pauses from 1 s on.
 QUIET = {"401": 11.5, "end": 4.5}
@@ -150,7 +151,7 @@ def come_back(sessions, told):
     while time.monotonic() - begin < PATIENCE:
         number += 1
         log_to_all(sessions, number)
-        take(sessions)
+        collect(sessions)
         missing = [session for session in sessions if not session.numbers and not hopeless(session)]
         if not missing and time.monotonic() - begin > 6:
             break
@@ -238,14 +239,15 @@ def end(sessions):
 
 def token(sessions):
     """The connection is lost after the token has expired.  The client could have a newer one."""
+    expired = time.time() + TOKEN_LIFE + 1
     for session in sessions:
-        session.token = session.site.tokens.sign(session.user, 4)
+        session.token = session.site.tokens.sign(session.user, TOKEN_LIFE)
     connect(sessions)
     log_to_all(sessions, 1)
     wait(sessions, has(1), PATIENCE)
     for session in sessions:
         session.change_token(session.site.tokens.sign(session.user))
-    time.sleep(4.5)
+    time.sleep(max(0, expired - time.time()))
     for session in sessions:
         session.site.recorder.cut(session.path)
     log_to_all(sessions, 2)

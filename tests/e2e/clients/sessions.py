@@ -40,7 +40,6 @@ class Session:
         self.user = f"user-{self.job}"
         self.worker = Builder(site.stack.redis, self.job, self.user).create("running")
         self.path = f"/api/jobs/{self.job}/{'stream' if channel else 'logs/stream'}"
-        self.shown = []
         self.token = site.tokens.sign(self.user)
 
     def start(self):
@@ -57,6 +56,10 @@ class Session:
         return self.worker.redis.xadd(self.worker.log_key, {"text": f"line {number}", "phase": "p"}, id=entry_id)
 
     # ---- observations ----
+
+    @property
+    def shown(self):
+        return self.driver.shown[self.key]
 
     @property
     def requests(self):
@@ -90,13 +93,10 @@ class Site:
         self.tokens = Tokens(stack)
 
 
-def take(sessions):
-    """Gives each session the lines that its client has printed."""
-    of = {session.key: session for session in sessions}
-    for driver in {id(session.driver): session.driver for session in sessions}.values():
-        for line in driver.take():
-            if line["key"] in of:
-                of[line["key"]].shown.append(line)
+def collect(sessions):
+    """Fetches what the clients have shown."""
+    for driver in {session.driver for session in sessions}:
+        driver.collect()
 
 
 def wait(sessions, done, seconds, hopeless=lambda session: False, at_least=0.0):
@@ -104,7 +104,7 @@ def wait(sessions, done, seconds, hopeless=lambda session: False, at_least=0.0):
     `seconds`.  A hopeless session is one that the table expects to fail: nobody waits for it."""
     begin = time.monotonic()
     while True:
-        take(sessions)
+        collect(sessions)
         passed = time.monotonic() - begin
         missing = [session for session in sessions if not hopeless(session) and not done(session)]
         if passed >= seconds or (not missing and passed >= at_least):

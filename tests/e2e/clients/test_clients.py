@@ -1,5 +1,6 @@
 """The compatibility table of README.md: each client in each cell, against the real stack."""
 
+import contextlib
 import itertools
 import re
 import threading
@@ -22,7 +23,7 @@ SETTINGS = {
     "drain.deadline_s": 2,
     "limits.streams_per_user": scenarios.STREAMS_PER_USER,
     "provider.clerk.leeway_s": 0,
-    "route.log-stream.end_grace_ms": 100,
+    #E "route.log-stream.end_grace_ms": 100,
     **{f"route.{name}.retry_ms": scenarios.RETRY_MS for name in ("log-stream", "status")},
     # A script cannot set the headers of a native EventSource.
     **{f"route.{name}.credentials": ["bearer", "query:token"] for name in ("log-stream", "status")},
@@ -43,59 +44,60 @@ class Run:
         self.folder = MODULES.parent / "run" / work.name
         copy_modules(self.folder)
         self.browser, self.lock = Browser(work), threading.Lock()
-        threads = [threading.Thread(target=self.play_stack, args=pair) for pair in enumerate(STACKS)]
+        self.at_once(self.play_stack, enumerate(STACKS))
+        self.browser.close()
+
+    def at_once(self, function, arguments):
+        """Calls `function` with each of the `arguments`, each in a thread of its own.  Keeps what they raise."""
+
+        def call(each):
+            try:
+                function(*each)
+            except BaseException as error:
+                self.errors.append(error)
+
+        threads = [threading.Thread(target=call, args=[each]) for each in arguments]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.browser.close()
 
     def play_stack(self, number, waves):
         work = self.work / f"stack-{number}"
         work.mkdir()
-        application = Application(work / "application.sock")
-        serve_modules(application, self.folder)
-        nginx = {"TG_STREAMS": "unix:{run}/recorder.sock"}
-        stack = Stack.up(work / "s", SETTINGS, nginx_settings=nginx, application=application.url)
-        try:
+        with contextlib.ExitStack() as ends:
+            application = Application(work / "application.sock")
+            ends.callback(application.close)
+            serve_modules(application, self.folder)
+            nginx = {"TG_STREAMS": "unix:{run}/recorder.sock"}
+            stack = Stack.up(work / "s", SETTINGS, nginx_settings=nginx, application=application.url)
+            ends.callback(stack.down)
             recorder = Recorder(stack.run_dir / "recorder.sock", stack.gateway_socket)
+            ends.callback(recorder.close)
             for wave, cells in enumerate(waves):
-                (work / f"wave-{wave}").mkdir()
-                self.play_wave(Site(stack, recorder), cells, work / f"wave-{wave}")
-            recorder.close()
-        except Exception as error:  # reported by the fixture, in the main thread
-            self.errors.append(error)
-        finally:
-            stack.down()
-            application.close()
+                folder = work / f"wave-{wave}"
+                folder.mkdir()
+                self.play_wave(Site(stack, recorder), cells, folder)
 
     def play_wave(self, site, cells, work):
-        stack = site.stack
         drivers = {
-            "page": PageDriver(self.browser, self.lock, stack),
-            "node": node_driver(self.folder, work, stack.ca_file),
-            "script": script_driver(self.folder, work, stack.ca_file),
+            "page": PageDriver(self.browser, self.lock, site.stack),
+            "node": node_driver(self.folder, work, site.stack.ca_file),
+            "script": script_driver(self.folder, work, site.stack.ca_file),
         }
-        threads = [threading.Thread(target=self.play_cell, args=(site, cell, drivers)) for cell in cells]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        self.at_once(self.play_cell, [(site, cell, drivers) for cell in cells])
         for driver in drivers.values():
             driver.close()
 
     def play_cell(self, site, cell, drivers):
-        try:
-            sessions = []
-            for client, mode in itertools.product(table.EXPECTED, ("plain", "snippets")):
-                driver = drivers[table.EXPECTED[client][0]]
-                for channel in (False, True) if cell == "end" else (False,):
-                    sessions.append(Session(site, client, driver, mode, cell, channel))
-            self.found |= scenarios.SCENARIOS[cell](sessions)
-            for session in sessions:
-                self.details.setdefault((session.client, session.mode, cell), []).append(str(session))
-        except Exception as error:
-            self.errors.append(error)
+        sessions = []
+        for client, mode in itertools.product(table.EXPECTED, ("plain", "snippets")):
+            driver = drivers[table.EXPECTED[client][0]]
+            for channel in (False, True) if cell == "end" else (False,):
+                sessions.append(Session(site, client, driver, mode, cell, channel))
+        self.found |= scenarios.SCENARIOS[cell](sessions)
+        for session in sessions:
+            self.details.setdefault((session.client, session.mode, cell), []).append(str(session))
 
     def word(self, client, cell):
         plain, right = (self.found[client, mode, cell] for mode in ("plain", "snippets"))
