@@ -267,6 +267,7 @@ everything: clients
 
 # The npm packages of tests/e2e/clients.  npm keeps them in its own cache (~/.npm) too.
 .PHONY: clients
+clients: ## install the npm packages of tests/e2e/clients (make test does it too)
 clients: build/clients/node_modules/.installed
 build/clients/node_modules/.installed: tests/e2e/clients/package.json tests/e2e/clients/package-lock.json
 	@mkdir -p build/clients

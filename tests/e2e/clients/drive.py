@@ -3,12 +3,14 @@
 
     drive.py FOLDER      FOLDER gets one file for each client, with the client's current token
 
-The caller ends the whole session of this process, because a shell may outlive it.
+Ends with its standard input, and all processes of its group with it.
 """
 
 import importlib.util
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -68,6 +70,7 @@ def main():
         set_token(command["key"], command["token"])
         if "module" in command:
             threading.Thread(target=run, args=[command], daemon=True).start()
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # the caller has gone; the shells would go on for ever
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ class PageDriver:
         self.shown = defaultdict(list)
         with lock:
             self._page = browser.page(stack.base_url + "/clients/page")
-            self._page.run("new Promise(done => { const wait = () => window.drive ? done() : setTimeout(wait, 10); wait(); })")
+            self._page.run(
+                "new Promise(done => { const wait = () => window.drive ? done() : setTimeout(wait, 10); wait(); })"
+            )
 
     def _run(self, script):
         with self._lock:

@@ -239,9 +239,9 @@ def end(sessions):
 
 def token(sessions):
     """The connection is lost after the token has expired.  The client could have a newer one."""
-    expired = time.time() + TOKEN_LIFE + 1
     for session in sessions:
         session.token = session.site.tokens.sign(session.user, TOKEN_LIFE)
+    expired = time.time() + TOKEN_LIFE + 1
     connect(sessions)
     log_to_all(sessions, 1)
     wait(sessions, has(1), PATIENCE)

@@ -3,8 +3,10 @@
 import json
 import time
 import uuid
+from pathlib import Path
 
 import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from support.publishers import Builder
 
@@ -17,7 +19,7 @@ class Tokens:
 
     def __init__(self, stack):
         provider = json.loads((stack.dir / "stack.json").read_text())["providers"]["clerk"]
-        self._key = open(provider["key"]).read()
+        self._key = load_pem_private_key(Path(provider["key"]).read_bytes(), None)
         self._kid = provider["kid"]
         self._claims = {"iss": provider["issuer"], "azp": provider["azp"]}
 
@@ -81,7 +83,9 @@ class Session:
 
     def __str__(self):
         shown = [(line["name"], line["data"][:200]) for line in self.shown[-6:]]
-        asked = [(request.status, request.target[-60:], request.headers.get("last-event-id")) for request in self.requests]
+        asked = [
+            (request.status, request.target[-60:], request.headers.get("last-event-id")) for request in self.requests
+        ]
         return f"{self.mode} {self.client}, {self.cell}: requests {asked[-6:]}, shown {shown}"
 
 
@@ -110,5 +114,3 @@ def wait(sessions, done, seconds, hopeless=lambda session: False, at_least=0.0):
         if passed >= seconds or (not missing and passed >= at_least):
             return
         time.sleep(POLL)
-
-

@@ -3,7 +3,9 @@
 import contextlib
 import itertools
 import re
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ SETTINGS = {
     "drain.deadline_s": 2,
     "limits.streams_per_user": scenarios.STREAMS_PER_USER,
     "provider.clerk.leeway_s": 0,
-    #E "route.log-stream.end_grace_ms": 100,
+    # E "route.log-stream.end_grace_ms": 100,
     **{f"route.{name}.retry_ms": scenarios.RETRY_MS for name in ("log-stream", "status")},
     # A script cannot set the headers of a native EventSource.
     **{f"route.{name}.credentials": ["bearer", "query:token"] for name in ("log-stream", "status")},
@@ -41,11 +43,12 @@ class Run:
     def __init__(self, work):
         assert MODULES.exists(), "the npm packages are missing: make clients"
         self.work, self.found, self.details, self.errors = work, {}, {}, []
-        self.folder = MODULES.parent / "run" / work.name
-        copy_modules(self.folder)
-        self.browser, self.lock = Browser(work), threading.Lock()
-        self.at_once(self.play_stack, enumerate(STACKS))
-        self.browser.close()
+        with tempfile.TemporaryDirectory(prefix="run-", dir=MODULES.parent) as folder:
+            self.folder = Path(folder)
+            copy_modules(self.folder)
+            self.browser, self.lock = Browser(work), threading.Lock()
+            self.at_once(self.play_stack, enumerate(STACKS))
+            self.browser.close()
 
     def at_once(self, function, arguments):
         """Calls `function` with each of the `arguments`, each in a thread of its own.  Keeps what they raise."""
