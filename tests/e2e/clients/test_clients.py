@@ -25,7 +25,7 @@ SETTINGS = {
     "drain.deadline_s": 2,
     "limits.streams_per_user": scenarios.STREAMS_PER_USER,
     "provider.clerk.leeway_s": 0,
-    # E "route.log-stream.end_grace_ms": 100,
+    "route.log-stream.end_grace_ms": 100,
     **{f"route.{name}.retry_ms": scenarios.RETRY_MS for name in ("log-stream", "status")},
     # A script cannot set the headers of a native EventSource.
     **{f"route.{name}.credentials": ["bearer", "query:token"] for name in ("log-stream", "status")},
