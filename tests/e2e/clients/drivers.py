@@ -107,7 +107,7 @@ class PageDriver:
         self._lock = lock  # the browser's pages share one pipe
         self.shown = defaultdict(list)
         with lock:
-            self._page = browser.page(stack.base_url + "/clients/page")
+            self._page = browser.page(stack.base_url + "/clients/page", newWindow=True)
             self._page.run(
                 "new Promise(done => { const wait = () => window.drive ? done() : setTimeout(wait, 10); wait(); })"
             )

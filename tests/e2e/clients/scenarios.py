@@ -17,7 +17,7 @@ from clients.sessions import collect, wait
 PATIENCE = 25  # seconds for what should happen; clients pause for up to 5 s
 RETRY_MS = 300
 STREAMS_PER_USER = 2
-TOKEN_LIFE = 10  # seconds; the clients connect within this time, and then lose their connections
+TOKEN_LIFE = 20  # seconds; the clients connect within this time, and then lose their connections
 # Seconds in which a client that asks again and again is caught.  react-native-sse asks every 5 s, and
 # event-source-polyfill doubles its pauses from 1 s on.
 QUIET = {"401": 11.5, "end": 4.5}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support.publishers import Builder
 
 
-POLL = 0.05  # seconds between two looks
+POLL = 0.2  # seconds between two looks
 
 
 class Tokens:

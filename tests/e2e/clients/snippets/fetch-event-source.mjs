@@ -6,6 +6,7 @@ export async function follow(url, token, show) {
   let last = "";
   let refused = 0;
   const following = fetchEventSource(url, {
+    openWhenHidden: true, // else a tab that is hidden and shown again while it waits opens two streams
     async fetch(input, init) {
       const headers = { Accept: "text/event-stream", Authorization: `Bearer ${await token()}` };
       if (last) headers["Last-Event-ID"] = last; // its own id may be that of an event that arrived only in part
