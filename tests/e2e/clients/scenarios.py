@@ -4,6 +4,7 @@ Each function takes the sessions of its cell.  It plays the cell's scenario for 
 {(client, mode, cell): None or what was wrong}.
 """
 
+import itertools
 import os
 import signal
 import time
@@ -17,11 +18,7 @@ from clients.sessions import collect, wait
 PATIENCE = 25  # seconds for what should happen; clients pause for up to 5 s
 RETRY_MS = 300
 STREAMS_PER_USER = 2
-TOKEN_LIFE = 20  # seconds; the clients connect within this time, and then lose their connections
-# Seconds in which a client that asks again and again is caught.  react-native-sse asks every 5 s, and
-# event-source-polyfill doubles its pauses from 1 s on.
-QUIET = {"401": 11.5, "end": 4.5}
-MOST_REQUESTS = {"401": 2, "end": 1}
+SECRETS = ("the first secret, 32 bytes and more", "the second secret, 32 bytes and more")
 
 
 def hopeless(session):
@@ -53,6 +50,12 @@ def log_to_all(sessions, *numbers):
 
 def has(number):
     return lambda session: number in session.numbers
+
+
+def watch_requests(sessions, count_of, most, seconds):
+    """Watches for at least `seconds` whether a client asks more than `most` times.  Waits until those have done so that
+    are expected to."""
+    wait(sessions, lambda session: not hopeless(session) or count_of(session) > most, PATIENCE, at_least=seconds)
 
 
 def fault_of_lines(session, wanted):
@@ -119,13 +122,12 @@ def refused(sessions):
         session.token = session.site.tokens.sign(session.user, -3600)
     start(sessions)
     wait(sessions, lambda session: 401 in session.statuses(), PATIENCE)
-    wait(sessions, lambda session: True, QUIET["401"], at_least=QUIET["401"])
+    watch_requests(sessions, lambda session: len(session.requests), 2, 6)
 
     def fault(session):
         if set(session.statuses()) != {401}:
             return f"statuses {session.statuses()}"
-        count = len(session.requests)
-        return f"asked {count} times" if count > MOST_REQUESTS["401"] else None
+        return f"asked {len(session.requests)} times" if len(session.requests) > 2 else None
 
     return verdicts(sessions, fault)
 
@@ -143,6 +145,7 @@ def wait_refused(sessions, status, reason):
 def come_back(sessions, told):
     """Waits until the clients show log lines.  Ends the answers `unavailable`, which would end by themselves after 10 to
     25 s."""
+    refused = {session: len(session.requests) for session in sessions}
     for session in sessions:
         if session.events("unavailable"):
             session.site.recorder.cut(session.path)
@@ -153,15 +156,16 @@ def come_back(sessions, told):
         log_to_all(sessions, number)
         collect(sessions)
         missing = [session for session in sessions if not session.numbers and not hopeless(session)]
-        if not missing and time.monotonic() - begin > 6:
+        if not missing and time.monotonic() - begin > 4:
             break
         time.sleep(0.5)
 
     def fault(session):
         if session not in told:
             return "was not refused"
-        if len(session.requests) > 12:
-            return f"asked {len(session.requests)} times"
+        pauses = [later.at - earlier.at for earlier, later in itertools.pairwise(session.requests[: refused[session]])]
+        if min(pauses, default=1) < 0.5:
+            return f"asks again after {min(pauses)} s"
         return None if session.numbers else f"did not come back; statuses {session.statuses()}"
 
     return verdicts(sessions, fault)
@@ -173,7 +177,8 @@ def too_many(sessions):
     for session in sessions:
         headers = {"Authorization": f"Bearer {session.token}"}
         for _ in range(STREAMS_PER_USER):
-            others.append(send(session.site.stack, session.path, headers=headers, via="plain"))
+            path = f"/api/jobs/{session.job}/stream"  # the job's channel; the clients follow its log
+            others.append(send(session.site.stack, path, headers=headers, via="plain"))
     for other in others:
         assert other.wait_head().status == 200
     start(sessions)
@@ -220,15 +225,17 @@ def end(sessions):
     def last(session):
         return [line for line in session.shown if line["id"] == "end" or line["id"].startswith("end.")]
 
+    def asked_again(session):
+        ends = last(session)
+        return len([request for request in session.requests if ends and request.at > ends[0]["at"]])
+
     wait(sessions, last, PATIENCE)
-    before = {session: len(session.requests) for session in sessions}
-    wait(sessions, lambda session: True, QUIET["end"], at_least=QUIET["end"])
+    watch_requests(sessions, asked_again, 1, 4)
 
     def fault(session):
         if len(last(session)) != 1:
             return f"{len(last(session))} final events"
-        count = len(session.requests) - before[session]
-        return f"asked {count} times after the end" if count > MOST_REQUESTS["end"] else None
+        return f"asked {asked_again(session)} times after the end" if asked_again(session) > 1 else None
 
     found = {}
     for session in sessions:
@@ -238,18 +245,21 @@ def end(sessions):
 
 
 def token(sessions):
-    """The connection is lost after the token has expired.  The client could have a newer one."""
+    """The connection is lost when the token is no longer valid.  The client could have a newer one."""
+    site = sessions[0].site
     for session in sessions:
-        session.token = session.site.tokens.sign(session.user, TOKEN_LIFE)
-    expired = time.time() + TOKEN_LIFE + 1
+        session.token = site.tokens.sign_shared(session.user, SECRETS[0])
     connect(sessions)
     log_to_all(sessions, 1)
     wait(sessions, has(1), PATIENCE)
+
+    site.secret.write_text(SECRETS[1])
+    os.kill(site.stack.gateway_pid, signal.SIGHUP)
+    wait_until(lambda: site.stack.logs("config.reloaded"), 10, "the gateway has read the new secret")
     for session in sessions:
-        session.change_token(session.site.tokens.sign(session.user))
-    time.sleep(max(0, expired - time.time()))
+        session.change_token(site.tokens.sign_shared(session.user, SECRETS[1]))
     for session in sessions:
-        session.site.recorder.cut(session.path)
+        site.recorder.cut(session.path)
     log_to_all(sessions, 2)
     wait(sessions, has(2), PATIENCE, hopeless, at_least=4)
     return verdicts(sessions, lambda session: fault_of_lines(session, [1, 2]))

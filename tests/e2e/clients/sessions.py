@@ -15,7 +15,7 @@ POLL = 0.2  # seconds between two looks
 
 
 class Tokens:
-    """Signs tokens of the provider "clerk" in this process, because a scenario needs hundreds."""
+    """Signs tokens in this process, because the scenarios need hundreds."""
 
     def __init__(self, stack):
         provider = json.loads((stack.dir / "stack.json").read_text())["providers"]["clerk"]
@@ -24,11 +24,15 @@ class Tokens:
         self._claims = {"iss": provider["issuer"], "azp": provider["azp"]}
 
     def sign(self, subject, seconds=3600):
-        """A token that expires after `seconds`, which may be negative."""
+        """A token of the provider "clerk" that expires after `seconds`, which may be negative."""
         now = int(time.time())
-        start = min(now, now + seconds) - 60
+        start = now - 7200
         claims = {**self._claims, "sub": subject, "iat": start, "nbf": start, "exp": now + seconds}
         return jwt.encode(claims, self._key, "RS256", headers={"kid": self._kid})
+
+    def sign_shared(self, subject, secret):
+        """A token of the provider "blog", whose secret a scenario can replace."""
+        return jwt.encode({"userId": subject, "exp": int(time.time()) + 3600}, secret, "HS256")
 
 
 class Session:
@@ -90,10 +94,10 @@ class Session:
 
 
 class Site:
-    """A stack with a recorder between its nginx and its gateway."""
+    """A stack with a recorder between its nginx and its gateway.  The file `secret` holds the secret of a provider."""
 
-    def __init__(self, stack, recorder):
-        self.stack, self.recorder = stack, recorder
+    def __init__(self, stack, recorder, secret):
+        self.stack, self.recorder, self.secret = stack, recorder, secret
         self.tokens = Tokens(stack)
 
 

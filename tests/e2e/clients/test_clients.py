@@ -24,8 +24,8 @@ SETTINGS = {
     "drain.settle_s": 0.1,
     "drain.deadline_s": 2,
     "limits.streams_per_user": scenarios.STREAMS_PER_USER,
-    "provider.clerk.leeway_s": 0,
     "route.log-stream.end_grace_ms": 100,
+    "route.log-stream.providers": ["clerk", "blog"],
     **{f"route.{name}.retry_ms": scenarios.RETRY_MS for name in ("log-stream", "status")},
     # A script cannot set the headers of a native EventSource.
     **{f"route.{name}.credentials": ["bearer", "query:token"] for name in ("log-stream", "status")},
@@ -72,8 +72,12 @@ class Run:
             application = Application(work / "application.sock")
             ends.callback(application.close)
             serve_modules(application, self.folder)
+            secret = work / "secret"
+            secret.write_text(scenarios.SECRETS[0])
+            secret.chmod(0o600)
+            settings = {**SETTINGS, "provider.blog.secret_file": str(secret)}
             nginx = {"TG_STREAMS": "unix:{run}/recorder.sock"}
-            stack = Stack.up(work / "s", SETTINGS, nginx_settings=nginx, application=application.url)
+            stack = Stack.up(work / "s", settings, nginx_settings=nginx, application=application.url)
             ends.callback(stack.down)
             recorder = Recorder(stack.run_dir / "recorder.sock", stack.gateway_socket)
             ends.callback(recorder.close)
@@ -84,7 +88,7 @@ class Run:
             }
             for driver in drivers.values():
                 ends.callback(driver.close)
-            site = Site(stack, recorder)
+            site = Site(stack, recorder, secret)
             self.at_once(self.play_cell, [(site, cell, drivers) for cell in cells])
 
     def play_cell(self, site, cell, drivers):
