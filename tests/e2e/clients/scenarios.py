@@ -197,7 +197,7 @@ def unavailable(sessions):
         told = wait_refused(sessions, 503, "redis")
     finally:
         os.kill(stack.redis_pid, signal.SIGCONT)
-    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 1, 10, "Redis is back")
+    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="records"}'] == 1, 20, "Redis is back")
     return come_back(sessions, told)
 
 
