@@ -62,13 +62,21 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
          !exchange.header("Authorization") && !exchange.header("X-Session-Id");
 }
 
+// A header of the caller as the application would read it.  An application reads the first of several Authorization
+// lines, because the header is no list (RFC 9110, section 11.6.2).
+std::optional<std::string> header_for_application(const Exchange& exchange, const std::string& name) {
+  if (name != "authorization") return exchange.joined_header(name);
+  const auto first = exchange.header("Authorization");
+  return first ? std::optional<std::string>(*first) : std::nullopt;
+}
+
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
 // them, become the header that the application reads.  Returns false if the query holds a token that cannot be
 // one.
 bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
   for (const std::string& name : request.route->record->forward) {
-    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
+    if (auto value = header_for_application(*request.exchange, name)) caller.emplace_back(name, std::move(*value));
   }
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
