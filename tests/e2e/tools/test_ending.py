@@ -32,10 +32,14 @@ def belonging_to(home):
     """The pids of processes that have the folder in their command line, their environment or their working folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
+        text = b""
         with contextlib.suppress(OSError):
-            text = (path / "cmdline").read_bytes() + (path / "environ").read_bytes() + bytes((path / "cwd").readlink())
-            if str(home).encode() in text and (path / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.append(int(path.name))
+            text += (path / "cmdline").read_bytes()
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+            text += bytes((path / "cwd").readlink())
+            text += (path / "environ").read_bytes()
+        if str(home).encode() in text and state != "Z":
+            found.append(int(path.name))
     return found
 
 
@@ -149,7 +153,7 @@ time.sleep(600)
 
 
 def pytest_of(name):
-    return [PYTHON, "-m", "pytest", "-q", "-c", ROOT / "tests/pytest.ini", f"tests/e2e/{name}"]
+    return [PYTHON, "-m", "pytest", "-q", f"tests/e2e/{name}"]
 
 
 def tools():
