@@ -2,7 +2,8 @@
 //
 // The rules within one table stand beside the table's reader.  A value from the environment counts as intended:
 // one file often serves several environments, of which only some need a key.  A provider or a record that no
-// route names is allowed, because routes may use it later.
+// route names is allowed, because routes may use it later, and a record may describe more of a job than the routes
+// use.
 #include <algorithm>
 #include <string>
 

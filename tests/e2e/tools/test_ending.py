@@ -163,7 +163,7 @@ def tools():
         "chaos": [PYTHON, "tests/chaos/run", "--seconds", 60, "--binary", binary],
         "soak": [PYTHON, "tests/soak/run", "--seconds", 60, "--viewers", 5, "--binary", binary],
         "consumers": [PYTHON, "tests/consumers/run", "--tabs", 1, "--binary", binary, "deploy"],
-        "bench": [PYTHON, "tests/bench/run", "--size", "tiny", "--tailgate", binary, "--only", "path", "closed"],
+        "bench": [PYTHON, "tests/bench/run", "--size", "tiny", "--tailgate", binary, "--only", "broadcast-unix"],
         "demo": [PYTHON, "scripts/demo", "--binary", binary],
         "pytest": pytest_of(small),
         "pytest -n 2": [*pytest_of(small), "-n", "2"],
