@@ -86,7 +86,8 @@ bool is_subject(std::string_view subject) {
          is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;
 }
 
-std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now) {
+std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule,
+                                              WallTime now) {
   Members claims;
   if (!claims.read(payload)) return ClaimFault{Refusal::kClaims};
   for (const std::string& name : rule.required) {

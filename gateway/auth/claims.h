@@ -22,7 +22,8 @@ struct Claims {
 // Why claims are refused.
 struct ClaimFault {
   Refusal refusal;
-  // The claim that is missing or wrong.  Its name comes from the rule or from the list below, never from the token.
+  // The claim that is missing or wrong.  Its name comes from the rule or from the list below, never from the
+  // token.
   std::string claim{};
 };
 
@@ -34,7 +35,8 @@ struct ClaimFault {
 //  - iss is the rule's issuer; aud (a string or a list of strings) holds an audience of the rule; azp is an
 //    authorized party of the rule.  A claim for which the rule has no value is not checked.
 //  - The subject claim is a string or an integer.  The digits of an integer become the subject.
-std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now);
+std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule,
+                                              WallTime now);
 
 // True if `subject` is safe in a header and in a log, and can be compared with a record's field.
 bool is_subject(std::string_view subject);

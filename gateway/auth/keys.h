@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their current keys.
 //
-// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  A reload reads every JWKS
-// again.  A provider whose JWKS sources have not changed keeps its keys until then.
+// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  A reload reads every
+// JWKS again.  A provider whose JWKS sources have not changed keeps its keys until then.
 #pragma once
 
 #include <functional>

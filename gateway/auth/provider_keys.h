@@ -76,9 +76,9 @@ class ProviderKeys {
   std::vector<Source> sources_;
   std::shared_ptr<const KeySet> keys_;  // of all sources
   std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
-  bool is_running_ = true;        // a round is running or about to begin
-  bool is_reread_ = false;        // read_again() began this round, so each failure is logged, even a known one
-  bool is_repeated_ = false;      // another round follows at once
+  bool is_running_ = true;    // a round is running or about to begin
+  bool is_reread_ = false;    // read_again() began this round, so each failure is logged, even a known one
+  bool is_repeated_ = false;  // another round follows at once
   std::size_t fetches_left_ = 0;  // in this round
   TimePoint next_refetch_{};
   Backoff backoff_;

@@ -1,9 +1,9 @@
 // Refuses keys that have no effect because of other tables.
 //
-// The rules within one table stand beside the table's reader.  A value from the environment counts as intended:
-// one file often serves several environments, of which only some need a key.  A provider or a record that no
-// route names is allowed, because routes may use it later, and a record may describe more of a job than the routes
-// use.
+// The rules within one table stand beside the table's reader.  A value from the environment counts as
+// intended: one file often serves several environments, of which only some need a key.  A provider or a
+// record that no route names is allowed, because routes may use it later, and a record may describe more of a
+// job than the routes use.
 #include <algorithm>
 #include <string>
 
@@ -72,8 +72,9 @@ void check_limits(const Section& table, const Config& config) {
 
 void check_identity(const Section& table, const Config& config) {
   if (std::ranges::any_of(config.routes, verifies_callers)) return;
-  table.refuse({"life_s"},
-               "has no effect: no route has who = \"owner\" and auth = \"gateway\", so no identity is sealed");
+  table.refuse(
+      {"life_s"},
+      "has no effect: no route has who = \"owner\" and auth = \"gateway\", so no identity is sealed");
 }
 
 void check_provider(const Section& table, const Config& config, const std::string& name) {

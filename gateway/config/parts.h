@@ -69,7 +69,8 @@ void read_records(Settings& settings, Config& config);
 // Precondition: providers and records were read.
 void read_routes(Settings& settings, Config& config);
 
-// Adds a finding for each key that has no effect because of other tables.  Precondition: `config` is complete.
+// Adds a finding for each key that has no effect because of other tables.  Precondition: `config` is
+// complete.
 void check_effects(Settings& settings, const Config& config);
 
 // Checks the rules about several keys of `route`.  Precondition: `route` has no finding yet.

@@ -1,5 +1,7 @@
 // The rules about several keys of one [route.*].
 #include <algorithm>
+#include <cstddef>
+#include <string>
 
 #include "gateway/config/parts.h"
 
@@ -20,7 +22,8 @@ void check_path(const Section& table, const Route& route) {
     return table.refuse({"record_grace_ms", "end_grace_ms", "not_found"}, "has no effect without record");
   }
   if (route.record->terminal.empty())
-    table.refuse({"end_grace_ms"}, "has no effect: [record." + route.record->name + "] has no terminal status");
+    table.refuse({"end_grace_ms"},
+                 "has no effect: [record." + route.record->name + "] has no terminal status");
   if (!route.path.has_id()) table.add_error("record", "needs {id} in the path");
   if (route.record->kind == RecordRule::Kind::kHttp && !is_on_channel(route)) {
     table.add_error("record",
@@ -72,7 +75,8 @@ void check_credentials_for_application(const Section& table, const Route& route)
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto kind = route.credentials[i].kind;
     if (kind == Credential::Kind::kTokenQuery || kind == Credential::Kind::kSessionQuery) continue;
-    table.add_error("credentials", '"' + texts[i] + "\" has no effect with auth = \"application\"; forward of [record." +
+    table.add_error("credentials", '"' + texts[i] +
+                                       "\" has no effect with auth = \"application\"; forward of [record." +
                                        route.record->name + "] names the headers that the application gets");
   }
 }

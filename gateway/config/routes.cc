@@ -174,7 +174,8 @@ bool is_never_sent(const std::vector<std::string>& statuses, const std::vector<S
     return std::ranges::any_of(
         earlier, [&status](const StatusMessage& entry) { return contains(entry.statuses, status); });
   };
-  if (std::ranges::any_of(earlier, [](const StatusMessage& entry) { return entry.statuses.empty(); })) return true;
+  if (std::ranges::any_of(earlier, [](const StatusMessage& entry) { return entry.statuses.empty(); }))
+    return true;
   return !statuses.empty() && std::ranges::all_of(statuses, is_taken);
 }
 

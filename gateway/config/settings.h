@@ -36,7 +36,7 @@ struct Setting {
   int line = 0;          // in the file; 0: not from the file
   std::string origin{};  // if not the file: "--set key=value" or "environment NAME"
   bool is_from_environment = false;
-  bool broken = false;   // check() refused the value, so readers get the default
+  bool broken = false;  // check() refused the value, so readers get the default
 };
 
 class Settings {

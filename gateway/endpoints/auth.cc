@@ -105,7 +105,7 @@ void Auth::answer(Exchange& exchange, int status, const std::string& verdict, Ht
 void Auth::note_refusal(const Verdict& verdict) {
   if (verdict.refusal == Refusal::kMissing) return;
   const std::string reason(word_of(verdict.refusal));
-  RefusedTokens& refused = refused_[{verdict.provider, reason, verdict.claim}];
+  RefusedTokens& refused = refused_[RefusalLabels{verdict.provider, reason, verdict.claim}];
   ++refused.count;
   if (!refused.valve.open(Loop::now())) return;
   log_info("token.refused", {{"provider", verdict.provider},
@@ -123,8 +123,8 @@ void Auth::write_metrics(MetricsText& out) const {
   out.begin("tailgate_tokens_refused_total", MetricsText::Type::kCounter,
             "Tokens that /auth refused, by provider, reason and the claim at fault.");
   for (const auto& [labels, refused] : refused_) {
-    out.sample(MetricsText::label("provider", labels[0]) + ',' + MetricsText::label("reason", labels[1]) + ',' +
-                   MetricsText::label("claim", labels[2]),
+    out.sample(MetricsText::label("provider", labels[0]) + ',' + MetricsText::label("reason", labels[1]) +
+                   ',' + MetricsText::label("claim", labels[2]),
                refused.count);
   }
 }

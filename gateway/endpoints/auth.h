@@ -1,8 +1,9 @@
 // Auth: answers nginx's auth_request with the caller's sealed identity, or with a refusal.
 //
 // It has a listener of its own, so that only nginx can ask for an identity.  Every answer carries
-// X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.  The log
-// and the metrics say which provider refused a token, and which claim was at fault; the answer does not name it.
+// X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.  The
+// log and the metrics say which provider refused a token, and which claim was at fault; the answer does not
+// name it.
 #pragma once
 
 #include <array>
@@ -65,13 +66,14 @@ class Auth {
   Authenticator authenticator_;
   std::list<Waiting> waiting_;
   std::map<std::string, std::uint64_t> verdicts_;  // how many answers, by verdict
-  // How many tokens were refused, by provider, reason and claim.  Providers and claims come from the configuration,
-  // so their number is bounded.
+  // Provider, reason and claim of a refused token.  Providers and claims come from the configuration, so the
+  // number of labels is bounded.
+  using RefusalLabels = std::array<std::string, 3>;
   struct RefusedTokens {
     std::uint64_t count = 0;
     LogValve valve{1, 1.0 / 60};
   };
-  std::map<std::array<std::string, 3>, RefusedTokens> refused_;
+  std::map<RefusalLabels, RefusedTokens> refused_;
   TurnEnd clean_up_;
 };
 

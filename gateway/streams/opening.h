@@ -35,8 +35,8 @@ class Opening final : private Wheel::Entry {
     Deadlines& deadlines;
   };
   struct TimeLimits {
-    // How long to wait for Redis before kUnavailable; 0: no limit.  A record that is missing and an application that
-    // is asked have limits of their own, which may be longer.
+    // How long to wait for Redis before kUnavailable; 0: no limit.  A record that is missing and an
+    // application that is asked have limits of their own, which may be longer.
     std::chrono::milliseconds redis{0};
     std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };

@@ -205,7 +205,8 @@ TEST_F(AuthenticatorTest, NamesTheProviderAndTheClaimOfARefusedToken) {
     EXPECT_EQ(word_of(verdict), "401-claims") << when;
     EXPECT_EQ(verdict.provider + ' ' + verdict.claim, "p tenant") << when;
   }
-  const Verdict cookie = authenticate(route({"p"}, {{.kind = Place::kTokenCookie, .name = "t"}}), {{"cookie", "t=" + token}});
+  const Verdict cookie =
+      authenticate(route({"p"}, {{.kind = Place::kTokenCookie, .name = "t"}}), {{"cookie", "t=" + token}});
   EXPECT_EQ(cookie.provider + ' ' + cookie.claim, "p tenant") << "in a cookie";
   EXPECT_EQ(authenticate(route({"p"}), {}).claim, "");
 }

@@ -23,7 +23,8 @@ std::string subject(std::string_view payload, const ProviderRule& rule = {}) {
 // kGood if the claims are accepted.  No claim can cause kMissing.
 Refusal refusal(std::string_view payload, const ProviderRule& rule = {}) {
   const auto checked = check(payload, rule);
-  return std::holds_alternative<ClaimFault>(checked) ? std::get<ClaimFault>(checked).refusal : Refusal::kMissing;
+  return std::holds_alternative<ClaimFault>(checked) ? std::get<ClaimFault>(checked).refusal
+                                                     : Refusal::kMissing;
 }
 constexpr Refusal kGood = Refusal::kMissing;
 

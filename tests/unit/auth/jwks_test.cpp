@@ -96,10 +96,11 @@ std::string member_in(const std::string& jwk, const std::string& name) {
 }
 
 TEST(Jwks, TakesANullMemberAsAbsent) {
-  const ParsedJwks parsed = parse(jwks_of(
-      {SigningKey::rsa().jwk(R"("use":null,"alg":null,"kid":null,"key_ops":null,"d":null,"crv":null,"x":null)"),
-       SigningKey::p256().jwk(R"("use":null,"alg":null,"n":null,"e":null)"),
-       SigningKey::ed25519().jwk(R"("y":null,"alg":null)")}));
+  const ParsedJwks parsed =
+      parse(jwks_of({SigningKey::rsa().jwk(
+                         R"("use":null,"alg":null,"kid":null,"key_ops":null,"d":null,"crv":null,"x":null)"),
+                     SigningKey::p256().jwk(R"("use":null,"alg":null,"n":null,"e":null)"),
+                     SigningKey::ed25519().jwk(R"("y":null,"alg":null)")}));
   EXPECT_TRUE(parsed.skipped.empty()) << parsed.skipped.front();
   ASSERT_EQ(parsed.keys.size(), 3U);
   EXPECT_FALSE(parsed.keys[0].kid);
@@ -135,7 +136,8 @@ TEST(Jwks, SaysWhichMemberIsWrong) {
   EXPECT_EQ(reason_to_skip(with_member(ec, "crv", "\"P-521\"")), "key 0: its crv is neither P-256 nor P-384");
   EXPECT_EQ(reason_to_skip(with_member(ec, "y", "true")), "key 0: its y is not a text");
   EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("alg":256)")), "key 0: its alg is not a text");
-  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":"verify")")), "key 0: its key_ops are not a list");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":"verify")")),
+            "key 0: its key_ops are not a list");
   EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":[])")), "key 0: its key_ops lack \"verify\"");
 }
 

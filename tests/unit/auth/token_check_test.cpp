@@ -263,7 +263,8 @@ TEST_F(TokenCheckTest, NamesTheProviderThatRefusedTheTokenAndTheClaimAtFault) {
   EXPECT_EQ(why(sign_token("two", Algorithm::kHS256, kBob), {"a", "b"}), "b claims tenant");
   EXPECT_EQ(why(sign_token("two", Algorithm::kHS256, kBob), {"b", "a"}), "b claims tenant");
   EXPECT_EQ(why(sign_token("nobody", Algorithm::kHS256, kBob), {"a", "b"}), "a signature ");
-  EXPECT_EQ(why(sign_token("three", Algorithm::kHS256, R"({"sub":"c","iss":"https://d"})"), {"c"}), " issuer iss");
+  EXPECT_EQ(why(sign_token("three", Algorithm::kHS256, R"({"sub":"c","iss":"https://d"})"), {"c"}),
+            " issuer iss");
   EXPECT_EQ(why("garbage", {"a"}), " malformed ");
   // The refusal and the missing key may be of different providers.
   providers_.add("k", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));

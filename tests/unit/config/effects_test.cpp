@@ -12,7 +12,8 @@
 namespace tailgate {
 namespace {
 
-// One table for each kind of provider, record and route.  The routes "open-…" are for anyone and have no record.
+// One table for each kind of provider, record and route.  The routes "open-…" are for anyone and have no
+// record.
 constexpr std::string_view kEveryKind = R"(
 redis.url = "redis://127.0.0.1"
 
@@ -270,7 +271,8 @@ std::string site(std::string_view name) {
   if (name == "channel" || name == "pages") {
     const std::string source = name == "channel" ? "source = \"channel\"\nframing = \"raw\"\n"
                                                  : "source = \"pages\"\nentry = [\"text\"]\n";
-    text = "redis.url = \"redis://h\"\n[route.only]\npath = \"/only\"\nkey = \"k\"\nwho = \"anyone\"\n" + source;
+    text =
+        "redis.url = \"redis://h\"\n[route.only]\npath = \"/only\"\nkey = \"k\"\nwho = \"anyone\"\n" + source;
   }
   if (name == "tcp")
     text += "[listen]\nstreams = \"127.0.0.1:1\"\nauth = \"127.0.0.1:2\"\nops = \"127.0.0.1:3\"\n";
@@ -298,7 +300,8 @@ void expect_effect(const Effect& effect, const std::string& text, std::string_vi
   if (!effect.set.empty()) rest = effect.set;
   Overrides overrides = {{table + rest, std::string(effect.value)}};
   if (const std::size_t equals = effect.also.find('='); equals != std::string_view::npos) {
-    overrides.emplace_back(table + std::string(effect.also.substr(0, equals)), effect.also.substr(equals + 1));
+    overrides.emplace_back(table + std::string(effect.also.substr(0, equals)),
+                           effect.also.substr(equals + 1));
   }
   const std::string found = findings(text, overrides, {{"CLERK", kClerkKey}});
   if (has_effect) {
@@ -333,7 +336,8 @@ TEST(Effects, OfAKeyOfTheWholeSiteDependOnWhatTheSiteHas) {
 TEST(Effects, OfAKeyOfAProviderOrARecordDependOnItsKind) {
   for (const Effect& effect : kTableEffects) {
     if (effect.places == kNeeded) continue;
-    for (const std::string_view name : split(effect.option.starts_with("record") ? kRecords : kProviders, ' '))
+    for (const std::string_view name :
+         split(effect.option.starts_with("record") ? kRecords : kProviders, ' '))
       expect_effect(effect, std::string(kEveryKind), name, holds_word(effect.places, name));
   }
 }
@@ -379,10 +383,11 @@ TEST(Effects, OfEndGraceNeedATerminalStatus) {
 
 TEST(Effects, OfACredentialInAHeaderAreMissingIfTheApplicationDecides) {
   for (const char* credential : {"bearer", "cookie:t", "session-header:x-s"}) {
-    expect_finding_in(with(kEveryKind, "auth = \"application\"",
-                           "auth = \"application\"\ncredentials = [\"query:token\", \"" + std::string(credential) + "\"]"),
-                      "route.asked.credentials: \"" + std::string(credential) +
-                          "\" has no effect with auth = \"application\"; forward of [record.http] names the headers");
+    expect_finding_in(
+        with(kEveryKind, "auth = \"application\"",
+             "auth = \"application\"\ncredentials = [\"query:token\", \"" + std::string(credential) + "\"]"),
+        "route.asked.credentials: \"" + std::string(credential) +
+            "\" has no effect with auth = \"application\"; forward of [record.http] names the headers");
   }
   EXPECT_EQ(findings(kEveryKind, {{"route.asked.credentials", "['query:token','session-query:s']"}}), "");
 }
@@ -394,11 +399,13 @@ TEST(Effects, OfAMessageAreMissingIfEarlierMessagesTakeItsStatuses) {
   };
   EXPECT_NE(set("ending", "[{data='{}'},{status=['ready'],data='{}'}]").find("ending[1]: " + never),
             std::string::npos);
-  EXPECT_NE(set("ending", "[{status=['ready'],data='{}'},{data='{}'},{data='{}'}]").find("ending[2]: " + never),
-            std::string::npos);
-  EXPECT_NE(set("standing", "[{status=['a'],data='{}'},{status=['b'],data='{}'},{status=['b','a'],data='{}'}]")
-                .find("standing[2]: " + never),
-            std::string::npos);
+  EXPECT_NE(
+      set("ending", "[{status=['ready'],data='{}'},{data='{}'},{data='{}'}]").find("ending[2]: " + never),
+      std::string::npos);
+  EXPECT_NE(
+      set("standing", "[{status=['a'],data='{}'},{status=['b'],data='{}'},{status=['b','a'],data='{}'}]")
+          .find("standing[2]: " + never),
+      std::string::npos);
   EXPECT_EQ(set("standing", "[{status=['a'],data='{}'},{status=['a','b'],data='{}'},{data='{}'}]"), "");
 }
 

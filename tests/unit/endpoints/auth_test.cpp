@@ -99,7 +99,8 @@ TEST_F(AuthTest, CountsRefusedTokensByProviderReasonAndClaim) {
   }
   const std::string endless =
       testing::sign_token("0123456789abcdef0123456789abcdef", Algorithm::kHS256, R"({"sub":"alice"})");
-  EXPECT_TRUE(ask("/guarded/1", {{"Authorization", "Bearer " + endless}}).got("X-Tailgate-Verdict: 401-claims\r\n"));
+  EXPECT_TRUE(
+      ask("/guarded/1", {{"Authorization", "Bearer " + endless}}).got("X-Tailgate-Verdict: 401-claims\r\n"));
   (void)ask("/guarded/1", {{"Authorization", "Bearer garbage"}});
   MetricsText out;
   auth_.write_metrics(out);

@@ -96,9 +96,10 @@ TEST_F(LogPageTest, IsCountedAsAnAnswerAndNotAsAStream) {
 class PatientLogPageTest : public testing::StreamTest {
  protected:
   PatientLogPageTest()
-      : StreamTest("[route.patient]\npath = \"/patient/{id}\"\nsource = \"pages\"\nkey = \"job:{id}:logs\"\n"
-                   "record = \"job\"\nrecord_grace_ms = 400\nwho = \"owner\"\nproviders = [\"p\"]\n"
-                   "credentials = [\"bearer\"]\nentry = [\"text\"]\n") {}
+      : StreamTest(
+            "[route.patient]\npath = \"/patient/{id}\"\nsource = \"pages\"\nkey = \"job:{id}:logs\"\n"
+            "record = \"job\"\nrecord_grace_ms = 400\nwho = \"owner\"\nproviders = [\"p\"]\n"
+            "credentials = [\"bearer\"]\nentry = [\"text\"]\n") {}
 
   testing::HttpClient open(const std::string& user = "alice") {
     return get("/patient/1", identity(user, "patient", "1"));
