@@ -35,10 +35,9 @@ class AuthenticatorTest : public ::testing::Test {
 
   Verdict authenticate(const Route& asked_route, const std::map<std::string, std::string>& headers,
                        std::string_view query = {}, UnknownKid unknown_kid = UnknownKid::kReport) {
-    const auto cookies = headers.find("cookie");
     return authenticator_.authenticate(asked_route,
                                        {.query = query,
-                                        .cookies = cookies == headers.end() ? std::string() : cookies->second,
+                                        .cookies = headers.contains("cookie") ? headers.at("cookie") : std::string(),
                                         .header =
                                             [&headers](const char* name) {
                                               const auto found = headers.find(name);
