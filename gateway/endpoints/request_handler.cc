@@ -62,22 +62,13 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
          !exchange.header("Authorization") && !exchange.header("X-Session-Id");
 }
 
-// A header of the caller as the application would read it.  An application reads the first of several
-// Authorization lines, because the header is no list (RFC 9110, section 11.6.2).
-std::optional<std::string> header_for_application(const Exchange& exchange, const std::string& name) {
-  if (name != "authorization") return exchange.joined_header(name);
-  const auto first = exchange.header("Authorization");
-  return first ? std::optional<std::string>(*first) : std::nullopt;
-}
-
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.  Returns false if the query holds a token that cannot
-// be one.
+// them, become the header that the application reads.  Returns false if the query holds a token that cannot be
+// one.
 bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
   for (const std::string& name : request.route->record->forward) {
-    if (auto value = header_for_application(*request.exchange, name))
-      caller.emplace_back(name, std::move(*value));
+    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
   }
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
@@ -117,8 +108,7 @@ Resume latest(const Resume& a, const Resume& b) {
   return a.after > b.after ? a : b;
 }
 
-// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid
-// id.
+// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid id.
 Resume resume_from(const Query& query, std::string& malformed) {
   Resume newest;
   for (const auto& [name, value] : query.all()) {
@@ -147,10 +137,9 @@ Status read_position(Request& request, const std::optional<Query>& query) {
   const Resume by_query = query ? resume_from(*query, malformed) : Resume();
   // The ids of a channel's events can be any text, so no id is malformed there.
   if (!malformed.empty() && source == Source::kLog) {
-    return Error{
-        malformed +
-        ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
-        "id of a stream's end"};
+    return Error{malformed +
+                 ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
+                 "id of a stream's end"};
   }
   const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
   const Resume& resume = by_header.is_known() ? by_header : by_query;
@@ -231,8 +220,7 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   return false;
 }
 
-// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not
-// apply.
+// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not apply.
 std::string RequestHandler::address_of(const Request& request) {
   const ClientAddressRule& rule = request.config->limits.client_address;
   const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
