@@ -143,6 +143,7 @@ Result<std::shared_ptr<const Config>> load_config(
   read_providers(settings, sources, *config);
   read_records(settings, *config);
   read_routes(settings, *config);
+  if (settings.is_sound()) check_effects(settings, *config);
   if (!settings.is_sound()) return Error{settings.findings()};
   return std::shared_ptr<const Config>(std::move(config));
 }

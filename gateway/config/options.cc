@@ -36,7 +36,7 @@ constexpr Option kOptions[] = {
     {.key = "redis.wait_s", .type = Type::kDuration, .fallback = "3", .what = "how long a new request waits for Redis before its 503", .min = 0.05, .max = 60},
 
     {.key = "cors.origins", .type = Type::kTexts, .fallback = "[]", .what = "the web origins whose scripts may read the answers"},
-    {.key = "cors.allowed_headers", .type = Type::kTexts, .fallback = R"(["authorization", "content-type", "last-event-id", "x-session-id", "cache-control", "x-request-id"])", .what = "the headers that scripts of these origins may send"},
+    {.key = "cors.allowed_headers", .type = Type::kTexts, .fallback = R"(["authorization", "content-type", "last-event-id", "x-session-id", "cache-control", "x-request-id", "traceparent", "tracestate", "baggage", "sentry-trace", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"])", .what = "the headers that scripts of these origins may send"},
 
     {.key = "limits.streams", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_user", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams of one user; 0: no limit", .max = 1e9},

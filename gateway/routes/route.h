@@ -93,8 +93,8 @@ struct Route {
   std::string data_from;               // kNamed: the member that is the data
   std::vector<std::string> entry;      // kEntry, pages: the fields to send, in order
 
-  // kRaw: a stream ends after a payload whose member `ends_on_field` is one of `ends_on_values`.
-  // kNamed: a stream ends after an event whose name is one of `ends_on_events`.
+  // Channels: a stream ends after a payload whose member `ends_on_field` is one of `ends_on_values`.
+  // kNamed: also after an event whose name is one of `ends_on_events`.
   std::string ends_on_field;
   std::vector<std::string> ends_on_values;
   std::vector<std::string> ends_on_events;

@@ -15,8 +15,12 @@ constexpr std::chrono::milliseconds kTryAgain{500};
 }  // namespace
 
 Opening::Opening(const Sources& sources, const Request& request, TimeLimits limits, Observer& observer)
-    : sources_(sources), request_(request), observer_(observer), record_until_(Loop::now() + limits.record) {
-  if (limits.redis.count() > 0) late_at_ = Loop::now() + limits.redis;
+    : sources_(sources),
+      request_(request),
+      observer_(observer),
+      redis_limit_(limits.redis),
+      record_until_(Loop::now() + limits.record) {
+  if (redis_limit_.count() > 0) late_at_ = Loop::now() + redis_limit_;
   schedule();
 }
 
@@ -26,9 +30,10 @@ void Opening::advance() {
   if (rule == nullptr) return report(Access::kAllowed);
   phase_ = Phase::kReading;
   if (rule->kind == RecordRule::Kind::kHttp) {
-    question_ = sources_.applications.ask(
-        *rule, request_.id, request_.parameters->caller,
-        [this](const StatusAnswer& answer) { on_answered(answer); });
+    allow_until(Loop::now() + rule->timeout + kTryAgain);
+    schedule();
+    question_ = sources_.applications.ask(*rule, request_.id, request_.parameters->caller,
+                                          [this](const StatusAnswer& answer) { on_answered(answer); });
   } else {
     look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
       on_read(found, record);
@@ -69,7 +74,9 @@ void Opening::on_missing(Access access) {
   const TimePoint now = Loop::now();
   const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;
   if (now < record_until_) {
-    pause(std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_));
+    const TimePoint again = std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_);
+    allow_until(again + redis_limit_);  // Redis has answered, so it has its whole time for the next answer
+    pause(again);
   } else {
     report(access);
   }
@@ -79,6 +86,10 @@ void Opening::pause(TimePoint until) {
   phase_ = Phase::kPausing;
   retry_at_ = until;
   schedule();
+}
+
+void Opening::allow_until(TimePoint when) {
+  if (late_at_ != TimePoint::max()) late_at_ = std::max(late_at_, when);
 }
 
 void Opening::schedule() {

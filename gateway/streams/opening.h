@@ -35,7 +35,9 @@ class Opening final : private Wheel::Entry {
     Deadlines& deadlines;
   };
   struct TimeLimits {
-    std::chrono::milliseconds redis{0};   // how long to wait for Redis before kUnavailable; 0: no limit
+    // How long to wait for Redis before kUnavailable; 0: no limit.  A record that is missing and an
+    // application that is asked have limits of their own, which may be longer.
+    std::chrono::milliseconds redis{0};
     std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };
 
@@ -66,12 +68,15 @@ class Opening final : private Wheel::Entry {
   void on_answered(const StatusAnswer& answer);
   void on_missing(Access access);
   void pause(TimePoint until);
+  // Postpones the end of the wait for Redis, because something else is waited for until `when`.
+  void allow_until(TimePoint when);
   void schedule();
   void report(Access access, const Record* record = nullptr);
 
   const Sources& sources_;
   const Request& request_;
   Observer& observer_;
+  std::chrono::milliseconds redis_limit_;
   TimePoint late_at_ = TimePoint::max();
   TimePoint record_until_;
   TimePoint retry_at_ = TimePoint::max();

@@ -249,6 +249,29 @@ def test_no_origin_is_allowed_by_default(stack_with, job):
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
+# The headers that the browser libraries of OpenTelemetry, Sentry and Datadog add to every request.  A browser refuses
+# the request if one of them is not allowed.
+TRACING = [
+    "traceparent", "tracestate", "baggage", "sentry-trace",
+    "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority",
+]  # fmt: skip
+
+
+def test_headers_that_tracing_libraries_add_are_allowed_by_default(stack, job):
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": ",".join(TRACING),
+    }
+    for path in PATHS:
+        answer = fetch(stack, path.format(job), method="OPTIONS", headers=asked)
+        allowed = answer.headers["access-control-allow-headers"].split(", ")
+        assert set(TRACING) <= set(allowed), path
+    headers = {**stack.bearer(), "Origin": ORIGIN, **{name: "a" for name in TRACING}}
+    Builder(stack.redis, job).create()
+    assert_readable(open_stream(stack, f"/api/jobs/{job}/stream", headers=headers), ORIGIN)
+
+
 def test_the_allowed_headers_are_configurable(stack_with, job):
     own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-mine"]})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}

@@ -196,6 +196,20 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenWhoseKeyIsGone) {
   EXPECT_EQ(bearer(token), "401-signature");
 }
 
+TEST_F(AuthenticatorTest, NamesTheProviderAndTheClaimOfARefusedToken) {
+  providers_.add_secret("p", {"secret"}).required = {"tenant"};
+  const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
+  for (const char* when : {"verified", "recalled"}) {
+    const Verdict verdict = authenticate(route({"p"}), {{"authorization", "Bearer " + token}});
+    EXPECT_EQ(word_of(verdict), "401-claims") << when;
+    EXPECT_EQ(verdict.provider + ' ' + verdict.claim, "p tenant") << when;
+  }
+  const Verdict cookie =
+      authenticate(route({"p"}, {{.kind = Place::kTokenCookie, .name = "t"}}), {{"cookie", "t=" + token}});
+  EXPECT_EQ(cookie.provider + ' ' + cookie.claim, "p tenant") << "in a cookie";
+  EXPECT_EQ(authenticate(route({"p"}), {}).claim, "");
+}
+
 // ---- the cache
 
 TEST_F(AuthenticatorTest, VerifiesARepeatedTokenOnlyOnce) {
