@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -171,6 +172,22 @@ def test_limit_req_of_the_http_block_does_not_limit_the_requests_of_nginx_itself
     huge = [ask(site, "/api/jobs/x/logs", headers={"X-Large": "x" * 50_000}) for _ in range(8)]
     assert {answer.status for answer in huge} == {431}
     assert {json.dumps(answer.json()) for answer in huge} == {'{"detail": "Header too large"}'}
+
+
+def test_the_rules_of_the_site_hold_for_clients_that_the_canary_sends_to_the_application(site, staging):
+    canary = site.nginx_dir / "canary.conf"
+    text = canary.read_text()
+    try:
+        canary.write_text(re.sub(r"(?m)\{ 100% tailgate; \* application; \}$", "{ * application; }", text))
+        limit = "limit_req zone=a burst=1 nodelay;"
+        site.use(staging + limit, http="limit_req_zone $server_name zone=a:32k rate=1r/m;")
+        refused = ask(site, ANYONE)
+        assert (refused.status, challenges(refused)) == (401, ['Basic realm="staging"'])
+        # This stack has no application.
+        assert ask(site, ANYONE, headers=password()).json() == {"detail": "Not Found"}
+        assert ask(site, ANYONE, headers=password()).status == 503
+    finally:
+        canary.write_text(text)
 
 
 def test_limit_conn_of_the_site_counts_open_streams(site):
