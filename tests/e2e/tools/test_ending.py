@@ -98,11 +98,12 @@ subprocess.run(["sleep", "600"])
 
 def test_a_second_signal_does_not_interrupt_the_end(home):
     body = """
-subprocess.run(["bash", "-c", "trap 'sleep 1; exit' TERM; while :; do sleep 0.1; done"])
+subprocess.run(["bash", "-c", "trap 'echo told; sleep 1; exit' TERM; while :; do sleep 0.1; done"])
 """
     process = start(home, PYTHON, "-c", TOOL.format(body=body))
     wait_until(lambda: running(home, "bash"), 10, "the child runs")
     process.send_signal(signal.SIGTERM)
+    wait_until(lambda: b"told" in (home / "output").read_bytes(), 10, "the end has begun")
     process.send_signal(signal.SIGINT)
     assert assert_ends(process, home, signal.SIGTERM) == 128 + signal.SIGTERM
 
