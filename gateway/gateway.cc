@@ -46,28 +46,30 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       fan_out_(loop_, metrics_),
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return config_->limits.memory_bytes; }),
-      channels_(loop_, resolver_, first_config_->redis, fan_out_.hub()),
+      channels_(loop_, resolver_, first_config_->redis, fan_out_.hub(),
+                [this](const std::string& why) { on_unsound(why); }),
       records_link_(loop_, resolver_, first_config_->redis, "records",
-                    {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
-      logs_link_(loop_, resolver_, first_config_->redis, "logs",
-                 {.on_up =
-                      [this] {
-                        log_feeds_.on_up();
-                        streams_.on_redis_up();
-                      },
-                  .on_down = {}}),
+                    link_events([this] { streams_.on_redis_up(); })),
+      logs_link_(loop_, resolver_, first_config_->redis, "logs", link_events([this] {
+                   log_feeds_.on_up();
+                   streams_.on_redis_up();
+                 })),
       pages_link_(loop_, resolver_, first_config_->redis, "pages",
-                  {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
+                  link_events([this] { streams_.on_redis_up(); })),
       records_(loop_, records_link_, deadlines_),
       log_reader_(logs_link_),
       log_feeds_(loop_, log_reader_, channels_, fan_out_.hub(), first_config_->redis.wakeups),
+      read_check_(loop_,
+                  {.channels = channels_, .records = records_link_, .logs = logs_link_, .pages = pages_link_},
+                  first_config_->routes, first_config_->redis.wakeups),
       applications_(loop_, resolver_),
       keys_(loop_, resolver_, providers_of(config_)),
       answers_(streams_, drain_),
       requests_(request_resources()),
       auth_(loop_, config_, seal_, drain_, keys_),
       ops_(
-          links(), keys_, drain_, [this](MetricsText& out) { write_metrics(out); }, [this] { drain(); }),
+          links(), read_check_, keys_, drain_, [this](MetricsText& out) { write_metrics(out); },
+          [this] { drain(); }),
       on_term_(loop_, SIGTERM, [this] { on_terminate(); }),
       on_int_(loop_, SIGINT, [this] { on_terminate(); }),
       on_hup_(loop_, SIGHUP, [this] { on_reload(); }),
@@ -109,6 +111,18 @@ RequestHandler::Resources Gateway::request_resources() {
 
 Ops::Links Gateway::links() const {
   return {&channels_.link(), &records_link_, &logs_link_, &pages_link_};
+}
+
+RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
+  return {.on_up = std::move(on_up), .on_unsound = [this](const std::string& why) { on_unsound(why); }};
+}
+
+// All links lead to the same server.  One of them has found out that the server is unsound.
+void Gateway::on_unsound(const std::string& why) {
+  channels_.drop(why);
+  for (RedisLink* link : {&records_link_, &logs_link_, &pages_link_}) {
+    if (link->up()) link->drop(why);
+  }
 }
 
 void Gateway::run() {

@@ -22,6 +22,10 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); },
              .on_down = [this] { on_link_down(); },
+             .on_unsound =
+                 [this](const std::string& why) {
+                   if (events_.on_unsound) events_.on_unsound(why);
+                 },
              .on_push = [this](const redisReply& reply) { on_push(reply); },
              .probe = [this] { send("SUBSCRIBE", control_channel_); }}) {
   link_.request_client_id();
@@ -74,10 +78,11 @@ void SubscriberLink::send(std::string_view verb, const std::string& channel) {
 
 void SubscriberLink::on_link_up() {
   unanswered_.clear();
+  for (auto& [name, state] : channels_) state.unanswered = 0;
   send("SUBSCRIBE", control_channel_);
+  if (events_.on_up) events_.on_up();
   for (auto& [name, state] : channels_) {
-    state.unanswered = 0;
-    send_subscribe(name, state);
+    if (state.unanswered == 0) send_subscribe(name, state);
   }
 }
 
@@ -112,6 +117,11 @@ void SubscriberLink::retry_refused() {
       send_subscribe(name, found->second);
     }
   }
+}
+
+void SubscriberLink::retry_refused_now() {
+  for (auto& [name, refused] : refused_) refused.until = {};
+  retry_refused();
 }
 
 void SubscriberLink::on_push(const redisReply& reply) {
