@@ -14,8 +14,6 @@ constexpr std::chrono::milliseconds kUnsubscribeEvery{500};  // how often unobse
 // The channel of invalidations (CLIENT TRACKING with REDIRECT).  Redis 7.0 sends invalidations even without a
 // subscription to this channel, but hiredis 0.14.1 drops messages of channels to which it has not subscribed.
 constexpr std::string_view kInvalidations = "__redis__:invalidate";
-// How long refused announcements are not asked for again.  Each refusal costs the subscriber connection.
-constexpr std::chrono::seconds kRefusedFor{60};
 
 }  // namespace
 
@@ -45,8 +43,10 @@ bool ChannelFeeds::Interest::confirmed() const {
 }
 
 ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
-                           std::function<void(const std::string& why)> on_unsound)
+                           std::function<void(const std::string& why)> on_unsound,
+                           std::chrono::milliseconds refused_for)
     : hub_(hub),
+      refused_for_(refused_for),
       keyspace_prefix_("__keyspace@" + std::to_string(rule.database) + "__:"),
       unsubscribe_timer_(loop, [this] { unsubscribe_unobserved(); }),
       link_(loop, resolver, rule,
@@ -106,7 +106,7 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
 void ChannelFeeds::on_refused(std::string_view channel) {
   if (channel == kInvalidations) {
     may_hear_invalidations_ = false;
-    next_invalidations_trial_ = Loop::now() + kRefusedFor;
+    next_invalidations_trial_ = Loop::now() + refused_for_;
     link_.unsubscribe(std::string(kInvalidations));
     log_warning("log.wakeups_refused",
                 {{"of", "tracking"}, {"why", "NOPERM " + std::string(kInvalidations)}});
@@ -115,7 +115,7 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   // A user who may not subscribe to one key's notifications is assumed to lack the right for all keys.
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
-    next_keys_trial_ = Loop::now() + kRefusedFor;
+    next_keys_trial_ = Loop::now() + refused_for_;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
     log_warning("log.wakeups_refused", {{"of", "notifications"}, {"why", "NOPERM " + keyspace_prefix_}});
     return;

@@ -58,9 +58,11 @@ class ChannelFeeds {
     Feed* feed_ = nullptr;
   };
 
-  // `on_unsound`: see RedisLink::Events.
+  // `on_unsound`: see RedisLink::Events.  `refused_for`: how long announcements that Redis has refused are not
+  // asked for again.
   ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
-               std::function<void(const std::string& why)> on_unsound = {});
+               std::function<void(const std::string& why)> on_unsound = {},
+               std::chrono::milliseconds refused_for = std::chrono::seconds(60));
   ~ChannelFeeds();
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
@@ -113,6 +115,7 @@ class ChannelFeeds {
   void unsubscribe_unobserved();
 
   Hub& hub_;
+  const std::chrono::milliseconds refused_for_;
   std::string keyspace_prefix_;
   KeyEvents key_events_;
   std::unordered_set<std::string> keys_;  // the Redis keys that are watched

@@ -24,17 +24,19 @@ std::string short_error(std::string_view error) {
   return std::string(error);
 }
 
-std::string with_advice(const std::string& error) {
+std::string sentence(const std::string& begin, const std::string& error) {
   const std::string_view advice = advice_about(error);
-  return "redis: " + error + (advice.empty() ? "" : "; " + std::string(advice));
+  return "redis: " + begin + error + (advice.empty() ? "" : "; " + std::string(advice));
 }
 
 }  // namespace
 
 std::string_view advice_about(std::string_view error) {
-  const auto has = [&](std::string_view word) { return error.find(word) != std::string_view::npos; };
-  if (has("MOVED") || has("ASK") || has("CROSSSLOT") || has("CLUSTERDOWN"))
-    return "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys";
+  for (const std::string_view word : {"MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"}) {
+    if (error.starts_with(word))
+      return "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys";
+  }
+  const auto has = [&](std::string_view words) { return error.find(words) != std::string_view::npos; };
   if (has("NOPERM")) return "the Redis user lacks a right; see \"Redis rights\" in deploy/README.md";
   if (has("unknown command") || has("unknown subcommand"))
     return "this server lacks the command: is it a Sentinel or a proxy? redis.url must name the primary";
@@ -183,12 +185,12 @@ std::string ReadCheck::why() const {
   if (passed_) return {};
   for (const auto& question : questions_) {
     if (!question->refusal.empty() && blocks(*question)) {
-      return with_advice(question->command + " is refused: " + question->refusal);
+      return sentence(question->command + " is refused: ", question->refusal);
     }
   }
   for (const auto& question : questions_) {
     const std::string& why_lost = link_of(*question).why_lost();
-    if (!question->is_answered && !why_lost.empty()) return with_advice(why_lost);
+    if (!question->is_answered && !why_lost.empty()) return sentence({}, why_lost);
   }
   return {};
 }

@@ -29,7 +29,7 @@ namespace tailgate::testing {
 
 class StreamTest : public LoopTest {
  protected:
-  // The routes are /events, /guarded, /lines, /old-lines and /asked, each followed by /{id}; see kRoutes in
+  // The routes are /events, /guarded, /lines, /old-lines, /asked and /bare, each followed by /{id}; see kRoutes in
   // stream_fixture.cpp.  `more` is added to the configuration.
   explicit StreamTest(const std::string& more = {});
   ~StreamTest() override;
@@ -75,7 +75,8 @@ class StreamTest : public LoopTest {
   FanOut fan_out_{loop_, metrics_};
   Streams streams_{loop_, deadlines_, metrics_};
   MemoryBudget memory_{loop_, streams_, [this] { return memory_bound_; }};
-  ChannelFeeds channels_{loop_, resolver_, channels_path_.rule, fan_out_.hub()};
+  ChannelFeeds channels_{loop_, resolver_, channels_path_.rule, fan_out_.hub(),
+                         [this](const std::string& why) { on_unsound(why); }};
   RedisLink records_link_{loop_, resolver_, records_path_.rule, "records", wakes_streams()};
   RedisLink logs_link_{loop_,
                        resolver_,
@@ -86,7 +87,8 @@ class StreamTest : public LoopTest {
                               log_feeds_.on_up();
                               streams_.on_redis_up();
                             },
-                        .on_down = {}}};
+                        .on_down = {},
+                        .on_unsound = [this](const std::string& why) { on_unsound(why); }}};
   RedisLink pages_link_{loop_, resolver_, pages_path_.rule, "pages", wakes_streams()};
   JobRecords records_{loop_, records_link_, deadlines_};
   LogReader log_reader_{logs_link_};
@@ -97,8 +99,12 @@ class StreamTest : public LoopTest {
 
  private:
   RedisLink::Events wakes_streams() {
-    return {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}};
+    return {.on_up = [this] { streams_.on_redis_up(); },
+            .on_down = {},
+            .on_unsound = [this](const std::string& why) { on_unsound(why); }};
   }
+  // As Gateway does.
+  void on_unsound(const std::string& why);
   static std::string text_and_free(redisReply* reply);
 
   struct Disconnect {

@@ -560,7 +560,7 @@ def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stac
     assert events[-1].last_id == (f"end.{fresh[-1]}" if fresh else "end.0-0")
 
 
-def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):
+def test_a_log_of_the_wrong_type_at_the_end_of_its_job_gets_a_gap_event_and_no_done(stack_with, job):
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -571,7 +571,7 @@ def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without
     pipe.set(worker.log_key, "no stream")
     pipe.execute()
     worker.move("ready")
-    assert [event.name for event in stream.rest()] == []
+    assert [event.name for event in stream.rest()] == ["gap"]
     assert fetch(stack, path(job), headers=stack.bearer()).status == 500
 
 
