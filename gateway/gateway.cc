@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <utility>
 
@@ -46,8 +47,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       fan_out_(loop_, metrics_),
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return config_->limits.memory_bytes; }),
-      channels_(loop_, resolver_, first_config_->redis, fan_out_.hub(),
-                [this](const std::string& why) { on_unsound(why); }),
+      channels_(loop_, resolver_, first_config_->redis, fan_out_.hub()),
       records_link_(loop_, resolver_, first_config_->redis, "records",
                     link_events([this] { streams_.on_redis_up(); })),
       logs_link_(loop_, resolver_, first_config_->redis, "logs", link_events([this] {
@@ -114,13 +114,18 @@ Ops::Links Gateway::links() const {
 }
 
 RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
-  return {.on_up = std::move(on_up), .on_unsound = [this](const std::string& why) { on_unsound(why); }};
+  return {.on_up = std::move(on_up),
+          .on_unsound = [this](const std::string& why, bool was_up) { on_unsound(why, was_up); }};
 }
 
-// All links lead to the same server.  One of them has found out that the server is unsound.
-void Gateway::on_unsound(const std::string& why) {
+// All links lead to the same address, usually to the same server.  A link that was up has found out that its server
+// is unsound: the others are dropped too.  A link that only tries to connect may have reached another server, so the
+// others stay if one of them is sound.
+void Gateway::on_unsound(const std::string& why, bool was_up) {
+  const std::array links = {&records_link_, &logs_link_, &pages_link_};
+  if (!was_up && std::ranges::any_of(links, [](const RedisLink* link) { return link->up(); })) return;
   channels_.drop(why);
-  for (RedisLink* link : {&records_link_, &logs_link_, &pages_link_}) {
+  for (RedisLink* link : links) {
     if (link->up()) link->drop(why);
   }
 }

@@ -57,7 +57,7 @@ class Gateway {
   RequestHandler::Resources request_resources();
   Ops::Links links() const;
   RedisLink::Events link_events(std::function<void()> on_up);
-  void on_unsound(const std::string& why);
+  void on_unsound(const std::string& why, bool was_up);
   void on_terminate();
   void on_reload();
   void write_metrics(MetricsText& out) const;

@@ -43,7 +43,6 @@ bool ChannelFeeds::Interest::confirmed() const {
 }
 
 ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
-                           std::function<void(const std::string& why)> on_unsound,
                            std::chrono::milliseconds refused_for)
     : hub_(hub),
       refused_for_(refused_for),
@@ -52,7 +51,6 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
       link_(loop, resolver, rule,
             {.on_up = [this] { on_up(); },
              .on_down = [this] { on_down(); },
-             .on_unsound = std::move(on_unsound),
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,

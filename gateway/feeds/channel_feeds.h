@@ -58,10 +58,8 @@ class ChannelFeeds {
     Feed* feed_ = nullptr;
   };
 
-  // `on_unsound`: see RedisLink::Events.  `refused_for`: how long announcements that Redis has refused are not
-  // asked for again.
+  // Announcements that Redis has refused are not asked for again for `refused_for`.
   ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
-               std::function<void(const std::string& why)> on_unsound = {},
                std::chrono::milliseconds refused_for = std::chrono::seconds(60));
   ~ChannelFeeds();
   ChannelFeeds(const ChannelFeeds&) = delete;

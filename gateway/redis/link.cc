@@ -277,8 +277,9 @@ void RedisLink::refuse(const redisReply& reply, const std::string& why) {
 }
 
 void RedisLink::drop_unsound(const std::string& why) {
+  const bool was_up = up();
   drop(why);
-  if (events_.on_unsound) events_.on_unsound(why);
+  if (events_.on_unsound) events_.on_unsound(why, was_up);
 }
 
 void RedisLink::on_greeted() {

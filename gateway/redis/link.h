@@ -55,10 +55,10 @@ class RedisLink {
   struct Events {
     std::function<void()> on_up = {};
     std::function<void()> on_down = {};
-    // Called when the server itself turns out to be unsound, by its role or by LOADING or MASTERDOWN.  This link
-    // is being dropped.  Other links lead to the same server, so the owner drops them too: a Pub/Sub connection
-    // cannot ask for the role.
-    std::function<void(const std::string& why)> on_unsound = {};
+    // Called when the server turns out to be unsound, by its role or by LOADING or MASTERDOWN.  This link is being
+    // dropped; `was_up` is false if its greeting found it out.  Other links may lead to the same server, so the
+    // owner drops them too: a Pub/Sub connection cannot ask for the role.
+    std::function<void(const std::string& why, bool was_up)> on_unsound = {};
     // Called for every reply to send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
     // Sends a command that Redis answers.  If empty, the link sends ROLE, or PING if Redis refuses ROLE.  Set it

@@ -22,10 +22,6 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); },
              .on_down = [this] { on_link_down(); },
-             .on_unsound =
-                 [this](const std::string& why) {
-                   if (events_.on_unsound) events_.on_unsound(why);
-                 },
              .on_push = [this](const redisReply& reply) { on_push(reply); },
              .probe = [this] { send("SUBSCRIBE", control_channel_); }}) {
   link_.request_client_id();

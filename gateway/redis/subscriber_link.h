@@ -26,8 +26,6 @@ class SubscriberLink {
     // comes first: if Redis refuses it and the connection is lost, no other channel had been confirmed.
     std::function<void()> on_up = {};
     std::function<void()> on_down;
-    // See RedisLink::Events.
-    std::function<void(const std::string& why)> on_unsound = {};
     // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
     // try the channel again for 30 seconds.  Each further refusal doubles that time, up to one hour.
     std::function<void(std::string_view channel)> on_refused;

@@ -75,8 +75,7 @@ class StreamTest : public LoopTest {
   FanOut fan_out_{loop_, metrics_};
   Streams streams_{loop_, deadlines_, metrics_};
   MemoryBudget memory_{loop_, streams_, [this] { return memory_bound_; }};
-  ChannelFeeds channels_{loop_, resolver_, channels_path_.rule, fan_out_.hub(),
-                         [this](const std::string& why) { on_unsound(why); }};
+  ChannelFeeds channels_{loop_, resolver_, channels_path_.rule, fan_out_.hub()};
   RedisLink records_link_{loop_, resolver_, records_path_.rule, "records", wakes_streams()};
   RedisLink logs_link_{loop_,
                        resolver_,
@@ -88,7 +87,7 @@ class StreamTest : public LoopTest {
                               streams_.on_redis_up();
                             },
                         .on_down = {},
-                        .on_unsound = [this](const std::string& why) { on_unsound(why); }}};
+                        .on_unsound = [this](const std::string& why, bool) { on_unsound(why); }}};
   RedisLink pages_link_{loop_, resolver_, pages_path_.rule, "pages", wakes_streams()};
   JobRecords records_{loop_, records_link_, deadlines_};
   LogReader log_reader_{logs_link_};
@@ -101,9 +100,9 @@ class StreamTest : public LoopTest {
   RedisLink::Events wakes_streams() {
     return {.on_up = [this] { streams_.on_redis_up(); },
             .on_down = {},
-            .on_unsound = [this](const std::string& why) { on_unsound(why); }};
+            .on_unsound = [this](const std::string& why, bool) { on_unsound(why); }};
   }
-  // As Gateway does.
+  // Drops all links.  (Gateway keeps them if the server was found unsound by a greeting and a link is up.)
   void on_unsound(const std::string& why);
   static std::string text_and_free(redisReply* reply);
 

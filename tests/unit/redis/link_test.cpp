@@ -138,7 +138,10 @@ class RealRedisLinkTest : public testing::LoopTest {
         loop_, resolver_, proxy_rule_, "test",
         RedisLink::Events{.on_up = [this] { ++ups_; },
                           .on_down = [this] { ++downs_; },
-                          .on_unsound = [this](const std::string& why) { unsound_.push_back(why); }});
+                          .on_unsound = [this](const std::string& why, bool was_up) {
+                            unsound_.push_back(why);
+                            found_while_up_.push_back(was_up);
+                          }});
   }
   // Runs a command at once, on a connection of its own.
   void redis(const char* command) const {
@@ -155,7 +158,8 @@ class RealRedisLinkTest : public testing::LoopTest {
   RedisRule proxy_rule_;
   int ups_ = 0;
   int downs_ = 0;
-  std::vector<std::string> unsound_;
+  std::vector<std::string> unsound_;  // the arguments of on_unsound
+  std::vector<bool> found_while_up_;
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
 };
 
@@ -269,6 +273,9 @@ TEST_F(RealRedisLinkTest, IsLostWhileItsServerIsAReplicaWithoutAPrimary) {
   EXPECT_EQ(link->why_lost(), why);
   run_for(std::chrono::milliseconds(300));
   EXPECT_EQ(ups_, 1) << "the greeting asks for the role too";
+  ASSERT_GE(found_while_up_.size(), 2U);
+  EXPECT_TRUE(found_while_up_[0]);
+  EXPECT_FALSE(found_while_up_[1]);
   redis("REPLICAOF NO ONE");
   EXPECT_TRUE(run_until([&] { return link->up(); }));
 }
