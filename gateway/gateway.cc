@@ -118,9 +118,9 @@ RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
           .on_unsound = [this](const std::string& why, bool was_up) { on_unsound(why, was_up); }};
 }
 
-// All links lead to the same address, usually to the same server.  A link that was up has found out that its server
-// is unsound: the others are dropped too.  A link that only tries to connect may have reached another server, so the
-// others stay if one of them is sound.
+// All links lead to the same address, usually to the same server.  A link that was up has found out that its
+// server is unsound: the others are dropped too.  A link that only tries to connect may have reached another
+// server, so the others stay if one of them is sound.
 void Gateway::on_unsound(const std::string& why, bool was_up) {
   const std::array links = {&records_link_, &logs_link_, &pages_link_};
   if (!was_up && std::ranges::any_of(links, [](const RedisLink* link) { return link->up(); })) return;

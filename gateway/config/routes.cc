@@ -37,8 +37,9 @@ void read_path(const Section& table, Route& route) {
   route.key = table.text("key");
   table.checked("key", check_placeholders(route.key));
   if (route.source == Source::kChannel && is_reserved_channel(route.key)) {
-    table.add_error("key", "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
-                           "or tailgate:control:…");
+    table.add_error("key",
+                    "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
+                    "or tailgate:control:…");
   }
 }
 

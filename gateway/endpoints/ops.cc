@@ -70,7 +70,8 @@ std::string Ops::health(bool ready) const {
   const std::string keys = json_quote(keys_.has_all_keys() ? "had" : "missing");
   const std::string pid = std::to_string(getpid());
   const std::string why = read_check_.why();
-  if (why.empty()) return json_object({{"status", json_quote(status)}, {"redis", redis}, {"keys", keys}, {"pid", pid}});
+  if (why.empty())
+    return json_object({{"status", json_quote(status)}, {"redis", redis}, {"keys", keys}, {"pid", pid}});
   return json_object({{"status", json_quote(status)},
                       {"redis", redis},
                       {"keys", keys},

@@ -2,9 +2,9 @@
 //
 // Ops has its own listener.  So Ops answers even if the stream listener is busy, and a mistake in a proxy's
 // configuration cannot make it public.  /readyz answers 200 from the first time that the gateway is ready
-// until a drain begins.  The gateway is ready once it has its keys, all links to Redis are up and ReadCheck has
-// passed.  The body reports a lost Redis or missing keys.  The status does not, because a load balancer would
-// then drop every gateway during a short loss of Redis.
+// until a drain begins.  The gateway is ready once it has its keys, all links to Redis are up and ReadCheck
+// has passed.  The body reports a lost Redis or missing keys.  The status does not, because a load balancer
+// would then drop every gateway during a short loss of Redis.
 #pragma once
 
 #include <array>

@@ -129,9 +129,10 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   found->second->observers.for_each([](Observer* observer) { observer->on_refused(); });
 }
 
-// Asks again for the announcements that Redis refused, because an operator may have granted the right since.  A
-// refusal costs the connection.  So Tailgate asks only on a new connection, before Redis has confirmed a channel of
-// a stream: a stream that lost the old connection then waits for one more, and gets one `resync`, not two.
+// Asks again for the announcements that Redis refused, because an operator may have granted the right since.
+// A refusal costs the connection.  So Tailgate asks only on a new connection, before Redis has confirmed a
+// channel of a stream: a stream that lost the old connection then waits for one more, and gets one `resync`,
+// not two.
 void ChannelFeeds::on_up() {
   const TimePoint now = Loop::now();
   if (!may_watch_keys_ && !keys_.empty() && now >= next_keys_trial_) {

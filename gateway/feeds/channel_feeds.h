@@ -2,7 +2,8 @@
 //
 // Knows the subscriber link and the hub; knows no stream and no job.  A channel without observers stays
 // subscribed for three seconds, because some clients reopen their stream on every event.  Announcements of
-// changed keys (notifications and invalidations) that Redis refuses are asked for again on a later connection.
+// changed keys (notifications and invalidations) that Redis refuses are asked for again on a later
+// connection.
 #pragma once
 
 #include <chrono>

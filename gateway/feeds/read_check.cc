@@ -12,8 +12,8 @@ namespace tailgate {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{20};
-// For how many ids a key is read.  A node of a Redis Cluster refuses the keys that other nodes hold.  If a cluster
-// has two nodes, one node holds all 16 keys of a pattern with a probability of 1 in 32,768.
+// For how many ids a key is read.  A node of a Redis Cluster refuses the keys that other nodes hold.  If a
+// cluster has two nodes, one node holds all 16 keys of a pattern with a probability of 1 in 32,768.
 constexpr int kIds = 16;
 
 // "MOVED" for "MOVED 3999 10.0.0.7:6381": nginx publishes /readyz, and the address is internal.
@@ -81,7 +81,8 @@ ReadCheck::~ReadCheck() = default;
 void ReadCheck::add(const Route& route, std::string_view wakeups) {
   if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHash) {
     const auto& fields = route.record->hash_fields;
-    add_questions(&sources_.records, "HMGET", route.record->key, {"HMGET"}, {fields.empty() ? "" : fields.front()});
+    add_questions(&sources_.records, "HMGET", route.record->key, {"HMGET"},
+                  {fields.empty() ? "" : fields.front()});
   }
   switch (route.source) {
     case Source::kChannel:
@@ -132,8 +133,8 @@ void ReadCheck::ask(Question& question) {
   if (question.link == nullptr) return subscribe(question);
   if (!question.link->up() || question.call.under_way()) return;
   const std::vector<std::string_view> words(question.words.begin(), question.words.end());
-  question.call =
-      question.link->command(words, [this, &question](const redisReply* reply) { on_answer(question, reply); });
+  question.call = question.link->command(
+      words, [this, &question](const redisReply* reply) { on_answer(question, reply); });
 }
 
 void ReadCheck::subscribe(Question& question) {

@@ -1,9 +1,9 @@
 // ReadCheck: asks Redis once for each kind of read that the routes need, before the gateway is ready.
 //
-// A Sentinel, a node of a Redis Cluster, and a Redis whose user lacks a right all accept connections and answer
-// PING, but refuse reads.  ReadCheck finds this out before the first client does.  It reads keys that need not
-// exist.  What Redis refuses is logged once, and asked again until Redis answers, because an operator may correct
-// it.  After it has passed, ReadCheck asks nothing more.
+// A Sentinel, a node of a Redis Cluster, and a Redis whose user lacks a right all accept connections and
+// answer PING, but refuse reads.  ReadCheck finds this out before the first client does.  It reads keys that
+// need not exist.  What Redis refuses is logged once, and asked again until Redis answers, because an
+// operator may correct it.  After it has passed, ReadCheck asks nothing more.
 #pragma once
 
 #include <chrono>
@@ -33,13 +33,14 @@ class ReadCheck {
 
   // Asks for the kinds of read of `routes`.  Everything in `sources` must outlive the ReadCheck.
   // `wakeups` is redis.wakeups of the configuration.
-  ReadCheck(const Loop& loop, const Sources& sources, const std::vector<Route>& routes, std::string_view wakeups);
+  ReadCheck(const Loop& loop, const Sources& sources, const std::vector<Route>& routes,
+            std::string_view wakeups);
   ~ReadCheck();
   ReadCheck(const ReadCheck&) = delete;
   ReadCheck& operator=(const ReadCheck&) = delete;
 
-  // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user fails only
-  // the routes that read it, as long as Redis answers the same command for another one.
+  // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user fails
+  // only the routes that read it, as long as Redis answers the same command for another one.
   bool passed() const { return passed_; }
   // Why it has not passed: what Redis refuses and what to do, or why there is no connection.  Empty if it has
   // passed, and while Redis has not answered yet.
@@ -49,7 +50,8 @@ class ReadCheck {
   struct Question;
 
   void add(const Route& route, std::string_view wakeups);
-  // Adds questions for the command `name`.  Its words are `before`, then a key that fits `pattern`, then `after`.
+  // Adds questions for the command `name`.  Its words are `before`, then a key that fits `pattern`, then
+  // `after`.
   void add_questions(RedisLink* link, const std::string& name, const std::string& pattern,
                      const std::vector<std::string>& before, const std::vector<std::string>& after = {});
   void ask_open();

@@ -262,8 +262,8 @@ void RedisLink::on_role(const redisReply& reply) {
     if (up()) log_role_refused(role_error_);
   }
   std::string why = why_unsound(role_);
-  // A primary that was demoted follows its new primary, or soon will.  Messages that were published at the new
-  // primary in the meantime are missing.
+  // A primary that was demoted follows its new primary, or soon will.  Messages that were published at the
+  // new primary in the meantime are missing.
   if (why.empty() && before.known() && role_.known()) why = why_changed(before, role_);
   if (!why.empty()) drop_unsound(why);
 }
@@ -336,9 +336,10 @@ void RedisLink::probe() {
   if (events_.probe) {
     events_.probe();
   } else if (!ping_.under_way()) {
-    ping_ = command({role_.known() ? "ROLE" : "PING"}, [this, asked_role = role_.known()](const redisReply* reply) {
-      if (asked_role && reply != nullptr) on_role(*reply);
-    });
+    ping_ = command({role_.known() ? "ROLE" : "PING"},
+                    [this, asked_role = role_.known()](const redisReply* reply) {
+                      if (asked_role && reply != nullptr) on_role(*reply);
+                    });
   }
   probe_timer_.after(rule_.probe_every);
 }

@@ -22,8 +22,8 @@ class SubscriberLink {
  public:
   // All functions are called from the loop.  None of them may destroy the link.
   struct Events {
-    // Called before any channel is subscribed on a new connection.  A channel that is subscribed to in this call
-    // comes first: if Redis refuses it and the connection is lost, no other channel had been confirmed.
+    // Called before any channel is subscribed on a new connection.  A channel that is subscribed to in this
+    // call comes first: if Redis refuses it and the connection is lost, no other channel had been confirmed.
     std::function<void()> on_up = {};
     std::function<void()> on_down;
     // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
@@ -55,7 +55,8 @@ class SubscriberLink {
   // last one was a SUBSCRIBE.
   bool confirmed(const std::string& channel) const;
 
-  // Tries refused channels now, not after their wait.  Each one that Redis refuses again costs the connection.
+  // Tries refused channels now, not after their wait.  Each one that Redis refuses again costs the
+  // connection.
   void retry_refused_now();
   // Closes the connection, if it is up, and reconnects.  `why` is for the log.
   void drop(const std::string& why) {

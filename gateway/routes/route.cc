@@ -115,7 +115,8 @@ bool is_job_id(std::string_view text) {
 }
 
 bool is_reserved_channel(std::string_view name) {
-  return name.starts_with("__keyspace@") || name == "__redis__:invalidate" || name.starts_with("tailgate:control:");
+  return name.starts_with("__keyspace@") || name == "__redis__:invalidate" ||
+         name.starts_with("tailgate:control:");
 }
 
 std::string with_id(std::string_view pattern, std::string_view id) {

@@ -118,8 +118,8 @@ TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
-// A replica that has lost its primary refuses reads, or not, as replica-serve-stale-data says.  It does not close
-// the subscriber link, and delivers nothing.
+// A replica that has lost its primary refuses reads, or not, as replica-serve-stale-data says.  It does not
+// close the subscriber link, and delivers nothing.
 TEST_F(ChannelStreamTest, SendsResyncAfterItsServerWasAReplicaWithoutAPrimary) {
   for (const char* stale : {"no", "yes"}) {
     create_job("1");
@@ -127,7 +127,8 @@ TEST_F(ChannelStreamTest, SendsResyncAfterItsServerWasAReplicaWithoutAPrimary) {
     auto client = open_guarded();
     ASSERT_TRUE(opened(client));
     redis("REPLICAOF 127.0.0.1 1");
-    ASSERT_TRUE(run_until([this] { return !channels_.up() && !records_link_.up() && !logs_link_.up(); })) << stale;
+    ASSERT_TRUE(run_until([this] { return !channels_.up() && !records_link_.up() && !logs_link_.up(); }))
+        << stale;
     redis("REPLICAOF NO ONE");
     ASSERT_TRUE(run_until([&] { return client.got("event: resync\n"); })) << stale;
     redis("PUBLISH job:1:events after");
@@ -221,7 +222,8 @@ TEST_F(ChannelStreamTest, EndsOnceAndWithThePublishedMessageInAnyOrder) {
     create_job(job.c_str());
     clients.push_back(get("/guarded/" + job, identity("alice", "guarded", job)));
   }
-  ASSERT_TRUE(run_until([&] { return std::ranges::all_of(clients, [](auto& each) { return each.status() == 200; }); }));
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(clients, [](auto& each) { return each.status() == 200; }); }));
   struct Step {
     TimePoint at;
     std::string command;
@@ -245,10 +247,12 @@ TEST_F(ChannelStreamTest, EndsOnceAndWithThePublishedMessageInAnyOrder) {
     run_for(std::chrono::milliseconds(upto(20)));
     link.release(Direction::kToClient);
   }
-  ASSERT_TRUE(run_until([&] { return std::ranges::all_of(clients, [](auto& each) { return each.ended_cleanly(); }); }));
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(clients, [](auto& each) { return each.ended_cleanly(); }); }));
   for (int i = 0; i < kJobs; ++i) {
-    EXPECT_EQ(clients[static_cast<std::size_t>(i)].events(),
-              "retry: 3000\n\ndata: {\"status\":\"ready\",\"result\":" + std::to_string(i) + "}\nid: end\n\n");
+    EXPECT_EQ(
+        clients[static_cast<std::size_t>(i)].events(),
+        "retry: 3000\n\ndata: {\"status\":\"ready\",\"result\":" + std::to_string(i) + "}\nid: end\n\n");
   }
 }
 

@@ -156,7 +156,9 @@ class LogEndTest : public LogStreamTest {
     return client;
   }
   // Writes a line with an id of the present time, and returns the id.
-  std::string write(const std::string& text) const { return redis("XADD job:1:logs * text %s", text.c_str()); }
+  std::string write(const std::string& text) const {
+    return redis("XADD job:1:logs * text %s", text.c_str());
+  }
   static std::string done(const std::string& id) {
     return "event: done\ndata: {\"status\":\"failed\"}\nid: end." + id + "\n\n";
   }

@@ -14,7 +14,8 @@ namespace tailgate {
 namespace {
 
 constexpr const char* kRights =
-    "user limited on >secret ~job:* &job:* &tailgate:* -@all +auth +role +ping +client|setname +client|id +subscribe "
+    "user limited on >secret ~job:* &job:* &tailgate:* -@all +auth +role +ping +client|setname +client|id "
+    "+subscribe "
     "+unsubscribe +hmget +xrange +xrevrange +xread +xinfo|stream\n";
 
 class ReadCheckTest : public testing::LoopTest {
@@ -110,7 +111,8 @@ TEST_F(ReadCheckTest, NeedsNoXreadIfNotificationsReplaceTheSweep) {
 TEST_F(ReadCheckTest, PassesIfAKeyHoldsAnotherType) {
   start();
   ASSERT_TRUE(run_until([&] { return records_->up(); }));
-  for (const char* command : {"SET job:0 x", "SET job:0:logs x", "SET job:1 x", "RPUSH job:1:logs x"}) redis(command);
+  for (const char* command : {"SET job:0 x", "SET job:0:logs x", "SET job:1 x", "RPUSH job:1:logs x"})
+    redis(command);
   const ReadCheck& check = this->check(all_routes());
   EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
 }
@@ -132,7 +134,8 @@ TEST_P(ReadCheckRefusalTest, NamesTheRefusedCommandAndPassesOnceItIsPermitted) {
   EXPECT_FALSE(check.passed());
   EXPECT_TRUE(check.why().starts_with("redis: " + std::string(GetParam().command) + " is refused: NOPERM"))
       << check.why();
-  EXPECT_TRUE(check.why().ends_with("; the Redis user lacks a right; see \"Redis rights\" in deploy/README.md"))
+  EXPECT_TRUE(
+      check.why().ends_with("; the Redis user lacks a right; see \"Redis rights\" in deploy/README.md"))
       << check.why();
   redis(("ACL SETUSER limited +" + std::string(GetParam().right)).c_str());
   EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
@@ -185,7 +188,8 @@ TEST_F(ReadCheckTest, WaitsWhileAReplicaHasNoPrimary) {
 
 TEST(ReadCheckAdvice, NamesAClusterAMissingRightAndAMissingCommand) {
   for (const char* error : {"MOVED", "ASK", "CLUSTERDOWN Hash slot not served"}) {
-    EXPECT_EQ(advice_about(error), "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys");
+    EXPECT_EQ(advice_about(error),
+              "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys");
   }
   EXPECT_EQ(advice_about("ERR unknown command 'HMGET'"),
             "this server lacks the command: is it a Sentinel or a proxy? redis.url must name the primary");

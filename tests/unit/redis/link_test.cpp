@@ -134,14 +134,14 @@ class RealRedisLinkTest : public testing::LoopTest {
   // A link through the proxy.  ups_ and downs_ count how often it came up and was lost.
   std::unique_ptr<RedisLink> link() {
     proxy_rule_.endpoint.unix_path = proxy_.path();
-    return std::make_unique<RedisLink>(
-        loop_, resolver_, proxy_rule_, "test",
-        RedisLink::Events{.on_up = [this] { ++ups_; },
-                          .on_down = [this] { ++downs_; },
-                          .on_unsound = [this](const std::string& why, bool was_up) {
-                            unsound_.push_back(why);
-                            found_while_up_.push_back(was_up);
-                          }});
+    return std::make_unique<RedisLink>(loop_, resolver_, proxy_rule_, "test",
+                                       RedisLink::Events{.on_up = [this] { ++ups_; },
+                                                         .on_down = [this] { ++downs_; },
+                                                         .on_unsound =
+                                                             [this](const std::string& why, bool was_up) {
+                                                               unsound_.push_back(why);
+                                                               found_while_up_.push_back(was_up);
+                                                             }});
   }
   // Runs a command at once, on a connection of its own.
   void redis(const char* command) const {

@@ -39,15 +39,16 @@ TEST(ServerRole, IsReadFromTheAnswerToRole) {
 }
 
 TEST(ServerRole, IsUnknownIfRedisAnswersWithSomethingElse) {
-  for (const char* bytes : {"-NOPERM no\r\n", "+OK\r\n", "*0\r\n", "*1\r\n:1\r\n", "*1\r\n$5\r\nslave\r\n", "$-1\r\n",
-                            "*1\r\n$9\r\nsomething\r\n"}) {
+  for (const char* bytes : {"-NOPERM no\r\n", "+OK\r\n", "*0\r\n", "*1\r\n:1\r\n", "*1\r\n$5\r\nslave\r\n",
+                            "$-1\r\n", "*1\r\n$9\r\nsomething\r\n"}) {
     EXPECT_FALSE(role_of(bytes).known()) << bytes;
     EXPECT_EQ(why_unsound(role_of(bytes)), "") << bytes;
   }
 }
 
 TEST(ServerRole, IsUnsoundForASentinel) {
-  EXPECT_EQ(why_unsound(kSentinel), "this is a Sentinel, which holds no data; redis.url must name the primary");
+  EXPECT_EQ(why_unsound(kSentinel),
+            "this is a Sentinel, which holds no data; redis.url must name the primary");
 }
 
 TEST(ServerRole, IsUnsoundForAReplicaThatDoesNotFollowItsPrimary) {
