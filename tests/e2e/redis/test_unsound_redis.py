@@ -11,7 +11,7 @@ from support import routes
 from support.clients import fetch, open_stream
 from support.publishers import Builder
 from support.redis_servers import servers
-from support.routes import open_endpoint, open_live_stream
+from support.routes import open_live_stream
 from support.waiting import wait_until
 
 NOTICED = 3 + 2  # seconds: probe_every_s, and what a busy machine may need
@@ -300,55 +300,6 @@ def test_no_message_is_lost_silently_while_redis_is_wrong(private_stack, job, fa
         assert last is None or number > last, "in order, each once"
         assert told or not missing, f"lost silently: {missing[:10]}"
         last, told = number, False
-
-
-# ---- keys that turn into another type in mid-stream -------------------------------------------------------
-
-
-def test_a_log_that_turns_into_another_type_ends_its_streams_with_a_gap_event(private_stack, job):
-    stack = private_stack()
-    worker = Builder(stack.redis, job).create("running")
-    streams = [
-        open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer()).wait_head() for _ in range(2)
-    ]
-    last = worker.log("last")
-    for stream in streams:
-        assert "last" in stream.next_event().data
-    pipe = stack.redis.pipeline(transaction=True)
-    pipe.delete(worker.log_key)
-    pipe.set(worker.log_key, "no stream any more")
-    pipe.execute()
-    for stream in streams:
-        events = stream.rest(timeout=10)
-        assert [(event.name, event.json()) for event in events] == [
-            ("gap", {"requested": last, "first_available": None})
-        ]
-        assert "id: end" not in stream.raw.decode()
-    refused = stack.logs("log.refused")
-    assert {line["key"] for line in refused} == {worker.log_key}
-    assert refused[0]["why"].startswith("WRONGTYPE")
-    assert {line["why"] for line in stack.logs("stream.closed") if line["route"] == "log-stream"} == {"wrong_type"}
-    page = fetch(stack, f"/api/jobs/{job}/logs", headers=stack.bearer())
-    assert (page.status, page.json()) == (500, {"detail": "The log cannot be read"})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
-def test_a_record_that_turns_into_another_type_ends_its_streams_after_10_s(private_stack, job, kind):
-    stack = private_stack()
-    endpoint = kind(stack, job).create()
-    stream = open_live_stream(endpoint)
-    pipe = stack.redis.pipeline(transaction=True)
-    pipe.delete(endpoint.record_key)
-    pipe.set(endpoint.record_key, "no hash any more")
-    pipe.execute()
-    begin = time.monotonic()
-    stream.rest(timeout=15)
-    assert 8 < time.monotonic() - begin < 14
-    assert "id: end" not in stream.raw.decode(), "the client must reconnect, and gets 404 then"
-    assert [line["key"] for line in stack.logs("record.wrong_type")] == [endpoint.record_key]
-    assert [line["why"] for line in stack.logs("stream.closed")] == ["record_gone"]
-    assert open_endpoint(endpoint).status == 404
 
 
 # ---- commands that concern all keys of a database ----------------------------------------------------------
