@@ -6,14 +6,8 @@ import pytest
 
 from support.clients import fetch, open_stream, sealed
 from support.publishers import Builder
-from support.redis_servers import acl_of_readme, make_cluster, servers
+from support.redis_servers import acl_of_readme, make_cluster
 from support.waiting import wait_until
-
-
-@pytest.fixture
-def start_redis(tmp_path):
-    with servers(tmp_path) as start:
-        yield start
 
 
 def readiness(stack):

@@ -10,17 +10,10 @@ import redis
 from support import routes
 from support.clients import fetch, open_stream
 from support.publishers import Builder
-from support.redis_servers import servers
 from support.routes import open_live_stream
 from support.waiting import wait_until
 
 NOTICED = 3 + 2  # seconds: probe_every_s, and what a busy machine may need
-
-
-@pytest.fixture
-def start_redis(tmp_path):
-    with servers(tmp_path) as start:
-        yield start
 
 
 class Follower:
