@@ -132,6 +132,9 @@ void ReadCheck::ask_open() {
 void ReadCheck::ask(Question& question) {
   if (question.link == nullptr) return subscribe(question);
   if (!question.link->up() || question.call.under_way()) return;
+  // A link hides this error from its commands, because a cluster that fails over gives it for a moment.
+  const std::string& why_lost = question.link->why_lost();
+  if (why_lost.starts_with("CLUSTERDOWN") && question.refusal.empty()) refuse(question, why_lost);
   const std::vector<std::string_view> words(question.words.begin(), question.words.end());
   question.call = question.link->command(
       words, [this, &question](const redisReply* reply) { on_answer(question, reply); });
@@ -148,7 +151,8 @@ void ReadCheck::subscribe(Question& question) {
 }
 
 void ReadCheck::on_answer(Question& question, const redisReply* reply) {
-  if (reply == nullptr) return try_later();  // the link was lost; its why_lost() says why
+  // The link was lost, or is being lost because Redis loads its data, for example.  Its why_lost() says why.
+  if (reply == nullptr || is_unavailable(*reply)) return try_later();
   const bool is_refused = reply->type == REDIS_REPLY_ERROR && !is_wrong_type(*reply) &&
                           !text_of(*reply).starts_with("ERR no such key");
   if (is_refused) return refuse(question, text_of(*reply));

@@ -42,13 +42,15 @@ class Server:
         self.start()
 
     def _connect(self):
-        encrypted = {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem"), "ssl_check_hostname": False}
+        encrypted = {}
+        if self.tls:
+            encrypted = {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem"), "ssl_check_hostname": False}
         return redis.Redis(
             port=self.port,
             decode_responses=True,
             encoding_errors="surrogateescape",
             client_name="test",
-            **(encrypted if self.tls else {}),
+            **encrypted,
         )
 
     def use_tls(self, folder):

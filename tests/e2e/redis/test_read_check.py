@@ -52,8 +52,8 @@ def test_a_gateway_at_a_sentinel_that_hides_its_role_names_the_refused_command(p
 def test_a_gateway_at_a_cluster_node_without_slots_is_not_ready_and_says_why(private_stack, start_redis):
     node = start_redis("cluster-enabled yes", "cluster-port {bus_port}")
     stack = gateway(private_stack, node.url)
-    wait_why(stack, "redis: CLUSTERDOWN Hash slot not served")
-    wait_why(stack, CLUSTER_ADVICE)
+    wait_why(stack, f"is refused: CLUSTERDOWN Hash slot not served; {CLUSTER_ADVICE}")
+    assert {line["advice"] for line in stack.logs("redis.refused")} == {CLUSTER_ADVICE}
     assert len(stack.logs("redis.lost")) < 30, "the check does not fill the log"
 
 

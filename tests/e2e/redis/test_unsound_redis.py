@@ -264,7 +264,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_no_message_is_lost_silently_while_redis_is_wrong(private_stack, job, fault):
-    stack = private_stack(redis_conf=["enable-debug-command yes"])
+    stack = private_stack(redis_conf=["enable-debug-command yes", "enable-protected-configs yes"])
     endpoint = routes.Updates(stack, job)
     stream = open_live_stream(endpoint)
     publisher = Publisher(endpoint)
