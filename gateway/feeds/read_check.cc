@@ -144,10 +144,16 @@ void ReadCheck::subscribe(Question& question) {
   if (!std::exchange(question.is_subscribing, true)) {
     question.interest = ChannelFeeds::Interest(sources_.channels, question.words.back(), question);
     question.is_answered = question.interest.confirmed();
-  } else if (!question.refusal.empty()) {
-    question.refusal.clear();  // one attempt for each call of this function
-    sources_.channels.retry_refused_now();
+    return;
   }
+  // Each attempt that Redis refuses costs the connection.  So the channels are tried again only after Redis has
+  // refused all of them.
+  const bool all_refused = std::ranges::none_of(questions_, [](const auto& other) {
+    return other->link == nullptr && (other->is_answered || other->refusal.empty());
+  });
+  if (!all_refused) return;
+  question.refusal.clear();
+  sources_.channels.retry_refused_now();
 }
 
 void ReadCheck::on_answer(Question& question, const redisReply* reply) {
