@@ -86,7 +86,7 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
     if (!std::exchange(may_watch_keys_, true)) {
-      for (const std::string& key : keys_) link_.subscribe(keyspace_prefix_ + key);
+      for (const std::string& key : keys_) link_.subscribe_refused(keyspace_prefix_ + key);
     }
     return key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
   }

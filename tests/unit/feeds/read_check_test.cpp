@@ -145,8 +145,8 @@ INSTANTIATE_TEST_SUITE_P(Each, ReadCheckRefusalTest,
                          ::testing::Values(Refusal{"hmget", "HMGET"}, Refusal{"xrange", "XRANGE"},
                                            Refusal{"xread", "XREAD"}, Refusal{"xinfo|stream", "XINFO STREAM"},
                                            Refusal{"xrevrange", "XREVRANGE"}),
-                         [](const auto& info) {
-                           std::string name = info.param.command;
+                         [](const auto& each) {
+                           std::string name = each.param.command;
                            std::erase(name, ' ');
                            return name;
                          });
