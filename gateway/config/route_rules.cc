@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "gateway/config/parts.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -11,13 +12,50 @@ bool is_on_channel(const Route& route) {
   return route.source == Source::kChannel;
 }
 
+// A template that a route uses, and the words for it in a finding.
+struct UsedTemplate {
+  const char* key;    // the option of the route
+  std::string whose;  // before the verb: "" or "[record.job] "
+  std::string where;  // after the name: "" or " in its key"
+  const KeyTemplate& text;
+};
+
+// A template must use the path's named segments, all of them and no others.
+void check_names(const Section& table, const PathPattern& path, const UsedTemplate& used) {
+  for (const std::string& name : used.text.names()) {
+    if (contains(path.names(), name)) continue;
+    return table.add_error(used.key, used.whose + "holds {" + name + '}' + used.where +
+                                         ", but the path does not; write {{ and }} for braces");
+  }
+  for (const std::string& name : path.names()) {
+    if (contains(used.text.names(), name)) continue;
+    table.add_error(used.key, used.whose + "must hold {" + name + '}' + used.where +
+                                  " as the path does, or all jobs would share one" +
+                                  std::string(used.text.has_in_braces(name) ? kIdInBraces : ""));
+  }
+}
+
 void check_path(const Section& table, const Route& route) {
-  const bool key_has_id = route.key.find("{id}") != std::string::npos;
-  if (key_has_id && !route.path.has_id()) table.add_error("key", "holds {id}, but the path does not");
-  if (!key_has_id && route.path.has_id())
-    table.add_error("key", "must hold {id} as the path does, or all jobs would share one");
+  check_names(table, route.path, {.key = "key", .whose = "", .where = "", .text = route.key});
+  if (!contains(route.path.names(), "id")) {
+    table.refuse({"id", "id_chars"}, "has no effect without {id} in the path");
+  } else if (table.text("id") != "segment") {
+    table.refuse({"id_chars"}, "needs id = \"segment\"");
+  }
   if (route.record == nullptr) return;
-  if (!route.path.has_id()) table.add_error("record", "needs {id} in the path");
+  if (route.path.names().empty()) return table.add_error("record", "needs {id} in the path");
+  const RecordRule& record = *route.record;
+  const bool is_hash = record.kind == RecordRule::Kind::kHash;
+  check_names(table, route.path,
+              {.key = "record",
+               .whose = "[record." + record.name + "] ",
+               .where = is_hash ? " in its key" : " in its path",
+               .text = is_hash ? record.key : record.path});
+  for (const std::string& name : route.path.names()) {
+    if (std::ranges::find(record.fields, name, &RecordField::name) == record.fields.end()) continue;
+    table.add_error("path", "${" + name + "} would be both a segment and a field of [record." + record.name +
+                                "]; choose another name");
+  }
   if (route.record->kind == RecordRule::Kind::kHttp && !is_on_channel(route)) {
     table.add_error("record",
                     "[record." + route.record->name +

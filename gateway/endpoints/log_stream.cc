@@ -27,7 +27,7 @@ bool is_silent(const LogTail& tail) {
 LogStream::LogStream(Streams& streams, const Resources& resources, Request request)
     : Stream(streams, std::move(request)),
       resources_(resources),
-      key_(with_id(route().key, Stream::request().id)) {
+      key_(source_key(Stream::request())) {
 }
 
 void LogStream::start() {
@@ -77,7 +77,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     }
   }
   if (record_ && !final_)
-    watch_ = resources_.opening.records.watch(*route().record, request().id, *record_, *this);
+    watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record_, *this);
   record_.reset();
   proceed();
 }
