@@ -13,6 +13,49 @@ TEST(ConfigRouteRules, RequireTheIdInBothPathAndKeyOrInNeither) {
   expect_finding({{"route.named.key", "a:{id}"}}, "route.named.key: holds {id}, but the path does not");
 }
 
+TEST(ConfigRouteRules, RequireEveryNameOfThePathInTheKey) {
+  const Overrides two_names = {{"route.pages.path", "/orgs/{org}/jobs/{id}"}};
+  const auto with_key = [&](const char* key) {
+    Overrides overrides = two_names;
+    overrides.emplace_back("route.pages.key", key);
+    return findings(kBase, overrides);
+  };
+  EXPECT_EQ(with_key("{org}:{id}"), "");
+  EXPECT_NE(with_key("job:{id}").find(
+                "route.pages.key: must hold {org} as the path does, or all jobs would share one"),
+            std::string::npos);
+  EXPECT_NE(with_key("job:{org}").find("route.pages.key: must hold {id} as the path does"), std::string::npos);
+  EXPECT_NE(with_key("{bull}:{org}:{id}")
+                .find("route.pages.key: holds {bull}, but the path does not; write {{ and }} for braces"),
+            std::string::npos);
+  EXPECT_NE(with_key("job:{org}:{{id}}").find("so a value in braces is written as in {{{id}}}"), std::string::npos);
+}
+
+TEST(ConfigRouteRules, RequireEveryNameOfThePathInTheRecord) {
+  const Overrides two_names = {{"route.lines.path", "/orgs/{org}/jobs/{id}"}, {"route.lines.key", "{org}:{id}"}};
+  EXPECT_NE(findings(kBase, two_names)
+                .find("route.lines.record: [record.job] must hold {org} in its key as the path does"),
+            std::string::npos);
+  expect_finding({{"record.asked.path", "/{job}"}, {"route.events.record", "asked"}},
+                 "route.events.record: [record.asked] holds {job} in its path, but the path does not");
+}
+
+TEST(ConfigRouteRules, RefuseAnIdsFormWithoutAnId) {
+  expect_finding({{"route.named.id", "int"}}, "route.named.id: has no effect without {id} in the path");
+  expect_finding({{"route.named.id_chars", ":"}}, "route.named.id_chars: has no effect without {id} in the path");
+  expect_finding({{"route.events.id", "uuid"}, {"route.events.id_chars", ":"}},
+                 "route.events.id_chars: needs id = \"segment\"");
+}
+
+TEST(ConfigRouteRules, RefuseANameThatIsAFieldOfTheRecord) {
+  const Overrides clash = {{"route.events.path", "/of/{progress}/{id}"},
+                           {"route.events.key", "{progress}:{id}"},
+                           {"route.events.record", "asked"},
+                           {"record.asked.path", "/{progress}/{id}"},
+                           {"record.asked.fields.progress.as", "number"}};
+  expect_finding(clash, "route.events.path: ${progress} would be both a segment and a field of [record.asked]");
+}
+
 TEST(ConfigRouteRules, RequireARecordWithAnOwnerForOwners) {
   expect_finding_in(without("record = \"job\""),
                     "tailgate.toml:20: route.events.record: is missing: with who = \"owner\"");
