@@ -15,6 +15,7 @@
 #include "gateway/redis/entry_id.h"
 #include "gateway/routes/limits.h"
 #include "gateway/routes/record.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 
