@@ -69,7 +69,8 @@ void check_anyone(const Section& table, const Route& route) {
     if (table.has(key) && !table.texts(key).empty())
       table.add_error(key, "has no effect with who = \"anyone\": nobody's token is looked at");
   }
-  if (route.record == nullptr) return table.refuse({"record_grace_ms", "end_grace_ms"}, "has no effect without record");
+  if (route.record == nullptr)
+    return table.refuse({"record_grace_ms", "end_grace_ms"}, "has no effect without record");
   if (!route.record->user.empty() || !route.record->session.empty()) {
     table.add_error("who", "would show to anyone what [record." + route.record->name +
                                "] says belongs to somebody; take a record without user and session");

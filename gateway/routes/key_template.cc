@@ -51,7 +51,8 @@ Result<KeyTemplate> KeyTemplate::compile(std::string_view text) {
     std::string name(text.substr(1, close - 1));
     text.remove_prefix(close + 1);
     if (!is_segment_name(name)) {
-      return fault("{" + name + "} is no name: a name is a small letter, then small letters, digits and \"_\"");
+      return fault("{" + name +
+                   "} is no name: a name is a small letter, then small letters, digits and \"_\"");
     }
     end_literal();
     if (!made.pieces_.empty() && made.pieces_.back().is_name && made.pieces_.back().text != name) {

@@ -48,7 +48,8 @@ std::optional<std::string_view> name_in(std::string_view segment) {
 
 // The sentence about a segment that holds a brace and is no {name}.
 std::string fault_of_braces(std::string_view segment) {
-  for (std::size_t open = segment.find('{'); open != std::string_view::npos; open = segment.find('{', open + 1)) {
+  for (std::size_t open = segment.find('{'); open != std::string_view::npos;
+       open = segment.find('{', open + 1)) {
     const std::string_view placeholder = segment.substr(open, segment.find('}', open) - open + 1);
     if (name_in(placeholder)) return std::string(placeholder) + " must be a whole segment";
   }
@@ -59,9 +60,10 @@ std::string fault_of_braces(std::string_view segment) {
 }  // namespace
 
 Result<IdRule> IdRule::make(Form form, std::string_view further_chars) {
-  if (!further_chars.empty() &&
-      (!is_visible_ascii(further_chars) || further_chars.find_first_of(kNeverInIds) != std::string_view::npos)) {
-    return Error{"may hold only printable ASCII characters, but no space, no quotes and none of / ? # % { } \\"};
+  if (!further_chars.empty() && (!is_visible_ascii(further_chars) ||
+                                 further_chars.find_first_of(kNeverInIds) != std::string_view::npos)) {
+    return Error{
+        "may hold only printable ASCII characters, but no space, no quotes and none of / ? # % { } \\"};
   }
   IdRule rule;
   rule.form_ = form;
@@ -79,7 +81,8 @@ bool IdRule::fits(std::string_view text) const {
       return !text.empty() && text.size() <= kMaxDigits && std::ranges::all_of(text, is_digit);
   }
   return text.size() <= kMaxSegmentSize && consists_of(text, punctuation_) && !is_dots(text) &&
-         std::ranges::none_of(kChannelsOfRedis, [text](std::string_view name) { return text.starts_with(name); });
+         std::ranges::none_of(kChannelsOfRedis,
+                              [text](std::string_view name) { return text.starts_with(name); });
 }
 
 Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_slash, IdRule ids) {
@@ -95,7 +98,8 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
     }
     if (is_dots(segment)) return Error{"must not have a segment \".\" or \"..\""};
     if (name) {
-      if (contains(pattern.names_, *name)) return Error{"must not have more than one " + std::string(segment)};
+      if (contains(pattern.names_, *name))
+        return Error{"must not have more than one " + std::string(segment)};
       if (pattern.names_.size() == kMaxNames) return Error{"must not have more than two named segments"};
       pattern.names_.emplace_back(*name);
     } else if (segment.find_first_of("{}") != std::string_view::npos) {

@@ -39,12 +39,12 @@ class IdRule {
 // A path of literal segments, with {name} in place of at most two segments.
 class PathPattern {
  public:
-  // `text` must begin with "/", have no empty, "." or ".." segment, and use no {name} twice.  `ids` applies to
-  // {id}.  All other named segments match [A-Za-z0-9._-]{1,128}.
+  // `text` must begin with "/", have no empty, "." or ".." segment, and use no {name} twice.  `ids` applies
+  // to {id}.  All other named segments match [A-Za-z0-9._-]{1,128}.
   static Result<PathPattern> compile(std::string_view text, bool trailing_slash, IdRule ids = {});
 
-  // Returns the values of the named segments, joined by "/", if `path` matches.  `path` is not decoded and has
-  // no query.  Segments are decoded one by one, so a value never holds a "/".
+  // Returns the values of the named segments, joined by "/", if `path` matches.  `path` is not decoded and
+  // has no query.  Segments are decoded one by one, so a value never holds a "/".
   std::optional<std::string> match(std::string_view path) const;
   const std::string& text() const { return text_; }
   // The names of the named segments, in the order of the path.
@@ -70,8 +70,8 @@ class PathPattern {
   bool trailing_slash_ = false;
 };
 
-// True if the gateway or nginx may find that a path matches both `a` and `b`.  nginx takes any text for a named
-// segment, unless another route has exactly that path.
+// True if the gateway or nginx may find that a path matches both `a` and `b`.  nginx takes any text for a
+// named segment, unless another route has exactly that path.
 bool overlap(const PathPattern& a, const PathPattern& b);
 
 }  // namespace tailgate

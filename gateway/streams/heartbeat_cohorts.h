@@ -40,9 +40,8 @@ class HeartbeatCohorts {
 
  private:
   static bool mentions_job(const Route& route) {
-    return std::ranges::any_of(route.path.names(), [&](const std::string& name) {
-      return route.heartbeat.message.mentions(name);
-    });
+    return std::ranges::any_of(
+        route.path.names(), [&](const std::string& name) { return route.heartbeat.message.mentions(name); });
   }
   static Chunk encode(const Route& route, const Values& values) {
     std::string bytes;

@@ -26,9 +26,9 @@ void Opening::advance() {
   if (rule == nullptr) return report(Access::kAllowed);
   phase_ = Phase::kReading;
   if (rule->kind == RecordRule::Kind::kHttp) {
-    question_ = sources_.applications.ask(
-        *rule, rule->path.expand_url(segments_of(request_)), request_.parameters->caller,
-        [this](const StatusAnswer& answer) { on_answered(answer); });
+    question_ = sources_.applications.ask(*rule, rule->path.expand_url(segments_of(request_)),
+                                          request_.parameters->caller,
+                                          [this](const StatusAnswer& answer) { on_answered(answer); });
   } else {
     look_ = sources_.records.look(
         *rule, record_key(request_),

@@ -96,7 +96,8 @@ void fuzz_config(std::string_view input) {
     bool matches = false;
     for (const char* id : {"id", "7", "123e4567-e89b-12d3-a456-426614174000"}) {
       const std::string values = std::string(id) + '/' + id;
-      const std::string path = KeyTemplate::compile(route.path.text())->expand({.names = names, .values = values});
+      const std::string path =
+          KeyTemplate::compile(route.path.text())->expand({.names = names, .values = values});
       const auto found = route.path.match(path);
       if (!found) continue;
       matches = true;

@@ -21,18 +21,21 @@ TEST(ConfigRouteRules, RequireEveryNameOfThePathInTheKey) {
     return findings(kBase, overrides);
   };
   EXPECT_EQ(with_key("{org}:{id}"), "");
-  EXPECT_NE(with_key("job:{id}").find(
-                "route.pages.key: must hold {org} as the path does, or all jobs would share one"),
+  EXPECT_NE(with_key("job:{id}")
+                .find("route.pages.key: must hold {org} as the path does, or all jobs would share one"),
             std::string::npos);
-  EXPECT_NE(with_key("job:{org}").find("route.pages.key: must hold {id} as the path does"), std::string::npos);
+  EXPECT_NE(with_key("job:{org}").find("route.pages.key: must hold {id} as the path does"),
+            std::string::npos);
   EXPECT_NE(with_key("{bull}:{org}:{id}")
                 .find("route.pages.key: holds {bull}, but the path does not; write {{ and }} for braces"),
             std::string::npos);
-  EXPECT_NE(with_key("job:{org}:{{id}}").find("so a value in braces is written as in {{{id}}}"), std::string::npos);
+  EXPECT_NE(with_key("job:{org}:{{id}}").find("so a value in braces is written as in {{{id}}}"),
+            std::string::npos);
 }
 
 TEST(ConfigRouteRules, RequireEveryNameOfThePathInTheRecord) {
-  const Overrides two_names = {{"route.lines.path", "/orgs/{org}/jobs/{id}"}, {"route.lines.key", "{org}:{id}"}};
+  const Overrides two_names = {{"route.lines.path", "/orgs/{org}/jobs/{id}"},
+                               {"route.lines.key", "{org}:{id}"}};
   EXPECT_NE(findings(kBase, two_names)
                 .find("route.lines.record: [record.job] must hold {org} in its key as the path does"),
             std::string::npos);
@@ -42,7 +45,8 @@ TEST(ConfigRouteRules, RequireEveryNameOfThePathInTheRecord) {
 
 TEST(ConfigRouteRules, RefuseAnIdsFormWithoutAnId) {
   expect_finding({{"route.named.id", "int"}}, "route.named.id: has no effect without {id} in the path");
-  expect_finding({{"route.named.id_chars", ":"}}, "route.named.id_chars: has no effect without {id} in the path");
+  expect_finding({{"route.named.id_chars", ":"}},
+                 "route.named.id_chars: has no effect without {id} in the path");
   expect_finding({{"route.events.id", "uuid"}, {"route.events.id_chars", ":"}},
                  "route.events.id_chars: needs id = \"segment\"");
 }
@@ -53,7 +57,8 @@ TEST(ConfigRouteRules, RefuseANameThatIsAFieldOfTheRecord) {
                            {"route.events.record", "asked"},
                            {"record.asked.path", "/{progress}/{id}"},
                            {"record.asked.fields.progress.as", "number"}};
-  expect_finding(clash, "route.events.path: ${progress} would be both a segment and a field of [record.asked]");
+  expect_finding(clash,
+                 "route.events.path: ${progress} would be both a segment and a field of [record.asked]");
 }
 
 TEST(ConfigRouteRules, RequireARecordWithAnOwnerForOwners) {

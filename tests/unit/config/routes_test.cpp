@@ -35,9 +35,10 @@ TEST(ConfigRoute, RefusesAPathThatOverlapsAnotherRoute) {
 }
 
 TEST(ConfigRoute, RefusesAPathFromWhichOnlyTheFormOfAnIdDiffers) {
-  EXPECT_NE(findings(kBase, {{"route.pages.path", "/jobs/{id}/stream"}, {"route.pages.id", "int"}})
-                .find("matches the same path as that of [route.events]; nginx does not look at the form of an id"),
-            std::string::npos);
+  EXPECT_NE(
+      findings(kBase, {{"route.pages.path", "/jobs/{id}/stream"}, {"route.pages.id", "int"}})
+          .find("matches the same path as that of [route.events]; nginx does not look at the form of an id"),
+      std::string::npos);
   EXPECT_EQ(findings(kBase, {{"route.events.id", "int"}, {"route.named.path", "/jobs/latest/stream"}}), "");
 }
 
@@ -97,7 +98,8 @@ TEST(ConfigRoute, RefusesAMessageThatIsNotOneCommentOrEvent) {
 
 TEST(ConfigRoute, RefusesAMalformedMessage) {
   expect_finding({{"route.named.hello", "[{data='{'}]"}}, "route.named.hello[0].data: must be JSON");
-  expect_finding({{"route.named.hello", "[{data='\"${route}\"'}]"}}, "route.named.hello[0].data: must be JSON");
+  expect_finding({{"route.named.hello", "[{data='\"${route}\"'}]"}},
+                 "route.named.hello[0].data: must be JSON");
   expect_finding({{"route.named.hello", "[{comment='${nobody}'}]"}},
                  "route.named.hello[0].comment: ${nobody} is no name that is known here");
   expect_finding({{"route.named.hello", "[{comment='${progress}'}]"}}, "${progress} is no name");
@@ -148,8 +150,10 @@ TEST(ConfigRoute, RefusesAnErrorBodyThatIsNotJson) {
 }
 
 TEST(ConfigRoute, ExplainsHowNamesAndBracesAreWritten) {
-  expect_finding({{"route.events.path", "/jobs/{Id}/x"}}, "route.events.path: may hold braces only around the name");
-  expect_finding({{"route.events.path", "/jobs/{/x"}}, "route.events.path: may hold braces only around the name");
+  expect_finding({{"route.events.path", "/jobs/{Id}/x"}},
+                 "route.events.path: may hold braces only around the name");
+  expect_finding({{"route.events.path", "/jobs/{/x"}},
+                 "route.events.path: may hold braces only around the name");
   expect_finding({{"route.events.path", "/jobs/x-{id}"}}, "route.events.path: {id} must be a whole segment");
   expect_finding({{"route.events.key", "job:{Id}:events"}}, "route.events.key: {Id} is no name: ");
   expect_finding({{"route.events.key", "job:{id"}},
@@ -173,17 +177,20 @@ TEST(ConfigRoute, TakesDoubledBracesForBraces) {
 }
 
 TEST(ConfigRoute, SaysWhatItsIdsLookLike) {
-  const auto config = loaded({{"route.events.id_chars", ":@"}, {"route.lines.id", "uuid"}, {"route.pages.id", "int"}});
+  const auto config =
+      loaded({{"route.events.id_chars", ":@"}, {"route.lines.id", "uuid"}, {"route.pages.id", "int"}});
   ASSERT_TRUE(config);
   EXPECT_EQ(route_of(*config, "events").path.match("/jobs/eu:7@x/stream"), "eu:7@x");
   EXPECT_TRUE(route_of(*config, "lines").path.match("/jobs/123e4567-e89b-12d3-a456-426614174000/lines"));
   EXPECT_FALSE(route_of(*config, "lines").path.match("/jobs/7/lines"));
   EXPECT_TRUE(route_of(*config, "pages").path.match("/jobs/7/pages"));
   EXPECT_FALSE(route_of(*config, "pages").path.match("/jobs/x/pages"));
-  expect_finding({{"route.events.id", "number"}}, "route.events.id: must be \"segment\", \"uuid\" or \"int\"");
+  expect_finding({{"route.events.id", "number"}},
+                 "route.events.id: must be \"segment\", \"uuid\" or \"int\"");
   for (const char* chars : {"/", "?", "#", "%", "{", "}", "\\", "'", "\"", "`", " ", "ä"}) {
     const std::string found = findings(kBase, {{"route.events.id_chars", chars}});
-    EXPECT_NE(found.find("route.events.id_chars: may hold only printable ASCII characters"), std::string::npos)
+    EXPECT_NE(found.find("route.events.id_chars: may hold only printable ASCII characters"),
+              std::string::npos)
         << chars << found;
   }
 }

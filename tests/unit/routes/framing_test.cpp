@@ -123,7 +123,8 @@ TEST(Framing, WritesNullForAFieldThatAnEntryLacks) {
 // Client libraries make a map of an entry, in which the last value of a name stays.
 TEST(Framing, WritesTheLastValueOfAFieldThatAnEntryHasTwice) {
   std::string out;
-  const LogEntry entry{.id = {5, 1}, .fields = {{"text", "first"}, {"ts", "1"}, {"text", "second"}, {"text", "last"}}};
+  const LogEntry entry{.id = {5, 1},
+                       .fields = {{"text", "first"}, {"ts", "1"}, {"text", "second"}, {"text", "last"}}};
   append_line(out, {"ts", "text"}, entry);
   EXPECT_EQ(out, R"({"id":"5-1","ts":"1","text":"last"})");
 }

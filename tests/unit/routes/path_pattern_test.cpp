@@ -39,7 +39,8 @@ TEST(IdRule, AllowsTheCharactersThatItNames) {
 }
 
 TEST(IdRule, RefusesCharactersWithAMeaningInAUrlOrATemplateOrAText) {
-  for (const char* chars : {"/", ":/", "?", "#", "%", "{", "}", "\\", "\"", "'", "`", " ", ": @", "\t", "\x7f", "ä"}) {
+  for (const char* chars :
+       {"/", ":/", "?", "#", "%", "{", "}", "\\", "\"", "'", "`", " ", ": @", "\t", "\x7f", "ä"}) {
     const auto rule = IdRule::make(IdRule::Form::kSegment, chars);
     ASSERT_FALSE(rule) << chars;
     EXPECT_TRUE(rule.error().starts_with("may hold only printable ASCII characters")) << rule.error();
@@ -117,9 +118,10 @@ TEST(PathPattern, DecodesSegmentBySegment) {
 
 TEST(PathPattern, RefusesAnInvalidPath) {
   for (const char* text :
-       {"",         "api",          "/",         "//",   "/a//b", "/a/",  "/a/./b", "/a/../b", "/a/{id}/{id}",
-        "/a/x{id}", "/a/{id}.json", "/a/{Name}",  "/a b", "/a?b",  "/a;b", "/a$b",   "/a\"b",   "/a%20b",
-        "/ä",       "/a\nb",        "/a(b)",      "/a*",  "/a/{{id}}", "/a/{}", "/a/{i-d}", "/a/{1}", "/{", "/}"}) {
+       {"",        "api",          "/",        "//",           "/a//b",     "/a/",   "/a/./b",
+        "/a/../b", "/a/{id}/{id}", "/a/x{id}", "/a/{id}.json", "/a/{Name}", "/a b",  "/a?b",
+        "/a;b",    "/a$b",         "/a\"b",    "/a%20b",       "/ä",        "/a\nb", "/a(b)",
+        "/a*",     "/a/{{id}}",    "/a/{}",    "/a/{i-d}",     "/a/{1}",    "/{",    "/}"}) {
     EXPECT_FALSE(PathPattern::compile(text, false)) << text;
   }
 }
@@ -137,7 +139,8 @@ TEST(PathPattern, HasUpToTwoNamedSegmentsAndReturnsTheirValuesInTheOrderOfThePat
         "/api/orgs/acme/jobs/7", "/api/jobs/7/stream"}) {
     EXPECT_FALSE(stream.match(path)) << path;
   }
-  EXPECT_EQ(PathPattern::compile("/{a}/{b}/{c}", false).error(), "must not have more than two named segments");
+  EXPECT_EQ(PathPattern::compile("/{a}/{b}/{c}", false).error(),
+            "must not have more than two named segments");
   EXPECT_EQ(PathPattern::compile("/{org}/{org}", false).error(), "must not have more than one {org}");
   EXPECT_EQ(PathPattern::compile("/org-{org}", false).error(), "{org} must be a whole segment");
 }
