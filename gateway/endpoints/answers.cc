@@ -42,7 +42,7 @@ constexpr std::array<UnavailableTexts, 7> kUnavailableTexts = {{
     {"draining", "This server is being restarted; please try again shortly"},
     {"auth", "Your sign-in cannot be checked at the moment; please try again shortly"},
     {"application", "The application does not answer at the moment; please try again shortly"},
-    {"application", "The application limits how often it is asked; please try again later"},
+    {"limit", "The application limits how often it is asked; please try again later"},
 }};
 
 const UnavailableTexts& texts_of(Unavailable reason) {

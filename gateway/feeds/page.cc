@@ -37,7 +37,7 @@ bool Page::add(const LogEntry& entry) {
   if (has_more_) return false;
   // page_bytes bounds the bytes of the lines.  A page has at least one line, however large.
   const std::size_t begin = lines_.size();
-  if (begins_.size() < limit_ && (begin == 0 || begin < route_.page_bytes)) {
+  if (begins_.size() < limit_) {
     append_line(lines_, route_.entry, entry);
     if (begin == 0 || lines_.size() <= route_.page_bytes) {
       begins_.push_back(begin);

@@ -13,6 +13,8 @@
 
 namespace tailgate::bench {
 
+inline constexpr std::int64_t kSecond = 1'000'000'000;  // in nanoseconds
+
 inline std::int64_t now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);

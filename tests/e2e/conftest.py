@@ -81,7 +81,10 @@ def end_all(stacks):
 
 # pytest-xdist runs each file in one process, so that the tests of a file share their stacks.  The longest files start
 # first, because a long file that starts last would run alone.
-LONGEST = ("unavailable", "upgrade", "nginx", "ops", "bad_input", "redis_lost", "lifecycle", "keys", "clients_gone")
+LONGEST = (
+    "draining", "restart", "nginx_legs", "nginx_canary", "redis_refuses", "redis_lost", "lifecycle", "keys",
+    "clients_gone", "streams_without_redis", "token_expiry",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):

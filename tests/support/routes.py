@@ -5,8 +5,9 @@ because it is no stream), R5 spools, R6 job.
 """
 
 import json
+import time
 
-from support.clients import open_stream
+from support.clients import open_stream, sealed
 from support.publishers import Blog, Builder, Spools
 from support.waiting import wait_until
 
@@ -200,3 +201,26 @@ def open_live_stream(endpoint, **more):
     endpoint.write_number(-1)
     stream.events_until(lambda event: endpoint.number_in(event) == -1)
     return stream
+
+
+def open_directly(endpoint, **more):
+    """Opens a stream without nginx and with a small receive buffer, so that it is slow when the test does not read."""
+    headers = sealed(endpoint.stack, endpoint.path, endpoint.headers())
+    return open_stream(endpoint.stack, endpoint.path, headers=headers, via="gateway", receive_buffer=4096, **more)
+
+
+# ---- reading streams ----------------------------------------------------------------------------------
+
+
+def numbers_in(endpoint, events):
+    return [number for number in map(endpoint.number_in, events) if number is not None]
+
+
+def assert_no_event(stream, seconds):
+    """Reads for some seconds, and checks that only heartbeats arrive and that the stream stays open."""
+    before = len(stream.events)
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stream.ended:
+        stream.pump(left)
+    assert [event for event in stream.events[before:] if event.name != "heartbeat"] == []
+    assert stream.ended is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.stack import ROOT
+from support.stack import ROOT, default_binary
 
 # libevent, hiredis, libcrypto, libc and libstdc++, and the libraries that belong to the last two.
 ALLOWED = re.compile(
@@ -35,3 +35,8 @@ def test_the_binary_prints_its_version_and_its_usage():
     usage = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True)
     for word in ("--config", "--check", "--set", "--print"):
         assert word in usage.stdout
+
+
+def test_the_version_is_printed_as_one_line():
+    done = subprocess.run([default_binary(), "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"tailgate \S+\n", done.stdout) and done.stderr == ""

@@ -252,13 +252,13 @@ def test_an_application_that_does_not_answer_causes_a_503(stack, application, jo
     assert 2 < time.monotonic() - begin < 5
 
 
-@pytest.mark.parametrize("status", [500, 429])
-def test_an_event_source_learns_that_the_application_is_the_cause(stack, application, job, status):
+@pytest.mark.parametrize("status, reason", [(500, "application"), (429, "limit")])
+def test_an_event_source_learns_that_the_application_is_the_cause(stack, application, job, status, reason):
     application.answers[status_path(job)] = (status, {})
     stream = open_stream(stack, path(job), headers={"Accept": "text/event-stream"}, params={"token": "t"})
     assert stream.status == 200
     event = stream.next_event()
-    assert (event.name, event.json()) == ("unavailable", {"reason": "application"})
+    assert (event.name, event.json()) == ("unavailable", {"reason": reason})
     with pytest.raises(NotReceived):
         stream.wait_closed(1)
 

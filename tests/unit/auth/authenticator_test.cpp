@@ -37,6 +37,7 @@ class AuthenticatorTest : public ::testing::Test {
                        std::string_view query = {}, UnknownKid unknown_kid = UnknownKid::kReport) {
     return authenticator_.authenticate(asked_route,
                                        {.query = query,
+                                        .cookies = headers.contains("cookie") ? headers.at("cookie") : std::string(),
                                         .header =
                                             [&headers](const char* name) {
                                               const auto found = headers.find(name);

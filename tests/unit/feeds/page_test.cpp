@@ -62,13 +62,15 @@ TEST(Page, FindsTheIdBeforeAnId) {
 
 TEST(Page, WritesLinesInTheOrderOfTheLog) {
   const Route pages = route();
-  Page page(pages, 2);
-  EXPECT_TRUE(page.add(entry(9, "c")));
-  EXPECT_TRUE(page.add(entry(8, "b")));
-  EXPECT_FALSE(page.add(entry(7, "a")));
+  Page page(pages, 3);
+  EXPECT_TRUE(page.add(entry(9, "d")));
+  EXPECT_TRUE(page.add(entry(8, "c")));
+  EXPECT_TRUE(page.add(entry(7, "b")));
+  EXPECT_FALSE(page.add(entry(6, "a")));
   EXPECT_EQ(
       page.json(),
-      R"({"lines":[{"id":"8-0","text":"b"},{"id":"9-0","text":"c"}],"has_more":true,"oldest_id":"8-0"})");
+      R"({"lines":[{"id":"7-0","text":"b"},{"id":"8-0","text":"c"},{"id":"9-0","text":"d"}],"has_more":true,)"
+      R"("oldest_id":"7-0"})");
 }
 
 TEST(Page, WritesTheLastValueOfAFieldThatAnEntryHasTwice) {
@@ -94,6 +96,7 @@ TEST(Page, StopsAtItsBoundOfBytesButTakesOneLargerLine) {
   Page two(pages, 10);
   EXPECT_TRUE(two.add(entry(9, "a")));
   EXPECT_FALSE(two.add(entry(8, large)));
+  EXPECT_FALSE(two.add(entry(7, "b"))) << "a page has no hole";
   EXPECT_EQ(two.json(), R"({"lines":[{"id":"9-0","text":"a"}],"has_more":true,"oldest_id":"9-0"})");
 }
 

@@ -1,0 +1,75 @@
+"""nginx/render: the configuration of nginx from the gateway's configuration."""
+
+import re
+
+import pytest
+
+from support.nginx_system import ENV, render, running
+from support.stack import ROOT
+
+
+def test_rendering_keeps_canary_lines_and_adds_one_for_each_new_route(tmp_path):
+    assert render(tmp_path, config="spools.toml").returncode == 0
+    canary = tmp_path / "canary.conf"
+    mine = canary.read_text().replace("100% tailgate", "7% tailgate")
+    canary.write_text(mine)
+    assert render(tmp_path).returncode == 0
+    text = canary.read_text()
+    assert text.startswith(mine)
+    for route in ("events", "status", "log_stream", "log_pages", "job"):
+        assert len(re.findall(rf"(?m)^split_clients.*\$tg_share_{route} ", text)) == 1
+
+
+def test_tg_share_requires_tg_application(tmp_path):
+    done = render(tmp_path, "--set", "TG_SHARE=events=10%")
+    assert done.returncode == 2
+    assert "TG_SHARE: needs TG_APPLICATION" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "setting, sentence",
+    [
+        ("TG_SHARE=nothing=10%", '"nothing" is no route'),
+        ("TG_SHARE=events=ten", 'must be "N%" or "cookie:NAME=VALUE"'),
+        ("TG_SHARE=events=101%", 'must be "N%"'),
+        ("TG_LISTEN_TLS=443;evil", "no control character, semicolon or brace"),
+        ("TG_BEHIND_PROXY=maybe", "must be yes or no"),
+        ("TG_STREAM_BUFFER=1k", "must be 2k to 8k"),
+        ("TG_STREAM_BUFFER=16k", "must be 2k to 8k"),
+        ("TG_STREAM_BUFFER=4096", "must be 2k to 8k, in whole k"),
+        ("TG_APPLICATION=ftp://app", "must be http://host[:port]"),
+        ("TG_NONSENSE=1", 'there is no "TG_NONSENSE"'),
+    ],
+)
+def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting, sentence):
+    done = render(tmp_path, "--set", "TG_APPLICATION=http://127.0.0.1:1", "--set", setting)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_jwks_leg_leads_to_the_host_in_the_publishable_key(tmp_path):
+    assert render(tmp_path).returncode == 0
+    assert "clerk.example.com" in (tmp_path / "http.conf").read_text()
+
+
+def test_rendering_needs_no_secret_of_the_gateway(tmp_path):
+    done = render(tmp_path, "--set", "TG_JWKS_CLERK=https://clerk.example.com", env={"PATH": ENV["PATH"]})
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_jwks_leg_without_an_address_is_an_error(tmp_path):
+    # The issuer is not an https URL, so it does not say where the keys are.
+    config = tmp_path / "t.toml"
+    text = (ROOT / "deploy/builder.toml").read_text()
+    config.write_text(text.replace('clerk_publishable_key_env = "CLERK_PUBLISHABLE_KEY"', 'issuer = "builder"'))
+    done = render(tmp_path / "out", config=config)
+    assert done.returncode == 2
+    assert "TG_JWKS_CLERK" in done.stderr
+
+
+@pytest.mark.parametrize("example", ["builder", "spools", "blog", "blog-application"])
+def test_a_stack_runs_with_each_example_configuration(tmp_path, example):
+    with running(tmp_path / "s", "--config", str(ROOT / f"deploy/{example}.toml")) as alone, alone.client() as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/other").headers["X-Application"] == "yes"

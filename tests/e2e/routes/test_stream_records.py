@@ -1,0 +1,203 @@
+"""All routes with a job: what a stream does when the record of its job ends, changes, or is missing."""
+
+import threading
+import time
+
+import pytest
+
+from support import routes
+from support.routes import assert_no_event, numbers_in, open_endpoint, open_live_stream
+
+with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
+with_channel = pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
+ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
+
+# Seconds.  The gateway reads each record once a second; the rest is for a busy machine.
+NOTICED_WITHIN = 3.5
+
+
+# ---- the end of a job in its record -----------------------------------------------------------------
+
+
+@with_record
+def test_a_job_that_ends_only_in_its_record_ends_its_streams_within_two_seconds(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    streams = [open_live_stream(endpoint), open_live_stream(endpoint, http="2")]
+    streams[0].pump(0.1)
+    endpoint.finish_silently()
+    begin = time.monotonic()
+    for stream in streams:
+        events = stream.rest(timeout=6)
+        assert time.monotonic() - begin < 2.3, "the gateway promises two seconds"
+        assert endpoint.is_final(events[-1])
+        assert [endpoint.is_final(event) for event in events].count(True) == 1
+        assert stream.last_id == endpoint.end_id
+
+
+@with_record
+def test_events_published_before_the_record_ended_arrive_before_the_last_event(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint)
+    pipe = stack.redis.pipeline(transaction=True)
+    for number in range(300):
+        endpoint.write_number(number, pipe)
+    key, field, status = endpoint.record_key, "status", "succeeded" if kind is routes.Progress else "ready"
+    pipe.hset(key, field, status)
+    pipe.execute()
+    events = stream.rest(timeout=10)
+    assert numbers_in(endpoint, events) == list(range(300))
+    assert endpoint.is_final(events[-1])
+
+
+def test_a_watched_record_is_read_at_most_once_a_second(stack, job):
+    jobs = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
+    streams = [open_live_stream(endpoint) for endpoint in jobs for _ in range(4)]
+    looks = []
+    with stack.redis.monitor() as monitor:
+
+        def listen():
+            for command in monitor.listen():
+                looks.append(command["command"])
+                if "enough" in command["command"]:
+                    return
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        begin = time.monotonic()
+        assert_no_event(streams[0].pump(), 3)
+        seconds = time.monotonic() - begin
+        stack.redis.echo("enough")
+        listener.join(5)
+    for endpoint in jobs:
+        count = sum(look.startswith("HMGET " + endpoint.record_key + " ") for look in looks)
+        assert 1 <= count <= seconds + 1.5, f"{endpoint.route}: {count} looks in {seconds:.1f} s"
+
+
+# ---- the id of the end ------------------------------------------------------------------------------
+
+
+@with_record
+@ways_in
+def test_the_last_event_ends_with_the_id_of_the_end(stack, job, kind, http, via):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint, http=http, via=via)
+    endpoint.finish()
+    assert stream.wait_closed()
+    assert stream.blocks[-1].split("\n")[-1] == f"id: {endpoint.end_id}"
+    assert endpoint.is_final(stream.events[-1])
+    assert [block for block in stream.blocks if "id: end" in block] == stream.blocks[-1:]
+
+
+@with_record
+def test_a_reconnect_with_the_id_of_the_end_gets_204(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint)
+    endpoint.finish()
+    assert stream.wait_closed()
+    for http in ("1.1", "2"):
+        again = open_endpoint(endpoint, headers={"Last-Event-ID": stream.last_id}, http=http)
+        assert (again.status, again.wait_closed(), again.raw) == (204, True, b"")
+    assert open_endpoint(endpoint).status == 200, "without the id it gets the last event again"
+
+
+@with_record
+def test_a_reconnect_with_the_id_of_the_end_is_served_if_the_job_runs_again(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint)
+    endpoint.finish()
+    assert stream.wait_closed()
+    endpoint.run_again()
+    again = open_live_stream(endpoint, headers={"Last-Event-ID": stream.last_id})
+    assert again.status == 200
+    endpoint.write_number(7)
+    assert endpoint.number_in(again.next_event()) == 7
+
+
+@with_record
+def test_the_id_of_the_end_gives_no_access_to_another_users_job(stack, job, kind):
+    endpoint = kind(stack, job).create(user="bob")
+    endpoint.finish_silently()
+    assert open_endpoint(endpoint, headers={"Last-Event-ID": "end"}).status == 404
+    unknown = kind(stack, job + "-unknown")
+    assert open_endpoint(unknown, headers={"Last-Event-ID": "end"}).status == 404
+
+
+@with_channel
+def test_a_channel_stream_ignores_a_last_event_id_other_than_end(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    endpoint.finish_silently()
+    for text in ("0-0", "ended", "END", "1700000000000-0", "\u00e9"):
+        stream = open_endpoint(endpoint, headers={"Last-Event-ID": text})
+        assert stream.status == 200 and endpoint.is_final(stream.rest()[-1])
+
+
+# ---- the record changes -----------------------------------------------------------------------------
+
+
+@with_record
+def test_a_change_of_owner_ends_the_stream_without_a_last_event(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint)
+    endpoint.change_owner("bob")
+    assert stream.wait_closed(NOTICED_WITHIN)
+    assert "id: end" not in stream.raw.decode() and not any(map(endpoint.is_final, stream.events))
+    assert open_endpoint(endpoint).status == 404
+
+
+def test_a_record_that_is_missing_for_ten_seconds_ends_its_streams(stack, job):
+    gone = [kind(stack, job).create() for kind in routes.WITH_RECORD]
+    back = [kind(stack, job + "-back").create() for kind in routes.WITH_RECORD]
+    gone_streams = [open_live_stream(endpoint) for endpoint in gone]
+    back_streams = [open_live_stream(endpoint) for endpoint in back]
+    for stream in gone_streams + back_streams:
+        stream.pump(0.05)
+    begin = time.monotonic()
+    kept = {endpoint.record_key: stack.redis.hgetall(endpoint.record_key) for endpoint in back}
+    for endpoint in gone + back:
+        stack.redis.delete(endpoint.record_key)
+    assert_no_event(back_streams[0], 3)
+    for key, fields in kept.items():
+        stack.redis.hset(key, mapping=fields)
+    for endpoint, stream in zip(gone, gone_streams):
+        assert stream.wait_closed(begin + 15 - time.monotonic())
+        assert time.monotonic() - begin > 8.5
+        assert "id: end" not in stream.raw.decode() and not any(map(endpoint.is_final, stream.events))
+    for endpoint, stream in zip(back, back_streams):
+        stream.pump(0)
+        assert stream.ended is None, f"{endpoint.route}: the record was missing for only 3 s"
+        stack.redis.delete(endpoint.record_key)
+    assert_no_event(back_streams[0], 3)
+    for key, fields in kept.items():
+        stack.redis.hset(key, mapping=fields)
+    for endpoint, stream in zip(back, back_streams):
+        stream.pump(0)
+        assert stream.ended is None, f"{endpoint.route}: the earlier 3 s do not count"
+        endpoint.finish_silently()
+    for endpoint, stream in zip(back, back_streams):
+        assert endpoint.is_final(stream.rest()[-1])
+
+
+# ---- wrong types ------------------------------------------------------------------------------------
+
+
+@with_record
+def test_a_record_of_the_wrong_type_gets_404_and_an_error_in_the_log(stack, job, kind):
+    endpoint = kind(stack, job)
+    stack.redis.set(endpoint.record_key, "no hash")
+    assert open_endpoint(endpoint).status == 404
+    errors = [line for line in stack.logs("record.wrong_type") if line["level"] == "error"]
+    assert any(line["key"] == endpoint.record_key for line in errors)
+
+
+@with_record
+def test_a_record_that_changes_its_type_does_not_end_a_stream_at_once(stack, job, kind):
+    endpoint = kind(stack, job).create()
+    stream = open_live_stream(endpoint)
+    fields = stack.redis.hgetall(endpoint.record_key)
+    stack.redis.delete(endpoint.record_key)
+    stack.redis.set(endpoint.record_key, "no hash")
+    assert_no_event(stream, 2)
+    stack.redis.delete(endpoint.record_key)
+    stack.redis.hset(endpoint.record_key, mapping=fields)
+    endpoint.write_number(5)
+    assert endpoint.number_in(stream.next_event()) == 5
