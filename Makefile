@@ -163,7 +163,7 @@ unit: ## build and run the unit tests (VARIANT=..., ARGS=--gtest_filter=...)
 	@$(OUT)/unit_tests --gtest_brief=1 $(ARGS)
 
 .PHONY: e2e
-e2e: ## build, and run all end-to-end tests against VARIANT, slow ones included (ARGS="-k name")
+e2e: clients ## build, and run all end-to-end tests against VARIANT, slow ones included (ARGS="-k name")
 	@$(MAKE) -j$(JOBS) $(OUT)/tailgate $(OUT)/judge_tokens
 	@$(MAKE) released
 	@scripts/run-tests --all --binary $(OUT)/tailgate -- $(ARGS)
@@ -262,8 +262,18 @@ build/tidy/%.ok: %.cc build/release/%.o .clang-tidy
 
 # The programs that the tests need.
 .PHONY: everything
-everything:
+everything: clients
 	@$(MAKE) -j$(JOBS) VARIANT=asan build/asan/tailgate build/asan/unit_tests build/asan/judge_tokens
+
+# The npm packages of tests/e2e/clients.  npm keeps them in its own cache (~/.npm) too.
+.PHONY: clients
+clients: ## install the npm packages of tests/e2e/clients (make test does it too)
+clients: build/clients/node_modules/.installed
+build/clients/node_modules/.installed: tests/e2e/clients/package.json tests/e2e/clients/package-lock.json
+	@mkdir -p build/clients
+	@cp $^ build/clients/
+	@npm ci --prefix build/clients --ignore-scripts --prefer-offline --no-audit --no-fund --silent
+	@touch $@
 
 # The further programs that the short forms and the slow tests need.
 .PHONY: released

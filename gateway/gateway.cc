@@ -32,6 +32,7 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
     : reload_(std::move(reload)),
       first_config_(std::move(config)),
       config_(first_config_),
+      redis_(first_config_->redis),
       resolver_(loop_),
       deadlines_(loop_),
       seal_(std::move(identity_keys)),
@@ -46,21 +47,21 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       fan_out_(loop_, metrics_),
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return config_->limits.memory_bytes; }),
-      channels_(loop_, resolver_, first_config_->redis, fan_out_.hub()),
-      records_link_(loop_, resolver_, first_config_->redis, "records",
+      channels_(loop_, resolver_, redis_, fan_out_.hub()),
+      records_link_(loop_, resolver_, redis_, "records",
                     {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
-      logs_link_(loop_, resolver_, first_config_->redis, "logs",
+      logs_link_(loop_, resolver_, redis_, "logs",
                  {.on_up =
                       [this] {
                         log_feeds_.on_up();
                         streams_.on_redis_up();
                       },
                   .on_down = {}}),
-      pages_link_(loop_, resolver_, first_config_->redis, "pages",
+      pages_link_(loop_, resolver_, redis_, "pages",
                   {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
       records_(loop_, records_link_, deadlines_),
       log_reader_(logs_link_),
-      log_feeds_(loop_, log_reader_, channels_, fan_out_.hub(), first_config_->redis.wakeups),
+      log_feeds_(loop_, log_reader_, channels_, fan_out_.hub(), redis_.wakeups),
       applications_(loop_, resolver_),
       keys_(loop_, resolver_, providers_of(config_)),
       answers_(streams_, drain_),
@@ -123,8 +124,9 @@ void Gateway::on_reload() {
     return;
   }
   config_ = *config;
+  take_redis_rule(config_->redis);
+  auth_.on_reload();  // before the keys, because requests that wait for keys may be judged in the next line
   keys_.on_reload(providers_of(*config));
-  auth_.on_reload();
   // Does not make a missing key file, because new keys would invalidate the sealed identities in use.
   if (auto keys = read_identity_keys((*config)->identity_key_file)) {
     const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
@@ -137,6 +139,15 @@ void Gateway::on_reload() {
   log_info("config.reloaded");
   const auto keys_to_wait = keys_that_need_a_restart(*first_config_, **config);
   if (!keys_to_wait.empty()) log_warning("config.needs_restart", {{"keys", join(keys_to_wait, ", ")}});
+}
+
+void Gateway::take_redis_rule(const RedisRule& fresh) {
+  redis_.connect_timeout = fresh.connect_timeout;
+  redis_.probe_every = fresh.probe_every;
+  // The password of another server would not open this one.
+  if (fresh.endpoint != redis_.endpoint || fresh.database != redis_.database) return;
+  redis_.user = fresh.user;
+  redis_.password = fresh.password;
 }
 
 void Gateway::write_metrics(MetricsText& out) const {
@@ -165,10 +176,10 @@ void Gateway::on_terminate() {
     return;
   }
   drain();
-  // If the sockets were handed over, a successor runs or will run.  The successor answers on the ops address
-  // from now on.
+  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers
+  // on the ops address.
   if (inherited_) {
-    ops_server_.stop_accepting();
+    ops_server_.leave_to_successor();
     drain_.hand_over();
   }
 }

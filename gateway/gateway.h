@@ -57,6 +57,9 @@ class Gateway {
   Ops::Links links() const;
   void on_terminate();
   void on_reload();
+  // Replaces the parts of redis_ that take effect at the next connection or probe.  The address, the database
+  // and `wakeups` stay, because links to two servers would not fit together.
+  void take_redis_rule(const RedisRule& fresh);
   void write_metrics(MetricsText& out) const;
   void drain();
   void end_streams();
@@ -64,8 +67,9 @@ class Gateway {
   void stop_once_written();
 
   LoadConfig reload_;
-  std::shared_ptr<const Config> first_config_;  // the links were made from this configuration
+  std::shared_ptr<const Config> first_config_;  // the sockets and the links were made from this configuration
   std::shared_ptr<const Config> config_;        // for new requests; a reload replaces it
+  RedisRule redis_;                             // of the links; see take_redis_rule()
   Loop loop_;
   Resolver resolver_;    // needs: loop_
   Deadlines deadlines_;  // needs: loop_

@@ -103,7 +103,8 @@ void print_routes(const Config& config) {
               << kOnUnavailable.at(static_cast<std::size_t>(route.on_unavailable)) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
               << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
-              << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\n';
+              << '\t' << error_body(route, 503, unavailable_message(Unavailable::kRedis)) << '\t'
+              << error_body(route, 405, kMethodMessage) << '\n';
   }
 }
 

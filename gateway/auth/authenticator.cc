@@ -11,6 +11,13 @@ namespace tailgate {
 
 namespace {
 
+Verdict refused_as(const TokenCheck& check) {
+  return {.kind = Verdict::Kind::kRefused,
+          .refusal = check.refusal,
+          .provider = check.refused_by,
+          .claim = check.claim};
+}
+
 // The cache key covers the providers' keys, so that a token is checked again when the keys have changed.
 // Netstrings separate the parts, so that no crafted token can imitate a provider.
 Digest cache_key(std::string_view token, const std::vector<Provider>& providers) {
@@ -49,7 +56,7 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
 
   const std::vector<Provider> providers = providers_of(route);
   Identity proven;
-  std::optional<Refusal> cookie_refusal;
+  std::optional<Verdict> cookie_refused;
   for (const PresentedCredential& credential : find_credentials(route.credentials, request)) {
     if (credential.kind == PresentedCredential::Kind::kSession) {
       if (proven.session.empty()) proven.session = credential.text;
@@ -67,15 +74,15 @@ Verdict Authenticator::authenticate(const Route& route, const RequestParts& requ
       proven.provider = std::move(check.provider);
       proven.until = check.until;
     } else if (credential.is_explicit) {
-      return {.kind = Verdict::Kind::kRefused, .refusal = check.refusal};
-    } else if (!cookie_refusal) {
-      cookie_refusal = check.refusal;
+      return refused_as(check);
+    } else if (!cookie_refused) {
+      cookie_refused = refused_as(check);
     }
   }
   if (!proven.user.empty() || !proven.session.empty()) {
     return {.kind = Verdict::Kind::kOk, .identity = std::move(proven)};
   }
-  return {.kind = Verdict::Kind::kRefused, .refusal = cookie_refusal.value_or(Refusal::kMissing)};
+  return cookie_refused.value_or(Verdict{.kind = Verdict::Kind::kRefused, .refusal = Refusal::kMissing});
 }
 
 std::vector<Provider> Authenticator::providers_of(const Route& route) const {

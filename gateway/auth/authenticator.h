@@ -31,7 +31,8 @@ struct Verdict {
   Kind kind = Kind::kRefused;
   Identity identity{};
   Refusal refusal = Refusal::kMissing;
-  std::string provider{};
+  std::string provider{};  // kRefused: the provider that refused the token; empty: none may have issued it
+  std::string claim{};     // kRefused: the claim at fault; empty: the fault is not in a claim
 };
 
 // The value of X-Tailgate-Verdict, for example "ok", "open", "401-expired" or "503-keys".
@@ -60,7 +61,7 @@ class Authenticator {
   TokenCheck check_or_recall(std::string_view token, const std::vector<Provider>& providers, WallTime now);
 
   std::function<Provider(const std::string&)> lookup_;
-  // The entry of an accepted token takes about 120 bytes, at most 600.  Refused tokens have their own cache,
+  // The entry of an accepted token takes about 180 bytes, at most 660.  Refused tokens have their own cache,
   // so that a flood of invalid tokens evicts no accepted one.
   TokenCache accepted_{20000, std::chrono::minutes(5)};
   TokenCache refused_{2000, std::chrono::seconds(10)};

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "gateway/text/json.h"
@@ -37,24 +38,23 @@ std::optional<WallTime> date_of(const JsonValue& claim) {
 }
 
 // Checks exp, nbf and iat.  Sets `until` if there is an exp.
-std::optional<Refusal> check_dates(const Members& claims, const ProviderRule& rule, WallTime now,
-                                   std::optional<WallTime>& until) {
+std::optional<ClaimFault> check_dates(const Members& claims, const ProviderRule& rule, WallTime now,
+                                      std::optional<WallTime>& until) {
   if (const JsonValue* claim = claims.find("exp")) {
     const auto exp = date_of(*claim);
-    if (!exp) return Refusal::kClaims;
+    if (!exp) return ClaimFault{Refusal::kClaims, "exp"};
     until = *exp + rule.leeway;
   }
-  bool early = false;
-  for (const std::string_view name : {"nbf", "iat"}) {
+  std::optional<ClaimFault> early;
+  for (const char* name : {"nbf", "iat"}) {
     const JsonValue* claim = claims.find(name);
     if (claim == nullptr) continue;
     const auto date = date_of(*claim);
-    if (!date) return Refusal::kClaims;
-    early = early || *date > now + rule.leeway;
+    if (!date) return ClaimFault{Refusal::kClaims, name};
+    if (!early && *date > now + rule.leeway) early = ClaimFault{Refusal::kEarly, name};
   }
-  if (until && *until <= now) return Refusal::kExpired;
-  if (early) return Refusal::kEarly;
-  return std::nullopt;
+  if (until && *until <= now) return ClaimFault{Refusal::kExpired, "exp"};
+  return early;
 }
 
 bool has_audience(const JsonValue* aud, const std::vector<std::string>& audience) {
@@ -86,21 +86,23 @@ bool is_subject(std::string_view subject) {
          is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;
 }
 
-std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now) {
+std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule,
+                                              WallTime now) {
   Members claims;
-  if (!claims.read(payload)) return Refusal::kClaims;
+  if (!claims.read(payload)) return ClaimFault{Refusal::kClaims};
   for (const std::string& name : rule.required) {
-    if (is_absent(claims.find(name))) return Refusal::kClaims;
+    if (is_absent(claims.find(name))) return ClaimFault{Refusal::kClaims, name};
   }
   Claims checked;
-  if (const auto refusal = check_dates(claims, rule, now, checked.until)) return *refusal;
-  if (!rule.issuer.empty() && !is_one_of(claims.find("iss"), {rule.issuer})) return Refusal::kIssuer;
-  if (!rule.audience.empty() && !has_audience(claims.find("aud"), rule.audience)) return Refusal::kAudience;
-  if (!rule.authorized_parties.empty() && !is_one_of(claims.find("azp"), rule.authorized_parties)) {
-    return Refusal::kParty;
-  }
+  if (auto fault = check_dates(claims, rule, now, checked.until)) return std::move(*fault);
+  if (!rule.issuer.empty() && !is_one_of(claims.find("iss"), {rule.issuer}))
+    return ClaimFault{Refusal::kIssuer, "iss"};
+  if (!rule.audience.empty() && !has_audience(claims.find("aud"), rule.audience))
+    return ClaimFault{Refusal::kAudience, "aud"};
+  if (!rule.authorized_parties.empty() && !is_one_of(claims.find("azp"), rule.authorized_parties))
+    return ClaimFault{Refusal::kParty, "azp"};
   checked.subject = subject_of(claims.find(rule.subject));
-  if (!is_subject(checked.subject)) return Refusal::kSubject;
+  if (!is_subject(checked.subject)) return ClaimFault{Refusal::kSubject, rule.subject};
   return checked;
 }
 

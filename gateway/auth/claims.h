@@ -19,6 +19,14 @@ struct Claims {
   std::optional<WallTime> until;  // `exp` plus the leeway; none: the token never expires
 };
 
+// Why claims are refused.
+struct ClaimFault {
+  Refusal refusal;
+  // The claim that is missing or wrong.  Its name comes from the rule or from the list below, never from the
+  // token.
+  std::string claim{};
+};
+
 // Precondition: `payload` is a JSON object without duplicate members; parse_jwt() checks that.
 // Refuses the token unless all these rules hold:
 //  - Every required claim is present; null and "" count as absent.
@@ -27,7 +35,8 @@ struct Claims {
 //  - iss is the rule's issuer; aud (a string or a list of strings) holds an audience of the rule; azp is an
 //    authorized party of the rule.  A claim for which the rule has no value is not checked.
 //  - The subject claim is a string or an integer.  The digits of an integer become the subject.
-std::variant<Claims, Refusal> check_claims(std::string_view payload, const ProviderRule& rule, WallTime now);
+std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule,
+                                              WallTime now);
 
 // True if `subject` is safe in a header and in a log, and can be compared with a record's field.
 bool is_subject(std::string_view subject);

@@ -55,7 +55,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
         add_token(parameter(place.name), true);
         break;
       case Place::kTokenCookie:
-        add_token(cookie_value(header("cookie"), place.name).value_or(""), false);
+        add_token(cookie_value(request.cookies, place.name).value_or(""), false);
         break;
       case Place::kSessionHeader:
         add_session(header(place.name.c_str()));

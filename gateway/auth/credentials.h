@@ -16,6 +16,7 @@ namespace tailgate {
 // The parts of a request that may hold credentials.
 struct RequestParts {
   std::string_view query;  // the part of the URL after the "?", not decoded
+  std::string cookies;     // all Cookie lines, joined by "; "
   // Returns the value of a header by its lower-case name.
   std::function<std::optional<std::string_view>(const char* name)> header;
 };

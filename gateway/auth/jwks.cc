@@ -15,51 +15,103 @@ namespace {
 constexpr std::size_t kMaxSkippedSentences = 8;  // so that an issuer's faults do not fill the log
 constexpr std::size_t kMaxKidBytes = 256;
 
-// The bytes of a base64url member.  Empty if it is absent or malformed; no key accepts empty bytes.
-std::string bytes_of(const Members& jwk, std::string_view name) {
-  return base64url_decode(jwk.text_of(name).value_or("")).value_or("");
+// The member `name`.  Null counts as absent, because some issuers write every member of a JWK.
+const JsonValue* member_of(const Members& jwk, std::string_view name) {
+  const JsonValue* value = jwk.find(name);
+  return value == nullptr || value->kind == JsonValue::Kind::kNull ? nullptr : value;
+}
+
+// A member that must be a text.
+Result<std::string> text_in(const Members& jwk, std::string_view name) {
+  const JsonValue* value = member_of(jwk, name);
+  if (value == nullptr) return Error{"its " + std::string(name) + " is missing"};
+  if (!value->is_string()) return Error{"its " + std::string(name) + " is not a text"};
+  return value->text();
+}
+
+// The bytes of a member in base64url (RFC 7518 section 2).  Accepts padding and the other alphabet of RFC
+// 4648, as PyJWT and Node do.
+Result<std::string> bytes_in(const Members& jwk, std::string_view name) {
+  const auto text = text_in(jwk, name);
+  if (!text) return text;
+  auto bytes = base64_decode(*text);
+  if (!bytes) return Error{"its " + std::string(name) + " is not base64url"};
+  if (bytes->empty()) return Error{"its " + std::string(name) + " is empty"};
+  return std::move(*bytes);
 }
 
 bool has_element(const JsonValue& array, std::string_view wanted) {
-  if (array.kind != JsonValue::Kind::kArray) return false;
   return std::ranges::any_of(json_elements(array.raw), [&](const JsonValue& element) {
     return element.is_string() && element.text() == wanted;
   });
 }
 
+Result<PublicKey> rsa_key_of(const Members& jwk) {
+  const auto n = bytes_in(jwk, "n");
+  if (!n) return Error{n.error()};
+  const auto e = bytes_in(jwk, "e");
+  if (!e) return Error{e.error()};
+  return PublicKey::rsa(*n, *e);
+}
+
+Result<PublicKey> ec_key_of(const Members& jwk) {
+  const auto crv = text_in(jwk, "crv");
+  if (!crv) return Error{crv.error()};
+  if (*crv != "P-256" && *crv != "P-384") return Error{"its crv is neither P-256 nor P-384"};
+  const auto x = bytes_in(jwk, "x");
+  if (!x) return Error{x.error()};
+  const auto y = bytes_in(jwk, "y");
+  if (!y) return Error{y.error()};
+  return PublicKey::ec(*crv == "P-256" ? PublicKey::Family::kP256 : PublicKey::Family::kP384, *x, *y);
+}
+
+Result<PublicKey> okp_key_of(const Members& jwk) {
+  const auto crv = text_in(jwk, "crv");
+  if (!crv) return Error{crv.error()};
+  if (*crv != "Ed25519") return Error{"its crv is not Ed25519"};
+  const auto x = bytes_in(jwk, "x");
+  if (!x) return Error{x.error()};
+  return PublicKey::ed25519(*x);
+}
+
 Result<PublicKey> public_key_of(const Members& jwk) {
-  const std::string kty = jwk.text_of("kty").value_or("");
-  const std::string crv = jwk.text_of("crv").value_or("");
-  if (kty == "RSA") return PublicKey::rsa(bytes_of(jwk, "n"), bytes_of(jwk, "e"));
-  if (kty == "EC" && (crv == "P-256" || crv == "P-384")) {
-    const auto curve = crv == "P-256" ? PublicKey::Family::kP256 : PublicKey::Family::kP384;
-    return PublicKey::ec(curve, bytes_of(jwk, "x"), bytes_of(jwk, "y"));
-  }
-  if (kty == "OKP" && crv == "Ed25519") return PublicKey::ed25519(bytes_of(jwk, "x"));
-  if (kty == "oct") return Error{"it is a shared secret"};
-  return Error{"its type or curve is not supported"};
+  const auto kty = text_in(jwk, "kty");
+  if (!kty) return Error{kty.error()};
+  if (*kty == "RSA") return rsa_key_of(jwk);
+  if (*kty == "EC") return ec_key_of(jwk);
+  if (*kty == "OKP") return okp_key_of(jwk);
+  if (*kty == "oct") return Error{"it is a shared secret"};
+  return Error{"its kty is none of RSA, EC and OKP"};
+}
+
+// Says why the key is not for signatures, if it is not.
+Status check_purpose(const Members& jwk) {
+  if (jwk.has_duplicates()) return Error{"it names a member twice"};
+  if (member_of(jwk, "d") != nullptr) return Error{"its private half is published with it"};
+  const JsonValue* use = member_of(jwk, "use");
+  if (use != nullptr && (!use->is_string() || use->text() != "sig")) return Error{"its use is not \"sig\""};
+  const JsonValue* operations = member_of(jwk, "key_ops");
+  if (operations == nullptr) return {};
+  if (operations->kind != JsonValue::Kind::kArray) return Error{"its key_ops are not a list"};
+  if (!has_element(*operations, "verify")) return Error{"its key_ops lack \"verify\""};
+  return {};
 }
 
 // Checks the members that every type of key may have (RFC 7517 section 4).
 Result<VerificationKey> verification_key_of(const Members& jwk) {
-  if (jwk.has_duplicates()) return Error{"it names a member twice"};
-  if (jwk.find("d") != nullptr) return Error{"its private half is published with it"};
-  const JsonValue* use = jwk.find("use");
-  if (use != nullptr && (!use->is_string() || use->text() != "sig")) return Error{"its use is not \"sig\""};
-  const JsonValue* operations = jwk.find("key_ops");
-  if (operations != nullptr && !has_element(*operations, "verify"))
-    return Error{"its key_ops lack \"verify\""};
-
+  if (const Status purpose = check_purpose(jwk); !purpose) return Error{purpose.error()};
   std::optional<std::string> kid;
-  if (jwk.find("kid") != nullptr) {
+  if (member_of(jwk, "kid") != nullptr) {
     kid = jwk.text_of("kid");
     if (!kid || kid->size() > kMaxKidBytes) return Error{"its kid is not a text of at most 256 bytes"};
   }
   auto key = public_key_of(jwk);
   if (!key) return Error{key.error()};
   std::optional<Algorithm> algorithm;
-  if (jwk.find("alg") != nullptr) {
-    algorithm = algorithm_named(jwk.text_of("alg").value_or(""));
+  if (member_of(jwk, "alg") != nullptr) {
+    const auto alg = text_in(jwk, "alg");
+    if (!alg) return Error{alg.error()};
+    algorithm = algorithm_named(*alg);
     if (!algorithm || !key->fits(*algorithm))
       return Error{"its alg is not one that we verify with such a key"};
   }

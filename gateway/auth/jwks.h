@@ -2,7 +2,8 @@
 //
 // Pure.  Knows JSON and PublicKey.  ProviderKeys fetches and refreshes a JWKS.  A key that cannot be used is
 // skipped with a reason, because an issuer may publish keys for other purposes too.  Shared secrets and
-// private keys are always skipped.  A KeySet is immutable and shared.
+// private keys are always skipped.  A member that is null counts as absent.  A KeySet is immutable and
+// shared.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace tailgate {
 
@@ -23,11 +24,13 @@ KeyWait Keys::refetch(const std::string& provider, std::function<void()> done) {
 
 void Keys::on_reload(Providers providers) {
   auto before = std::exchange(with_jwks_, {});
+  std::vector<ProviderKeys*> kept;
   for (const auto& rule : *providers) {
     if (rule->jwks.empty()) continue;
     const auto known = before.find(rule->name);
     if (known != before.end() && known->second->rule().jwks == rule->jwks) {
       known->second->replace_rule(*rule);
+      kept.push_back(known->second.get());
       with_jwks_[rule->name] = std::move(known->second);
       before.erase(known);
     } else {
@@ -36,6 +39,8 @@ void Keys::on_reload(Providers providers) {
   }
   // Keeps the old rules alive, because the removed ProviderKeys refer to them.
   const auto old_providers = std::exchange(providers_, std::move(providers));
+  // From here on functions of refetch() are called, which look up any provider.
+  for (ProviderKeys* each : kept) each->read_again();
   for (const auto& removed : before) removed.second->notify_waiters();
 }
 

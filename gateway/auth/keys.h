@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their current keys.
 //
-// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  On a reload, a provider
-// whose JWKS sources have not changed keeps its keys.
+// Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  A reload reads every
+// JWKS again.  A provider whose JWKS sources have not changed keeps its keys until then.
 #pragma once
 
 #include <functional>
@@ -32,6 +32,7 @@ class Keys {
   // nothing to wait for.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
+  // Files are read before this returns.  Functions of refetch() may be called meanwhile.
   void on_reload(Providers providers);
 
   // True if the provider has secrets, or its public keys have been fetched.

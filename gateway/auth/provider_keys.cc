@@ -59,6 +59,12 @@ KeyWait ProviderKeys::refetch(std::function<void()> done) {
   return wait;
 }
 
+void ProviderKeys::read_again() {
+  is_repeated_ = false;  // no answer of this round is older than this call
+  is_reread_ = true;
+  begin_round();
+}
+
 void ProviderKeys::notify_waiters() {
   const auto waiting = std::exchange(waiting_, {});
   for (const auto& weak : waiting) {
@@ -66,7 +72,9 @@ void ProviderKeys::notify_waiters() {
   }
 }
 
+// Drops the fetches of a round that is still running.
 void ProviderKeys::begin_round() {
+  timer_.cancel();
   is_running_ = true;
   fetches_left_ = sources_.size();
   for (Source& source : sources_) fetch(source);
@@ -99,7 +107,7 @@ void ProviderKeys::on_fetched(Source& source, const Result<std::string>& text) {
   auto parsed = parse_usable_jwks(text);
   if (parsed) {
     accept(source, std::move(*parsed));
-  } else if (source.error != parsed.error()) {
+  } else if (is_reread_ || source.error != parsed.error()) {
     log_warning("keys.failed", {{"provider", rule_->name},
                                 {"from", source.text},
                                 {"why", parsed.error()},
@@ -125,6 +133,7 @@ void ProviderKeys::accept(Source& source, ParsedJwks parsed) {
 }
 
 void ProviderKeys::end_round() {
+  is_reread_ = false;
   if (std::exchange(is_repeated_, false)) return timer_.after(std::chrono::milliseconds(0));
   is_running_ = false;
   const bool has_failed = std::ranges::any_of(sources_, [](const Source& one) { return !one.error.empty(); });

@@ -40,6 +40,9 @@ class ProviderKeys {
 
   // Precondition: the new rule has the same JWKS sources.
   void replace_rule(const ProviderRule& rule) { rule_ = &rule; }
+  // Reads every file now, and asks every server at once, even if a round is running.  Calls the functions of
+  // refetch() if all sources are files.  Until a source has answered, its earlier keys stay in use.
+  void read_again();
   const ProviderRule& rule() const { return *rule_; }
   // Null until the first fetch of a source succeeds.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
@@ -73,8 +76,9 @@ class ProviderKeys {
   std::vector<Source> sources_;
   std::shared_ptr<const KeySet> keys_;  // of all sources
   std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
-  bool is_running_ = true;        // a round is running or about to begin
-  bool is_repeated_ = false;      // another round follows at once
+  bool is_running_ = true;    // a round is running or about to begin
+  bool is_reread_ = false;    // read_again() began this round, so each failure is logged, even a known one
+  bool is_repeated_ = false;  // another round follows at once
   std::size_t fetches_left_ = 0;  // in this round
   TimePoint next_refetch_{};
   Backoff backoff_;

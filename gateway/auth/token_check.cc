@@ -1,6 +1,7 @@
 #include "gateway/auth/token_check.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -11,8 +12,8 @@ namespace tailgate {
 
 namespace {
 
-TokenCheck refused(Refusal refusal) {
-  return {.outcome = TokenOutcome::kRefused, .refusal = refusal};
+TokenCheck refused(Refusal refusal, std::string claim = {}) {
+  return {.outcome = TokenOutcome::kRefused, .refusal = refusal, .claim = std::move(claim)};
 }
 
 // The providers whose issuer is the token's `iss`; if there are none, the providers without an issuer.
@@ -66,7 +67,7 @@ TokenCheck check_with_provider(const Jwt& jwt, const Provider& provider, WallTim
   check.provider = provider.rule->name;
   if (check.outcome != TokenOutcome::kAccepted) return check;
   auto claims = check_claims(jwt.payload, *provider.rule, now);
-  if (const auto* refusal = std::get_if<Refusal>(&claims)) return refused(*refusal);
+  if (auto* fault = std::get_if<ClaimFault>(&claims)) return refused(fault->refusal, std::move(fault->claim));
   check.user = std::move(std::get<Claims>(claims).subject);
   check.until = std::get<Claims>(claims).until;
   return check;
@@ -79,13 +80,17 @@ TokenCheck check_token(std::string_view token, const std::vector<Provider>& prov
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return refused(*refusal);
   const Jwt& jwt = std::get<Jwt>(parsed);
   const auto possible = possible_providers(jwt, providers);
-  if (possible.empty()) return refused(Refusal::kIssuer);
+  if (possible.empty()) return refused(Refusal::kIssuer, "iss");
 
   TokenCheck result = refused(Refusal::kMalformed);
   for (const Provider* provider : possible) {
     TokenCheck check = check_with_provider(jwt, *provider, now);
     if (check.outcome == TokenOutcome::kAccepted) return check;
-    result.refusal = std::max(result.refusal, check.refusal);
+    if (check.refusal > result.refusal || result.refused_by.empty()) {
+      result.refusal = check.refusal;
+      result.refused_by = provider->rule->name;
+      result.claim = std::move(check.claim);
+    }
     // The token is not refused for good: the next fetch may bring a key that verifies it.
     if (check.outcome == TokenOutcome::kNoKeys ||
         (check.outcome == TokenOutcome::kUnknownKid && result.outcome == TokenOutcome::kRefused)) {

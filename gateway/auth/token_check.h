@@ -33,6 +33,8 @@ struct TokenCheck {
   TokenOutcome outcome = TokenOutcome::kRefused;
   Refusal refusal = Refusal::kMalformed;  // without meaning if accepted
   std::string user{};                     // if accepted
+  std::string refused_by{};               // if refused: the provider whose checks came furthest, or empty
+  std::string claim{};                    // if refused: the claim that this provider refused, or empty
   std::string provider{};                 // the provider that accepted the token, or whose keys are missing
   std::optional<WallTime> until{};        // if accepted: when the token expires, leeway included
 };

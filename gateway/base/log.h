@@ -48,7 +48,7 @@ inline void log_error(std::string_view event, std::initializer_list<LogField> fi
 // A token bucket that limits how often a line is logged, and counts the lines that are held back.
 class LogValve {
  public:
-  LogValve(unsigned burst, unsigned per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
+  LogValve(unsigned burst, double per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
 
   // True if a line may be logged now.
   bool open(std::chrono::steady_clock::time_point now);

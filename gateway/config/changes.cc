@@ -15,13 +15,8 @@ std::vector<std::string> keys_that_need_a_restart(const Config& at_start, const 
 
   const RedisRule& before = at_start.redis;
   const RedisRule& after = fresh.redis;
-  if (before.endpoint != after.endpoint || before.user != after.user || before.password != after.password ||
-      before.database != after.database) {
-    keys.emplace_back("redis.url");
-  }
+  if (before.endpoint != after.endpoint || before.database != after.database) keys.emplace_back("redis.url");
   compare("redis.wakeups", before.wakeups, after.wakeups);
-  compare("redis.connect_timeout_s", before.connect_timeout, after.connect_timeout);
-  compare("redis.probe_every_s", before.probe_every, after.probe_every);
   return keys;
 }
 

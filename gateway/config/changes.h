@@ -1,7 +1,8 @@
 // Finds the keys that a reload cannot change.
 //
-// Pure.  The gateway binds its sockets and makes its links to Redis only at the start, so the keys of sockets
-// and links need a restart.  All other keys take effect on reload.
+// Pure.  The gateway binds its sockets and makes its links to Redis only at the start, so a restart is needed
+// for another socket, and for another address or database of Redis.  All other keys take effect on reload: a
+// new user or password of Redis at the next connection, everything else at once.
 #pragma once
 
 #include <string>

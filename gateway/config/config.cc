@@ -80,9 +80,12 @@ void read_limits(const Section& table, Config& config) {
                            .per_user = table.integer<std::uint64_t>("streams_per_user"),
                            .per_address = table.integer<std::uint64_t>("streams_per_address")};
   config.limits.memory_bytes = table.integer<std::uint64_t>("memory_mb") << 20U;
+  ClientAddressRule& client = config.limits.client_address;
+  if (table.text("address_from") == "forwarded") client.header = ClientAddressRule::Header::kForwarded;
+  client.ipv6_prefix = table.integer<unsigned>("ipv6_prefix");
   for (const std::string& proxy : table.texts("trusted_proxies")) {
     if (const auto block = AddressBlock::parse(proxy)) {
-      config.limits.trusted_proxies.push_back(*block);
+      client.trusted_proxies.push_back(*block);
     } else {
       table.add_error("trusted_proxies",
                       '"' + proxy + "\" is neither an address nor a block like 10.0.0.0/8");
@@ -140,6 +143,7 @@ Result<std::shared_ptr<const Config>> load_config(
   read_providers(settings, sources, *config);
   read_records(settings, *config);
   read_routes(settings, *config);
+  if (settings.is_sound()) check_effects(settings, *config);
   if (!settings.is_sound()) return Error{settings.findings()};
   return std::shared_ptr<const Config>(std::move(config));
 }

@@ -19,6 +19,7 @@
 #include "gateway/base/endpoint.h"
 #include "gateway/base/result.h"
 #include "gateway/redis/rule.h"
+#include "gateway/routes/client_address.h"
 #include "gateway/routes/cors.h"
 #include "gateway/routes/limits.h"
 #include "gateway/routes/record.h"
@@ -28,7 +29,7 @@ namespace tailgate {
 
 struct Limits {
   StreamLimits::Bounds streams;
-  std::vector<AddressBlock> trusted_proxies;
+  ClientAddressRule client_address;
   std::uint64_t memory_bytes = 0;  // of the heap; 0: no limit
 };
 

@@ -36,13 +36,15 @@ constexpr Option kOptions[] = {
     {.key = "redis.wait_s", .type = Type::kDuration, .fallback = "3", .what = "how long a new request waits for Redis before its 503", .min = 0.05, .max = 60},
 
     {.key = "cors.origins", .type = Type::kTexts, .fallback = "[]", .what = "the web origins whose scripts may read the answers"},
-    {.key = "cors.allowed_headers", .type = Type::kTexts, .fallback = R"(["authorization", "content-type", "last-event-id", "x-session-id", "cache-control", "x-request-id"])", .what = "the headers that scripts of these origins may send"},
+    {.key = "cors.allowed_headers", .type = Type::kTexts, .fallback = R"(["authorization", "content-type", "last-event-id", "x-session-id", "cache-control", "x-request-id", "traceparent", "tracestate", "baggage", "sentry-trace", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"])", .what = "the headers that scripts of these origins may send"},
 
     {.key = "limits.streams", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_user", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams of one user; 0: no limit", .max = 1e9},
     {.key = "limits.streams_per_address", .type = Type::kInteger, .fallback = "0", .what = "the number of open streams of one client address; 0: no limit", .max = 1e9},
     {.key = "limits.memory_mb", .type = Type::kInteger, .fallback = "512", .what = "the size of the heap in MiB; 0: no limit", .max = 1e6},
-    {.key = "limits.trusted_proxies", .type = Type::kTexts, .fallback = "[]", .what = "the proxies whose X-Forwarded-For is believed"},
+    {.key = "limits.trusted_proxies", .type = Type::kTexts, .fallback = "[]", .what = "the proxies whose X-Forwarded-For or Forwarded is believed"},
+    {.key = "limits.address_from", .type = Type::kChoice, .fallback = R"("x-forwarded-for")", .what = "the header that names the client's address", .choices = "x-forwarded-for|forwarded"},
+    {.key = "limits.ipv6_prefix", .type = Type::kInteger, .fallback = "64", .what = "how many bits of an IPv6 address name a client", .min = 1, .max = 128},
 
     {.key = "drain.settle_s", .type = Type::kDuration, .fallback = "5", .what = "how long requests are still served while /readyz answers 503", .max = 3600},
     {.key = "drain.deadline_s", .type = Type::kDuration, .fallback = "25", .what = "how long after the signal the process ends", .min = 0.1, .max = 3600},
@@ -83,6 +85,7 @@ constexpr Option kOptions[] = {
     {.key = "route.*.key", .type = Type::kText, .what = "the channel or the log, with {id} in place of the job's id"},
     {.key = "route.*.record", .type = Type::kText, .what = "the record that holds a job's owner and status"},
     {.key = "route.*.record_grace_ms", .type = Type::kDuration, .fallback = "0", .what = "how long Tailgate waits for a record that does not exist yet", .max = 2500},
+    {.key = "route.*.end_grace_ms", .type = Type::kDuration, .fallback = "1000", .what = "how long the log of an ended job must be silent before its streams end", .max = 5000, .sources = Option::kLog},
     {.key = "route.*.who", .type = Type::kChoice, .what = "who may open it", .choices = "owner|anyone"},
     {.key = "route.*.auth", .type = Type::kChoice, .fallback = R"("gateway")", .what = "who verifies the caller", .choices = "gateway|application"},
     {.key = "route.*.providers", .type = Type::kTexts, .fallback = "[]", .what = "the providers whose tokens are accepted"},

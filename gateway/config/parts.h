@@ -48,7 +48,7 @@ class Section {
   // Adds the finding `rule` about the table itself.
   void add_error(const std::string& rule) const { settings_.add_error(name_, rule); }
   // Adds the finding `rule` for each of `keys` that is set.
-  void refuse(std::vector<std::string> keys, const char* rule) const {
+  void refuse(std::vector<std::string> keys, const std::string& rule) const {
     for (const std::string& key : present(std::move(keys))) add_error(key, rule);
   }
   // Returns the value of `result`, or adds its error as a finding about `key`.
@@ -68,6 +68,10 @@ void read_providers(Settings& settings, const ConfigSources& sources, Config& co
 void read_records(Settings& settings, Config& config);
 // Precondition: providers and records were read.
 void read_routes(Settings& settings, Config& config);
+
+// Adds a finding for each key that has no effect because of other tables.  Precondition: `config` is
+// complete.
+void check_effects(Settings& settings, const Config& config);
 
 // Checks the rules about several keys of `route`.  Precondition: `route` has no finding yet.
 void check_route(const Section& table, const Route& route);

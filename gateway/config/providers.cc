@@ -37,6 +37,7 @@ void read_keys(const Section& table, const ConfigSources& sources, ProviderRule&
   if (keys.size() != 1)
     return table.add_error("needs exactly one of secret, secret_env, secret_file and jwks");
   const std::string& key = keys.front();
+  if (key != "jwks") table.refuse({"refresh_s"}, "has no effect without jwks");
   for (const std::string& text : table.texts(key)) {
     if (key == "jwks") {
       if (table.checked(key, parse_jwks_source(text))) rule.jwks.push_back(text);

@@ -1,5 +1,7 @@
 // The rules about several keys of one [route.*].
 #include <algorithm>
+#include <cstddef>
+#include <string>
 
 #include "gateway/config/parts.h"
 
@@ -16,7 +18,12 @@ void check_path(const Section& table, const Route& route) {
   if (key_has_id && !route.path.has_id()) table.add_error("key", "holds {id}, but the path does not");
   if (!key_has_id && route.path.has_id())
     table.add_error("key", "must hold {id} as the path does, or all jobs would share one");
-  if (route.record == nullptr) return;
+  if (route.record == nullptr) {
+    return table.refuse({"record_grace_ms", "end_grace_ms", "not_found"}, "has no effect without record");
+  }
+  if (route.record->terminal.empty())
+    table.refuse({"end_grace_ms"},
+                 "has no effect: [record." + route.record->name + "] has no terminal status");
   if (!route.path.has_id()) table.add_error("record", "needs {id} in the path");
   if (route.record->kind == RecordRule::Kind::kHttp && !is_on_channel(route)) {
     table.add_error("record",
@@ -31,7 +38,7 @@ void check_anyone(const Section& table, const Route& route) {
     if (table.has(key) && !table.texts(key).empty())
       table.add_error(key, "has no effect with who = \"anyone\": nobody's token is looked at");
   }
-  if (route.record == nullptr) return table.refuse({"record_grace_ms"}, "has no effect without record");
+  if (route.record == nullptr) return;
   if (!route.record->user.empty() || !route.record->session.empty()) {
     table.add_error("who", "would show to anyone what [record." + route.record->name +
                                "] says belongs to somebody; take a record without user and session");
@@ -62,6 +69,18 @@ void check_credentials(const Section& table, const Route& route) {
   }
 }
 
+// With auth = "application" Tailgate reads only the query, because `forward` names the headers.
+void check_credentials_for_application(const Section& table, const Route& route) {
+  const auto texts = table.texts("credentials");
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto kind = route.credentials[i].kind;
+    if (kind == Credential::Kind::kTokenQuery || kind == Credential::Kind::kSessionQuery) continue;
+    table.add_error("credentials", '"' + texts[i] +
+                                       "\" has no effect with auth = \"application\"; forward of [record." +
+                                       route.record->name + "] names the headers that the application gets");
+  }
+}
+
 void check_owner(const Section& table, const Route& route) {
   if (route.record == nullptr)
     return table.add_error("record", "is missing: with who = \"owner\" it says whose a job is");
@@ -85,6 +104,7 @@ void check_owner(const Section& table, const Route& route) {
     table.add_error("providers",
                     "has no effect with auth = \"application\": the application verifies the token");
   }
+  check_credentials_for_application(table, route);
 }
 
 void check_framing(const Section& table, const Route& route) {

@@ -51,6 +51,7 @@ void read_access(const Section& table, const Config& config, Route& route) {
       route.credentials.push_back(std::move(*credential));
   }
   route.record_grace = table.duration("record_grace_ms");
+  route.end_grace = table.duration("end_grace_ms");
   if (!table.has("record")) return;
   const std::string name = table.text("record");
   const auto record = std::ranges::find(config.records, name, &RecordRule::name);
@@ -82,6 +83,11 @@ void read_framing(const Section& table, Route& route) {
   route.entry = table.texts("entry");
   if (contains(route.entry, "id"))
     table.add_error("entry", "must not hold \"id\": each line has its entry's id by that name");
+  for (const std::string& field : route.entry) {
+    if (std::ranges::count(route.entry, field) == 1) continue;
+    table.add_error("entry", "must not hold \"" + field + "\" twice: a line has one member of that name");
+    break;
+  }
   route.ends_on_field = table.text("ends_on.field");
   route.ends_on_values = table.texts("ends_on.values");
   route.ends_on_events = table.texts("ends_on.events");
@@ -162,10 +168,21 @@ void default_ends_on_values(const Section& table, Route& route) {
   route.ends_on_values = route.record->terminal;
 }
 
+// True if for each of `statuses` (empty: all) an earlier message is sent.
+bool is_never_sent(const std::vector<std::string>& statuses, const std::vector<StatusMessage>& earlier) {
+  const auto is_taken = [&earlier](const std::string& status) {
+    return std::ranges::any_of(
+        earlier, [&status](const StatusMessage& entry) { return contains(entry.statuses, status); });
+  };
+  if (std::ranges::any_of(earlier, [](const StatusMessage& entry) { return entry.statuses.empty(); }))
+    return true;
+  return !statuses.empty() && std::ranges::all_of(statuses, is_taken);
+}
+
 std::vector<StatusMessage> read_status_messages(const Section& table, const Route& route,
                                                 const std::string& list, bool terminal) {
   if (!table.has(list)) return {};
-  if (route.record == nullptr || route.record->status.empty()) {
+  if (route.record == nullptr || route.record->status.empty() || (terminal && !has_terminal(route))) {
     table.add_error(list, "needs a record with status and terminal");
     return {};
   }
@@ -183,6 +200,8 @@ std::vector<StatusMessage> read_status_messages(const Section& table, const Rout
                           (terminal ? "\" is not a terminal status"
                                     : "\" is a terminal status: its message is among ending"));
     }
+    if (is_never_sent(statuses, messages) && !table.settings().has_error_below(table.at(key)))
+      table.add_error(key, "is never sent: an earlier message is sent for each of its statuses");
     if (auto message = read_message(table, key, names))
       messages.push_back({.statuses = statuses, .message = std::move(*message)});
   }

@@ -156,7 +156,10 @@ void Settings::replace(std::string_view key, std::string_view text) {
 
 void Settings::replace_from_environment(std::string_view key, Setting::Value value,
                                         std::string_view variable) {
-  Setting setting{.value = std::move(value), .line = 0, .origin = "environment " + std::string(variable)};
+  Setting setting{.value = std::move(value),
+                  .line = 0,
+                  .origin = "environment " + std::string(variable),
+                  .is_from_environment = true};
   clear_place(key, setting.origin);
   settings_.insert_or_assign(std::string(key), std::move(setting));
 }
@@ -213,6 +216,11 @@ void Settings::check_value(const std::string& key, Setting& setting) {
 const Setting* Settings::find(std::string_view key) const {
   const auto found = settings_.find(key);
   return found != settings_.end() ? &found->second : nullptr;
+}
+
+bool Settings::is_from_environment(std::string_view key) const {
+  const Setting* setting = find(key);
+  return setting != nullptr && setting->is_from_environment;
 }
 
 std::vector<std::string> Settings::names_in(std::string_view table) const {

@@ -35,7 +35,8 @@ struct Setting {
   Value value;
   int line = 0;          // in the file; 0: not from the file
   std::string origin{};  // if not the file: "--set key=value" or "environment NAME"
-  bool broken = false;   // check() refused the value, so readers get the default
+  bool is_from_environment = false;
+  bool broken = false;  // check() refused the value, so readers get the default
 };
 
 class Settings {
@@ -55,6 +56,8 @@ class Settings {
   void check();
 
   bool has(std::string_view key) const { return settings_.find(key) != settings_.end(); }
+  // True if replace_from_environment() has set `key`.
+  bool is_from_environment(std::string_view key) const;
   // The names of the tables in `table`, in the order of the file: "events" for [route.events].
   std::vector<std::string> names_in(std::string_view table) const;
   // The keys below `table` that set an option.

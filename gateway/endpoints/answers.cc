@@ -36,19 +36,21 @@ struct UnavailableTexts {
   std::string_view word;
   std::string_view sentence;
 };
-constexpr std::array<UnavailableTexts, 5> kUnavailableTexts = {{
+constexpr std::array<UnavailableTexts, 7> kUnavailableTexts = {{
     {"redis", "Live updates are not available at the moment; please try again shortly"},
     {"limit", "Too many open streams; close one or try again later"},
     {"limit", "This server is at its limit; please try again shortly"},
     {"draining", "This server is being restarted; please try again shortly"},
     {"auth", "Your sign-in cannot be checked at the moment; please try again shortly"},
+    {"application", "The application does not answer at the moment; please try again shortly"},
+    {"limit", "The application limits how often it is asked; please try again later"},
 }};
 
 const UnavailableTexts& texts_of(Unavailable reason) {
   return kUnavailableTexts.at(static_cast<std::size_t>(reason));
 }
 
-std::string retry_after() {
+std::string random_retry_after() {
   return std::to_string(kRetryAfterLeast +
                         static_cast<int>(random_unit() * (kRetryAfterMost - kRetryAfterLeast)));
 }
@@ -106,7 +108,7 @@ void Answers::refuse(Request request, int status, std::string_view message, Http
   answer(std::move(request), status, std::move(body), std::move(extra));
 }
 
-void Answers::refuse(Request request, Access access) {
+void Answers::refuse(Request request, Access access, std::string retry_after) {
   switch (access) {
     case Access::kAllowed:
     case Access::kNoRecord:
@@ -115,7 +117,9 @@ void Answers::refuse(Request request, Access access) {
     case Access::kUnauthorized:
       return refuse(std::move(request), 401, "Sign in to follow this job", {{"WWW-Authenticate", "Bearer"}});
     case Access::kTooMany:
-      return answer_unavailable(std::move(request), Unavailable::kLimit);
+      return answer_unavailable(std::move(request), Unavailable::kApplicationLimit, std::move(retry_after));
+    case Access::kNoAnswer:
+      return answer_unavailable(std::move(request), Unavailable::kApplication, std::move(retry_after));
     case Access::kUnavailable:
       return answer_unavailable(std::move(request), Unavailable::kRedis);
   }
@@ -123,15 +127,17 @@ void Answers::refuse(Request request, Access access) {
   refuse(std::move(request), 404, message);
 }
 
-void Answers::answer_unavailable(Request request, Unavailable reason) {
+void Answers::answer_unavailable(Request request, Unavailable reason, std::string retry_after) {
   const bool may_hold = request.ticket != nullptr || held_over_limit_ < kMostHeldOverLimit;
   if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
     streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_over_limit_))
         .start(reason);
     return;
   }
-  const int status = reason == Unavailable::kLimit ? 429 : 503;
-  refuse(std::move(request), status, unavailable_message(reason), {{"Retry-After", retry_after()}});
+  const bool is_limit = reason == Unavailable::kLimit || reason == Unavailable::kApplicationLimit;
+  if (retry_after.empty()) retry_after = random_retry_after();
+  refuse(std::move(request), is_limit ? 429 : 503, unavailable_message(reason),
+         {{"Retry-After", std::move(retry_after)}});
 }
 
 }  // namespace tailgate

@@ -16,7 +16,7 @@
 namespace tailgate {
 
 // The reasons of `event: unavailable`.
-enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth };
+enum class Unavailable { kRedis, kLimit, kMemory, kDraining, kAuth, kApplication, kApplicationLimit };
 
 class Answers {
  public:
@@ -28,12 +28,13 @@ class Answers {
   void answer(Request request, int status, std::string json = {}, HttpHeaders extra = {});
   // Answers with `status` and the route's error body, which contains `message`.
   void refuse(Request request, int status, std::string_view message, HttpHeaders extra = {});
-  // Answers with the status for `access`.  Precondition: `access` is not kAllowed.
-  void refuse(Request request, Access access);
+  // Answers with the status for `access`.  `retry_after` is the application's, or empty.  Precondition:
+  // `access` is not kAllowed.
+  void refuse(Request request, Access access, std::string retry_after = {});
   // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want an event stream, opens
   // an `unavailable` stream instead.  At most 1,000 of these streams are open for requests without a ticket
-  // of StreamLimits.
-  void answer_unavailable(Request request, Unavailable reason);
+  // of StreamLimits.  Retry-After is `retry_after`, or a few seconds if that is empty.
+  void answer_unavailable(Request request, Unavailable reason, std::string retry_after = {});
 
  private:
   class UnavailableStream;
@@ -43,6 +44,8 @@ class Answers {
   std::size_t held_over_limit_ = 0;
 };
 
+// The sentence in the body of a 405.  nginx sends it too, while the gateway is down.
+constexpr std::string_view kMethodMessage = "This address can only be read";
 // The sentence in the body of a 503 or 429.  While the gateway is down, nginx sends the sentence for kRedis.
 std::string_view unavailable_message(Unavailable reason);
 // The error body of `route` with `status` and `message` inserted.

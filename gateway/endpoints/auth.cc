@@ -72,7 +72,9 @@ void Auth::on_keys(Waiting& waiting) {
 
 Verdict Auth::authenticate(const Exchange& exchange, const RouteMatch& match, std::string_view query,
                            Authenticator::UnknownKid unknown_kid) {
-  const RequestParts parts{.query = query, .header = [&](const char* name) { return exchange.header(name); }};
+  const RequestParts parts{.query = query,
+                           .cookies = exchange.joined_header("Cookie").value_or(""),
+                           .header = [&](const char* name) { return exchange.header(name); }};
   return authenticator_.authenticate(*match.route, parts, wall_time(), unknown_kid);
 }
 
@@ -85,6 +87,7 @@ void Auth::answer(Exchange& exchange, const RouteMatch& match, const Verdict& ve
     case Verdict::Kind::kOpen:
       return answer(exchange, 204, "open", {});
     case Verdict::Kind::kRefused:
+      note_refusal(verdict);
       return answer(exchange, 401, word_of(verdict), {{"WWW-Authenticate", challenge_for(verdict.refusal)}});
     case Verdict::Kind::kNoKeys:
       return answer(exchange, 503, word_of(verdict), {{"Retry-After", "5"}});
@@ -98,12 +101,32 @@ void Auth::answer(Exchange& exchange, int status, const std::string& verdict, Ht
   exchange.answer(status, headers, "");
 }
 
+// A request without a token is no fault of anybody, so it is only counted as a verdict.
+void Auth::note_refusal(const Verdict& verdict) {
+  if (verdict.refusal == Refusal::kMissing) return;
+  const std::string reason(word_of(verdict.refusal));
+  RefusedTokens& refused = refused_[RefusalLabels{verdict.provider, reason, verdict.claim}];
+  ++refused.count;
+  if (!refused.valve.open(Loop::now())) return;
+  log_info("token.refused", {{"provider", verdict.provider},
+                             {"reason", reason},
+                             {"claim", verdict.claim},
+                             {"held_back", refused.valve.take_held_back()}});
+}
+
 void Auth::write_metrics(MetricsText& out) const {
   out.counter("tailgate_token_verifications_total",
               "Tokens that were verified, not found among the verdicts that are kept.",
               authenticator_.verifications());
   out.begin("tailgate_auth_verdicts_total", MetricsText::Type::kCounter, "Answers of /auth, by verdict.");
   for (const auto& [verdict, count] : verdicts_) out.sample(MetricsText::label("verdict", verdict), count);
+  out.begin("tailgate_tokens_refused_total", MetricsText::Type::kCounter,
+            "Tokens that /auth refused, by provider, reason and the claim at fault.");
+  for (const auto& [labels, refused] : refused_) {
+    out.sample(MetricsText::label("provider", labels[0]) + ',' + MetricsText::label("reason", labels[1]) +
+                   ',' + MetricsText::label("claim", labels[2]),
+               refused.count);
+  }
 }
 
 }  // namespace tailgate

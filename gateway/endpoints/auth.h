@@ -1,9 +1,12 @@
 // Auth: answers nginx's auth_request with the caller's sealed identity, or with a refusal.
 //
 // It has a listener of its own, so that only nginx can ask for an identity.  Every answer carries
-// X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.
+// X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.  The
+// log and the metrics say which provider refused a token, and which claim was at fault; the answer does not
+// name it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -14,6 +17,7 @@
 
 #include "gateway/auth/authenticator.h"
 #include "gateway/auth/keys.h"
+#include "gateway/base/log.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/config/config.h"
 #include "gateway/endpoints/drain_state.h"
@@ -53,6 +57,7 @@ class Auth {
   void answer(Exchange& exchange, const RouteMatch& match, const Verdict& verdict);
   void answer(Exchange& exchange, int status, const std::string& verdict, HttpHeaders headers);
   void on_keys(Waiting& waiting);
+  void note_refusal(const Verdict& verdict);
 
   const std::shared_ptr<const Config>& config_;
   const IdentitySeal& seal_;
@@ -61,6 +66,14 @@ class Auth {
   Authenticator authenticator_;
   std::list<Waiting> waiting_;
   std::map<std::string, std::uint64_t> verdicts_;  // how many answers, by verdict
+  // Provider, reason and claim of a refused token.  Providers and claims come from the configuration, so the
+  // number of labels is bounded.
+  using RefusalLabels = std::array<std::string, 3>;
+  struct RefusedTokens {
+    std::uint64_t count = 0;
+    LogValve valve{1, 1.0 / 60};
+  };
+  std::map<RefusalLabels, RefusedTokens> refused_;
   TurnEnd clean_up_;
 };
 

@@ -60,7 +60,7 @@ void ChannelStream::on_outcome(Access access, const Record* record) {
   if (open()) {
     reopen(access, record);
   } else if (access != Access::kAllowed) {
-    resources_.answers.refuse(hand_over(), access);
+    resources_.answers.refuse(hand_over(), access, opening_->retry_after());
   } else if (has_seen_end(request(), record)) {
     resources_.answers.answer(hand_over(), 204);
   } else {
@@ -89,6 +89,7 @@ void ChannelStream::reopen(Access access, const Record* record) {
     case Access::kUnauthorized:
       return condemn(EndReason::kOwnerChanged);
     case Access::kTooMany:
+    case Access::kNoAnswer:
     case Access::kUnavailable:
       return condemn(EndReason::kGap);  // events may have been missed
   }

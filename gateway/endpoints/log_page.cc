@@ -14,7 +14,8 @@ LogPage::LogPage(Streams& streams, Resources& resources, Request request)
       page_(route(), ActiveRequest::request().parameters->page.limit),
       below_(ActiveRequest::request().parameters->page.before),
       opening_(resources.opening, ActiveRequest::request(),
-               {.redis = ActiveRequest::request().config->redis.wait}, *this) {
+               {.redis = ActiveRequest::request().config->redis.wait, .record = route().record_grace},
+               *this) {
 }
 
 void LogPage::on_outcome(Access access, const Record* /*record*/) {

@@ -12,6 +12,15 @@ namespace {
 
 // The delay before a read that Redis refused or did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
+// A stream whose job has ended waits at most this long for the log to become silent.  A log whose newest
+// entry is older than this is silent already.
+constexpr std::chrono::seconds kLongestEnd{5};
+
+// The id of an entry holds the time at which Redis wrote the entry.
+bool is_silent(const LogTail& tail) {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  return tail.last.ms < static_cast<std::uint64_t>((now - kLongestEnd).time_since_epoch().count());
+}
 
 }  // namespace
 
@@ -31,9 +40,9 @@ void LogStream::start() {
 
 void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
-  if (access != Access::kAllowed) return resources_.answers.refuse(hand_over(), access);
+  if (access != Access::kAllowed)
+    return resources_.answers.refuse(hand_over(), access, opening_->retry_after());
   record_ = record == nullptr ? nullptr : std::make_unique<Record>(*record);
-  // The tail is read after the record.  So if the record is terminal, the log is complete up to this tail.
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome read, const LogTail& tail) { on_opening_tail(read, tail); });
 }
@@ -43,9 +52,10 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (outcome == LogRead::Outcome::kUnavailable) return opening_->try_again();
   if (outcome == LogRead::Outcome::kWrongType)
     return resources_.answers.refuse(hand_over(), 500, "The log cannot be read");
-  if (has_seen_end(request(), record_.get())) return resources_.answers.answer(hand_over(), 204);
   const bool terminal = record_ && record_->terminal;
   const std::optional<EntryId> resume = request().parameters->resume;
+  const bool has_all = !resume || tail.last <= *resume;
+  if (has_all && has_seen_end(request(), record_.get())) return resources_.answers.answer(hand_over(), 204);
   opening_.reset();
   begin(FirstMessages::kOfRoute);
   if (record_ && !terminal) send_status(route().standing, record_.get());
@@ -59,11 +69,17 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     caught_up_ = true;
   }
   if (terminal) {
-    final_ = tail.last;
-  } else if (record_) {
-    watch_ = resources_.opening.records.watch(*route().record, request().id, *record_, *this);
-    record_.reset();
+    begin_ending(*record_);
+    ending_->newest = tail.last;
+    if (is_silent(tail)) {
+      final_ = tail.last;
+    } else {
+      wait_for_silence();
+    }
   }
+  if (record_ && !final_)
+    watch_ = resources_.opening.records.watch(*route().record, request().id, *record_, *this);
+  record_.reset();
   proceed();
 }
 
@@ -90,7 +106,7 @@ void LogStream::proceed() {
 // For an open stream.  Returns true if the read failed.  Then the stream reads again later, or it ends.
 bool LogStream::handle_failure(LogRead::Outcome outcome) {
   if (outcome == LogRead::Outcome::kUnavailable) remind_at(Loop::now() + kTryAgain);
-  if (outcome == LogRead::Outcome::kWrongType) condemn(EndReason::kWrongType);
+  if (outcome == LogRead::Outcome::kWrongType) end_without_log();
   return outcome != LogRead::Outcome::kRead;
 }
 
@@ -132,6 +148,7 @@ void LogStream::on_batch(const Batch& batch) {
       batch.marks, [&](EntryId id) { return id > cursor_.position(); }, &Batch::Mark::id));
   send(batch.chunk, offset, events);
   cursor_.advance(batch.marks.back().id, events);
+  if (ending_) ending_->last_entry_at = Loop::now();
   if (reached_end()) finish();
 }
 
@@ -164,7 +181,7 @@ void LogStream::on_redis_up() {
 }
 
 void LogStream::on_reminder() {
-  if (record_ && !final_) return end_at_tail(Record(*record_));
+  if (ending_ && !final_) wait_for_silence();
   // The feed has not delivered the entry final_, which may have been deleted: the stream reads by itself.
   if (final_ && phase_ == Phase::kTailing) phase_ = Phase::kBehind;
   caught_up_ = false;
@@ -173,28 +190,43 @@ void LogStream::on_reminder() {
 
 void LogStream::on_record(const Record& record) {
   if (!open() || phase_ == Phase::kOpening || final_) return;
-  if (!may_see(request(), record)) {
-    condemn(EndReason::kOwnerChanged);
-  } else if (record.terminal) {
-    end_at_tail(record);
-  }
+  if (!may_see(request(), record)) return condemn(EndReason::kOwnerChanged);
+  if (!record.terminal) return ending_.reset();  // the job runs again
+  if (!ending_) begin_ending(record);
+  ending_->record = record;
+  wait_for_silence();
+}
+
+void LogStream::begin_ending(const Record& record) {
+  const TimePoint now = Loop::now();
+  ending_ =
+      std::make_unique<Ending>(Ending{.record = record, .ended_at = now, .last_entry_at = now, .newest = {}});
 }
 
 void LogStream::on_record_gone() {
   if (open() && !final_) condemn(EndReason::kRecordGone);
 }
 
-// The job has ended.  The stream ends at the log's last id, which is read after the terminal record.
-void LogStream::end_at_tail(const Record& record) {
-  record_ = std::make_unique<Record>(record);
-  if (tail_.under_way()) return;
+TimePoint LogStream::silent_at() const {
+  return std::min(ending_->last_entry_at + route().end_grace, ending_->ended_at + kLongestEnd);
+}
+
+// The job has ended.  Reads the log's tail once the log has been silent for long enough.
+void LogStream::wait_for_silence() {
+  if (tail_.under_way()) return;  // on_final_tail() goes on
+  if (Loop::now() < silent_at()) return remind_at(silent_at());
   if (!resources_.log_reader.up()) return remind_at(Loop::now() + kTryAgain);
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
 }
 
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
-  if (condemned() || handle_failure(outcome)) return;
+  if (condemned() || !ending_ || handle_failure(outcome)) return;
+  // An entry that the stream has not received and that the last look at the tail did not show is new.
+  const bool has_grown = tail.last > cursor_.position() && tail.last != ending_->newest;
+  ending_->newest = tail.last;
+  if (has_grown) ending_->last_entry_at = Loop::now();
+  if (Loop::now() < silent_at()) return remind_at(silent_at());
   final_ = tail.last;
   if (tail.last < cursor_.position()) {
     // The log was replaced after this stream's last read, and no read has detected that yet.  The new log is
@@ -217,13 +249,19 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
 
 void LogStream::finish() {
   const std::string last_id = std::max(*final_, cursor_.position()).text();
-  send_status(route().ending, record_.get(), std::string(kEndId) + '.' + last_id,
+  send_status(route().ending, &ending_->record, std::string(kEndId) + '.' + last_id,
               {{"last_id", '"' + last_id + '"'}});
   condemn(EndReason::kTerminal);
 }
 
 void LogStream::on_wrong_type() {
-  if (open()) condemn(EndReason::kWrongType);
+  if (open()) end_without_log();
+}
+
+// The key holds no log any more, so the entries after the cursor are lost.
+void LogStream::end_without_log() {
+  send_gap({cursor_.position(), std::nullopt});
+  condemn(EndReason::kWrongType);
 }
 
 }  // namespace tailgate

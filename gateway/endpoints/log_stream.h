@@ -4,7 +4,11 @@
 // its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
 // cursor has reached the feed's cursor.  Entries that were sent already are cut from the first batch.  When
 // Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
-// its cursor (on_redis_up()).  This read detects gaps.
+// its cursor (on_redis_up()), which detects gaps.
+//
+// Workers write their last lines after the terminal status.  So a stream whose job has ended goes on until
+// the log has been silent for the route's `end_grace`.  Then it reads the log's tail, sends everything up to
+// the tail, and ends.
 #pragma once
 
 #include <memory>
@@ -48,6 +52,14 @@ class LogStream final : public Stream,
     kTailing,  // gets batches from the live feed
   };
 
+  // What the stream knows of a job that has ended.
+  struct Ending {
+    Record record;
+    TimePoint ended_at;             // when the stream learned of the end
+    TimePoint last_entry_at;        // when the newest entry came, or ended_at
+    std::optional<EntryId> newest;  // the log's last entry, when its tail was last read
+  };
+
   void on_batch(const Batch& batch) override;
   void on_gap(const LogGap& gap, const LogCursor& cursor) override;
   void on_wrong_type() override;
@@ -65,10 +77,13 @@ class LogStream final : public Stream,
   bool handle_failure(LogRead::Outcome outcome);
   void join();
   void send_gap(const LogGap& gap);
-  void end_at_tail(const Record& record);
+  void begin_ending(const Record& record);
+  TimePoint silent_at() const;
+  void wait_for_silence();
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
   void finish();
+  void end_without_log();
 
   const Resources& resources_;
   std::string key_;
@@ -76,8 +91,9 @@ class LogStream final : public Stream,
   LogCursor cursor_;
   ReadPace pace_;
   bool caught_up_ = false;  // the last read reached the log's end; only then may the stream join the feed
-  std::unique_ptr<Record> record_;    // while opening: the record just read; later: the terminal record
-  std::optional<EntryId> final_;      // the stream ends after this entry; none: the job has not ended
+  std::unique_ptr<Record> record_;    // while opening: the record just read
+  std::unique_ptr<Ending> ending_;    // null: the job has not ended
+  std::optional<EntryId> final_;      // the stream ends after this entry; none: the log may still grow
   std::unique_ptr<Opening> opening_;  // null once the stream is open
   RedisCall tail_;
   LogReader::Read reading_;

@@ -36,7 +36,8 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
   const std::string_view path = split_target(exchange->target()).path;
   const std::string_view method = exchange->method();
   const bool reads = method == "GET" || method == "HEAD";
-  const HttpHeaders json = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
+  HttpHeaders json = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
+  drain_.add_close(json);
   const auto only = [&](const char* allowed) {
     exchange->answer(405, {{"Allow", allowed}, {"Content-Type", "application/json"}},
                      R"({"detail":"This address has another method"})");

@@ -1,6 +1,7 @@
 #include "gateway/endpoints/request_handler.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -46,6 +47,14 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   return headers;
 }
 
+// True if the client itself has put credentials into the header.  A browser adds "Basic" to every request,
+// even to that of an EventSource, if nginx demands a password for the site.
+bool has_token_header(const Exchange& exchange) {
+  constexpr std::string_view kBasic = "basic ";
+  const auto value = exchange.header("Authorization");
+  return value && ascii_lower(value->substr(0, kBasic.size())) != kBasic;
+}
+
 // By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
 bool wants_sse(const Route& route, const Exchange& exchange) {
   switch (route.on_unavailable) {
@@ -56,39 +65,68 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
     case OnUnavailable::kAuto:
       break;
   }
-  const auto accept = exchange.header("Accept");
+  const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !exchange.header("Authorization") && !exchange.header("X-Session-Id");
+         !has_token_header(exchange) && !exchange.header("X-Session-Id");
 }
 
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.
-void collect_for_application(Request& request, const Query& query) {
+// them, become the header that the application reads.  Returns false if the query holds a token that cannot
+// be one.
+bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
   for (const std::string& name : request.route->record->forward) {
-    if (const auto value = request.exchange->header(name.c_str())) caller.emplace_back(name, *value);
+    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
   }
   for (const Credential& place : request.route->credentials) {
     const std::string* value = query.find(place.name);
-    if (value == nullptr || value->empty() || has_control(*value)) continue;
-    if (place.kind == Credential::Kind::kTokenQuery && !has_header(caller, "authorization")) {
-      caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has_header(caller, "x-session-id")) {
+    if (value == nullptr || value->empty()) continue;
+    if (place.kind == Credential::Kind::kTokenQuery) {
+      if (has_control(*value)) return false;
+      if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
+    } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
+               !has_header(caller, "x-session-id")) {
       caller.emplace_back("x-session-id", *value);
     }
   }
+  return true;
 }
 
 // The point at which a client resumes its stream.
 struct Resume {
   bool saw_end = false;
   std::optional<EntryId> after;
+
+  bool is_known() const { return saw_end || after; }
 };
 
 // `id` is the id of an entry, or the id of a stream's end: "end" or "end.<entry id>".
 Resume resume_at(std::string_view id) {
   const auto end = parse_end_id(id);
   return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
+}
+
+// The query parameters that hold the last event's id.  Client libraries that cannot set the header spell them
+// in these ways.
+constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEventId", "Last-Event-ID"};
+
+// Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
+Resume latest(const Resume& a, const Resume& b) {
+  if (a.after == b.after) return {.saw_end = a.saw_end || b.saw_end, .after = a.after};
+  return a.after > b.after ? a : b;
+}
+
+// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid
+// id.
+Resume resume_from(const Query& query, std::string& malformed) {
+  Resume newest;
+  for (const auto& [name, value] : query.all()) {
+    if (!contains(kResumeNames, name)) continue;
+    const Resume given = resume_at(value);
+    if (!given.is_known()) malformed = name;
+    newest = latest(newest, given);
+  }
+  return newest;
 }
 
 // Reads which page the client requests, or where it resumes its stream.
@@ -104,18 +142,17 @@ Status read_position(Request& request, const std::optional<Query>& query) {
     parameters.page = *page;
     return {};
   }
-  Resume resume = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
-  const std::string* id = source == Source::kLog ? query->find("last_event_id") : nullptr;
-  if (id != nullptr) {
-    if (query->repeats("last_event_id")) return Error{"last_event_id: must be given only once"};
-    const Resume given = resume_at(*id);
-    if (!given.after) {
-      return Error{
-          "last_event_id: must be a complete entry id, two whole numbers joined by \"-\" as in "
-          "1700000000000-0"};
-    }
-    if (!resume.after && !resume.saw_end) resume = given;
+  std::string malformed;
+  const Resume by_query = query ? resume_from(*query, malformed) : Resume();
+  // The ids of a channel's events can be any text, so no id is malformed there.
+  if (!malformed.empty() && source == Source::kLog) {
+    return Error{
+        malformed +
+        ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
+        "id of a stream's end"};
   }
+  const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const Resume& resume = by_header.is_known() ? by_header : by_query;
   parameters.saw_end = resume.saw_end;
   parameters.resume = resume.after;
   return {};
@@ -186,18 +223,30 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
     return false;
   }
   const RecordRule* record = request.route->record;
-  if (record != nullptr && record->kind == RecordRule::Kind::kHttp) {
-    collect_for_application(request, query.value_or(Query()));
+  if (record == nullptr || record->kind != RecordRule::Kind::kHttp) return true;
+  if (query && collect_for_application(request, *query)) return true;
+  // A query that cannot be decoded may hold a token.
+  refuse_identity(std::move(request), Refusal::kMalformed);
+  return false;
+}
+
+// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not
+// apply.
+std::string RequestHandler::address_of(const Request& request) {
+  const ClientAddressRule& rule = request.config->limits.client_address;
+  const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
+  const auto hops = request.exchange->joined_header(is_forwarded ? "Forwarded" : "X-Forwarded-For");
+  const auto address = client_address(hops.value_or(""), rule);
+  if (address) return *address;
+  if (address_errors_.open(Loop::now())) {
+    log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});
   }
-  return true;
+  return {};
 }
 
 bool RequestHandler::take_ticket(Request& request) {
   const Limits& limits = request.config->limits;
-  const std::string address =
-      limits.streams.per_address == 0
-          ? std::string()
-          : client_address(request.exchange->header("X-Forwarded-For").value_or(""), limits.trusted_proxies);
+  const std::string address = limits.streams.per_address == 0 ? std::string() : address_of(request);
   std::string user;
   if (!request.user.empty()) {
     user = "u:" + request.user;
@@ -236,7 +285,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
     return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);
-    resources_.answers.refuse(std::move(request), 405, "This address can only be read", {{"Allow", allowed}});
+    resources_.answers.refuse(std::move(request), 405, kMethodMessage, {{"Allow", allowed}});
     return;
   }
   if (!identify(request) || !read_parameters(request, target.query)) return;

@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "gateway/auth/identity_seal.h"
 #include "gateway/auth/refusal.h"
+#include "gateway/base/log.h"
 #include "gateway/config/config.h"
 #include "gateway/endpoints/answers.h"
 #include "gateway/endpoints/channel_stream.h"
@@ -49,11 +51,13 @@ class RequestHandler {
   bool identify(Request& request);
   bool read_parameters(Request& request, std::string_view query);
   bool take_ticket(Request& request);
+  std::string address_of(const Request& request);
   void refuse_identity(Request request, Refusal refusal);
   void serve(Request request);
 
   Resources resources_;
   StreamLimits limits_;
+  LogValve address_errors_{1, 1};
   std::uint64_t unrouted_ = 0;  // requests that matched no route
 };
 

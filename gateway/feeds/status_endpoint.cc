@@ -12,36 +12,44 @@ namespace tailgate {
 namespace {
 
 constexpr std::size_t kMaxBody = 8U << 20;
+constexpr std::size_t kLongestRetryAfter = 64;  // a date has 29 characters
 
-Access unavailable(const RecordRule& rule, const std::string& why) {
+StatusAnswer no_answer(const RecordRule& rule, const std::string& why) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
     log_warning("application.failed",
                 {{"record", rule.name}, {"why", why}, {"held_back", valve.take_held_back()}});
   }
-  return Access::kUnavailable;
+  return {.access = Access::kNoAnswer, .record = {}, .retry_after = {}};
 }
 
-// Sets `record` if the caller may see the job.
-Access read_answer(const RecordRule& rule, const Result<HttpAnswer>& answer, std::optional<Record>& record) {
-  if (!answer) return unavailable(rule, answer.error());
+StatusAnswer read_answer(const RecordRule& rule, const Result<HttpAnswer>& answer) {
+  if (!answer) return no_answer(rule, answer.error());
+  const std::string* retry_after = answer->header("retry-after");
+  StatusAnswer read;
+  if (retry_after != nullptr && retry_after->size() <= kLongestRetryAfter) read.retry_after = *retry_after;
   switch (answer->status) {
     case 200:
       break;
     case 401:
-      return Access::kUnauthorized;
+      read.access = Access::kUnauthorized;
+      return read;
     case 403:
     case 404:
-      return Access::kNoRecord;
+      read.access = Access::kNoRecord;
+      return read;
     case 429:
-      return Access::kTooMany;
+      read.access = Access::kTooMany;
+      return read;
     default:
-      return unavailable(rule, "status " + std::to_string(answer->status));
+      read.access = no_answer(rule, "status " + std::to_string(answer->status)).access;
+      return read;
   }
-  auto read = record_from_json(rule, answer->body);
-  if (!read) return unavailable(rule, read.error());
-  record = std::move(*read);
-  return Access::kAllowed;
+  auto record = record_from_json(rule, answer->body);
+  if (!record) return no_answer(rule, record.error());
+  read.access = Access::kAllowed;
+  read.record = std::move(*record);
+  return read;
 }
 
 }  // namespace
@@ -57,9 +65,7 @@ StatusEndpoint::Question StatusEndpoint::ask(const RecordRule& rule, const std::
   if (question.to.unix_path.empty()) question.authority = rule.target;
   question.headers.emplace_back("accept", "application/json");
   auto on_answer = [&rule, done = std::move(done)](const Result<HttpAnswer>& answer) {
-    std::optional<Record> record;
-    const Access access = read_answer(rule, answer, record);
-    done(access, record ? &*record : nullptr);
+    done(read_answer(rule, answer));
   };
   return std::make_unique<HttpFetch>(loop_, resolver_, std::move(question), std::move(on_answer));
 }

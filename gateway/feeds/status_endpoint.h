@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "gateway/http/fetch.h"
@@ -20,13 +21,19 @@ enum class Access {
   kForeign,       // the job belongs to another caller; a status endpoint reports kNoRecord instead
   kUnauthorized,  // the application refuses the caller's credentials
   kTooMany,       // the application refuses the rate of requests
-  kUnavailable,   // Redis or the application gave no answer in time
+  kUnavailable,   // Redis gave no answer in time
+  kNoAnswer,      // the application gave no answer in time, or one that cannot be read
+};
+
+struct StatusAnswer {
+  Access access = Access::kNoAnswer;
+  std::optional<Record> record;  // only if kAllowed
+  std::string retry_after;       // the answer's Retry-After; may be empty
 };
 
 class StatusEndpoint {
  public:
-  // The record is null unless kAllowed.
-  using Done = std::function<void(Access, const Record*)>;
+  using Done = std::function<void(const StatusAnswer&)>;
 
   // Lease: one question under way.  `done` is not called after the lease has died.
   using Question = std::unique_ptr<HttpFetch>;

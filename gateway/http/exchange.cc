@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gateway/http/status.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -81,6 +82,19 @@ std::optional<std::string_view> Exchange::header(const char* name) const {
   const char* value = evhttp_find_header(evhttp_request_get_input_headers(request_), name);
   if (value == nullptr) return std::nullopt;
   return value;
+}
+
+std::optional<std::string> Exchange::joined_header(std::string_view name) const {
+  const std::string lower = ascii_lower(name);
+  const std::string_view separator = lower == "cookie" ? "; " : ", ";
+  std::optional<std::string> joined;
+  const evkeyvalq* headers = evhttp_request_get_input_headers(request_);
+  for (const evkeyval* each = headers->tqh_first; each != nullptr; each = each->next.tqe_next) {
+    if (ascii_lower(each->key) != lower) continue;
+    if (joined) *joined += separator;
+    joined = joined.value_or("") + each->value;
+  }
+  return joined;
 }
 
 bufferevent* Exchange::buffer() const {

@@ -45,9 +45,12 @@ class Exchange final : private HttpConnection::Observer {
   Exchange& operator=(const Exchange&) = delete;
 
   // Parts of the request, valid until begin() or answer().
-  std::string_view method() const;  // empty if unknown to evhttp
-  std::string_view target() const;  // path and query as sent
-  std::optional<std::string_view> header(const char* name) const;
+  std::string_view method() const;                                 // empty if unknown to evhttp
+  std::string_view target() const;                                 // path and query as sent
+  std::optional<std::string_view> header(const char* name) const;  // the first line with this name
+  // All lines of a header in one: cookies are joined by "; " (RFC 9113, section 8.2.3), others by ", " (RFC
+  // 9110, section 5.3).
+  std::optional<std::string> joined_header(std::string_view name) const;
 
   // From now on reports a client that leaves, even before the response begins.
   void watch(Observer& observer);

@@ -12,9 +12,8 @@
 
 namespace tailgate {
 
-// Larger than any head that nginx sends: four buffers of 8 KB from the client, the request line again in
-// X-Tailgate-Uri, and headers that nginx adds.  So nginx itself answers 431 to a client's larger head, and
-// none of nginx's sub-requests is too large.
+// nginx accepts more (large_client_header_buffers in nginx.conf.in), so that the refusal of a large head is
+// ours. nginx's own refusal of a header line would end all HTTP/2 streams of the connection.
 constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;

@@ -21,6 +21,8 @@ namespace tailgate {
 namespace {
 
 constexpr std::size_t kAcceptsPerTurn = 64;
+// How often a server that waits for a successor looks for connections that nobody accepts.
+constexpr std::chrono::milliseconds kAlonePoll{20};
 // The limits of evhttp.  check_head() refuses a large head earlier than evhttp, because it also counts line
 // ends.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
@@ -65,9 +67,11 @@ HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler, Descrip
       deadlines_(loop),
       turn_end_(loop, [this] { after_turn(); }),
       http_(evhttp_new(loop.base())),
-      accept_again_(loop, [this] {
-        if (accepting_) evconnlistener_enable(listener_);
-      }) {
+      accept_again_(loop,
+                    [this] {
+                      if (accepting_) evconnlistener_enable(listener_);
+                    }),
+      alone_(loop, [this] { accept_while_alone(); }) {
   evhttp_set_max_headers_size(http_.get(), kMaxHead);
   evhttp_set_max_body_size(http_.get(), kMaxBody);
   evhttp_set_default_content_type(http_.get(), nullptr);
@@ -90,12 +94,28 @@ HttpServer::~HttpServer() {
 }
 
 void HttpServer::start() {
+  socket_.say_accepting(true);
   evconnlistener_enable(listener_);
 }
 
 void HttpServer::stop_accepting() {
   accepting_ = false;
+  socket_.say_accepting(false);
   evconnlistener_disable(listener_);
+}
+
+void HttpServer::leave_to_successor() {
+  stop_accepting();
+  accept_while_alone();
+}
+
+// Looks for a successor before each accept, because the successor must get every connection that it can
+// accept.  The listener is enabled only until the end of the turn in which it accepts.
+void HttpServer::accept_while_alone() {
+  evconnlistener_disable(listener_);
+  if (socket_.has_waiting_connection() && !socket_.is_accepted_by_another_process())
+    evconnlistener_enable(listener_);
+  alone_.after(kAlonePoll);
 }
 
 std::size_t HttpServer::still_flushing() const {
@@ -139,7 +159,11 @@ void HttpServer::after_turn() {
     connection->check_input();
   }
   adopt_accepted();
-  if (std::exchange(paused_, false) && accepting_) evconnlistener_enable(listener_);
+  if (!accepting_) {
+    evconnlistener_disable(listener_);
+  } else if (std::exchange(paused_, false)) {
+    evconnlistener_enable(listener_);
+  }
 }
 
 void HttpServer::adopt_accepted() {

@@ -44,6 +44,8 @@ class HttpServer : private HttpConnection::Owner {
   void start();
   // Open connections stay open.
   void stop_accepting();
+  // Accepts a connection only while no other process accepts on this socket.  Open connections stay open.
+  void leave_to_successor();
 
   // Open connections, including idle ones.
   std::size_t connections() const { return open_; }
@@ -66,6 +68,7 @@ class HttpServer : private HttpConnection::Owner {
 
   void after_turn();
   void adopt_accepted();
+  void accept_while_alone();
   bool is_past_share(const bufferevent* buffer) const;
 
   Handler handler_;
@@ -83,6 +86,7 @@ class HttpServer : private HttpConnection::Owner {
   HttpHandle http_;                     // owns the listener
   evconnlistener* listener_ = nullptr;  // owned by http_
   Timer accept_again_;
+  Timer alone_;
   bool accepting_ = true;
   bool paused_ = false;  // no accept until the end of the turn
 };

@@ -1,8 +1,10 @@
 #include "gateway/http/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +22,14 @@ constexpr int kBacklog = 4096;
 
 Error failed(const std::string& what) {
   return Error{what + ": " + std::strerror(errno)};
+}
+
+struct flock first_byte(int type) {
+  struct flock lock {};
+  lock.l_type = static_cast<short>(type);
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return lock;
 }
 
 bool is_listened_on(const SocketAddress& address) {
@@ -60,6 +70,23 @@ void Socket::own_file(std::string path) {
   path_ = std::move(path);
   device_ = there.st_dev;
   inode_ = there.st_ino;
+}
+
+// All processes have the same inode, so a lock of one process is visible to the others.  Read locks of
+// several processes do not exclude each other.
+void Socket::say_accepting(bool accepting) const {
+  struct flock lock = first_byte(accepting ? F_RDLCK : F_UNLCK);
+  (void)fcntl(fd_, F_SETLK, &lock);
+}
+
+bool Socket::is_accepted_by_another_process() const {
+  struct flock lock = first_byte(F_WRLCK);
+  return fcntl(fd_, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool Socket::has_waiting_connection() const {
+  pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
+  return poll(&waiting, 1, 0) == 1;
 }
 
 Result<SocketAddress> unix_address(const std::string& path) {

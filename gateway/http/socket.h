@@ -26,6 +26,12 @@ class Socket {
   void own_file(std::string path);
   int fd() const { return fd_; }
 
+  // Several processes may share a listening socket.  Each says whether it accepts connections, with a lock
+  // that the kernel removes when the process ends.
+  void say_accepting(bool accepting) const;
+  bool is_accepted_by_another_process() const;
+  bool has_waiting_connection() const;
+
  private:
   int fd_ = -1;
   std::string path_;

@@ -21,14 +21,19 @@ std::string id_from(const Members& members, const std::string& name) {
   return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
 }
 
+bool has_last_value(const Members& members, const Route& route) {
+  if (route.ends_on_field.empty()) return false;
+  const auto value = members.text_of(route.ends_on_field);
+  return value && contains(route.ends_on_values, *value);
+}
+
 FramingResult append_raw(std::string& out, const Route& route, std::string_view payload, Members& members) {
   std::string id;
   bool last = false;
   if (route.only_objects || !route.id_from.empty() || !route.ends_on_field.empty()) {
     if (!members.read(payload) && route.only_objects) return FramingResult::kSkipped;
     if (!route.id_from.empty()) id = id_from(members, route.id_from);
-    const auto status = members.text_of(route.ends_on_field);
-    last = status && contains(route.ends_on_values, *status);
+    last = has_last_value(members, route);
   }
   append_event(out, route.event, payload, last ? kEndId : std::string_view(id));
   return last ? FramingResult::kLastFrame : FramingResult::kFrame;
@@ -45,7 +50,7 @@ FramingResult append_named(std::string& out, const Route& route, std::string_vie
   const JsonValue* value = members.find(route.data_from);
   std::string data = value == nullptr ? "{}" : value->text();
   if (!is_utf8(data)) data = to_utf8(data);
-  const bool last = contains(route.ends_on_events, name);
+  const bool last = contains(route.ends_on_events, name) || has_last_value(members, route);
   append_event(out, name, data, last ? kEndId : std::string_view());
   return last ? FramingResult::kLastFrame : FramingResult::kFrame;
 }

@@ -3,13 +3,10 @@
 // Pure.  Must outlive its tickets.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "gateway/text/text_map.h"
 
@@ -42,20 +39,5 @@ class StreamLimits {
   Counts users_;
   Counts addresses_;
 };
-
-// An address, or a block of addresses such as 10.0.0.0/8.
-struct AddressBlock {
-  std::array<unsigned char, 16> network{};  // an IPv4 address is mapped to IPv6
-  unsigned bits = 128;
-
-  // Nothing if `text` is malformed.
-  static std::optional<AddressBlock> parse(std::string_view text);
-  bool operator==(const AddressBlock&) const = default;
-};
-
-// The client's address.  Reads the hops of X-Forwarded-For from the right.  Stops after the first hop that is
-// not a trusted proxy, or before a hop that is not an address.  Returns the last hop read, or an empty text
-// if no hop was read.
-std::string client_address(std::string_view forwarded_for, const std::vector<AddressBlock>& trusted);
 
 }  // namespace tailgate

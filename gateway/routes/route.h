@@ -78,6 +78,7 @@ struct Route {
   std::string key;                     // name of the channel or key of the log, with "{id}"
   const RecordRule* record = nullptr;  // owned by the Config; null: the route has no record
   std::chrono::milliseconds record_grace{0};
+  std::chrono::milliseconds end_grace{0};  // logs: how long the log of an ended job must be silent
 
   Who who = Who::kOwner;
   AuthBy auth = AuthBy::kGateway;
@@ -92,8 +93,8 @@ struct Route {
   std::string data_from;               // kNamed: the member that is the data
   std::vector<std::string> entry;      // kEntry, pages: the fields to send, in order
 
-  // kRaw: a stream ends after a payload whose member `ends_on_field` is one of `ends_on_values`.
-  // kNamed: a stream ends after an event whose name is one of `ends_on_events`.
+  // Channels: a stream ends after a payload whose member `ends_on_field` is one of `ends_on_values`.
+  // kNamed: also after an event whose name is one of `ends_on_events`.
   std::string ends_on_field;
   std::vector<std::string> ends_on_values;
   std::vector<std::string> ends_on_events;

@@ -15,8 +15,12 @@ constexpr std::chrono::milliseconds kTryAgain{500};
 }  // namespace
 
 Opening::Opening(const Sources& sources, const Request& request, TimeLimits limits, Observer& observer)
-    : sources_(sources), request_(request), observer_(observer), record_until_(Loop::now() + limits.record) {
-  if (limits.redis.count() > 0) late_at_ = Loop::now() + limits.redis;
+    : sources_(sources),
+      request_(request),
+      observer_(observer),
+      redis_limit_(limits.redis),
+      record_until_(Loop::now() + limits.record) {
+  if (redis_limit_.count() > 0) late_at_ = Loop::now() + redis_limit_;
   schedule();
 }
 
@@ -26,9 +30,10 @@ void Opening::advance() {
   if (rule == nullptr) return report(Access::kAllowed);
   phase_ = Phase::kReading;
   if (rule->kind == RecordRule::Kind::kHttp) {
-    question_ = sources_.applications.ask(
-        *rule, request_.id, request_.parameters->caller,
-        [this](Access access, const Record* record) { on_answered(access, record); });
+    allow_until(Loop::now() + rule->timeout + kTryAgain);
+    schedule();
+    question_ = sources_.applications.ask(*rule, request_.id, request_.parameters->caller,
+                                          [this](const StatusAnswer& answer) { on_answered(answer); });
   } else {
     look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
       on_read(found, record);
@@ -58,9 +63,10 @@ void Opening::on_read(JobRecords::Found found, const Record* record) {
   }
 }
 
-void Opening::on_answered(Access access, const Record* record) {
-  if (access == Access::kNoRecord) return on_missing(access);
-  report(access, record);
+void Opening::on_answered(const StatusAnswer& answer) {
+  if (answer.access == Access::kNoRecord) return on_missing(answer.access);
+  retry_after_ = answer.retry_after;
+  report(answer.access, answer.record ? &*answer.record : nullptr);
 }
 
 // A missing job and another caller's job are reported after the same time, so nobody can tell them apart.
@@ -68,7 +74,9 @@ void Opening::on_missing(Access access) {
   const TimePoint now = Loop::now();
   const bool is_http = request_.route->record->kind == RecordRule::Kind::kHttp;
   if (now < record_until_) {
-    pause(std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_));
+    const TimePoint again = std::min(now + (is_http ? kAskAgain : kReadAgain), record_until_);
+    allow_until(again + redis_limit_);  // Redis has answered, so it has its whole time for the next answer
+    pause(again);
   } else {
     report(access);
   }
@@ -80,6 +88,10 @@ void Opening::pause(TimePoint until) {
   schedule();
 }
 
+void Opening::allow_until(TimePoint when) {
+  if (late_at_ != TimePoint::max()) late_at_ = std::max(late_at_, when);
+}
+
 void Opening::schedule() {
   const TimePoint next = phase_ == Phase::kPausing ? std::min(late_at_, retry_at_) : late_at_;
   if (next != TimePoint::max()) sources_.deadlines.set(*this, next);
@@ -88,7 +100,8 @@ void Opening::schedule() {
 void Opening::on_due(TimePoint now) {
   if (now >= late_at_) {
     late_at_ = TimePoint::max();
-    report(Access::kUnavailable);
+    const bool waits_for_application = phase_ == Phase::kReading && question_ != nullptr;
+    report(waits_for_application ? Access::kNoAnswer : Access::kUnavailable);
     return;
   }
   const bool is_retry = phase_ == Phase::kPausing && now >= retry_at_;

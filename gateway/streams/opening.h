@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "gateway/feeds/job_records.h"
 #include "gateway/feeds/status_endpoint.h"
@@ -34,7 +35,9 @@ class Opening final : private Wheel::Entry {
     Deadlines& deadlines;
   };
   struct TimeLimits {
-    std::chrono::milliseconds redis{0};   // how long to wait for Redis before kUnavailable; 0: no limit
+    // How long to wait for Redis before kUnavailable; 0: no limit.  A record that is missing and an
+    // application that is asked have limits of their own, which may be longer.
+    std::chrono::milliseconds redis{0};
     std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };
 
@@ -49,6 +52,8 @@ class Opening final : private Wheel::Entry {
   void restart();
   // Reads the record again in half a second.  Call this after kAllowed if the source cannot be read.
   void try_again();
+  // The Retry-After of an application that did not allow the request; may be empty.
+  const std::string& retry_after() const { return retry_after_; }
 
  private:
   enum class Phase {
@@ -60,21 +65,25 @@ class Opening final : private Wheel::Entry {
 
   void on_due(TimePoint now) override;
   void on_read(JobRecords::Found found, const Record* record);
-  void on_answered(Access access, const Record* record);
+  void on_answered(const StatusAnswer& answer);
   void on_missing(Access access);
   void pause(TimePoint until);
+  // Postpones the end of the wait for Redis, because something else is waited for until `when`.
+  void allow_until(TimePoint when);
   void schedule();
   void report(Access access, const Record* record = nullptr);
 
   const Sources& sources_;
   const Request& request_;
   Observer& observer_;
+  std::chrono::milliseconds redis_limit_;
   TimePoint late_at_ = TimePoint::max();
   TimePoint record_until_;
   TimePoint retry_at_ = TimePoint::max();
   Phase phase_ = Phase::kWaiting;
   JobRecords::Look look_;
   StatusEndpoint::Question question_;
+  std::string retry_after_;
 };
 
 }  // namespace tailgate

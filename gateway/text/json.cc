@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -19,8 +18,6 @@ namespace {
 
 using Kind = JsonValue::Kind;
 using Member = Members::Member;
-
-constexpr std::size_t kMaxDepth = 256;
 
 // kEscaped[i] is escaped as a backslash and kLetters[i].  json_quote() uses only the first kQuoted escapes.
 constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
@@ -91,8 +88,7 @@ class Scanner {
   const char* end_;
   std::vector<Member>* parts_;
   JsonValue outermost_;
-  std::size_t depth_ = 0;
-  std::bitset<kMaxDepth> in_object_;  // by depth: true for an object, false for an array
+  std::string open_;  // the brackets that are open, '{' or '[', outermost first
 };
 
 bool Scanner::take_number() {
@@ -141,7 +137,7 @@ std::optional<Kind> Scanner::take_value() {
 bool Scanner::take_name() {
   const char* begin = next_;
   if (!take_string()) return false;
-  if (depth_ == 1 && parts_ != nullptr) {
+  if (open_.size() == 1 && parts_ != nullptr) {
     const std::string_view name = since(begin);
     const bool is_plain = name.find('\\') == std::string_view::npos && is_utf8(name);
     parts_->push_back({.raw_name = name, .value = {}, .plain = is_plain});
@@ -154,21 +150,20 @@ bool Scanner::take_name() {
 
 // The outermost value, or the current part of it.  Null for a value that is only validated.
 JsonValue* Scanner::value_to_fill() {
-  if (depth_ == 0) return &outermost_;
-  return depth_ == 1 && parts_ != nullptr ? &parts_->back().value : nullptr;
+  if (open_.empty()) return &outermost_;
+  return open_.size() == 1 && parts_ != nullptr ? &parts_->back().value : nullptr;
 }
 
 std::optional<JsonValue> Scanner::scan() {
   skip_space();
   while (true) {
-    if (depth_ == 1 && !in_object_[0] && parts_ != nullptr) parts_->emplace_back();
+    if (open_ == "[" && parts_ != nullptr) parts_->emplace_back();
     const char* begin = next_;
     const auto kind = take_value();
     if (!kind) return std::nullopt;
     if (JsonValue* value = value_to_fill()) *value = {.kind = *kind, .raw = since(begin)};
     if (kind == Kind::kObject || kind == Kind::kArray) {
-      if (depth_ == kMaxDepth) return std::nullopt;
-      in_object_[depth_++] = kind == Kind::kObject;
+      open_ += kind == Kind::kObject ? '{' : '[';
       skip_space();
       if (!rest().starts_with(kind == Kind::kObject ? '}' : ']')) {
         if (kind == Kind::kObject && !take_name()) return std::nullopt;
@@ -178,14 +173,14 @@ std::optional<JsonValue> Scanner::scan() {
     // After a value, a comma begins the next value, and a bracket closes the outer value.
     while (true) {
       skip_space();
-      if (depth_ == 0) return at_end() ? std::optional(outermost_) : std::nullopt;
+      if (open_.empty()) return at_end() ? std::optional(outermost_) : std::nullopt;
       if (take(',')) {
         skip_space();
-        if (in_object_[depth_ - 1] && !take_name()) return std::nullopt;
+        if (open_.back() == '{' && !take_name()) return std::nullopt;
         break;
       }
-      if (!take(in_object_[depth_ - 1] ? '}' : ']')) return std::nullopt;
-      --depth_;
+      if (!take(open_.back() == '{' ? '}' : ']')) return std::nullopt;
+      open_.pop_back();
       if (JsonValue* value = value_to_fill()) value->raw = since(value->raw.data());
     }
   }

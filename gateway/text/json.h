@@ -3,7 +3,7 @@
 // Pure.  One pass validates a text and finds the members of its outermost object.  The members are slices of
 // the text, so a payload can be passed on unchanged.  No function recurses or throws.  Follows RFC 8259 as
 // browsers do: strings may hold lone surrogate escapes and ill-formed UTF-8 (json_unquote() replaces them);
-// numbers may have any size.  Nesting deeper than 256 is refused.
+// numbers and depths may have any size.
 #pragma once
 
 #include <optional>

@@ -4,6 +4,7 @@
     commands      up, restart, reload and down
     state         the stack as a dict, and the file DIR/stack.json that holds it
     processes     sessions: start, wait, end
+    ending        ends all that a tool has started, also when the tool gets a signal
     ports         the range of ports that all stacks of a user share
     keys          certificates, signing keys, and the gateway's settings for them
     redis, nginx, gateway   one server each

@@ -14,10 +14,9 @@ old one is told to end, and the old one drains.
 """
 
 import argparse
-import signal
 import sys
 
-from tailgate_stack import ROOT, Failed, commands
+from tailgate_stack import ROOT, Failed, commands, ending
 
 
 def parser():
@@ -68,14 +67,9 @@ def parser():
     return top
 
 
-def interrupted(number, _frame):
-    raise SystemExit(128 + number)
-
-
 def main():
     args = parser().parse_args()
-    signal.signal(signal.SIGTERM, interrupted)
-    signal.signal(signal.SIGINT, interrupted)
+    ending.exit_on_signals()
     try:
         args.function(args)
     except Failed as failed:

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from tailgate_stack import ROOT, Failed
+from tailgate_stack.ending import uninterrupted
 from tailgate_stack.processes import child_env, end, members, proc_stat, send, tail, wait_until
 from tailgate_stack.state import log_of, save, start, wait_for
 
@@ -87,15 +88,17 @@ def start_on_kept_sockets(stack, name, command, env):
     """Has scripts/keep-sockets start a gateway.  Returns its pid."""
     listen = {which: env[f"TAILGATE_LISTEN_{which.upper()}"] for which in ("streams", "auth", "ops")}
     question = {"name": name, "listen": listen, "command": command, "env": env, "dir": stack["dir"]}
-    answer = ask_keeper(stack, do="start", log=str(log_of(stack, name)), **question)
-    if answer is None:
-        raise Failed(f"keep-sockets does not answer:\n{tail(log_of(stack, 'keeper'))}")
-    stat = proc_stat(answer["pid"])
-    # Save the new gateway and the one that still serves, so that `down` ends both.
-    if name in stack["processes"]:
-        stack["leaving"].append(stack["processes"][name])
-    stack["processes"][name] = {"pid": answer["pid"], "start": stat[2] if stat else 0, "command": command, "env": env}
-    save(stack)
+    with uninterrupted():
+        answer = ask_keeper(stack, do="start", log=str(log_of(stack, name)), **question)
+        if answer is None:
+            raise Failed(f"keep-sockets does not answer:\n{tail(log_of(stack, 'keeper'))}")
+        stat = proc_stat(answer["pid"])
+        # Save the new gateway and the one that still serves, so that `down` ends both.
+        if name in stack["processes"]:
+            stack["leaving"].append(stack["processes"][name])
+        entry = {"pid": answer["pid"], "start": stat[2] if stat else 0, "command": command, "env": env}
+        stack["processes"][name] = entry
+        save(stack)
     return answer["pid"]
 
 

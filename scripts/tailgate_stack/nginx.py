@@ -71,7 +71,8 @@ def nginx_command(stack):
 
 
 def start_nginx(stack):
-    for path in Path(stack["run_dir"]).glob("leg-*.sock"):
+    run_dir = Path(stack["run_dir"])
+    for path in [*run_dir.glob("leg-*.sock"), *run_dir.glob("nginx-*.sock")]:
         path.unlink()  # an nginx that was killed leaves its sockets behind, and the next one could not bind them
     process = start(stack, "nginx", nginx_command(stack), child_env({}))
     wait_for(stack, "nginx", process.poll, lambda: accepts(stack["nginx_port"]), 10, "listening")

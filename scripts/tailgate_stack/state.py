@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tailgate_stack import Failed
+from tailgate_stack.ending import uninterrupted
 from tailgate_stack.processes import proc_stat, tail, wait_until
 
 # Secrets and internal state, which `up` does not print.
@@ -76,13 +77,13 @@ def log_of(stack, name):
 
 def start(stack, name, command, env):
     """Starts `command` in a session of its own, with its output in logs/<name>.log, and saves the stack."""
-    with open(log_of(stack, name), "ab") as out:
+    with open(log_of(stack, name), "ab") as out, uninterrupted():
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=stack["dir"], start_new_session=True
         )
-    stat = proc_stat(process.pid)
-    stack["processes"][name] = {"pid": process.pid, "start": stat[2], "command": command, "env": env}
-    save(stack)
+        stat = proc_stat(process.pid)
+        stack["processes"][name] = {"pid": process.pid, "start": stat[2], "command": command, "env": env}
+        save(stack)
     return process
 
 

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
 from support.seals import seal  # noqa: E402
 from support.stack import Stack  # noqa: E402
+from tailgate_stack import ending, ports  # noqa: E402
 from tailgate_stack import gateway as gateways  # noqa: E402
-from tailgate_stack import ports  # noqa: E402
 
 SECRET = "a secret of the benchmark, 32 bytes and more"
 CPUS = sorted(os.sched_getaffinity(0))
@@ -104,7 +104,7 @@ class Bench:
     def __init__(self, programs, size):
         self.programs = {name: str(Path(path).resolve()) for name, path in programs.items()}
         self.size_name = size
-        self.dir = Path(tempfile.mkdtemp(prefix="tailgate-bench-"))
+        self.dir = ending.folder("tailgate-bench-")
         self.ports = ports.pick_ports(4, self.dir)
         self.redis_port = self.ports[0]
         self.redis_socket = self.dir / "redis.sock"
@@ -123,7 +123,7 @@ class Bench:
     def close(self):
         self.redis.end()
         ports.release_ports(self.ports)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        ending.remove(self.dir)
 
     def fresh_redis(self, notifications=True):
         events = "Kt" if notifications else ""

@@ -5,7 +5,7 @@ Pure: takes a ledger and returns violations.  It checks these promises of the ga
 - A log's entries arrive exactly once and in order.  A `gap` event announces entries that are missing.
 - A channel's messages arrive in order and at most once.  A `resync` event or the end of the stream announces
   messages that are missing.
-- A finished job ends its streams.
+- A finished job ends its streams.  The stream of a log first sends the lines that soon follow the end.
 - An open stream is never silent for long.
 """
 
@@ -25,6 +25,7 @@ class Patience:
     ending: float = 5  # the gateway promises 2, but the machine may be busy
     silence: float = 15  # must be well above the heartbeat interval
     grace: float = 1  # added before the begin of a fault's window
+    flush: float = 0.8  # a line that follows the end of its job so soon arrives before `done`; below end_grace_ms
 
     def times(self, factor):
         return Patience(*(value * factor for value in dataclasses.astuple(self)))
@@ -147,22 +148,29 @@ class Audit:
             self.add_violation("lost line", client, connection, text, at)
 
     def check_lines_before_done(self, client, connection, position, head, gaps, at):
-        """Checks that all entries that were written before the job ended arrived before `done`."""
+        """Checks that all entries that were written before the job ended, or soon after, arrived before `done`."""
         for move, _, gone in client.job.spans():
             if move.terminal and gone > connection.asked and move.sent <= at:
                 break
         else:
             self.add_violation("false end", client, connection, "done, though the job had not ended", at)
             return
+        # The gateway promises late lines only to streams that were open when the job ended.
+        written = move.sent if head < move.sent else None
         for item in self.required_items(client.source, position, (NEVER, 0), head):
-            if item.acked < move.sent and not any(
+            is_late = written is not None and move.sent <= item.sent and item.acked < written + self.patience.flush
+            if is_late:
+                self.counts["lines after the end"] += 1
+                written = item.sent
+            if (item.acked < move.sent or is_late) and not any(
                 low < item.id and (top is None or item.id < top) for low, top in gaps
             ):
                 if position == (0, 0) and item.n not in client.source.left:
                     continue
                 if position is None and self.ledger.lost_within(item.sent, at):
                     continue
-                text = f"line {item.n} {item.id} was written before the job ended, but did not arrive before done"
+                when = "soon after" if is_late else "before"
+                text = f"line {item.n} {item.id} was written {when} the job ended, but did not arrive before done"
                 self.add_violation("lost line", client, connection, text, at)
 
     def check_undelivered_lines(self, client, connection, position, head, gaps):

@@ -170,6 +170,9 @@ class BuilderJob(Worker):
             await self.publish(self.channel_name, self.channel, message, self.n)
         else:
             await self.move(status, True)  # a worker whose PUBLISH failed
+        for _ in range(self.rng.choice((0, 0, 1, 2))):  # workers flush their last lines after the status
+            await asyncio.sleep(self.rng.uniform(0.05, 0.7))
+            await self.write_line()
 
     async def read_remaining(self):
         """Records which entries the log still has."""

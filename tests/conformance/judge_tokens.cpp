@@ -62,7 +62,7 @@ std::string judged(Authenticator& judge, const Config& config, std::string_view 
   const std::size_t space = line.find(' ');
   const std::string_view name = line.substr(0, space);
   const std::string header = "Bearer " + std::string(line.substr(space + 1));
-  const RequestParts request{.query = {}, .header = [&header](const char* wanted) {
+  const RequestParts request{.query = {}, .cookies = {}, .header = [&header](const char* wanted) {
                                return std::string_view(wanted) == "authorization"
                                           ? std::optional<std::string_view>(header)
                                           : std::nullopt;

@@ -9,12 +9,26 @@ Other tests use the Redis of a shared stack at the same time, so take ids from `
 
 import itertools
 import json
+import os
+import signal
 import uuid
 
 import pytest
 
 from support.clients import close_all
 from support.stack import Stack
+from tailgate_stack import ending
+
+
+def pytest_configure(config):
+    """Ends stacks, browsers and tools when this process gets a signal.  pytest-xdist has a process for each worker."""
+
+    def interrupted(number):
+        if number != signal.SIGINT:
+            os._exit(128 + number)
+        raise KeyboardInterrupt  # pytest reports the tests that have run
+
+    ending.end_on_signals(None if hasattr(config, "workerinput") else interrupted)
 
 
 @pytest.fixture
@@ -82,8 +96,8 @@ def end_all(stacks):
 # pytest-xdist runs each file in one process, so that the tests of a file share their stacks.  The longest files start
 # first, because a long file that starts last would run alone.
 LONGEST = (
-    "draining", "restart", "nginx_legs", "nginx_canary", "redis_refuses", "redis_lost", "lifecycle", "keys",
-    "clients_gone", "streams_without_redis", "token_expiry",
+    "clients", "draining", "restart", "nginx_legs", "nginx_canary", "redis_refuses", "redis_lost", "lifecycle",
+    "keys", "clients_gone", "streams_without_redis", "token_expiry",
 )  # fmt: skip
 
 

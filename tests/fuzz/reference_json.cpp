@@ -56,19 +56,7 @@ std::string without_differences(std::string_view text) {
 }
 
 bool only_we_refuse(std::string_view text) {
-  if (text.starts_with('\xEF') || text.find('\0') != std::string_view::npos) return true;
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') in_string = !in_string;
-    if (in_string && c == '\\') ++i;
-    if (in_string) continue;
-    if (c == '[' || c == '{') ++depth;
-    if ((c == ']' || c == '}') && depth > 0) --depth;
-    if (depth > 256) return true;
-  }
-  return false;
+  return text.starts_with('\xEF') || text.find('\0') != std::string_view::npos;
 }
 
 std::optional<nlohmann::json> reference_json(std::string_view text) {

@@ -1,7 +1,6 @@
 // JSON parsed by nlohmann-json, which gateway/text/json.h is compared with.  They differ on purpose here:
 //
 //   input                           json.h         nlohmann-json 3.11
-//   nested more than 256 deep       refused        accepted
 //   a lone surrogate escape         U+FFFD         refused
 //   ill-formed UTF-8 in a string    U+FFFD         refused
 //   a number beyond a double        passed on      refused

@@ -125,8 +125,6 @@ void check_message(const Message& message, const Values& values, std::string_vie
   const auto event = event_in(block);
   must(event.has_value(), "a message is an event");
   must(event->last_id == id, "a message has its id");
-  // A template may wrap a value of the maximum depth in one more level.  reference_json() would refuse this
-  // depth, so nlohmann-json parses the data directly.
   if (kind == Kind::kJsonEvent)
     must(nlohmann::json::accept(without_differences(event->data)), "the data are JSON");
 }

@@ -109,7 +109,7 @@ template <typename Providers>
 Verdict authenticate(const Providers& providers, const Route& route, std::string_view token) {
   Authenticator authenticator([&providers](const std::string& name) { return providers.provider(name); });
   const std::string header = "Bearer " + std::string(token);
-  const RequestParts request{.query = {}, .header = [&header](const char* name) {
+  const RequestParts request{.query = {}, .cookies = {}, .header = [&header](const char* name) {
                                return std::string_view(name) == "authorization"
                                           ? std::optional<std::string_view>(header)
                                           : std::nullopt;

@@ -11,7 +11,8 @@ class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """Answers GET requests.  `asked` has (path, headers) of every request.
 
     `answers[path]` is one of these; other paths get 404:
-    - (status, body), with a body of text, bytes or a value for JSON;
+    - (status, body) or (status, body, headers), with a body of text, bytes or a value for JSON.  The Content-Type is
+      that of JSON unless `headers` has one;
     - a function of the request's headers that returns such a pair;
     - None: there is no answer until `release` is set.
     """
@@ -56,11 +57,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if answer is None:
             application.release.wait(30)
             answer = (200, {"status": "running"})
-        status, body = answer
+        status, body, *more = answer
         if not isinstance(body, bytes):
             body = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        headers = {"Content-Type": "application/json", **(more[0] if more else {})}
+        for name, value in headers.items():
+            self.send_header(name, value)
         if status in (301, 302, 307):
             self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", str(len(body)))

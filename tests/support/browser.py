@@ -69,9 +69,10 @@ class Browser:
             self.close()
             raise
 
-    def page(self, url):
-        """A new tab that shows `url`."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+    def page(self, url, **more):
+        """A new tab that shows `url`.  newWindow=True: in a window of its own, so that it stays visible if another tab
+        is opened."""
+        target = self.call("Target.createTarget", url="about:blank", **more)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, target, session)
         page.call("Page.enable")

@@ -164,8 +164,9 @@ class _Http2(_Link):
         pairs += [(name.lower(), value) for name, value in headers if name.lower() != "host"]
         self._stream = self._h2.get_next_available_stream_id()
         self._h2.send_headers(self._stream, pairs, end_stream=body is None)
-        if body is not None:
-            self._h2.send_data(self._stream, body, end_stream=True)
+        size = self._h2.max_outbound_frame_size
+        for at in range(0, len(body or b"") or int(body is not None), size):
+            self._h2.send_data(self._stream, body[at : at + size], end_stream=at + size >= len(body))
         self._flush()
 
     def _flush(self):

@@ -12,6 +12,7 @@ from pathlib import Path
 import redis
 
 from support.waiting import wait_until
+from tailgate_stack import ending
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -90,12 +91,20 @@ class Stack:
             more += ["--redis-tls"]
         if own_sockets:
             more += ["--own-sockets"]
-        stack.facts = json.loads(stack._script("up", *more))
+        ending.keep_stack(stack.dir)
+        try:
+            stack.facts = json.loads(stack._script("up", *more))
+        except BaseException:
+            if not ending.is_ending():
+                ending.forget_stack(stack.dir)  # scripts/stack has ended what it had started
+            raise
         return stack
 
     def _script(self, verb, *more):
+        assert not ending.is_ending(), f"scripts/stack {verb}: this process ends all its stacks"
         command = [str(ROOT / "scripts/stack"), verb, "--dir", str(self.dir), *map(str, more)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # In a session of its own, because Ctrl-C is for this process, which then ends its children in order.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         assert done.returncode == 0, f"scripts/stack {verb}: {done.stderr}"
         return done.stdout
 
@@ -104,9 +113,12 @@ class Stack:
         if self._redis:
             self._redis.close()
             self._redis.connection_pool.disconnect()
-        if self.facts:
+        if self.facts and not ending.is_ending():
             self.facts = {}
-            self._script("down")
+            try:
+                self._script("down")
+            finally:
+                ending.forget_stack(self.dir)
 
     def restart(self, what="gateway", kill=False, wait=False):
         """Restarts `what` (gateway, redis or nginx) and waits until it is ready.  `wait`: also until the old gateways

@@ -45,19 +45,21 @@ providers      = ["p"]
 credentials    = ["bearer"]
 framing        = "raw"
 on_unavailable = "status"
+ends_on        = { field = "status" }
 ending         = [{ event = "end", data = '{"status":${status}}' }]
 
 [route.lines]
-path        = "/lines/{id}"
-source      = "log"
-key         = "job:{id}:logs"
-record      = "job"
-who         = "owner"
-providers   = ["p"]
-credentials = ["bearer"]
-event       = "log"
-entry       = ["text"]
-ending      = [{ event = "done", data = '{"status":${status}}' }]
+path         = "/lines/{id}"
+source       = "log"
+key          = "job:{id}:logs"
+record       = "job"
+end_grace_ms = 300
+who          = "owner"
+providers    = ["p"]
+credentials  = ["bearer"]
+event        = "log"
+entry        = ["text"]
+ending       = [{ event = "done", data = '{"status":${status}}' }]
 
 [route.old-lines]
 path        = "/old-lines/{id}"

@@ -403,7 +403,7 @@ def test_a_reload_logs_the_changed_keys_that_need_a_restart(private_stack, tmp_p
         )
     )
     line = wait_until(lambda: stack.logs("config.needs_restart"), 5, "the keys are logged")[-1]
-    assert (line["level"], line["keys"]) == ("warning", "listen.socket_mode, redis.wakeups, redis.probe_every_s")
+    assert (line["level"], line["keys"]) == ("warning", "listen.socket_mode, redis.wakeups")
     reload(text)
     assert len(stack.logs("config.needs_restart")) == 1
     assert fetch(stack, "/healthz").status == 200

@@ -137,8 +137,8 @@ def ask_badly(stack, token, job):
     host = "Host: localhost\r\n"
     secret = f"Authorization: Bearer {token}\r\nCookie: accessToken={token}\r\nx-session-id: {SESSION}\r\n"
     for text in (
-        line + "x" * 9000 + f" HTTP/1.1\r\n{host}\r\n",  # 414
-        f"{line} HTTP/1.1\r\n{host}{secret}X-Long: {'x' * 9000}\r\n\r\n",  # 431
+        line + "x" * 70000 + f" HTTP/1.1\r\n{host}\r\n",  # 414
+        f"{line} HTTP/1.1\r\n{host}{secret}X-Long: {'x' * 70000}\r\n\r\n",  # 431
         f"{line} HTTP/1.1\r\n{host}" + secret * 40 + "\r\n",  # 431
         f"{line} HTTP/9.9\r\n{host}\r\n",
         f"{line} HTTP/1.1\r\n{secret}\r\n",  # no host

@@ -88,9 +88,8 @@ def test_422_answers_match_their_golden_file(stack):
     """r4-pages.txt has the invalid parameters of R4."""
     book = Transcript(stack, "422")
     Builder(stack.redis, "j").create()
-    for value in ("x", "", "1", "1-2-3", "-1-0", "end.x", "end", "18446744073709551616-0", "1%zz"):
+    for value in ("x", "", "1", "1-2-3", "-1-0", "end.x", "18446744073709551616-0", "1%zz"):
         book.fetch(f"R3: {value}", f"/api/jobs/j/logs/stream?last_event_id={value}", headers=stack.bearer())
-    book.fetch("R3: twice", "/api/jobs/j/logs/stream?last_event_id=1-0&last_event_id=1-0", headers=stack.bearer())
     book.fetch(
         "R3: invalid although the header wins",
         "/api/jobs/j/logs/stream?last_event_id=x",
@@ -103,7 +102,7 @@ def test_422_answers_match_their_golden_file(stack):
 def test_413_and_431_answers_match_their_golden_file(stack):
     book = Transcript(stack, "other-refusals")
     book.fetch("413", "/api/jobs/j/stream", method="POST", body=b"x" * 50_000)
-    book.fetch("431", "/api/jobs/j/stream", headers={"X-Large": "y" * 9000})
+    book.fetch("431", "/api/jobs/j/stream", headers={"X-Large": "y" * 50_000})
     book.compare()
 
 

@@ -154,8 +154,8 @@ def test_a_request_id_is_echoed_or_generated(system):
 @pytest.mark.parametrize(
     "request_line, headers, status",
     [
-        ("GET /" + "a" * 20_000 + " HTTP/1.1", "", 414),
-        ("GET / HTTP/1.1", "X-Long: " + "a" * 20_000 + "\r\n", 431),
+        ("GET /" + "a" * 70_000 + " HTTP/1.1", "", 414),
+        ("GET / HTTP/1.1", "X-Long: " + "a" * 70_000 + "\r\n", 431),
         ("GET / HTTP/9.9", "", 505),
         ("nonsense", "", 400),
     ],

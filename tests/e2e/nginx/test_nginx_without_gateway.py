@@ -86,9 +86,9 @@ def test_without_a_gateway_only_allowed_origins_may_read_the_answer(no_gateway):
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_without_a_gateway_readyz_gets_502_and_the_application_still_answers(no_gateway):
+def test_without_a_gateway_readyz_gets_503_and_the_application_still_answers(no_gateway):
     with no_gateway.client() as client:
-        assert client.get("/readyz").status_code == 502
+        assert client.get("/readyz").status_code == 503
         assert client.get("/x").headers["X-Application"] == "yes"
 
 

@@ -76,7 +76,7 @@ INVALID_REQUESTS = {
     "a large body": (POST + b"Content-Length: 100000\r\n\r\n", 413, 413),
     "an endless length": (POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 413, 400),
     "a strange expectation": (POST + b"Content-Length: 1\r\nExpect: tea\r\n\r\nx", 417, 405),
-    "a long address": (b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, 414),
+    "a long address": (b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, 404),
     "a long header": (GET + b"A: " + b"a" * 60_000 + b"\r\n\r\n", 431, 431),
     "many headers": (GET + b"A: b\r\n" * 300 + b"\r\n", 431, 431),
     "HTTP/2.0": (b"GET /api/sse/stream HTTP/2.0\r\nHost: x\r\n\r\n", 505, 505),

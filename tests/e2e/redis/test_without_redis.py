@@ -60,6 +60,12 @@ def test_without_redis_an_event_source_gets_an_unavailable_event(redis_down, job
         assert_unavailable(answer.wait_head(), "redis")
 
 
+def test_without_redis_an_event_source_behind_a_password_of_nginx_gets_an_unavailable_event(redis_down):
+    """A browser sends the password for auth_basic with every request."""
+    native = {**EVENT_SOURCE, "Authorization": "Basic YWxpY2U6c2VjcmV0"}
+    assert_unavailable(open_stream(redis_down, "/api/sse/stream", headers=native), "redis")
+
+
 def test_without_redis_a_client_with_a_custom_header_gets_503_instead_of_an_event(redis_down, job):
     asked = [
         send(redis_down, path, headers=headers)

@@ -142,12 +142,29 @@ def test_a_header_takes_precedence_over_the_query(stack, application, job):
     assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
+INJECTIONS = pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
+
+
+@INJECTIONS
 def test_a_query_cannot_forge_a_header(stack, application, job, value):
     application.answers[status_path(job)] = (200, RUNNING)
-    open_stream(stack, path(job), params={"token": value, "sessionId": value})
+    open_stream(stack, path(job), params={"sessionId": value})
     for headers in application.asked_for(status_path(job)):
         assert not {"x-injected", "authorization", "x-session-id"} & set(headers)
+
+
+@INJECTIONS
+def test_a_token_that_cannot_be_one_does_not_let_a_cookie_decide(stack, application, job, value):
+    application.answers[status_path(job)] = (200, RUNNING)
+    answer = fetch(stack, path(job), headers={"Cookie": "accessToken=good"}, params={"token": value})
+    assert answer.status == 401
+    assert application.asked_for(status_path(job)) == []
+
+
+def test_the_application_gets_all_cookie_lines_of_a_request(stack, application, job):
+    sent = [("Cookie", "a=b"), ("Cookie", "accessToken=abc")]
+    headers = headers_at_application(stack, application, job, headers=sent)
+    assert headers["cookie"] == "a=b; accessToken=abc"
 
 
 def test_the_application_does_not_get_the_query(stack, application, job):
@@ -197,6 +214,14 @@ def test_a_429_of_the_application_becomes_a_429(stack, application, job):
     assert len(application.asked_for(status_path(job))) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_applications_own_delay_and_the_true_reason_reach_the_caller(stack, application, job, status):
+    application.answers[status_path(job)] = (status, {}, {"Retry-After": "77"})
+    answer = fetch(stack, path(job))
+    assert (answer.status, answer.headers["retry-after"]) == (status, "77")
+    assert answer.json()["message"].startswith("The application ")
+
+
 BROKEN = {
     "500": (500, {"error": "oops"}),
     "502": (502, "<html>"),
@@ -227,12 +252,13 @@ def test_an_application_that_does_not_answer_causes_a_503(stack, application, jo
     assert 2 < time.monotonic() - begin < 5
 
 
-def test_an_event_source_gets_an_unavailable_event_instead_of_a_503(stack, application, job):
-    application.answers[status_path(job)] = (500, {})
+@pytest.mark.parametrize("status, reason", [(500, "application"), (429, "limit")])
+def test_an_event_source_learns_that_the_application_is_the_cause(stack, application, job, status, reason):
+    application.answers[status_path(job)] = (status, {})
     stream = open_stream(stack, path(job), headers={"Accept": "text/event-stream"}, params={"token": "t"})
     assert stream.status == 200
     event = stream.next_event()
-    assert event.name == "unavailable" and set(event.json()) == {"reason"}
+    assert (event.name, event.json()) == ("unavailable", {"reason": reason})
     with pytest.raises(NotReceived):
         stream.wait_closed(1)
 

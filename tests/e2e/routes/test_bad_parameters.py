@@ -35,12 +35,10 @@ def test_an_invalid_page_parameter_gets_422_with_its_name(stack, job, name, valu
         "5-",
         "-5",
         "5-1%0a",
-        "end",
         "end.5",
         "end.5-x",
         "5-1%0d%0aevent:%20done",
         "",
-        "5-1&last_event_id=5-1",
     ],
 )
 def test_an_invalid_last_event_id_parameter_gets_422_with_its_name(stack, job, value):

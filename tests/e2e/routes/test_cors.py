@@ -126,7 +126,7 @@ def answer_of(stack, kind, job, **headers):
         stack.redis.set(f"job:{job}:logs", "no stream")
         return fetch(stack, path + "/logs", headers=bearer)
     if kind == "431":
-        return fetch(stack, "/", headers={**headers, "X-Long": "a" * 9000})
+        return fetch(stack, "/", headers={**headers, "X-Long": "a" * 70_000})
     if kind == "blog's 401":
         return fetch(stack, f"/api/v1/jobs/{job}/stream", headers=headers)
     raise AssertionError(kind)
@@ -249,6 +249,29 @@ def test_no_origin_is_allowed_by_default(stack_with, job):
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
+# The headers that the browser libraries of OpenTelemetry, Sentry and Datadog add to every request.  A browser refuses
+# the request if one of them is not allowed.
+TRACING = [
+    "traceparent", "tracestate", "baggage", "sentry-trace",
+    "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority",
+]  # fmt: skip
+
+
+def test_headers_that_tracing_libraries_add_are_allowed_by_default(stack, job):
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": ",".join(TRACING),
+    }
+    for path in PATHS:
+        answer = fetch(stack, path.format(job), method="OPTIONS", headers=asked)
+        allowed = answer.headers["access-control-allow-headers"].split(", ")
+        assert set(TRACING) <= set(allowed), path
+    headers = {**stack.bearer(), "Origin": ORIGIN, **{name: "a" for name in TRACING}}
+    Builder(stack.redis, job).create()
+    assert_readable(open_stream(stack, f"/api/jobs/{job}/stream", headers=headers), ORIGIN)
+
+
 def test_the_allowed_headers_are_configurable(stack_with, job):
     own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-mine"]})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
@@ -262,4 +285,4 @@ def test_the_environment_can_set_the_allowed_origins(stack_with, job):
     for origin in ("https://one.example.com", "https://x.two.example.com"):
         answer = send(told, f"/api/v1/jobs/{job}/stream", headers={**told.bearer("alice", "blog"), "Origin": origin})
         assert_readable(answer.wait_head(), origin)
-        assert_readable(fetch(told, "/", headers={"Origin": origin, "X-Long": "a" * 9000}), origin)
+        assert_readable(fetch(told, "/", headers={"Origin": origin, "X-Long": "a" * 70_000}), origin)

@@ -1,9 +1,12 @@
 """R3: the end of a log stream, after the end of its job."""
 
+import time
+
 import pytest
 
 from support import sse
-from support.log_streams import lines_of, open_log
+from support.clients import open_stream
+from support.log_streams import lines_of, open_log, path
 from support.publishers import Builder
 
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
@@ -27,10 +30,58 @@ def test_done_comes_after_all_lines_of_the_log(stack, job, status, http, via):
 @ways_in
 def test_a_log_stream_of_an_ended_job_gets_done_at_once(stack, job, http, via):
     worker = Builder(stack.redis, job).create("ready")
-    last = worker.log_many(30)[-1]
+    stack.redis.xadd(worker.log_key, {"text": "written long ago"}, id="5-1")
     stream = open_log(stack, worker, http=http, via=via)
-    stream.rest()
-    assert stream.blocks == ["retry: 3000", f'event: done\ndata: {{"status":"ready"}}\nid: end.{last}']
+    stream.rest(timeout=0.9)
+    assert stream.blocks == ["retry: 3000", 'event: done\ndata: {"status":"ready"}\nid: end.5-1']
+
+
+# Workers flush their last lines after the status.
+@ways_in
+def test_lines_that_follow_the_status_come_before_done(stack, job, http, via):
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker, http=http, via=via)
+    worker.write_status("failed")
+    time.sleep(0.6)
+    worker.log("error: disk full")
+    time.sleep(0.6)
+    last = worker.log("hint: delete something")
+    events = stream.rest(timeout=10)
+    assert lines_of(events) == ["error: disk full", "hint: delete something"]
+    assert events[-1].name == "done" and stream.last_id == f"end.{last}"
+
+
+def test_lines_that_follow_the_status_come_before_done_for_a_viewer_who_comes_later(stack, job):
+    worker = Builder(stack.redis, job).create()
+    worker.log("first")
+    worker.write_status("failed")
+    stream = open_log(stack, worker)
+    time.sleep(0.6)
+    last = worker.log("late")
+    assert [event.last_id for event in stream.rest(timeout=10)] == [last, f"end.{last}"]
+
+
+def test_done_comes_at_once_with_an_end_grace_of_zero(stack_with, job):
+    stack = stack_with({"route.log-stream.end_grace_ms": 0})
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    last = worker.log("last")
+    worker.write_status("ready")
+    assert [event.last_id for event in stream.rest(timeout=10)] == [last, f"end.{last}"]
+
+
+@pytest.mark.parametrize("how", ["header", "last_event_id", "lastEventId", "Last-Event-ID"])
+def test_a_client_that_saw_the_end_gets_a_line_that_came_later_and_then_204(stack, job, how):
+    worker = Builder(stack.redis, job).create("failed")
+    first, late = (stack.redis.xadd(worker.log_key, {"text": "x"}, id=id) for id in ("5-1", "6-1"))
+
+    def reconnect(id):
+        headers = {**stack.bearer(), **({"Last-Event-ID": id} if how == "header" else {})}
+        return open_stream(stack, path(job), headers=headers, params=None if how == "header" else {how: id})
+
+    assert [event.last_id for event in reconnect(f"end.{first}").rest(timeout=10)] == [late, f"end.{late}"]
+    assert reconnect(f"end.{late}").status == 204
+    assert reconnect("end").status == 204
 
 
 def test_a_job_that_ended_without_a_line_gets_done(stack, job):

@@ -13,7 +13,7 @@ ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("
 
 
 @ways_in
-@pytest.mark.parametrize("how", ["header", "parameter"])
+@pytest.mark.parametrize("how", ["header", "last_event_id", "lastEventId", "Last-Event-ID"])
 def test_a_resumed_stream_gets_the_lines_after_its_last_id_and_then_live_lines(stack, job, http, via, how):
     worker = Builder(stack.redis, job).create()
     ids = worker.log_many(250)
@@ -21,7 +21,7 @@ def test_a_resumed_stream_gets_the_lines_after_its_last_id_and_then_live_lines(s
     if how == "header":
         headers["Last-Event-ID"] = ids[99]
     else:
-        params = {"last_event_id": ids[99]}
+        params = {how: ids[99]}
     stream = open_stream(stack, path(job), headers=headers, params=params, http=http, via=via)
     ids.append(worker.log("live"))
     assert ids_of(stream.take_events(151)) == ids[100:]
@@ -32,6 +32,14 @@ def test_the_last_event_id_header_takes_precedence_over_the_parameter(stack, job
     ids = worker.log_many(10)
     headers = {**stack.bearer(), "Last-Event-ID": ids[7]}
     stream = open_stream(stack, path(job), headers=headers, params={"last_event_id": ids[1]})
+    assert ids_of(stream.take_events(2)) == ids[8:]
+
+
+def test_the_highest_id_of_several_parameters_counts(stack, job):
+    worker = Builder(stack.redis, job).create()
+    ids = worker.log_many(10)
+    params = [("last_event_id", ids[1]), ("lastEventId", ids[7]), ("lastEventId", ids[4])]
+    stream = open_stream(stack, path(job), headers=stack.bearer(), params=params)
     assert ids_of(stream.take_events(2)) == ids[8:]
 
 

@@ -32,6 +32,19 @@ def test_a_log_of_the_wrong_type_does_not_disturb_other_logs(stack, job):
     assert fetch(stack, path(bad.job), headers=stack.bearer()).status == 500
 
 
+def test_a_log_that_turns_into_another_type_gets_a_gap_and_the_end(private_stack, job):
+    stack = private_stack()  # the gateway logs at most five such errors at once
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    line = worker.log("old")
+    stream.next_event()
+    stack.redis.set(worker.log_key, "no stream any more")
+    [gap] = stream.rest(timeout=10)
+    assert (gap.name, gap.json()) == ("gap", {"requested": line, "first_available": None})
+    assert stream.last_id == line
+    assert any(worker.log_key in json.dumps(entry) for entry in stack.logs() if entry["level"] == "error")
+
+
 def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
@@ -43,5 +56,5 @@ def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without
     pipe.set(worker.log_key, "no stream")
     pipe.execute()
     worker.move("ready")
-    assert [event.name for event in stream.rest()] == []
+    assert [event.name for event in stream.rest()] == ["gap"]
     assert fetch(stack, path(job), headers=stack.bearer()).status == 500

@@ -35,16 +35,17 @@ class AuthenticatorTest : public ::testing::Test {
 
   Verdict authenticate(const Route& asked_route, const std::map<std::string, std::string>& headers,
                        std::string_view query = {}, UnknownKid unknown_kid = UnknownKid::kReport) {
-    return authenticator_.authenticate(asked_route,
-                                       {.query = query,
-                                        .header =
-                                            [&headers](const char* name) {
-                                              const auto found = headers.find(name);
-                                              return found == headers.end()
-                                                         ? std::optional<std::string_view>()
-                                                         : std::optional<std::string_view>(found->second);
-                                            }},
-                                       now_, unknown_kid);
+    return authenticator_.authenticate(
+        asked_route,
+        {.query = query,
+         .cookies = headers.contains("cookie") ? headers.at("cookie") : std::string(),
+         .header =
+             [&headers](const char* name) {
+               const auto found = headers.find(name);
+               return found == headers.end() ? std::optional<std::string_view>()
+                                             : std::optional<std::string_view>(found->second);
+             }},
+        now_, unknown_kid);
   }
   // "ok ann", "401-expired"
   std::string summary(const Verdict& verdict) {
@@ -193,6 +194,20 @@ TEST_F(AuthenticatorTest, RefusesACachedTokenWhoseKeyIsGone) {
   EXPECT_EQ(bearer(token), "ok ann");
   providers_.set_keys("p", key_set({SigningKey::other_rsa().jwk(R"("kid":"1")")}));
   EXPECT_EQ(bearer(token), "401-signature");
+}
+
+TEST_F(AuthenticatorTest, NamesTheProviderAndTheClaimOfARefusedToken) {
+  providers_.add_secret("p", {"secret"}).required = {"tenant"};
+  const std::string token = sign_token("secret", Algorithm::kHS256, kAnn);
+  for (const char* when : {"verified", "recalled"}) {
+    const Verdict verdict = authenticate(route({"p"}), {{"authorization", "Bearer " + token}});
+    EXPECT_EQ(word_of(verdict), "401-claims") << when;
+    EXPECT_EQ(verdict.provider + ' ' + verdict.claim, "p tenant") << when;
+  }
+  const Verdict cookie =
+      authenticate(route({"p"}, {{.kind = Place::kTokenCookie, .name = "t"}}), {{"cookie", "t=" + token}});
+  EXPECT_EQ(cookie.provider + ' ' + cookie.claim, "p tenant") << "in a cookie";
+  EXPECT_EQ(authenticate(route({"p"}), {}).claim, "");
 }
 
 // ---- the cache

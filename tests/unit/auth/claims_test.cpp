@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 constexpr WallTime kNow{seconds(1'700'000'000)};
 
-std::variant<Claims, Refusal> check(std::string_view payload, const ProviderRule& rule = {}) {
+std::variant<Claims, ClaimFault> check(std::string_view payload, const ProviderRule& rule = {}) {
   return check_claims(payload, rule, kNow);
 }
 
@@ -23,9 +23,16 @@ std::string subject(std::string_view payload, const ProviderRule& rule = {}) {
 // kGood if the claims are accepted.  No claim can cause kMissing.
 Refusal refusal(std::string_view payload, const ProviderRule& rule = {}) {
   const auto checked = check(payload, rule);
-  return std::holds_alternative<Refusal>(checked) ? std::get<Refusal>(checked) : Refusal::kMissing;
+  return std::holds_alternative<ClaimFault>(checked) ? std::get<ClaimFault>(checked).refusal
+                                                     : Refusal::kMissing;
 }
 constexpr Refusal kGood = Refusal::kMissing;
+
+// The claim at fault; "-" if the claims are accepted.
+std::string fault(std::string_view payload, const ProviderRule& rule = {}) {
+  const auto checked = check(payload, rule);
+  return std::holds_alternative<ClaimFault>(checked) ? std::get<ClaimFault>(checked).claim : "-";
+}
 
 std::string with(std::string_view claims) {
   return R"({"sub":"ann",)" + std::string(claims) + '}';
@@ -177,6 +184,26 @@ TEST(Claims, AreRefusedWithAnEmptyTooLongOrUnprintableSubject) {
   }
   EXPECT_EQ(refusal(R"({"sub":")" + std::string(257, 'a') + R"("})"), Refusal::kSubject);
   EXPECT_EQ(refusal(R"({"sub":")" + std::string(256, 'a') + R"("})"), kGood);
+}
+
+TEST(Claims, AreRefusedWithTheNameOfTheClaimAtFault) {
+  EXPECT_EQ(fault(clerk_with(R"("azp":"https://app.example.com",)", ""), clerk()), "azp");
+  EXPECT_EQ(fault(clerk_with(R"("iat":1700000000,)", ""), clerk()), "iat");
+  EXPECT_EQ(fault(clerk_with("https://app.example.com", "https://evil.example.com"), clerk()), "azp");
+  EXPECT_EQ(fault(clerk_with("https://clerk.example.com", "https://clerk.example.org"), clerk()), "iss");
+  EXPECT_EQ(fault(with(R"("exp":"1800000000")")), "exp");
+  EXPECT_EQ(fault(with(R"("iat":"1700000000")")), "iat");
+  EXPECT_EQ(fault(with(R"("exp":0)")), "exp");
+  EXPECT_EQ(fault(with(R"("nbf":1800000000,"iat":1800000000)")), "nbf");
+  EXPECT_EQ(fault(with(R"("nbf":0,"iat":1800000000)")), "iat");
+  ProviderRule rule;
+  rule.audience = {"api"};
+  rule.subject = "userId";
+  EXPECT_EQ(fault(with(R"("userId":"42")"), rule), "aud");
+  EXPECT_EQ(fault(with(R"("aud":"api")"), rule), "userId");
+  rule.required = {"tenant"};
+  EXPECT_EQ(fault(with(R"("aud":"api","userId":"42","tenant":null)"), rule), "tenant");
+  EXPECT_EQ(fault(with(R"("aud":"api","userId":"42","tenant":"t")"), rule), "-");
 }
 
 }  // namespace

@@ -22,7 +22,10 @@ const std::vector<Credential> kBlog = {
 std::vector<PresentedCredential> found(const std::map<std::string, std::string>& headers,
                                        std::string_view query = {},
                                        const std::vector<Credential>& places = kBlog) {
-  return find_credentials(places, {.query = query, .header = [&headers](const char* name) {
+  const auto cookies = headers.find("cookie");
+  return find_credentials(places, {.query = query,
+                                   .cookies = cookies == headers.end() ? std::string() : cookies->second,
+                                   .header = [&headers](const char* name) {
                                      const auto header = headers.find(name);
                                      return header == headers.end()
                                                 ? std::optional<std::string_view>()

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/signing_key.h"
 
 namespace tailgate {
@@ -78,7 +80,65 @@ TEST(Jwks, SkipsBrokenKeysAndKeepsTheOthers) {
   ASSERT_EQ(parsed.keys.size(), 1U);
   EXPECT_EQ(parsed.keys[0].kid, "good");
   ASSERT_EQ(parsed.skipped.size(), 8U);
-  EXPECT_EQ(parsed.skipped[1], "key 1: its type or curve is not supported");
+  EXPECT_EQ(parsed.skipped[1], "key 1: its kty is missing");
+}
+
+// `jwk` with the value of `name` replaced.
+std::string with_member(std::string jwk, const std::string& name, const std::string& value) {
+  const std::string begin = '"' + name + "\":";
+  const std::size_t from = jwk.find(begin) + begin.size();
+  return jwk.replace(from, jwk.find_first_of(",}", from) - from, value);
+}
+std::string member_in(const std::string& jwk, const std::string& name) {
+  const std::string begin = '"' + name + "\":\"";
+  const std::size_t from = jwk.find(begin) + begin.size();
+  return jwk.substr(from, jwk.find('"', from) - from);
+}
+
+TEST(Jwks, TakesANullMemberAsAbsent) {
+  const ParsedJwks parsed =
+      parse(jwks_of({SigningKey::rsa().jwk(
+                         R"("use":null,"alg":null,"kid":null,"key_ops":null,"d":null,"crv":null,"x":null)"),
+                     SigningKey::p256().jwk(R"("use":null,"alg":null,"n":null,"e":null)"),
+                     SigningKey::ed25519().jwk(R"("y":null,"alg":null)")}));
+  EXPECT_TRUE(parsed.skipped.empty()) << parsed.skipped.front();
+  ASSERT_EQ(parsed.keys.size(), 3U);
+  EXPECT_FALSE(parsed.keys[0].kid);
+  EXPECT_FALSE(parsed.keys[0].algorithm);
+}
+
+TEST(Jwks, AcceptsPaddingAndTheOtherAlphabet) {
+  const auto loosely = [](std::string text) {
+    std::replace(text.begin(), text.end(), '-', '+');
+    std::replace(text.begin(), text.end(), '_', '/');
+    return '"' + text + std::string((4 - text.size() % 4) % 4, '=') + '"';
+  };
+  for (const auto& [key, names] : {std::pair(&SigningKey::rsa(), std::vector<std::string>{"n", "e"}),
+                                   std::pair(&SigningKey::p256(), std::vector<std::string>{"x", "y"}),
+                                   std::pair(&SigningKey::ed25519(), std::vector<std::string>{"x"})}) {
+    std::string jwk = key->jwk();
+    for (const std::string& name : names) jwk = with_member(jwk, name, loosely(member_in(jwk, name)));
+    EXPECT_EQ(reason_to_skip(jwk), "") << jwk;
+    EXPECT_EQ(set_of({jwk}).fingerprint(), set_of({key->jwk()}).fingerprint()) << "it is the same key";
+  }
+}
+
+TEST(Jwks, SaysWhichMemberIsWrong) {
+  const std::string rsa = SigningKey::rsa().jwk();
+  const std::string ec = SigningKey::p256().jwk();
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "n", "null")), "key 0: its n is missing");
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "n", "\"\"")), "key 0: its n is empty");
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "n", "\"a b\"")), "key 0: its n is not base64url");
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "e", "65537")), "key 0: its e is not a text");
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "kty", "null")), "key 0: its kty is missing");
+  EXPECT_EQ(reason_to_skip(with_member(rsa, "kty", "\"rsa\"")), "key 0: its kty is none of RSA, EC and OKP");
+  EXPECT_EQ(reason_to_skip(with_member(ec, "crv", "null")), "key 0: its crv is missing");
+  EXPECT_EQ(reason_to_skip(with_member(ec, "crv", "\"P-521\"")), "key 0: its crv is neither P-256 nor P-384");
+  EXPECT_EQ(reason_to_skip(with_member(ec, "y", "true")), "key 0: its y is not a text");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("alg":256)")), "key 0: its alg is not a text");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":"verify")")),
+            "key 0: its key_ops are not a list");
+  EXPECT_EQ(reason_to_skip(SigningKey::rsa().jwk(R"("key_ops":[])")), "key 0: its key_ops lack \"verify\"");
 }
 
 TEST(Jwks, SkipsAKeyWithDuplicateMembers) {
@@ -201,7 +261,7 @@ TEST(Jwks, SkipsACurveOfAnotherType) {
   }
   std::string okp = SigningKey::p256().jwk();
   okp.replace(okp.find("\"EC\""), 4, "\"OKP\"");
-  EXPECT_EQ(reason_to_skip(okp), "key 0: its type or curve is not supported");
+  EXPECT_EQ(reason_to_skip(okp), "key 0: its crv is not Ed25519");
 }
 
 TEST(KeySet, HoldsTheFirstThirtyTwoKeys) {

@@ -78,6 +78,32 @@ TEST_F(KeysTest, AreFetchedAgainAfterAReloadThatChangesTheirSource) {
   EXPECT_TRUE(run_until([&] { return kid(keys) == "2"; }));
 }
 
+TEST_F(KeysTest, OfAFileAreReadAgainByAReloadBeforeItReturns) {
+  Keys keys(loop_, resolver_, providers("one.json"));
+  ASSERT_TRUE(run_until([&] { return kid(keys) == "1"; }));
+  write_file("one.json", jwks_of({SigningKey::other_rsa().jwk(R"("kid":"3")")}));
+  keys.on_reload(providers("one.json"));
+  EXPECT_EQ(kid(keys), "3") << "a withdrawn key is believed no longer";
+}
+
+TEST_F(KeysTest, StayIfAReloadCannotReadTheirFile) {
+  Keys keys(loop_, resolver_, providers("one.json"));
+  ASSERT_TRUE(run_until([&] { return kid(keys) == "1"; }));
+  write_file("one.json", "no JWKS");
+  keys.on_reload(providers("one.json"));
+  EXPECT_EQ(kid(keys), "1");
+}
+
+TEST_F(KeysTest, AreThereForARequestThatWaitedForThemWhenAReloadCame) {
+  Keys keys(loop_, resolver_, providers("one.json"));
+  std::string seen;
+  const KeyWait wait = keys.refetch("p", [&] { seen = kid(keys) + keys.provider("p").rule->issuer; });
+  auto reloaded = providers("one.json");
+  reloaded->front()->issuer = "https://new";
+  keys.on_reload(reloaded);
+  EXPECT_EQ(seen, "1https://new");
+}
+
 TEST_F(KeysTest, AreForgottenWhenAReloadRemovesTheirProvider) {
   Keys keys(loop_, resolver_, providers("one.json"));
   bool is_done = false;

@@ -104,6 +104,53 @@ TEST_F(ProviderKeysTest, AreNotReadFromAFifoOrAnEndlessFile) {
   EXPECT_EQ(kids(), "none");
 }
 
+// ---- read_again()
+
+TEST_F(ProviderKeysTest, AreReadAgainFromAFileAtOnce) {
+  write_file("jwks.json", jwks_of({one_}));
+  fetch({file()});
+  ASSERT_TRUE(become("1"));
+  write_file("jwks.json", jwks_of({two_}));
+  keys_->read_again();
+  EXPECT_EQ(kids(), "2");
+}
+
+TEST_F(ProviderKeysTest, OfAServerStayUntilItHasAnsweredAgain) {
+  rule_.refresh = seconds(3600);
+  RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
+  fetch({socket()});
+  ASSERT_TRUE(become("1"));
+  server.answer = http(jwks_of({two_}));
+  keys_->read_again();
+  EXPECT_EQ(kids(), "1");
+  EXPECT_TRUE(become("2"));
+  EXPECT_EQ(server.requests.size(), 2U);
+}
+
+TEST_F(ProviderKeysTest, AreAskedForAgainWhileAServerIsSilent) {
+  RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
+  server.silent = true;
+  timing_.fetch = seconds(60);
+  fetch({socket()});
+  ASSERT_TRUE(run_until([&] { return server.requests.size() == 1; }));
+  bool is_done = false;
+  const KeyWait wait = keys_->refetch([&is_done] { is_done = true; });
+  server.silent = false;
+  keys_->read_again();
+  EXPECT_TRUE(become("1")) << "the silent fetch was dropped";
+  EXPECT_TRUE(run_until([&is_done] { return is_done; })) << "a request that waits is answered";
+}
+
+TEST_F(ProviderKeysTest, AreReadAgainOnScheduleAfterARereading) {
+  rule_.refresh = seconds(1);
+  write_file("jwks.json", jwks_of({one_}));
+  fetch({file()});
+  ASSERT_TRUE(become("1"));
+  keys_->read_again();
+  write_file("jwks.json", jwks_of({two_}));
+  EXPECT_TRUE(become("2"));
+}
+
 // ---- failures
 
 TEST_F(ProviderKeysTest, AreFetchedAgainSoonWhileASourceFails) {

@@ -252,6 +252,28 @@ TEST_F(TokenCheckTest, TriesProvidersWithoutAnIssuerInTheirOrder) {
       << "the refusal of the provider that got furthest";
 }
 
+TEST_F(TokenCheckTest, NamesTheProviderThatRefusedTheTokenAndTheClaimAtFault) {
+  const auto why = [this](const std::string& token, const std::vector<std::string>& names) {
+    const TokenCheck check = check_token(token, providers_.providers(names), kNow);
+    return check.refused_by + ' ' + std::string(word_of(check.refusal)) + ' ' + check.claim;
+  };
+  providers_.add_secret("a", {"one"});
+  providers_.add_secret("b", {"two"}).required = {"exp", "tenant"};
+  providers_.add_secret("c", {"three"}).issuer = "https://c";
+  EXPECT_EQ(why(sign_token("two", Algorithm::kHS256, kBob), {"a", "b"}), "b claims tenant");
+  EXPECT_EQ(why(sign_token("two", Algorithm::kHS256, kBob), {"b", "a"}), "b claims tenant");
+  EXPECT_EQ(why(sign_token("nobody", Algorithm::kHS256, kBob), {"a", "b"}), "a signature ");
+  EXPECT_EQ(why(sign_token("three", Algorithm::kHS256, R"({"sub":"c","iss":"https://d"})"), {"c"}),
+            " issuer iss");
+  EXPECT_EQ(why("garbage", {"a"}), " malformed ");
+  // The refusal and the missing key may be of different providers.
+  providers_.add("k", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
+  providers_.add("s", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"2")")}));
+  const std::string token = sign_token(SigningKey::other_rsa(), Algorithm::kRS256, kAnn, R"("kid":"2")");
+  EXPECT_EQ(why(token, {"k", "s"}), "s signature ");
+  EXPECT_EQ(check(token, {"k", "s"}), "unknown kid of k");
+}
+
 TEST_F(TokenCheckTest, RefusesEveryTokenWithoutAProvider) {
   EXPECT_EQ(check(sign_token("secret", Algorithm::kHS256, kAnn), {}), "issuer");
   EXPECT_EQ(check(sign_token("secret", Algorithm::kHS256, kAnn), {"unknown"}), "issuer");

@@ -220,6 +220,7 @@ TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
   const auto config = loaded({{"route.events.heartbeat.every_s", "0.2"},
                               {"listen.ops", "127.0.0.1:9999"},
                               {"listen.auth", "'unix:/a.sock'"},
+                              {"limits.streams_per_address", "9"},
                               {"limits.trusted_proxies", "['10.0.0.0/8']"},
                               {"route.events.not_found", "404"},
                               {"route.events.only_objects", "true"},
@@ -228,7 +229,7 @@ TEST(ConfigOverrides, AreTomlValuesOrBareWords) {
   EXPECT_EQ(route_of(*config, "events").heartbeat.every, 200ms);
   EXPECT_EQ(config->listen_ops.port, 9999);
   EXPECT_EQ(config->listen_auth.unix_path, "/a.sock");
-  EXPECT_EQ(config->limits.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
+  EXPECT_EQ(config->limits.client_address.trusted_proxies, std::vector{*AddressBlock::parse("10.0.0.0/8")});
   EXPECT_EQ(route_of(*config, "events").not_found, "404");
   EXPECT_TRUE(route_of(*config, "events").only_objects);
   EXPECT_EQ(config->provider("p")->secrets, std::vector<std::string>{"1234567890123456"});
@@ -390,7 +391,8 @@ TEST(ConfigCors, RefusesAnInvalidOriginOrHeader) {
 }
 
 TEST(ConfigLimits, RefusesAProxyThatIsNeitherAddressNorBlock) {
-  ASSERT_TRUE(loaded({{"limits.trusted_proxies", "['127.0.0.1','10.0.0.0/8','::1','fd00::/8']"}}));
+  ASSERT_TRUE(loaded({{"limits.streams_per_address", "9"},
+                      {"limits.trusted_proxies", "['127.0.0.1','10.0.0.0/8','::1','fd00::/8']"}}));
   for (const char* proxy :
        {"localhost", "10.0.0.0/33", "10.0.0/8", "::1/129", "10.0.0.1/", "10.0.0.1/x", "10.0.0.1/-1"}) {
     expect_finding({{"limits.trusted_proxies", "['" + std::string(proxy) + "']"}},

@@ -103,6 +103,16 @@ TEST(Reference, ShowsTheDefaults) {
   }
 }
 
+// tests/e2e/auth/test_reload.py finds these options by the ends of their keys, and demands a test for each.
+TEST(Options, ThatNameAFileOrAVariableSaySoInTheirKey) {
+  for (const Option& option : options()) {
+    const bool names_file = option.what.find("the file ") != std::string_view::npos;
+    const bool names_variable = option.what.find("environment variable") != std::string_view::npos;
+    EXPECT_EQ(names_file, option.key.ends_with("_file")) << option.key;
+    EXPECT_EQ(names_variable, option.key.ends_with("_env")) << option.key;
+  }
+}
+
 TEST(Options, AreFoundByTheirKeys) {
   for (const Option& option : options()) {
     std::string key(option.key);

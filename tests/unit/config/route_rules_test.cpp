@@ -60,7 +60,9 @@ TEST(ConfigRouteRules, RequireAnHttpRecordForApplicationAuth) {
   EXPECT_NE(findings(kBase, {{"route.events.auth", "application"}})
                 .find("route.events.auth: \"application\" needs a record of kind = \"http\""),
             std::string::npos);
-  expect_finding({{"route.events.auth", "application"}, {"route.events.record", "asked"}},
+  expect_finding({{"route.events.auth", "application"},
+                  {"route.events.record", "asked"},
+                  {"route.events.credentials", "['query:t']"}},
                  "route.events.providers: has no effect with auth = \"application\"");
   EXPECT_NE(findings(kBase, {{"route.events.record", "asked"}, {"record.asked.forward", "[]"}})
                 .find("[record.asked] forwards no header"),

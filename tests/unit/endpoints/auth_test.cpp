@@ -88,5 +88,29 @@ TEST_F(AuthTest, CountsVerdicts) {
   EXPECT_NE(out.text().find("tailgate_token_verifications_total 1\n"), std::string::npos);
 }
 
+TEST_F(AuthTest, CountsRefusedTokensByProviderReasonAndClaim) {
+  (void)ask("/guarded/1");
+  const std::string nobody = testing::sign_token("0123456789abcdef0123456789abcdef", Algorithm::kHS256,
+                                                 R"({"exp":4000000000,"evil":"\u0022} 1"})");
+  for (int i = 0; i < 2; ++i) {
+    auto client = ask("/guarded/1", {{"Authorization", "Bearer " + nobody}});
+    EXPECT_TRUE(client.got("X-Tailgate-Verdict: 401-subject\r\n")) << "the answer does not name the claim";
+    EXPECT_FALSE(client.got("sub\"")) << client.raw();
+  }
+  const std::string endless =
+      testing::sign_token("0123456789abcdef0123456789abcdef", Algorithm::kHS256, R"({"sub":"alice"})");
+  EXPECT_TRUE(
+      ask("/guarded/1", {{"Authorization", "Bearer " + endless}}).got("X-Tailgate-Verdict: 401-claims\r\n"));
+  (void)ask("/guarded/1", {{"Authorization", "Bearer garbage"}});
+  MetricsText out;
+  auth_.write_metrics(out);
+  const std::size_t begin = out.text().find("tailgate_tokens_refused_total{");
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_EQ(out.text().substr(begin),
+            "tailgate_tokens_refused_total{provider=\"\",reason=\"malformed\",claim=\"\"} 1\n"
+            "tailgate_tokens_refused_total{provider=\"p\",reason=\"claims\",claim=\"exp\"} 1\n"
+            "tailgate_tokens_refused_total{provider=\"p\",reason=\"subject\",claim=\"sub\"} 2\n");
+}
+
 }  // namespace
 }  // namespace tailgate

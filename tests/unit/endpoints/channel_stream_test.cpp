@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "tests/support/stream_fixture.h"
 
@@ -179,6 +182,52 @@ TEST_F(ChannelStreamTest, OpensWithTheRecordOfTheApplication) {
   EXPECT_TRUE(client.got("data: {\"status\":\"ready\"}\nid: end\n\n")) << client.raw();
   ASSERT_EQ(application.requests.size(), 1U);
   EXPECT_NE(application.requests[0].find("cookie: a=b"), std::string::npos) << application.requests[0];
+}
+
+// The record's answers and the published messages come on two links, so their order at the gateway is random.
+// Each stream gets one end.  It is the published one if that arrives within kPublishedEnd of the look.
+TEST_F(ChannelStreamTest, EndsOnceAndWithThePublishedMessageInAnyOrder) {
+  constexpr int kJobs = 60;
+  std::mt19937 random(20261129);
+  const auto upto = [&](int most) { return std::uniform_int_distribution<>(0, most)(random); };
+  std::vector<testing::HttpClient> clients;
+  for (int i = 0; i < kJobs; ++i) {
+    const std::string job = std::to_string(i);
+    create_job(job.c_str());
+    clients.push_back(get("/guarded/" + job, identity("alice", "guarded", job)));
+  }
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(clients, [](auto& each) { return each.status() == 200; }); }));
+  struct Step {
+    TimePoint at;
+    std::string command;
+  };
+  std::vector<Step> steps;
+  for (int i = 0; i < kJobs; ++i) {
+    const std::string job = std::to_string(i);
+    const TimePoint at = Loop::now() + std::chrono::milliseconds(upto(3000));
+    steps.push_back({at, "HSET job:" + job + " status ready"});
+    // Before the record, with it, or up to 150 ms later.
+    steps.push_back({at + std::chrono::milliseconds(upto(250) - 100),
+                     "PUBLISH job:" + job + ":events {\"status\":\"ready\",\"result\":" + job + "}"});
+  }
+  std::ranges::sort(steps, {}, &Step::at);
+  for (const Step& step : steps) {
+    // A held link delays its answers by up to 20 ms.
+    testing::LaggingProxy& link = upto(1) == 0 ? channels_path_.proxy : records_path_.proxy;
+    link.hold(Direction::kToClient);
+    ASSERT_TRUE(run_until([&] { return Loop::now() >= step.at; }));
+    redis(step.command.c_str());
+    run_for(std::chrono::milliseconds(upto(20)));
+    link.release(Direction::kToClient);
+  }
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(clients, [](auto& each) { return each.ended_cleanly(); }); }));
+  for (int i = 0; i < kJobs; ++i) {
+    EXPECT_EQ(
+        clients[static_cast<std::size_t>(i)].events(),
+        "retry: 3000\n\ndata: {\"status\":\"ready\",\"result\":" + std::to_string(i) + "}\nid: end\n\n");
+  }
 }
 
 }  // namespace

@@ -93,5 +93,40 @@ TEST_F(LogPageTest, IsCountedAsAnAnswerAndNotAsAStream) {
   EXPECT_NE(text.find("tailgate_streams_opened_total{route=\"old-lines\"} 0\n"), std::string::npos) << text;
 }
 
+class PatientLogPageTest : public testing::StreamTest {
+ protected:
+  PatientLogPageTest()
+      : StreamTest(
+            "[route.patient]\npath = \"/patient/{id}\"\nsource = \"pages\"\nkey = \"job:{id}:logs\"\n"
+            "record = \"job\"\nrecord_grace_ms = 400\nwho = \"owner\"\nproviders = [\"p\"]\n"
+            "credentials = [\"bearer\"]\nentry = [\"text\"]\n") {}
+
+  testing::HttpClient open(const std::string& user = "alice") {
+    return get("/patient/1", identity(user, "patient", "1"));
+  }
+};
+
+TEST_F(PatientLogPageTest, WaitsForARecordThatDoesNotExistYet) {
+  ASSERT_TRUE(run_until([&] { return all_links_are_up(); }));
+  auto client = open();
+  run_for(std::chrono::milliseconds(150));
+  EXPECT_EQ(client.status(), 0);
+  create_job("1");
+  EXPECT_TRUE(run_until([&] { return client.status() == 200; }));
+}
+
+TEST_F(PatientLogPageTest, RefusesAMissingAndAForeignJobAfterTheSameTime) {
+  ASSERT_TRUE(run_until([&] { return all_links_are_up(); }));
+  auto missing = open();
+  run_for(std::chrono::milliseconds(150));
+  EXPECT_EQ(missing.status(), 0);
+  EXPECT_TRUE(run_until([&] { return missing.status() == 404; }));
+  create_job("1");
+  auto foreign = open("bob");
+  run_for(std::chrono::milliseconds(150));
+  EXPECT_EQ(foreign.status(), 0);
+  EXPECT_TRUE(run_until([&] { return foreign.status() == 404; }));
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -131,5 +131,126 @@ TEST_F(LogStreamTest, EndsAtOnceForAJobThatHasEnded) {
   EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
 }
 
+// ---- the end of a log -------------------------------------------------------------------------------
+
+class LogEndTest : public LogStreamTest {
+ protected:
+  // Opens a stream, ends the job, and waits until the stream has learned of the end.
+  testing::HttpClient open_and_end() {
+    auto client = open();
+    EXPECT_TRUE(opened(client));
+    EXPECT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+    set_status("failed");
+    return client;
+  }
+  // Returns when the stream has learned of the status.
+  void set_status(const std::string& status) {
+    redis("HSET job:1 status %s", status.c_str());
+    const auto looks = records_.looks();
+    EXPECT_TRUE(run_until([&] { return records_.looks() > looks; }));
+    run_for(std::chrono::milliseconds(20));
+  }
+  // Writes a line with an id of the present time, and returns the id.
+  std::string write(const std::string& text) const {
+    return redis("XADD job:1:logs * text %s", text.c_str());
+  }
+  static std::string done(const std::string& id) {
+    return "event: done\ndata: {\"status\":\"failed\"}\nid: end." + id + "\n\n";
+  }
+};
+
+TEST_F(LogEndTest, SendsALineThatIsWrittenAfterTheTerminalStatus) {
+  auto client = open_and_end();
+  run_for(std::chrono::milliseconds(100));
+  const std::string id = write("late");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "late") + done(id));
+}
+
+TEST_F(LogEndTest, CountsTheSilenceFromTheLastEntry) {
+  auto client = open_and_end();
+  std::string expected = "retry: 3000\n\n";
+  std::string id;
+  for (int i = 0; i < 4; ++i) {
+    run_for(std::chrono::milliseconds(200));
+    ASSERT_FALSE(client.got("event: done")) << "after " << i << " lines";
+    id = write("late");
+    expected += line(id, "late");
+  }
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), expected + done(id));
+}
+
+// A client that is behind gets no batches, so the stream notices new entries by the log's tail.
+TEST_F(LogEndTest, CountsTheSilenceFromTheLastEntryForASlowClient) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+  const std::string text(100'000, 'x');
+  for (int i = 0; i < 60; ++i) write(text);
+  set_status("failed");
+  run_for(std::chrono::milliseconds(200));
+  write("late");
+  run_for(std::chrono::milliseconds(200));
+  const std::string id = write("latest");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 62U);
+  EXPECT_TRUE(client.got(done(id)));
+}
+
+TEST_F(LogEndTest, EndsAfterFiveSecondsIfTheLogIsNeverSilent) {
+  auto client = open_and_end();
+  const TimePoint ended = Loop::now();
+  while (!client.ended_cleanly() && Loop::now() < ended + std::chrono::seconds(15)) {
+    write("more");
+    run_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(client.got("event: done"));
+  EXPECT_GE(Loop::now(), ended + std::chrono::milliseconds(4500));
+}
+
+TEST_F(LogEndTest, GoesOnIfTheJobRunsAgainBeforeTheLogIsSilent) {
+  auto client = open_and_end();
+  redis("HSET job:1 status running");
+  const auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] {
+    write("more");  // keeps the log from falling silent until the stream has learned of the new status
+    return records_.looks() > looks;
+  }));
+  run_for(std::chrono::milliseconds(600));
+  EXPECT_FALSE(client.got("event: done"));
+  write("again");
+  EXPECT_TRUE(run_until([&] { return client.got("again"); }));
+}
+
+TEST_F(LogEndTest, WaitsAlsoIfTheJobHasEndedJustBeforeTheOpening) {
+  redis("HSET job:1 status failed");
+  write("early");
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  run_for(std::chrono::milliseconds(100));
+  const std::string id = write("late");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "late") + done(id));
+}
+
+TEST_F(LogEndTest, SendsTheRestToAClientThatSawAnEarlierEnd) {
+  redis("HSET job:1 status failed");
+  redis("XADD job:1:logs 2-1 text late");
+  auto client = open({}, {{"Last-Event-ID", "end.1-1"}});
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "late") + done("2-1"));
+  auto again = open({}, {{"Last-Event-ID", "end.2-1"}});
+  EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
+}
+
+TEST_F(LogEndTest, LosesNothingIfRedisIsLostBeforeTheLogIsSilent) {
+  auto client = open_and_end();
+  logs_path_.proxy.cut();
+  const std::string id = write("late");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "late") + done(id));
+}
+
 }  // namespace
 }  // namespace tailgate

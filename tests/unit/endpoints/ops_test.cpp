@@ -45,6 +45,15 @@ TEST_F(OpsTest, IsReadyUntilItDrains) {
   EXPECT_EQ(ask("/healthz").status(), 200);
 }
 
+TEST_F(OpsTest, ClosesItsConnectionsWhileItHandsOver) {
+  EXPECT_FALSE(ask("/readyz").got("Connection: close\r\n"));
+  drain_.settle();
+  drain_.hand_over();
+  auto draining = ask("/readyz");
+  EXPECT_EQ(draining.status(), 503);
+  EXPECT_TRUE(draining.got("Connection: close\r\n")) << draining.raw();
+}
+
 TEST_F(OpsTest, StaysReadyWhenRedisIsLostAndReportsItInTheBody) {
   EXPECT_EQ(ask("/readyz").status(), 200);
   pages_path_.proxy.refuse();

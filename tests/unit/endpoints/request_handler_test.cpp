@@ -59,8 +59,38 @@ TEST_F(RequestHandlerTest, AnswersAVerdictOfAuthWithItsStatus) {
 TEST_F(RequestHandlerTest, RefusesAMalformedEntryId) {
   const HttpHeaders alice = identity("alice", "lines", "1");
   EXPECT_EQ(status_of("/lines/1?last_event_id=5", alice), 422);
-  EXPECT_EQ(status_of("/lines/1?last_event_id=1-1&last_event_id=2-1", alice), 422);
+  EXPECT_EQ(status_of("/lines/1?lastEventId=5", alice), 422);
+  EXPECT_EQ(status_of("/lines/1?Last-Event-ID=end.", alice), 422);
+  EXPECT_EQ(status_of("/lines/1?last_event_id=1-1&last_event_id=2", alice), 422);
   EXPECT_EQ(status_of("/lines/1?last_event_id=%zz", alice), 422);
+}
+
+TEST_F(RequestHandlerTest, ResumesAtTheHighestIdOfTheQuery) {
+  create_job("1");
+  redis("XADD job:1:logs 2-1 text second");
+  redis("XADD job:1:logs 10-1 text third");
+  for (const char* query : {"?last_event_id=2-1", "?lastEventId=2-1", "?Last-Event-ID=2-1",
+                            "?last_event_id=1-1&lastEventId=2-1", "?lastEventId=2-1&lastEventId=0-0"}) {
+    auto client = get("/lines/1" + std::string(query), identity("alice", "lines", "1"));
+    ASSERT_TRUE(run_until([&] { return client.got("third"); })) << query;
+    EXPECT_FALSE(client.got("second")) << query;
+  }
+}
+
+TEST_F(RequestHandlerTest, TakesTheEndFromTheQueryAsFromTheHeader) {
+  create_job("1");
+  redis("HSET job:1 status ready");
+  for (const char* name : {"last_event_id", "lastEventId", "Last-Event-ID"}) {
+    const std::string query = '?' + std::string(name) + "=end";
+    EXPECT_EQ(status_of("/guarded/1" + query, identity("alice", "guarded", "1")), 204) << query;
+    EXPECT_EQ(status_of("/lines/1" + query, identity("alice", "lines", "1")), 204) << query;
+    EXPECT_EQ(status_of("/lines/1" + query + ".1-1", identity("alice", "lines", "1")), 204) << query;
+  }
+}
+
+TEST_F(RequestHandlerTest, IgnoresAnIdOfAChannelThatIsNotAnEnd) {
+  create_job("1");
+  EXPECT_EQ(status_of("/guarded/1?lastEventId=2026-01-01T00:00:00", identity("alice", "guarded", "1")), 200);
 }
 
 TEST_F(RequestHandlerTest, LimitsTheStreamsOfAUser) {

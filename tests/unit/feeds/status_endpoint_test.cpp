@@ -31,23 +31,23 @@ class StatusEndpointTest : public testing::LoopTest {
   }
 
   Access ask() {
-    std::optional<Access> answer;
+    std::optional<StatusAnswer> answer;
     const StatusEndpoint::Question question =
-        endpoint_.ask(rule_, "7", {{"cookie", "session=abc"}}, [&](Access came, const Record* record) {
+        endpoint_.ask(rule_, "7", {{"cookie", "session=abc"}}, [&](const StatusAnswer& came) {
           EXPECT_FALSE(answer) << "answered twice";
-          EXPECT_EQ(record != nullptr, came == Access::kAllowed);
+          EXPECT_EQ(came.record.has_value(), came.access == Access::kAllowed);
           answer = came;
-          if (record != nullptr) record_ = *record;
         });
     EXPECT_FALSE(answer) << "answered inside ask()";
     EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
-    return answer.value_or(Access::kUnavailable);
+    last_ = answer.value_or(StatusAnswer());
+    return last_.access;
   }
 
   RawServer app_{loop_, path("app.sock"), {}};
   StatusEndpoint endpoint_{loop_, resolver_};
   RecordRule rule_;
-  std::optional<Record> record_;
+  StatusAnswer last_;
 };
 
 TEST_F(StatusEndpointTest, AsksForTheJobWithTheCallersHeaders) {
@@ -63,41 +63,53 @@ TEST_F(StatusEndpointTest, AsksForTheJobWithTheCallersHeaders) {
 TEST_F(StatusEndpointTest, ReadsTheStatusAndWhetherItIsTerminal) {
   app_.answer = http(200, R"({"state":"running"})");
   ASSERT_EQ(ask(), Access::kAllowed);
-  EXPECT_EQ(record_->status, "running");
-  EXPECT_FALSE(record_->terminal);
+  EXPECT_EQ(last_.record->status, "running");
+  EXPECT_FALSE(last_.record->terminal);
   app_.answer = http(200, R"({"state":"done"})");
   ASSERT_EQ(ask(), Access::kAllowed);
-  EXPECT_EQ(record_->status, "done");
-  EXPECT_TRUE(record_->terminal);
+  EXPECT_EQ(last_.record->status, "done");
+  EXPECT_TRUE(last_.record->terminal);
 }
 
 TEST_F(StatusEndpointTest, MapsTheApplicationsStatusToAnAccess) {
-  const std::vector<std::pair<int, Access>> cases = {
-      {401, Access::kUnauthorized}, {403, Access::kNoRecord},    {404, Access::kNoRecord},
-      {429, Access::kTooMany},      {302, Access::kUnavailable}, {500, Access::kUnavailable},
-      {503, Access::kUnavailable},  {204, Access::kUnavailable}};
+  const std::vector<std::pair<int, Access>> cases = {{401, Access::kUnauthorized}, {403, Access::kNoRecord},
+                                                     {404, Access::kNoRecord},     {429, Access::kTooMany},
+                                                     {302, Access::kNoAnswer},     {500, Access::kNoAnswer},
+                                                     {503, Access::kNoAnswer},     {204, Access::kNoAnswer}};
   for (const auto& [status, expected] : cases) {
     app_.answer = http(status, status == 204 ? "" : R"({"state":"running"})");
     EXPECT_EQ(ask(), expected) << status;
   }
 }
 
-TEST_F(StatusEndpointTest, IsUnavailableIfTheBodyIsNoJsonObject) {
+TEST_F(StatusEndpointTest, KeepsTheApplicationsRetryAfter) {
+  for (const int status : {429, 503}) {
+    app_.answer =
+        "HTTP/1.0 " + std::to_string(status) + " No\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n";
+    ask();
+    EXPECT_EQ(last_.retry_after, "77") << status;
+  }
+  app_.answer = "HTTP/1.0 429 No\r\nRetry-After: " + std::string(65, '7') + "\r\nContent-Length: 0\r\n\r\n";
+  ask();
+  EXPECT_EQ(last_.retry_after, "") << "a text of 65 bytes is no delay";
+}
+
+TEST_F(StatusEndpointTest, HasNoAnswerIfTheBodyIsNoJsonObject) {
   for (const char* body : {"", "[]", "<html>", R"({"state":)"}) {
     app_.answer = http(200, body);
-    EXPECT_EQ(ask(), Access::kUnavailable) << body;
+    EXPECT_EQ(ask(), Access::kNoAnswer) << body;
   }
 }
 
-TEST_F(StatusEndpointTest, IsUnavailableIfNobodyListens) {
+TEST_F(StatusEndpointTest, HasNoAnswerIfNobodyListens) {
   rule_.target = "unix:" + path("nobody.sock");
-  EXPECT_EQ(ask(), Access::kUnavailable);
+  EXPECT_EQ(ask(), Access::kNoAnswer);
 }
 
-TEST_F(StatusEndpointTest, IsUnavailableAfterTheRulesTimeout) {
+TEST_F(StatusEndpointTest, HasNoAnswerAfterTheRulesTimeout) {
   app_.silent = true;
   rule_.timeout = std::chrono::milliseconds(50);
-  EXPECT_EQ(ask(), Access::kUnavailable);
+  EXPECT_EQ(ask(), Access::kNoAnswer);
   EXPECT_EQ(app_.requests.size(), 1U);
 }
 
@@ -105,7 +117,7 @@ TEST_F(StatusEndpointTest, DeliversNoAnswerToAQuestionThatHasDied) {
   app_.answer = http(200, R"({"state":"running"})");
   bool answered = false;
   {
-    const auto question = endpoint_.ask(rule_, "7", {}, [&](Access, const Record*) { answered = true; });
+    const auto question = endpoint_.ask(rule_, "7", {}, [&](const StatusAnswer&) { answered = true; });
   }
   EXPECT_EQ(ask(), Access::kAllowed) << "a later question is answered";
   EXPECT_FALSE(answered);

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 
 #include "tests/support/http_fixture.h"
 
@@ -15,6 +18,68 @@ namespace {
 using testing::RawClient;
 
 class HttpServerTest : public testing::HttpTest {};
+
+// Another process that says that it accepts on a socket, until it is destroyed.
+class Successor {
+ public:
+  explicit Successor(const Socket& socket) {
+    std::array<int, 2> ready{};
+    EXPECT_EQ(pipe(ready.data()), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      socket.say_accepting(true);
+      if (write(ready[1], "x", 1) == 1) pause();
+      _exit(0);
+    }
+    char byte = 0;
+    EXPECT_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+  }
+  ~Successor() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  Successor(const Successor&) = delete;
+  Successor& operator=(const Successor&) = delete;
+
+ private:
+  pid_t child_;
+};
+
+TEST_F(HttpServerTest, LeavesEachConnectionToASuccessorThatAccepts) {
+  server_.reset();
+  auto socket = listen_unix({.path = path("shared.sock"), .mode = 0600, .group = {}});
+  ASSERT_TRUE(socket) << socket.error();
+  const Socket shared(fcntl(socket->fd(), F_DUPFD_CLOEXEC, 0));
+  HttpServer server(loop_, std::move(*socket),
+                    [](std::unique_ptr<Exchange> exchange) { exchange->answer(200, {}, "old"); });
+  server.start();
+  server.leave_to_successor();
+  RawClient alone(path("shared.sock"));
+  alone.send(get("/1"));
+  EXPECT_TRUE(run_until_received(alone, "old"));
+  {
+    const Successor successor(shared);
+    RawClient left(path("shared.sock"));
+    left.send(get("/2"));
+    run_for(std::chrono::milliseconds(200));
+    EXPECT_EQ(left.received(), "");
+    EXPECT_TRUE(shared.has_waiting_connection());
+  }
+  RawClient again(path("shared.sock"));
+  again.send(get("/3"));
+  EXPECT_TRUE(run_until_received(again, "old"));
+  EXPECT_FALSE(shared.has_waiting_connection());
+}
+
+TEST_F(HttpServerTest, LeavesConnectionsInTheKernelAfterItStoppedAccepting) {
+  server_->stop_accepting();
+  RawClient late = client();
+  late.send(get("/1"));
+  run_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(late.received(), "");
+}
 
 TEST_F(HttpServerTest, MayBeDestroyedWithConnectionsInEveryState) {
   keep_ = true;

@@ -78,5 +78,14 @@ TEST_F(SocketTest, NamesTheFaultOfAnInvalidRule) {
   EXPECT_TRUE(listen_tcp("127.0.0.1", 0));
 }
 
+TEST_F(SocketTest, DoesNotTakeItsOwnProcessForAnother) {
+  const auto socket = listen();
+  ASSERT_TRUE(socket) << socket.error();
+  EXPECT_FALSE(socket->is_accepted_by_another_process());
+  socket->say_accepting(true);
+  EXPECT_FALSE(socket->is_accepted_by_another_process());
+  EXPECT_FALSE(socket->has_waiting_connection());
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -95,6 +95,17 @@ TEST(Framing, UnquotesStringDataAndReplacesAbsentDataByAnObject) {
             "event: note\ndata: null\n\n");
 }
 
+TEST(Framing, EndsANamedStreamOnATerminalStatusInThePayload) {
+  Route route = blog();
+  route.ends_on_field = "status";
+  route.ends_on_values = {"done"};
+  EXPECT_EQ(framed(route, R"({"event":"moved","status":"done","data":1})", FramingResult::kLastFrame),
+            "event: moved\ndata: 1\nid: end\n\n");
+  framed(route, R"({"event":"moved","status":"on its way","data":1})", FramingResult::kFrame);
+  framed(route, R"({"event":"complete","status":"on its way"})", FramingResult::kLastFrame);
+  framed(route, R"({"status":"done"})", FramingResult::kSkipped);
+}
+
 TEST(Framing, EndsABlogStreamOnCompleteAndFailed) {
   EXPECT_EQ(framed(blog(), R"({"event":"complete","data":{"result":1}})", FramingResult::kLastFrame),
             "event: complete\ndata: {\"result\":1}\nid: end\n\n");

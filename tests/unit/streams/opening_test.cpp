@@ -92,6 +92,35 @@ TEST_F(OpeningTest, ReadsAMissingRecordAgainWithinItsTime) {
   EXPECT_EQ(outcome_, Access::kAllowed);
 }
 
+TEST_F(OpeningTest, LooksForAMissingRecordForLongerThanItWaitsForRedis) {
+  const TimePoint began = Loop::now();
+  open({.redis = milliseconds(150), .record = milliseconds(500)});
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Access::kNoRecord) << "Redis has answered all the time";
+  EXPECT_GE(Loop::now() - began, milliseconds(500));
+}
+
+TEST_F(OpeningTest, IsUnavailableIfRedisFallsSilentWhileARecordIsMissing) {
+  open({.redis = milliseconds(300), .record = milliseconds(2500)});
+  ASSERT_TRUE(run_until([this] { return records_.looks() == 2; }));
+  const TimePoint silent = Loop::now();
+  records_path_.proxy.hold(Direction::kToClient);
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Access::kUnavailable);
+  EXPECT_LT(Loop::now() - silent, milliseconds(1500));
+}
+
+TEST_F(OpeningTest, WaitsForAnApplicationForLongerThanForRedis) {
+  for (const Route& route : config_->routes) {
+    if (route.name == "asked") request_.route = &route;
+  }
+  testing::RawServer application(loop_, path("app.sock"), "");
+  application.silent = true;
+  open({.redis = milliseconds(150)});
+  run_for(milliseconds(500));
+  EXPECT_EQ(outcomes_, 0) << "record.asked.timeout_s is 3 s";
+}
+
 TEST_F(OpeningTest, TakesAsLongForAForeignJobAsForAMissingOne) {
   redis("HSET job:1 user_id bob status running");
   const TimePoint began = Loop::now();

@@ -191,13 +191,21 @@ TEST(Json, AcceptsWhatBrowsersReadAndTheOracleDoesNot) {
   EXPECT_TRUE(is_json("\"\xFF\""));
 }
 
-TEST(Json, RefusesNestingBeyond256AndSurvivesAMillion) {
-  EXPECT_TRUE(is_json(nested(256)));
-  EXPECT_FALSE(is_json(nested(257)));
-  EXPECT_FALSE(is_json(nested(1000000)));
+TEST(Json, ReadsAnyDepth) {
+  EXPECT_TRUE(is_json(nested(257)));
+  EXPECT_TRUE(is_json(nested(1'000'000)));
+  EXPECT_FALSE(is_json(std::string(1'000'000, '[')));
+  EXPECT_FALSE(is_json(nested(1000) + ']'));
   std::string objects;
-  for (int i = 0; i < 300; ++i) objects += "{\"a\":";
+  for (int i = 0; i < 300; ++i) objects += R"({"a":)";
   EXPECT_FALSE(is_json(objects));
+  objects += '1' + std::string(300, '}');
+  EXPECT_TRUE(is_json(objects));
+  const std::string deep = R"({"status":"ready","result":)" + nested(1000) + R"(,"after":1})";
+  Members members;
+  ASSERT_TRUE(members.read(deep));
+  EXPECT_EQ(members.find("result")->raw, nested(1000));
+  EXPECT_EQ(members.text_of("status"), "ready");
 }
 
 TEST(Json, QuotesEveryByteIntoAValidString) {

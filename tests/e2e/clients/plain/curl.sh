@@ -1,0 +1,3 @@
+follow() {
+  curl -sN -H "Authorization: Bearer $($2)" "$1"
+}

@@ -1,0 +1,7 @@
+import { EventSourcePolyfill } from "event-source-polyfill";
+
+export async function follow(url, token, show) {
+  const source = new EventSourcePolyfill(url, { headers: { Authorization: `Bearer ${await token()}` } });
+  for (const name of ["message", "log", "gap", "done", "unavailable"])
+    source.addEventListener(name, (event) => show(name, event.data, event.lastEventId));
+}

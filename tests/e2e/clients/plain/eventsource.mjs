@@ -1,0 +1,10 @@
+import { EventSource } from "eventsource";
+
+export async function follow(url, token, show) {
+  const Authorization = `Bearer ${await token()}`;
+  const source = new EventSource(url, {
+    fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, Authorization } }),
+  });
+  for (const name of ["message", "log", "gap", "done", "unavailable"])
+    source.addEventListener(name, (event) => show(name, event.data, event.lastEventId));
+}

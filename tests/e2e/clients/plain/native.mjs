@@ -1,0 +1,5 @@
+export async function follow(url, token, show) {
+  const source = new EventSource(`${url}?token=${await token()}`);
+  for (const name of ["message", "log", "gap", "done", "unavailable"])
+    source.addEventListener(name, (event) => show(name, event.data, event.lastEventId));
+}

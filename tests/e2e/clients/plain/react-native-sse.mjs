@@ -1,0 +1,7 @@
+import EventSource from "react-native-sse";
+
+export async function follow(url, token, show) {
+  const source = new EventSource(url, { headers: { Authorization: `Bearer ${await token()}` } });
+  for (const name of ["message", "log", "gap", "done", "unavailable"])
+    source.addEventListener(name, (event) => show(name, event.data, event.lastEventId ?? ""));
+}

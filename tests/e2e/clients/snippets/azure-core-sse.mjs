@@ -1,0 +1,24 @@
+import { createSseStream } from "@azure/core-sse";
+
+export async function follow(url, token, show) {
+  let last = "";
+  let pause = 3000;
+  let refused = 0;
+  for (; !/^end(\.|$)/.test(last); await new Promise((done) => setTimeout(done, pause))) {
+    const headers = { Accept: "text/event-stream", Authorization: `Bearer ${await token()}` };
+    if (last) headers["Last-Event-ID"] = last;
+    try {
+      const { status, body } = await fetch(url, { headers });
+      if (status === 204 || (status === 401 && refused++)) return;
+      if (status !== 200) continue;
+      refused = 0;
+      for await (const { event, data, id, retry } of createSseStream(body)) {
+        pause = retry ?? pause; // it comes with the next event
+        last = id || last;
+        show(event || "message", data, id);
+      }
+    } catch {
+      // The connection was lost.
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { fetchEventSource } from "@microsoft/fetch-event-source";
+
+class Final extends Error {}
+
+export async function follow(url, token, show) {
+  let last = "";
+  let refused = 0;
+  const following = fetchEventSource(url, {
+    openWhenHidden: true, // else a tab that is hidden and shown again while it waits opens two streams
+    async fetch(input, init) {
+      const headers = { Accept: "text/event-stream", Authorization: `Bearer ${await token()}` };
+      if (last) headers["Last-Event-ID"] = last; // its own id may be that of an event that arrived only in part
+      return fetch(input, { ...init, headers });
+    },
+    async onopen({ ok, status, headers }) {
+      if (status === 204 || (status === 401 && refused++)) throw new Final();
+      if (!ok)
+        throw Object.assign(new Error(`status ${status}`), { pause: 1000 * headers.get("Retry-After") || 3000 });
+      refused = 0;
+    },
+    onmessage({ event, data, id }) {
+      if (!data) return; // a comment, or the block with `retry:`
+      last = id || last;
+      show(event || "message", data, id);
+      if (/^end(\.|$)/.test(id)) throw new Final();
+    },
+    onclose() {
+      throw new Error("the stream ended, the job did not");
+    },
+    onerror(error) {
+      if (error instanceof Final) throw error;
+      return error.pause; // undefined: the pause that `retry:` has set
+    },
+  });
+  await following.catch((error) => {
+    if (!(error instanceof Final)) throw error;
+  });
+}

@@ -1,0 +1,141 @@
+"""Somebody else's nginx: its server block has rules of its own and includes the files that nginx/render has made."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from support.stack import ROOT
+from support.waiting import wait_until
+
+SITE = """
+http {{
+    map_hash_bucket_size 256;
+    large_client_header_buffers 4 64k;
+    client_body_temp_path {temp}/body;
+    proxy_temp_path {temp}/proxy;
+    fastcgi_temp_path {temp}/fastcgi;
+    uwsgi_temp_path {temp}/uwsgi;
+    scgi_temp_path {temp}/scgi;
+    access_log {logs}/site-access.log combined;
+    {http}
+    include {nginx}/http.conf;
+    server {{
+        listen 127.0.0.1:{plain};
+        listen 127.0.0.1:{tls} ssl http2;
+        server_name localhost;
+        ssl_certificate {tls_dir}/cert.pem;
+        ssl_certificate_key {tls_dir}/key.pem;
+        {server}
+        {before}
+        include {nginx}/server.conf;
+        location / {{
+            return 200 "the site";
+        }}
+        location = /page {{
+            root {temp};
+            try_files /page =500;
+        }}
+    }}
+}}
+"""
+
+
+def workers(master):
+    """{pid: title} of the worker processes."""
+    pids = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    titles = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            titles[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
+    return titles
+
+
+class Site:
+    """Puts another server block in front of the gateway of a stack.  The stack's own nginx runs it."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.nginx_dir = Path(stack.facts["nginx_dir"])
+        self.file = stack.dir / "site-nginx.conf"
+        self.own = (self.nginx_dir / "nginx.conf").read_text()
+        self.own_directives = (self.nginx_dir / "site.conf").read_text()
+
+    def file_of_passwords(self, name="alice", password="secret"):
+        """A file for auth_basic_user_file."""
+        path = self.stack.dir / "passwords"
+        path.write_text(f"{name}:{{PLAIN}}{password}\n")
+        return path
+
+    def text(self, server="", http="", before=""):
+        temp = self.stack.dir / "temp"
+        (temp / "page").write_text("a page of the site")
+        return SITE.format(
+            temp=temp,
+            logs=self.stack.facts["log_dir"],
+            nginx=self.nginx_dir,
+            plain=self.stack.facts["nginx_port_plain"],
+            tls=self.stack.facts["nginx_port"],
+            tls_dir=self.stack.dir / "tls",
+            http=http,
+            server=server,
+            before=before,
+        )
+
+    def use(self, server="", http="", before="", head="", mine=""):
+        """Makes nginx serve with these directives: in the server block, in the http block, as locations above those of
+        Tailgate, at the head of the file, and in the operator's site.conf."""
+        (self.nginx_dir / "site.conf").write_text(self.own_directives + mine)
+        top = self.own[: self.own.index("http {")]
+        self.file.write_text(self.text(server, http, before))
+        self._load(f"{head}\n{top}\ninclude {self.file};\n")
+
+    def restore(self):
+        (self.nginx_dir / "site.conf").write_text(self.own_directives)
+        self._load(self.own)
+
+    def _command(self, *more):
+        log = Path(self.stack.facts["log_dir"]) / "nginx-error.log"
+        conf = self.nginx_dir / "nginx.conf"
+        return ["nginx", "-p", str(self.stack.dir), "-e", str(log), "-c", str(conf), *more]
+
+    def _run(self, *more):
+        env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
+        done = subprocess.run(self._command(*more), capture_output=True, text=True, env=env, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _load(self, text):
+        (self.nginx_dir / "nginx.conf").write_text(text)
+        self._run("-t", "-q")
+        before = set(workers(self.stack.nginx_pid))
+        os.kill(self.stack.nginx_pid, signal.SIGHUP)
+
+        def serves():
+            titles = workers(self.stack.nginx_pid)
+            old = [title for pid, title in titles.items() if pid in before]
+            return set(titles) - before and all("shutting down" in title for title in old)
+
+        wait_until(serves, 10, "nginx has taken the configuration")
+
+    def whole_configuration(self):
+        return self._run("-T", "-q")
+
+    def doctor(self, dump=None):
+        """(exit status, output) of nginx/render --doctor."""
+        command = [str(ROOT / "nginx/render"), "--doctor", "-"]
+        text = self.whole_configuration() if dump is None else dump
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+
+def challenges(answer):
+    return [value for name, value in answer.header_list if name.lower() == "www-authenticate"]
+
+
+def line_of(text, part):
+    """The number of the line that contains `part`."""
+    return next(number for number, line in enumerate(text.splitlines(), 1) if re.search(part, line))
