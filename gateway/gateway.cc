@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <utility>
 
@@ -48,27 +49,26 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return config_->limits.memory_bytes; }),
       channels_(loop_, resolver_, redis_, fan_out_.hub()),
-      records_link_(loop_, resolver_, redis_, "records",
-                    {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
-      logs_link_(loop_, resolver_, redis_, "logs",
-                 {.on_up =
-                      [this] {
-                        log_feeds_.on_up();
-                        streams_.on_redis_up();
-                      },
-                  .on_down = {}}),
-      pages_link_(loop_, resolver_, redis_, "pages",
-                  {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}}),
+      records_link_(loop_, resolver_, redis_, "records", link_events([this] { streams_.on_redis_up(); })),
+      logs_link_(loop_, resolver_, redis_, "logs", link_events([this] {
+                   log_feeds_.on_up();
+                   streams_.on_redis_up();
+                 })),
+      pages_link_(loop_, resolver_, redis_, "pages", link_events([this] { streams_.on_redis_up(); })),
       records_(loop_, records_link_, deadlines_),
       log_reader_(logs_link_),
       log_feeds_(loop_, log_reader_, channels_, fan_out_.hub(), redis_.wakeups),
+      read_check_(loop_,
+                  {.channels = channels_, .records = records_link_, .logs = logs_link_, .pages = pages_link_},
+                  first_config_->routes, redis_.wakeups),
       applications_(loop_, resolver_),
       keys_(loop_, resolver_, providers_of(config_)),
       answers_(streams_, drain_),
       requests_(request_resources()),
       auth_(loop_, config_, seal_, drain_, keys_),
       ops_(
-          links(), keys_, drain_, [this](MetricsText& out) { write_metrics(out); }, [this] { drain(); }),
+          links(), read_check_, keys_, drain_, [this](MetricsText& out) { write_metrics(out); },
+          [this] { drain(); }),
       on_term_(loop_, SIGTERM, [this] { on_terminate(); }),
       on_int_(loop_, SIGINT, [this] { on_terminate(); }),
       on_hup_(loop_, SIGHUP, [this] { on_reload(); }),
@@ -110,6 +110,23 @@ RequestHandler::Resources Gateway::request_resources() {
 
 Ops::Links Gateway::links() const {
   return {&channels_.link(), &records_link_, &logs_link_, &pages_link_};
+}
+
+RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
+  return {.on_up = std::move(on_up),
+          .on_unsound = [this](const std::string& why, bool was_up) { on_unsound(why, was_up); }};
+}
+
+// All links lead to the same address, usually to the same server.  A link that was up has found out that its
+// server is unsound: the others are dropped too.  A link that only tries to connect may have reached another
+// server, so the others stay if one of them is sound.
+void Gateway::on_unsound(const std::string& why, bool was_up) {
+  const std::array links = {&records_link_, &logs_link_, &pages_link_};
+  if (!was_up && std::ranges::any_of(links, [](const RedisLink* link) { return link->up(); })) return;
+  channels_.drop(why);
+  for (RedisLink* link : links) {
+    if (link->up()) link->drop(why);
+  }
 }
 
 void Gateway::run() {

@@ -24,6 +24,7 @@
 #include "gateway/feeds/job_records.h"
 #include "gateway/feeds/log_feeds.h"
 #include "gateway/feeds/log_reader.h"
+#include "gateway/feeds/read_check.h"
 #include "gateway/feeds/status_endpoint.h"
 #include "gateway/http/server.h"
 #include "gateway/loop/deadlines.h"
@@ -55,6 +56,8 @@ class Gateway {
  private:
   RequestHandler::Resources request_resources();
   Ops::Links links() const;
+  RedisLink::Events link_events(std::function<void()> on_up);
+  void on_unsound(const std::string& why, bool was_up);
   void on_terminate();
   void on_reload();
   // Replaces the parts of redis_ that take effect at the next connection or probe.  The address, the database
@@ -90,12 +93,13 @@ class Gateway {
   JobRecords records_;           // needs: records_link_, deadlines_
   LogReader log_reader_;         // needs: logs_link_
   LogFeeds log_feeds_;           // needs: log_reader_, channels_, the hub of fan_out_
+  ReadCheck read_check_;         // needs: channels_, the three links
   StatusEndpoint applications_;  // needs: resolver_
   Keys keys_;                    // needs: resolver_
   Answers answers_;              // needs: streams_, drain_
   RequestHandler requests_;      // needs: answers_ and the sources above
   Auth auth_;                    // needs: seal_, drain_, keys_
-  Ops ops_;                      // needs: the links, keys_, drain_
+  Ops ops_;                      // needs: the links, read_check_, keys_, drain_
   SignalWatch on_term_;
   SignalWatch on_int_;
   SignalWatch on_hup_;

@@ -36,6 +36,11 @@ void read_path(const Section& table, Route& route) {
   table.require("key");
   route.key = table.text("key");
   table.checked("key", check_placeholders(route.key));
+  if (route.source == Source::kChannel && is_reserved_channel(route.key)) {
+    table.add_error("key",
+                    "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
+                    "or tailgate:control:…");
+  }
 }
 
 void read_access(const Section& table, const Config& config, Route& route) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "gateway/base/log.h"
 #include "gateway/routes/framing.h"
 
 namespace tailgate {
@@ -22,8 +23,16 @@ void ChannelStream::on_record_gone() {
 }
 
 void ChannelStream::start() {
-  read_record({.redis = request().config->redis.wait, .record = route().record_grace});
   const std::string channel = with_id(route().key, request().id);
+  if (is_reserved_channel(channel)) {
+    static LogValve valve(5, 1);
+    if (valve.open(Loop::now())) {
+      log_error("channel.refused",
+                {{"channel", channel}, {"why", "reserved"}, {"held_back", valve.take_held_back()}});
+    }
+    return resources_.answers.refuse(hand_over(), Access::kNoRecord);
+  }
+  read_record({.redis = request().config->redis.wait, .record = route().record_grace});
   subscription_ = resources_.hub.subscribe(channel, route(), *this);
   interest_ = ChannelFeeds::Interest(resources_.channels, channel, *this);
   if (interest_.confirmed()) on_confirmed();

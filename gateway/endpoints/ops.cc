@@ -11,9 +11,10 @@
 
 namespace tailgate {
 
-Ops::Ops(Links links, const Keys& keys, const DrainState& drain,
+Ops::Ops(Links links, const ReadCheck& read_check, const Keys& keys, const DrainState& drain,
          std::function<void(MetricsText&)> write_metrics, std::function<void()> on_drain)
     : links_(links),
+      read_check_(read_check),
       keys_(keys),
       drain_(drain),
       write_metrics_(std::move(write_metrics)),
@@ -25,7 +26,7 @@ bool Ops::redis_is_up() const {
 }
 
 bool Ops::check_readiness() {
-  if (!was_ready_ && redis_is_up() && keys_.has_all_keys()) {
+  if (!was_ready_ && redis_is_up() && read_check_.passed() && keys_.has_all_keys()) {
     was_ready_ = true;
     log_info("ready");
   }
@@ -66,10 +67,17 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
 
 std::string Ops::health(bool ready) const {
   const char* const status = drain_.draining() ? "draining" : ready ? "ready" : "starting";
+  const std::string redis = json_quote(redis_is_up() ? "up" : "down");
+  const std::string keys = json_quote(keys_.has_all_keys() ? "had" : "missing");
+  const std::string pid = std::to_string(getpid());
+  const std::string why = read_check_.why();
+  if (why.empty())
+    return json_object({{"status", json_quote(status)}, {"redis", redis}, {"keys", keys}, {"pid", pid}});
   return json_object({{"status", json_quote(status)},
-                      {"redis", json_quote(redis_is_up() ? "up" : "down")},
-                      {"keys", json_quote(keys_.has_all_keys() ? "had" : "missing")},
-                      {"pid", std::to_string(getpid())}});
+                      {"redis", redis},
+                      {"keys", keys},
+                      {"why", json_quote(why)},
+                      {"pid", pid}});
 }
 
 }  // namespace tailgate

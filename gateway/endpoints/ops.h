@@ -2,8 +2,9 @@
 //
 // Ops has its own listener.  So Ops answers even if the stream listener is busy, and a mistake in a proxy's
 // configuration cannot make it public.  /readyz answers 200 from the first time that the gateway is ready
-// until a drain begins.  The body reports a lost Redis or missing keys.  The status does not, because a load
-// balancer would then drop every gateway during a short loss of Redis.
+// until a drain begins.  The gateway is ready once it has its keys, all links to Redis are up and ReadCheck
+// has passed.  The body reports a lost Redis or missing keys.  The status does not, because a load balancer
+// would then drop every gateway during a short loss of Redis.
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@
 #include "gateway/auth/keys.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/endpoints/drain_state.h"
+#include "gateway/feeds/read_check.h"
 #include "gateway/http/exchange.h"
 #include "gateway/redis/link.h"
 
@@ -24,8 +26,8 @@ class Ops {
   using Links = std::array<const RedisLink*, 4>;
 
   // `write_metrics` writes the whole answer of /metrics.
-  Ops(Links links, const Keys& keys, const DrainState& drain, std::function<void(MetricsText&)> write_metrics,
-      std::function<void()> on_drain);
+  Ops(Links links, const ReadCheck& read_check, const Keys& keys, const DrainState& drain,
+      std::function<void(MetricsText&)> write_metrics, std::function<void()> on_drain);
 
   // Returns true if /readyz answers 200.  Logs the first time that the gateway is ready.
   bool check_readiness();
@@ -36,6 +38,7 @@ class Ops {
   std::string health(bool ready) const;
 
   Links links_;
+  const ReadCheck& read_check_;
   const Keys& keys_;
   const DrainState& drain_;
   std::function<void(MetricsText&)> write_metrics_;

@@ -42,12 +42,15 @@ bool ChannelFeeds::Interest::confirmed() const {
   return lease_.active() && feed_->feeds.link_.confirmed(feed_->channel);
 }
 
-ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub)
+ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
+                           std::chrono::milliseconds refused_for)
     : hub_(hub),
+      refused_for_(refused_for),
       keyspace_prefix_("__keyspace@" + std::to_string(rule.database) + "__:"),
       unsubscribe_timer_(loop, [this] { unsubscribe_unobserved(); }),
       link_(loop, resolver, rule,
-            {.on_down = [this] { on_down(); },
+            {.on_up = [this] { on_up(); },
+             .on_down = [this] { on_down(); },
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
@@ -58,9 +61,8 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
 ChannelFeeds::~ChannelFeeds() = default;
 
 void ChannelFeeds::watch_key(const std::string& key) {
-  if (!may_watch_keys_) return;
   keys_.insert(key);
-  link_.subscribe(keyspace_prefix_ + key);
+  if (may_watch_keys_) link_.subscribe(keyspace_prefix_ + key);
 }
 
 void ChannelFeeds::unwatch_key(const std::string& key) {
@@ -83,9 +85,15 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 
 void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
+    if (!std::exchange(may_watch_keys_, true)) {
+      for (const std::string& key : keys_) link_.subscribe_refused(keyspace_prefix_ + key);
+    }
     return key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
   }
-  if (channel == kInvalidations) return key_events_.on_invalidations_confirmed();
+  if (channel == kInvalidations) {
+    may_hear_invalidations_ = true;
+    return key_events_.on_invalidations_confirmed();
+  }
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
   // on_confirmed() must come after the messages that arrived before the confirmation.
@@ -96,6 +104,7 @@ void ChannelFeeds::on_confirmed(std::string_view channel) {
 void ChannelFeeds::on_refused(std::string_view channel) {
   if (channel == kInvalidations) {
     may_hear_invalidations_ = false;
+    next_invalidations_trial_ = Loop::now() + refused_for_;
     link_.unsubscribe(std::string(kInvalidations));
     log_warning("log.wakeups_refused",
                 {{"of", "tracking"}, {"why", "NOPERM " + std::string(kInvalidations)}});
@@ -104,8 +113,8 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   // A user who may not subscribe to one key's notifications is assumed to lack the right for all keys.
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
+    next_keys_trial_ = Loop::now() + refused_for_;
     for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
-    keys_.clear();
     log_warning("log.wakeups_refused", {{"of", "notifications"}, {"why", "NOPERM " + keyspace_prefix_}});
     return;
   }
@@ -118,6 +127,20 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   if (found == feeds_.end()) return;
   hub_.flush(channel);
   found->second->observers.for_each([](Observer* observer) { observer->on_refused(); });
+}
+
+// Asks again for the announcements that Redis refused, because an operator may have granted the right since.
+// A refusal costs the connection.  So Tailgate asks only on a new connection, before Redis has confirmed a
+// channel of a stream: a stream that lost the old connection then waits for one more, and gets one `resync`,
+// not two.
+void ChannelFeeds::on_up() {
+  const TimePoint now = Loop::now();
+  if (!may_watch_keys_ && !keys_.empty() && now >= next_keys_trial_) {
+    link_.subscribe_refused(keyspace_prefix_ + *keys_.begin());
+  }
+  if (!may_hear_invalidations_ && now >= next_invalidations_trial_) {
+    link_.subscribe_refused(std::string(kInvalidations));
+  }
 }
 
 void ChannelFeeds::on_down() {

@@ -1,7 +1,9 @@
 // ChannelFeeds: keeps one Redis subscription for each channel that has an observer.
 //
 // Knows the subscriber link and the hub; knows no stream and no job.  A channel without observers stays
-// subscribed for three seconds, because some clients reopen their stream on every event.
+// subscribed for three seconds, because some clients reopen their stream on every event.  Announcements of
+// changed keys (notifications and invalidations) that Redis refuses are asked for again on a later
+// connection.
 #pragma once
 
 #include <chrono>
@@ -57,7 +59,9 @@ class ChannelFeeds {
     Feed* feed_ = nullptr;
   };
 
-  ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub);
+  // Announcements that Redis has refused are not asked for again for `refused_for`.
+  ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
+               std::chrono::milliseconds refused_for = std::chrono::seconds(60));
   ~ChannelFeeds();
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
@@ -87,10 +91,14 @@ class ChannelFeeds {
     rest_.count_lines(lines);
     rest_.note_answer(took);
   }
-  // False after Redis has refused the notifications of a key to this user.  Then watch_key() does nothing.
+  // False while Redis refuses the notifications of keys to this user.
   bool may_watch_keys() const { return may_watch_keys_; }
-  // False after Redis has refused the channel of invalidations to this user.
+  // False while Redis refuses the channel of invalidations to this user.
   bool may_hear_invalidations() const { return may_hear_invalidations_; }
+
+  // See SubscriberLink.
+  void retry_refused_now() { link_.retry_refused_now(); }
+  void drop(const std::string& why) { link_.drop(why); }
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_.link(); }
@@ -100,16 +108,20 @@ class ChannelFeeds {
   void on_message(std::string_view channel, std::string_view payload);
   void on_confirmed(std::string_view channel);
   void on_refused(std::string_view channel);
+  void on_up();
   void on_down();
   void on_unobserved(Feed& feed);
   void unsubscribe_unobserved();
 
   Hub& hub_;
+  const std::chrono::milliseconds refused_for_;
   std::string keyspace_prefix_;
   KeyEvents key_events_;
   std::unordered_set<std::string> keys_;  // the Redis keys that are watched
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
+  TimePoint next_keys_trial_{};           // when notifications that were refused may be asked for again
+  TimePoint next_invalidations_trial_{};  // the same for invalidations
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some may have a new observer
   std::uint64_t messages_ = 0;

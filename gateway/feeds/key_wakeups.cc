@@ -214,6 +214,9 @@ void KeyWakeups::sweep(Time now) {
       (trusted_ == Announcer::kTracking && !links.may_hear_invalidations)) {
     trust(Announcer::kNobody, "not permitted any more");
   }
+  if (mode_ == Mode::kNotifications && links.may_hear_notifications) {
+    trust(Announcer::kNotifications, "permitted again");
+  }
   if (std::exchange(all_invalidated_, false)) read_all();
   if (links.reading) {
     judge_tracking_table(now);

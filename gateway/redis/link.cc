@@ -18,6 +18,12 @@ namespace {
 // costs the same for one event as for ten.
 constexpr int kReadsPerTurn = 8;
 
+// Logs once for all links that Redis refuses ROLE.
+void log_role_refused(const std::string& why) {
+  static std::string last;
+  if (std::exchange(last, why) != why) log_warning("redis.role_refused", {{"why", why}});
+}
+
 }  // namespace
 
 RedisLink::RedisLink(const Loop& loop, Resolver& resolver, const RedisRule& rule, std::string name,
@@ -105,6 +111,9 @@ void RedisLink::connect_to(const std::string& address) {
     return;
   }
   context_ = context;
+  role_ = {};
+  role_error_.clear();
+  has_answered_ = false;
   context->data = this;
   arena_.serve(context->c);
   attach();
@@ -191,8 +200,20 @@ void RedisLink::disconnected_cb(const redisAsyncContext* context, int /*status*/
   if (link->state_ == State::kDropping) {
     link->on_lost(link->why_dropped_);
   } else {
-    link->on_lost(context->err != 0 ? context->errstr : "connection closed");
+    link->on_lost(link->reason_of(*context));
   }
+}
+
+// Why Redis, or the network, has closed the connection.
+std::string RedisLink::reason_of(const redisAsyncContext& context) const {
+  std::string why = context.err != 0 ? context.errstr : "connection closed";
+  if (!was_up_ && !role_error_.empty()) {
+    why += "; Redis said: " + role_error_;
+  } else if (!has_answered_ && rule_.endpoint.unix_path.empty()) {
+    // A server that expects TLS closes a connection that begins with a command, and says nothing.
+    why += "; does this port speak TLS? then rediss://";
+  }
+  return why;
 }
 
 void RedisLink::greet() {
@@ -208,6 +229,9 @@ void RedisLink::greet() {
   } else if (!rule_.password.empty()) {
     greeting_.push_back(command({"AUTH", rule_.password}, expect_ok("AUTH")));
   }
+  greeting_.push_back(command({"ROLE"}, [this](const redisReply* reply) {
+    if (reply != nullptr) on_role(*reply);
+  }));
   if (rule_.database != 0) {
     greeting_.push_back(command({"SELECT", std::to_string(rule_.database)}, expect_ok("SELECT")));
   }
@@ -225,15 +249,45 @@ void RedisLink::greet() {
     if (reply == nullptr || state_ != State::kGreeting) return;
     // A server that cannot save (MISCONF) refuses writes and PING, but not reads.  Tailgate only reads.
     if (reply->type == REDIS_REPLY_ERROR && !text_of(*reply).starts_with("MISCONF")) {
-      drop(std::string("PING: ") + reply->str);
+      refuse(*reply, std::string("PING: ") + reply->str);
     } else {
       on_greeted();
     }
   }));
 }
 
+// Judges the answer to ROLE.
+void RedisLink::on_role(const redisReply& reply) {
+  if (state_ != State::kGreeting && state_ != State::kUp) return;
+  const ServerRole before = std::exchange(role_, read_role(reply));
+  if (reply.type == REDIS_REPLY_ERROR) {
+    role_error_ = text_of(reply);
+    if (up()) log_role_refused(role_error_);
+  }
+  std::string why = why_unsound(role_);
+  // A primary that was demoted follows its new primary, or soon will.  Messages that were published at the
+  // new primary in the meantime are missing.
+  if (why.empty() && before.known() && role_.known()) why = why_changed(before, role_);
+  if (!why.empty()) drop_unsound(why);
+}
+
+void RedisLink::refuse(const redisReply& reply, const std::string& why) {
+  if (is_server_unsound(reply)) {
+    drop_unsound(why);
+  } else {
+    drop(why);
+  }
+}
+
+void RedisLink::drop_unsound(const std::string& why) {
+  const bool was_up = up();
+  drop(why);
+  if (events_.on_unsound) events_.on_unsound(why, was_up);
+}
+
 void RedisLink::on_greeted() {
   move_to(State::kUp);
+  if (!role_error_.empty()) log_role_refused(role_error_);
   log_info("redis.up", {{"link", name_}});
   reason_logged_ = false;
   if (events_.on_up) events_.on_up();
@@ -285,7 +339,10 @@ void RedisLink::probe() {
   if (events_.probe) {
     events_.probe();
   } else if (!ping_.under_way()) {
-    ping_ = command({"PING"}, [](const redisReply*) {});
+    ping_ = command({role_.known() ? "ROLE" : "PING"},
+                    [this, asked_role = role_.known()](const redisReply* reply) {
+                      if (asked_role && reply != nullptr) on_role(*reply);
+                    });
   }
   probe_timer_.after(rule_.probe_every);
 }
@@ -325,6 +382,7 @@ void RedisLink::send(std::span<const std::string_view> arguments, redisCallbackF
 void RedisLink::note_reply(const redisReply* reply) {
   if (reply != nullptr) {
     unanswered_probes_ = 0;
+    has_answered_ = true;
   } else if (state_ == State::kUp || state_ == State::kGreeting) {
     move_to(State::kLosing);
   }
@@ -338,7 +396,7 @@ void RedisLink::reply_cb(redisAsyncContext* context, void* reply, void* privdata
   const auto* answer = static_cast<const redisReply*>(reply);
   link->note_reply(answer);
   if (answer != nullptr && link->up() && is_unavailable(*answer)) {
-    link->drop(answer->str);
+    link->refuse(*answer, answer->str);
     answer = nullptr;
   }
   (*call)(answer);

@@ -1,8 +1,9 @@
 // RedisLink: one connection to Redis that reconnects by itself.
 //
-// Knows hiredis's async API and the greeting (AUTH, SELECT, PING); knows no Redis key and no channel.
-// Commands can be sent only while the link is up.  If the link is lost, each unanswered command gets a null
-// reply and is not sent again.  The link may not be destroyed inside one of its own callbacks.
+// Knows hiredis's async API, the greeting (AUTH, ROLE, SELECT, PING) and the server's role; knows no Redis
+// key and no channel. Commands can be sent only while the link is up.  If the link is lost, each unanswered
+// command gets a null reply and is not sent again.  The link may not be destroyed inside one of its own
+// callbacks.
 //
 //   state        context_ is        the state ends with
 //   kWaiting     null               the timer: the next attempt
@@ -39,6 +40,7 @@
 #include "gateway/redis/reply.h"
 #include "gateway/redis/reply_arena.h"
 #include "gateway/redis/rule.h"
+#include "gateway/redis/server_role.h"
 
 namespace tailgate {
 
@@ -53,10 +55,14 @@ class RedisLink {
   struct Events {
     std::function<void()> on_up = {};
     std::function<void()> on_down = {};
+    // Called when the server turns out to be unsound, by its role or by LOADING or MASTERDOWN.  This link is
+    // being dropped; `was_up` is false if its greeting found it out.  Other links may lead to the same
+    // server, so the owner drops them too: a Pub/Sub connection cannot ask for the role.
+    std::function<void(const std::string& why, bool was_up)> on_unsound = {};
     // Called for every reply to send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
-    // Sends a command that Redis answers.  If empty, the link sends PING.  Set it on a Pub/Sub connection,
-    // where hiredis 0.14.1 never runs PING's callback.
+    // Sends a command that Redis answers.  If empty, the link sends ROLE, or PING if Redis refuses ROLE.  Set
+    // it on a Pub/Sub connection, which may send neither: hiredis 0.14.1 never runs PING's callback there.
     std::function<void()> probe = {};
   };
 
@@ -112,6 +118,10 @@ class RedisLink {
   void read();
   void greet();
   void on_greeted();
+  void on_role(const redisReply& reply);
+  void refuse(const redisReply& reply, const std::string& why);
+  void drop_unsound(const std::string& why);
+  std::string reason_of(const redisAsyncContext& context) const;
   void on_lost(const std::string& why);
   void free_dropped();
   void probe();
@@ -138,6 +148,9 @@ class RedisLink {
   bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
+  ServerRole role_;                // by this connection's last answer to ROLE
+  std::string role_error_;         // the error with which Redis refused ROLE on this connection
+  bool has_answered_ = false;      // Redis has sent a reply on this connection
   std::size_t address_index_ = 0;  // of the host's addresses; advances after each failed attempt
   bool was_up_ = false;            // the link has been up since its last loss
   std::uint64_t times_lost_ = 0;

@@ -22,6 +22,12 @@ bool is_unavailable(const redisReply& reply) {
                      [&](std::string_view word) { return text.starts_with(word); });
 }
 
+bool is_server_unsound(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ERROR) return false;
+  const std::string_view text = text_of(reply);
+  return text.starts_with("LOADING") || text.starts_with("MASTERDOWN");
+}
+
 bool is_wrong_type(const redisReply& reply) {
   return reply.type == REDIS_REPLY_ERROR && text_of(reply).starts_with("WRONGTYPE");
 }

@@ -74,10 +74,11 @@ void SubscriberLink::send(std::string_view verb, const std::string& channel) {
 
 void SubscriberLink::on_link_up() {
   unanswered_.clear();
+  for (auto& [name, state] : channels_) state.unanswered = 0;
   send("SUBSCRIBE", control_channel_);
+  if (events_.on_up) events_.on_up();
   for (auto& [name, state] : channels_) {
-    state.unanswered = 0;
-    send_subscribe(name, state);
+    if (state.unanswered == 0) send_subscribe(name, state);
   }
 }
 
@@ -112,6 +113,11 @@ void SubscriberLink::retry_refused() {
       send_subscribe(name, found->second);
     }
   }
+}
+
+void SubscriberLink::retry_refused_now() {
+  for (auto& [name, refused] : refused_) refused.until = {};
+  retry_refused();
 }
 
 void SubscriberLink::on_push(const redisReply& reply) {

@@ -22,6 +22,9 @@ class SubscriberLink {
  public:
   // All functions are called from the loop.  None of them may destroy the link.
   struct Events {
+    // Called before any channel is subscribed on a new connection.  A channel that is subscribed to in this
+    // call comes first: if Redis refuses it and the connection is lost, no other channel had been confirmed.
+    std::function<void()> on_up = {};
     std::function<void()> on_down;
     // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
     // try the channel again for 30 seconds.  Each further refusal doubles that time, up to one hour.
@@ -42,10 +45,23 @@ class SubscriberLink {
   // Like subscribe(), but calls on_confirmed even if the channel is subscribed already.  Does not shorten the
   // wait of a refused channel.
   void confirm_again(const std::string& channel);
+  // Like subscribe(), but ends the wait of a refused channel.
+  void subscribe_refused(const std::string& channel) {
+    refused_.erase(channel);
+    subscribe(channel);
+  }
   void unsubscribe(const std::string& channel);
   // True if Redis has the subscription: no SUBSCRIBE or UNSUBSCRIBE of the channel is unanswered, and the
   // last one was a SUBSCRIBE.
   bool confirmed(const std::string& channel) const;
+
+  // Tries refused channels now, not after their wait.  Each one that Redis refuses again costs the
+  // connection.
+  void retry_refused_now();
+  // Closes the connection, if it is up, and reconnects.  `why` is for the log.
+  void drop(const std::string& why) {
+    if (up()) link_.drop(why);
+  }
 
   bool up() const { return link_.up(); }
   const RedisLink& link() const { return link_; }

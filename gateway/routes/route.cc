@@ -114,6 +114,11 @@ bool is_job_id(std::string_view text) {
   return text.size() <= kMaxIdSize && consists_of(text, "-._") && !is_dots(text);
 }
 
+bool is_reserved_channel(std::string_view name) {
+  return name.starts_with("__keyspace@") || name == "__redis__:invalidate" ||
+         name.starts_with("tailgate:control:");
+}
+
 std::string with_id(std::string_view pattern, std::string_view id) {
   std::string out;
   while (true) {

@@ -137,6 +137,10 @@ std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::stri
 // True for [A-Za-z0-9._-]{1,128} except "." and "..", which would change the path of a request to a status
 // endpoint.
 bool is_job_id(std::string_view text);
+// True for a channel that the gateway itself subscribes to, or may subscribe to, for its own purposes.  A
+// route that read such a channel would get none of its messages, and would end the gateway's own
+// subscription.
+bool is_reserved_channel(std::string_view name);
 // `pattern` with `id` in place of every "{id}".
 std::string with_id(std::string_view pattern, std::string_view id);
 // An error if `text` holds a placeholder other than "{id}", for example "{job_id}".

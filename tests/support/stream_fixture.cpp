@@ -81,6 +81,13 @@ auth           = "application"
 framing        = "raw"
 on_unavailable = "status"
 ending         = [{ event = "end", data = '{"status":${status}}' }]
+
+[route.bare]
+path    = "/bare/{id}"
+source  = "channel"
+key     = "{id}:invalidate"
+who     = "anyone"
+framing = "raw"
 )";
 
 std::shared_ptr<const Config> load(std::string text, const std::string& folder) {
@@ -140,6 +147,13 @@ HttpHeaders StreamTest::identity(const std::string& user, std::string_view route
 void StreamTest::create_job(const char* id) const {
   redis("HSET job:%s user_id alice status running", id);
   redis("XADD job:%s:logs 1-1 text first", id);
+}
+
+void StreamTest::on_unsound(const std::string& why) {
+  channels_.drop(why);
+  for (RedisLink* link : {&records_link_, &logs_link_, &pages_link_}) {
+    if (link->up()) link->drop(why);
+  }
 }
 
 bool StreamTest::all_links_are_up() const {

@@ -29,8 +29,8 @@ namespace tailgate::testing {
 
 class StreamTest : public LoopTest {
  protected:
-  // The routes are /events, /guarded, /lines, /old-lines and /asked, each followed by /{id}; see kRoutes in
-  // stream_fixture.cpp.  `more` is added to the configuration.
+  // The routes are /events, /guarded, /lines, /old-lines, /asked and /bare, each followed by /{id}; see
+  // kRoutes in stream_fixture.cpp.  `more` is added to the configuration.
   explicit StreamTest(const std::string& more = {});
   ~StreamTest() override;
 
@@ -86,7 +86,8 @@ class StreamTest : public LoopTest {
                               log_feeds_.on_up();
                               streams_.on_redis_up();
                             },
-                        .on_down = {}}};
+                        .on_down = {},
+                        .on_unsound = [this](const std::string& why, bool) { on_unsound(why); }}};
   RedisLink pages_link_{loop_, resolver_, pages_path_.rule, "pages", wakes_streams()};
   JobRecords records_{loop_, records_link_, deadlines_};
   LogReader log_reader_{logs_link_};
@@ -97,8 +98,12 @@ class StreamTest : public LoopTest {
 
  private:
   RedisLink::Events wakes_streams() {
-    return {.on_up = [this] { streams_.on_redis_up(); }, .on_down = {}};
+    return {.on_up = [this] { streams_.on_redis_up(); },
+            .on_down = {},
+            .on_unsound = [this](const std::string& why, bool) { on_unsound(why); }};
   }
+  // Drops all links.  (Gateway keeps them if the server was found unsound by a greeting and a link is up.)
+  void on_unsound(const std::string& why);
   static std::string text_and_free(redisReply* reply);
 
   struct Disconnect {

@@ -1,7 +1,5 @@
 """The rights of the Redis user: those in deploy/README.md suffice, and a missing right disables only what needs it."""
 
-import re
-import shlex
 import subprocess
 import time
 
@@ -9,22 +7,11 @@ import pytest
 
 from support.clients import fetch, open_stream
 from support.publishers import Blog, Builder, Spools
-from support.stack import ROOT
+from support.redis_servers import acl_of_readme, command_of_readme
 from support.waiting import wait_until
 
 KEYSPACE = "&__keyspace@0__:*"
 INVALIDATIONS = "&__redis__:invalidate"
-
-
-def acl_of_readme():
-    """The rules of the ACL SETUSER command in deploy/README.md, in the form of redis.conf."""
-    return " ".join(shlex.split(command_of_readme().replace("\\\n", ""))[3:])
-
-
-def command_of_readme():
-    return re.search(
-        r"redis-cli ACL SETUSER tailgate .*?\n(?=```)", (ROOT / "deploy/README.md").read_text(), re.DOTALL
-    )[0]
 
 
 def stack_for(private_stack, rules, events="Kt"):
@@ -137,8 +124,10 @@ def test_a_channel_that_redis_does_not_permit_fails_only_its_own_route(private_s
     events.events_until("resync")
     builder.publish("snapshot.updated")
     events.events_until(lambda event: "snapshot.updated" in event.data)
-    assert [line["channel"] for line in stack.logs("channel.refused")] == [f"jobs:{job}:events"]
-    assert len(stack.logs("redis.lost")) == 1
+    # The first one belongs to the check before the first readiness.
+    assert [line["channel"] for line in stack.logs("channel.refused")] == ["jobs:0:events", f"jobs:{job}:events"]
+    assert len(stack.logs("redis.lost")) == 2
+    assert [(line["command"], line["key"]) for line in stack.logs("redis.refused")] == [("SUBSCRIBE", "jobs:{id}:events")]
 
 
 def test_revoking_the_right_to_a_channel_closes_its_streams(private_stack, job):
@@ -203,3 +192,44 @@ def test_logs_are_swept_at_once_when_the_right_to_tracking_is_revoked(private_st
         lines.events_until(lambda event, number=number: f"number {number}" in event.data)
         took.append(time.monotonic() - begin)
     assert sorted(took)[1] < 1, f"a slow sweep would take 2 s: {took}"
+
+
+def test_without_the_right_to_ask_for_the_role_streams_work_and_the_log_says_so_once(private_stack, job):
+    stack = stack_for(private_stack, without(acl_of_readme(), "+role"))
+    builder = Builder(stack.redis, job).create()
+    events = open_stream(stack, f"/api/jobs/{job}/events/stream", headers=stack.bearer())
+    events.wait_head()
+    for client in stack.connections():
+        stack.redis.client_kill_filter(_id=client["id"])
+    events.events_until("resync")
+    builder.publish("snapshot.updated")
+    events.events_until(lambda event: "snapshot.updated" in event.data)
+    assert len(stack.logs("redis.role_refused")) == 1
+    # PING, which is asked instead, tells of a replica that has lost its primary only if it refuses all reads.
+    stack.redis.config_set("replica-serve-stale-data", "no")
+    stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    wait_until(lambda: stack.metrics()['tailgate_redis_up{link="subscriber"}'] == 0, 8, "the loss is noticed")
+    stack.redis.execute_command("REPLICAOF", "NO", "ONE")
+    events.events_until("resync", timeout=10)
+
+
+@pytest.mark.slow
+def test_announcements_granted_at_run_time_are_used_after_the_next_reconnect(private_stack, job):
+    stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE))
+    builder = Builder(stack.redis, job).create()
+    lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
+    lines.wait_head()
+    wait_until(lambda: stack.logs("log.wakeups_refused"), 5, "the refusal is logged")
+    stack.redis.execute_command("ACL", "SETUSER", "tailgate", KEYSPACE)
+    begin = time.monotonic()
+
+    def notified():
+        builder.log("line")
+        lines.next_event()
+        if time.monotonic() > begin + 62:  # the gateway asks again after 60 s, on a new connection
+            stack.redis.client_kill_filter(_type="pubsub")
+        return [line["by"] for line in stack.logs("log.wakeups")][-1:] == ["notifications"]
+
+    while not notified():
+        assert time.monotonic() < begin + 90
+        time.sleep(1)

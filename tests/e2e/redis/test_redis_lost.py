@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-import redis
 
 from chaos.proxy import FaultProxy
 from support import routes
@@ -195,30 +194,6 @@ def test_a_half_open_redis_link_is_detected_and_causes_a_resync_event(
         else:
             endpoint.write_number(3)
             assert [endpoint.number_in(event) for event in stream.take_events(2, timeout=10)] == [2, 3]
-
-
-def test_streams_work_with_a_read_only_redis(private_stack, job):
-    """A fail-over may leave a replica that has lost its primary but still has its data."""
-    stack = private_stack()
-    opened = [create_and_open(stack, kind, f"{job}-{kind.route}") for kind in routes.ALL]
-    stack.redis.config_set("replica-serve-stale-data", "yes")
-    stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
-    with pytest.raises(redis.exceptions.ReadOnlyError):
-        stack.redis.set("a", "write")
-    for endpoint, stream in opened:
-        if endpoint.channel:
-            wait_until(lambda: endpoint.write_number(2), 5, "a subscriber")
-            assert endpoint.number_in(stream.next_event()) == 2, endpoint.route
-        else:
-            with routes.open_endpoint(endpoint) as another:
-                assert another.status == 200, "a new log stream"
-    status = next(endpoint for endpoint, _ in opened if endpoint.route == routes.Status.route)
-    with routes.open_endpoint(status) as another:
-        assert another.status == 200 and another.next_event().json()["status"] == "running"
-    stack.redis.execute_command("REPLICAOF", "NO", "ONE")
-    for endpoint, stream in opened:
-        endpoint.write_number(3)
-        assert endpoint.number_in(stream.next_event(10)) == 3, endpoint.route
 
 
 def test_a_line_written_while_the_notification_link_is_lost_arrives_after_its_reconnect(stack_with, job):

@@ -42,7 +42,10 @@ def test_a_log_that_turns_into_another_type_gets_a_gap_and_the_end(private_stack
     [gap] = stream.rest(timeout=10)
     assert (gap.name, gap.json()) == ("gap", {"requested": line, "first_available": None})
     assert stream.last_id == line
-    assert any(worker.log_key in json.dumps(entry) for entry in stack.logs() if entry["level"] == "error")
+    refused = [entry for entry in stack.logs("log.refused") if entry["key"] == worker.log_key]
+    assert refused and refused[0]["why"].startswith("WRONGTYPE")
+    answer = fetch(stack, path(job), headers=stack.bearer())
+    assert (answer.status, answer.json()) == (500, {"detail": "The log cannot be read"})
 
 
 def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):

@@ -201,3 +201,26 @@ def test_a_record_that_changes_its_type_does_not_end_a_stream_at_once(stack, job
     stack.redis.hset(endpoint.record_key, mapping=fields)
     endpoint.write_number(5)
     assert endpoint.number_in(stream.next_event()) == 5
+
+
+@pytest.mark.slow
+def test_a_record_that_turns_into_another_type_ends_its_streams_after_ten_seconds(private_stack, job):
+    stack = private_stack()
+    opened = []
+    for kind in routes.WITH_RECORD:
+        endpoint = kind(stack, f"{job}-{kind.route}").create()
+        opened.append((endpoint, open_live_stream(endpoint)))
+    begin = time.monotonic()
+    for endpoint, _ in opened:
+        pipe = stack.redis.pipeline(transaction=True)
+        pipe.delete(endpoint.record_key)
+        pipe.set(endpoint.record_key, "no hash any more")
+        pipe.execute()
+    for endpoint, stream in opened:
+        stream.rest(timeout=16)
+        assert time.monotonic() - begin > 9
+        assert "id: end" not in stream.raw.decode(), "the client must reconnect, and gets 404 then"
+        assert open_endpoint(endpoint).status == 404
+    wrong = {line["key"] for line in stack.logs("record.wrong_type")}
+    assert wrong == {endpoint.record_key for endpoint, _ in opened}
+    assert [line["why"] for line in stack.logs("stream.closed")] == ["record_gone"] * len(opened)

@@ -28,6 +28,17 @@ TEST(ConfigRoute, RefusesAnInvalidPath) {
   }
 }
 
+TEST(ConfigRoute, RefusesAChannelThatTailgateItselfUses) {
+  for (const char* key :
+       {"__keyspace@0__:x", "__keyspace@0__:{id}", "__redis__:invalidate", "tailgate:control:{id}"}) {
+    const std::string found = findings(kBase, {{"route.named.key", key}});
+    EXPECT_NE(found.find("route.named.key: must not name a channel that Tailgate itself uses"),
+              std::string::npos)
+        << key << found;
+  }
+  EXPECT_EQ(findings(kBase, {{"route.named.key", "__keyevent@0__:expired"}}), "");
+}
+
 TEST(ConfigRoute, RefusesAPathThatOverlapsAnotherRoute) {
   expect_finding({{"route.pages.path", "/jobs/{id}/stream"}},
                  "route.pages.path: matches the same path as that of [route.events]");

@@ -118,6 +118,32 @@ TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
+// A replica that has lost its primary refuses reads, or not, as replica-serve-stale-data says.  It does not
+// close the subscriber link, and delivers nothing.
+TEST_F(ChannelStreamTest, SendsResyncAfterItsServerWasAReplicaWithoutAPrimary) {
+  for (const char* stale : {"no", "yes"}) {
+    create_job("1");
+    redis("CONFIG SET replica-serve-stale-data %s", stale);
+    auto client = open_guarded();
+    ASSERT_TRUE(opened(client));
+    redis("REPLICAOF 127.0.0.1 1");
+    ASSERT_TRUE(run_until([this] { return !channels_.up() && !records_link_.up() && !logs_link_.up(); }))
+        << stale;
+    redis("REPLICAOF NO ONE");
+    ASSERT_TRUE(run_until([&] { return client.got("event: resync\n"); })) << stale;
+    redis("PUBLISH job:1:events after");
+    EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); })) << stale;
+  }
+}
+
+// A subscription to this channel would end the gateway's own subscription when the stream ends.
+TEST_F(ChannelStreamTest, AnswersAChannelOfTheGatewayItselfWith404) {
+  auto reserved = get("/bare/__redis__");
+  EXPECT_TRUE(run_until([&] { return reserved.status() == 404; })) << reserved.raw();
+  auto other = get("/bare/redis");
+  EXPECT_TRUE(opened(other));
+}
+
 TEST_F(ChannelStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   create_job("1");
   auto client = open_guarded();

@@ -116,6 +116,16 @@ TEST_F(LogStreamTest, AnswersAKeyOfAnotherTypeWith500) {
   EXPECT_TRUE(run_until([&] { return client.status() == 500; }));
 }
 
+TEST_F(LogStreamTest, SendsAGapAndEndsIfItsKeyTurnsIntoAnotherType) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  redis("DEL job:1:logs");
+  redis("SET job:1:logs text");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(),
+            "retry: 3000\n\nevent: gap\ndata: {\"requested\":\"1-1\",\"first_available\":null}\n\n");
+}
+
 TEST_F(LogStreamTest, IsUnavailableIfTheTailIsNotAnsweredInTime) {
   logs_path_.proxy.hold(Direction::kToClient);
   auto client = open();

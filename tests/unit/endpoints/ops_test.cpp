@@ -29,7 +29,13 @@ class OpsTest : public testing::StreamTest {
   int drains_ = 0;
   Keys keys_{loop_, resolver_, {config_, &config_->providers}};
   std::unique_ptr<HttpServer> server_;
+  ReadCheck read_check_{
+      loop_,
+      {.channels = channels_, .records = records_link_, .logs = logs_link_, .pages = pages_link_},
+      config_->routes,
+      "sweep"};
   Ops ops_{{&channels_.link(), &records_link_, &logs_link_, &pages_link_},
+           read_check_,
            keys_,
            drain_,
            [](MetricsText& out) { out.gauge("a", "A.", 1); },
@@ -37,6 +43,7 @@ class OpsTest : public testing::StreamTest {
 };
 
 TEST_F(OpsTest, IsReadyUntilItDrains) {
+  ASSERT_TRUE(run_until([this] { return read_check_.passed(); }));
   EXPECT_EQ(ask("/readyz").status(), 200);
   drain_.settle();
   auto draining = ask("/readyz");
@@ -55,6 +62,7 @@ TEST_F(OpsTest, ClosesItsConnectionsWhileItHandsOver) {
 }
 
 TEST_F(OpsTest, StaysReadyWhenRedisIsLostAndReportsItInTheBody) {
+  ASSERT_TRUE(run_until([this] { return read_check_.passed(); }));
   EXPECT_EQ(ask("/readyz").status(), 200);
   pages_path_.proxy.refuse();
   pages_path_.proxy.cut();
@@ -71,6 +79,18 @@ TEST_F(OpsTest, IsNotReadyBeforeItReachedRedisOnce) {
   auto starting = ask("/readyz");
   EXPECT_EQ(starting.status(), 503);
   EXPECT_TRUE(starting.got("\"status\":\"starting\""));
+}
+
+TEST_F(OpsTest, IsNotReadyBeforeEachKindOfReadIsAnsweredAndSaysWhichOneIsRefused) {
+  redis("ACL SETUSER default -xrevrange");
+  ASSERT_TRUE(run_until([this] { return !read_check_.why().empty(); }));
+  auto starting = ask("/readyz");
+  EXPECT_EQ(starting.status(), 503);
+  EXPECT_TRUE(starting.got("\"redis\":\"up\",\"keys\":\"had\",\"why\":\"redis: XREVRANGE is refused: NOPERM"))
+      << starting.raw();
+  redis("ACL SETUSER default +xrevrange");
+  ASSERT_TRUE(run_until([this] { return read_check_.passed(); }));
+  EXPECT_EQ(ask("/readyz").status(), 200);
 }
 
 TEST_F(OpsTest, AnswersMetricsAsText) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,7 +40,7 @@ class ChannelFeedsTest : public testing::LoopTest {
     rule_.endpoint.unix_path = proxy_.path();
     rule_.user = user;
     if (!user.empty()) rule_.password = "secret";
-    feeds_ = std::make_unique<ChannelFeeds>(loop_, resolver_, rule_, hub_);
+    feeds_ = std::make_unique<ChannelFeeds>(loop_, resolver_, rule_, hub_, std::chrono::milliseconds(200));
     feeds_->set_key_events(
         {.on_notified =
              [this](std::string_view key, std::string_view event) {
@@ -263,6 +265,52 @@ TEST_F(ChannelFeedsTest, AsksForNoInvalidationsAfterTheyWereRefused) {
   run_for(std::chrono::milliseconds(50));
   EXPECT_EQ(feeds.link().times_lost(), 1U);
   EXPECT_EQ(key_events_, Texts{});
+}
+
+TEST_F(ChannelFeedsTest, AsksForRefusedNotificationsAgainOnALaterConnection) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  feeds.watch_key("k");
+  ASSERT_TRUE(run_until([&] { return !feeds.may_watch_keys() && feeds.up(); }));
+  feeds.watch_key("l");
+  run_for(std::chrono::milliseconds(250));
+  EXPECT_EQ(feeds.link().times_lost(), 1U) << "not on the same connection, because each refusal costs one";
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return feeds.link().times_lost() == 3 && feeds.up(); }));
+  EXPECT_FALSE(feeds.may_watch_keys()) << "still refused";
+  redis({"ACL", "SETUSER", "limited", "&__keyspace@0__:*"});
+  run_for(std::chrono::milliseconds(250));
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return key_events_.size() == 2; }));
+  EXPECT_TRUE(feeds.may_watch_keys());
+  EXPECT_EQ(feeds.link().times_lost(), 4U);
+  std::ranges::sort(key_events_);
+  EXPECT_EQ(key_events_, (Texts{"k watched", "l watched"}));
+}
+
+TEST_F(ChannelFeedsTest, AsksForRefusedInvalidationsAgainOnALaterConnection) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  feeds.confirm_invalidations();
+  ASSERT_TRUE(run_until([&] { return !feeds.may_hear_invalidations() && feeds.up(); }));
+  redis({"ACL", "SETUSER", "limited", "&__redis__:invalidate"});
+  run_for(std::chrono::milliseconds(250));
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return !key_events_.empty(); }));
+  EXPECT_TRUE(feeds.may_hear_invalidations());
+  EXPECT_EQ(key_events_, Texts{"confirmed"});
+}
+
+// The stream that lost the old connection must not get two events for one loss.
+TEST_F(ChannelFeedsTest, ConfirmsNoChannelOnAConnectionThatIsLostByAnAnnouncementStillRefused) {
+  ChannelFeeds& feeds = this->feeds("limited");
+  Recorder recorder;
+  const ChannelFeeds::Interest interest(feeds, "ok", recorder);
+  feeds.confirm_invalidations();
+  ASSERT_TRUE(run_until([&] { return !feeds.may_hear_invalidations() && interest.confirmed(); }));
+  recorder.calls.clear();
+  run_for(std::chrono::milliseconds(250));
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return feeds.link().times_lost() == 3 && interest.confirmed(); }));
+  EXPECT_EQ(recorder.calls, (Texts{"unconfirmed", "unconfirmed", "confirmed"}));
 }
 
 }  // namespace

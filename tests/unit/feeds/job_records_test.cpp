@@ -233,6 +233,18 @@ TEST_F(JobRecordsTest, ReportsThatARecordHasBeenGoneForAsLongAsGivenOnly) {
   EXPECT_GE(Loop::now() - begun, std::chrono::milliseconds(1500));
 }
 
+TEST_F(JobRecordsTest, ReportsARecordThatTurnsIntoAnotherTypeAsGone) {
+  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(500));
+  write("user_id", "alice");
+  const auto watch = records.watch(record_, "1", running_, *this);
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  reported_.clear();
+  freeReplyObject(redisCommand(worker_.get(), "DEL job:1"));
+  freeReplyObject(redisCommand(worker_.get(), "SET job:1 text"));
+  ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
+  EXPECT_EQ(reported_, Texts{"gone"});
+}
+
 TEST_F(JobRecordsTest, CountsTheTimeWithoutARecordAnewAfterEachRecord) {
   JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
   const JobRecords::Watch watch = records.watch(record_, "1", running_, *this);

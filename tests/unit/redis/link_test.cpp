@@ -4,10 +4,12 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -132,16 +134,32 @@ class RealRedisLinkTest : public testing::LoopTest {
   // A link through the proxy.  ups_ and downs_ count how often it came up and was lost.
   std::unique_ptr<RedisLink> link() {
     proxy_rule_.endpoint.unix_path = proxy_.path();
-    return std::make_unique<RedisLink>(
-        loop_, resolver_, proxy_rule_, "test",
-        RedisLink::Events{.on_up = [this] { ++ups_; }, .on_down = [this] { ++downs_; }});
+    return std::make_unique<RedisLink>(loop_, resolver_, proxy_rule_, "test",
+                                       RedisLink::Events{.on_up = [this] { ++ups_; },
+                                                         .on_down = [this] { ++downs_; },
+                                                         .on_unsound =
+                                                             [this](const std::string& why, bool was_up) {
+                                                               unsound_.push_back(why);
+                                                               found_while_up_.push_back(was_up);
+                                                             }});
+  }
+  // Runs a command at once, on a connection of its own.
+  void redis(const char* command) const {
+    const std::unique_ptr<redisContext, void (*)(redisContext*)> context(
+        redisConnectUnix(redis_.socket_path().c_str()), redisFree);
+    auto* reply = static_cast<redisReply*>(redisCommand(context.get(), command));
+    ASSERT_NE(reply, nullptr);
+    EXPECT_NE(reply->type, REDIS_REPLY_ERROR) << reply->str;
+    freeReplyObject(reply);
   }
 
-  testing::RedisServer redis_{path("."), ""};
+  testing::RedisServer redis_{path("."), "user limited on >secret ~* &* +@all -role\n"};
   Proxy proxy_{loop_, path("proxy.sock"), redis_.socket_path()};
   RedisRule proxy_rule_;
   int ups_ = 0;
   int downs_ = 0;
+  std::vector<std::string> unsound_;  // the arguments of on_unsound
+  std::vector<bool> found_while_up_;
   RedisRule rule_ = *parse_redis_url("unix:" + redis_.socket_path(), {});
 };
 
@@ -238,6 +256,148 @@ TEST_F(RealRedisLinkTest, StaysUpWhileAnswersAreSlow) {
   ASSERT_TRUE(run_until([&] { return link->up(); }));
   run_for(std::chrono::milliseconds(1000));
   EXPECT_EQ(downs_, 0);
+}
+
+// ---- a server that is unsound ---------------------------------------------------------------------------
+
+// A primary that is demoted keeps its connections.
+TEST_F(RealRedisLinkTest, IsLostWhileItsServerIsAReplicaWithoutAPrimary) {
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  redis("REPLICAOF 127.0.0.1 1");
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  const std::string why = "this replica does not follow its primary 127.0.0.1:1";
+  ASSERT_FALSE(unsound_.empty());
+  EXPECT_EQ(unsound_.front(), why);
+  EXPECT_EQ(link->why_lost(), why);
+  run_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(ups_, 1) << "the greeting asks for the role too";
+  ASSERT_GE(found_while_up_.size(), 2U);
+  EXPECT_TRUE(found_while_up_[0]);
+  EXPECT_FALSE(found_while_up_[1]);
+  redis("REPLICAOF NO ONE");
+  EXPECT_TRUE(run_until([&] { return link->up(); }));
+}
+
+TEST_F(RealRedisLinkTest, IsLostByMasterdownIfTheRoleIsForbidden) {
+  proxy_rule_.user = "limited";
+  proxy_rule_.password = "secret";
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  run_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(downs_, 0) << "PING is sent in place of ROLE";
+  redis("CONFIG SET replica-serve-stale-data no");
+  redis("REPLICAOF 127.0.0.1 1");
+  ASSERT_TRUE(run_until([this] { return downs_ == 1; }));
+  ASSERT_FALSE(unsound_.empty());
+  EXPECT_TRUE(unsound_.front().starts_with("MASTERDOWN")) << unsound_.front();
+  redis("REPLICAOF NO ONE");
+  EXPECT_TRUE(run_until([&] { return link->up(); }));
+}
+
+TEST_F(RealRedisLinkTest, StaysUpIfTheRightToAskForTheRoleIsRevoked) {
+  proxy_rule_.user = "limited";
+  proxy_rule_.password = "secret";
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto probe = this->link();
+  ASSERT_TRUE(run_until([&] { return probe->up(); }));
+  redis("ACL SETUSER limited +role");
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return ups_ == 2; }));
+  redis("ACL SETUSER limited -role");
+  run_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(downs_, 1);
+  EXPECT_TRUE(unsound_.empty());
+}
+
+// ---- why a connection was closed --------------------------------------------------------------------------
+
+// Closes each connection when the first bytes arrive, as a server that expects TLS does.
+class ClosingServer {
+ public:
+  ClosingServer(const Loop& loop, sockaddr* address, std::size_t size) : loop_(loop) {
+    listener_.reset(evconnlistener_new_bind(loop.base(), accept_cb, this, LEV_OPT_CLOSE_ON_FREE, -1, address,
+                                            static_cast<int>(size)));
+  }
+  std::uint16_t port() const {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    getsockname(evconnlistener_get_fd(listener_.get()), reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+  }
+
+  std::string answer;  // sent before the close
+
+ private:
+  static void accept_cb(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*from*/, int /*size*/,
+                        void* self) {
+    auto* server = static_cast<ClosingServer*>(self);
+    BuffereventHandle buffer(bufferevent_socket_new(server->loop_.base(), fd, BEV_OPT_CLOSE_ON_FREE));
+    bufferevent_setcb(buffer.get(), read_cb, nullptr, nullptr, self);
+    bufferevent_enable(buffer.get(), EV_READ);
+    server->connections_.push_back(std::move(buffer));
+  }
+  static void read_cb(bufferevent* buffer, void* self) {
+    auto* server = static_cast<ClosingServer*>(self);
+    (void)send(bufferevent_getfd(buffer), server->answer.data(), server->answer.size(), MSG_NOSIGNAL);
+    std::erase_if(server->connections_, [&](const auto& one) { return one.get() == buffer; });
+  }
+
+  const Loop& loop_;
+  ListenerHandle listener_;
+  std::vector<BuffereventHandle> connections_;
+};
+
+class ClosedRedisLinkTest : public testing::LoopTest {
+ protected:
+  // Why a link to the server at `rule` was lost.
+  std::string why_lost() {
+    RedisLink link(loop_, resolver_, rule_, "test", {});
+    EXPECT_TRUE(run_until([&] { return !link.why_lost().empty(); }));
+    return link.why_lost();
+  }
+  std::unique_ptr<ClosingServer> tcp_server() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto server =
+        std::make_unique<ClosingServer>(loop_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    rule_.endpoint.host = "127.0.0.1";
+    rule_.endpoint.port = server->port();
+    return server;
+  }
+
+  RedisRule rule_;
+};
+
+TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatClosesWithoutAWordSpeaksTls) {
+  const auto server = tcp_server();
+  EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
+}
+
+TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatAnswersWithATlsAlertSpeaksTls) {
+  const auto server = tcp_server();
+  server->answer = std::string("\x15\x03\x03\x00\x02\x02\x46", 7);
+  EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
+}
+
+TEST_F(ClosedRedisLinkTest, SaysWhatTheServerSaidBeforeItClosed) {
+  const auto server = tcp_server();
+  server->answer = "-ERR max number of clients reached\r\n";
+  EXPECT_TRUE(why_lost().ends_with("; Redis said: ERR max number of clients reached")) << why_lost();
+}
+
+TEST_F(ClosedRedisLinkTest, DoesNotAskForTlsAtAUnixSocketOrAtAPortWithoutAServer) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path("closing.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  ClosingServer server(loop_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  rule_.endpoint.unix_path = path("closing.sock");
+  EXPECT_EQ(why_lost().find("TLS"), std::string::npos) << why_lost();
+  rule_.endpoint = {.unix_path = {}, .host = "127.0.0.1", .port = 1};
+  EXPECT_EQ(why_lost(), "Connection refused");
 }
 
 }  // namespace

@@ -50,6 +50,14 @@ TEST(Reply, DistinguishesAnUnavailableServerFromARefusedCommand) {
   }
 }
 
+TEST(Reply, ConcernsTheWholeServerWhileItLoadsOrHasLostItsPrimary) {
+  EXPECT_TRUE(is_server_unsound(*parsed("-LOADING Redis is loading\r\n")));
+  EXPECT_TRUE(is_server_unsound(*parsed("-MASTERDOWN Link with MASTER is down\r\n")));
+  for (const char* bytes : {"-NOAUTH no\r\n", "-BUSY no\r\n", "-ERR LOADING\r\n", "+LOADING\r\n"}) {
+    EXPECT_FALSE(is_server_unsound(*parsed(bytes))) << bytes;
+  }
+}
+
 TEST(Reply, RecognizesWrongType) {
   EXPECT_TRUE(is_wrong_type(*parsed("-WRONGTYPE Operation against a key\r\n")));
   EXPECT_FALSE(is_wrong_type(*parsed("-ERR WRONGTYPE\r\n")));

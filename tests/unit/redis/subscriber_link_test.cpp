@@ -34,7 +34,11 @@ class SubscriberLinkTest : public testing::LoopTest {
     if (!user.empty()) rule_of_link_.password = "secret";
     link_ = std::make_unique<SubscriberLink>(
         loop_, resolver_, rule_of_link_,
-        SubscriberLink::Events{.on_down = [this] { ++downs_; },
+        SubscriberLink::Events{.on_up =
+                                   [this] {
+                                     if (on_up_) on_up_();
+                                   },
+                               .on_down = [this] { ++downs_; },
                                .on_refused = [this](std::string_view name) { refused_.emplace_back(name); },
                                .on_confirmed =
                                    [this](std::string_view name) {
@@ -117,6 +121,7 @@ class SubscriberLinkTest : public testing::LoopTest {
   Names messages_;
   std::vector<TimePoint> received_at_;  // when each message came
   std::function<void()> on_message_;
+  std::function<void()> on_up_;
   std::chrono::microseconds rest_{0};
   TimePoint rest_asked_at_{};  // when the link last asked for its rest
 };
@@ -377,6 +382,62 @@ TEST_F(SubscriberLinkTest, LosesTheConnectionOnlyOnceOverAForbiddenChannel) {
   EXPECT_TRUE(link.confirmed("ok"));
   EXPECT_EQ(downs_, 1);
   EXPECT_EQ(refused_, Names{"private"});
+}
+
+TEST_F(SubscriberLinkTest, SubscribesToAChannelOfOnUpBeforeAllOthers) {
+  SubscriberLink& link = this->link("limited");
+  for (const char* name : {"ok-1", "ok-2", "ok-3"}) link.subscribe(name);
+  ASSERT_TRUE(until_confirmed(3));
+  confirmed_.clear();
+  on_up_ = [&] {
+    if (downs_ == 1) link.subscribe("private");
+  };
+  ASSERT_TRUE(lose_link());
+  ASSERT_TRUE(run_until([this] { return !refused_.empty(); }));
+  EXPECT_EQ(confirmed_, Names{}) << "the refusal cost a connection on which nothing was confirmed yet";
+  ASSERT_TRUE(until_confirmed(3));
+  EXPECT_EQ(downs_, 2);
+}
+
+TEST_F(SubscriberLinkTest, SubscribesToARefusedChannelAtOnceOnRequest) {
+  SubscriberLink& link = this->link("limited");
+  link.subscribe("private");
+  ASSERT_TRUE(run_until([&] { return !refused_.empty() && link.up(); }));
+  link.unsubscribe("private");
+  ask({"ACL", "SETUSER", "limited", "&private"});
+  link.subscribe("private");
+  link.subscribe("ok");
+  ASSERT_TRUE(until_confirmed(1));
+  EXPECT_EQ(confirmed_, Names{"ok"}) << "the channel is left out for 30 s";
+  link.unsubscribe("private");
+  link.subscribe_refused("private");
+  ASSERT_TRUE(run_until([&] { return link.confirmed("private"); }));
+}
+
+TEST_F(SubscriberLinkTest, RetriesAllRefusedChannelsOnRequest) {
+  SubscriberLink& link = this->link("limited");
+  link.subscribe("private-1");
+  link.subscribe("private-2");
+  ASSERT_TRUE(run_until([&] { return refused_.size() == 2 && link.up(); }));
+  ask({"ACL", "SETUSER", "limited", "&private-1", "&private-2"});
+  link.retry_refused_now();
+  EXPECT_TRUE(run_until([&] { return link.confirmed("private-1") && link.confirmed("private-2"); }));
+}
+
+// Its own probe does not notice that the server was demoted, but its greeting does.
+TEST_F(SubscriberLinkTest, ReconnectsAfterADropButNotToAReplicaWithoutAPrimary) {
+  SubscriberLink& link = this->link();
+  link.subscribe("a");
+  ASSERT_TRUE(until_confirmed(1));
+  link.drop("for the test");
+  EXPECT_FALSE(link.confirmed("a"));
+  ASSERT_TRUE(until_confirmed(2));
+  EXPECT_EQ(link.link().why_lost(), "for the test");
+  ask({"REPLICAOF", "127.0.0.1", "1"});
+  link.drop("again");
+  ASSERT_TRUE(run_until([&] { return link.link().why_lost().starts_with("this replica does not follow"); }));
+  run_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(confirmed_, (Names{"a", "a"}));
 }
 
 }  // namespace

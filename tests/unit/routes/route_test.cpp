@@ -146,5 +146,15 @@ TEST(Placeholder, OtherThanIdIsUnknown) {
   for (const char* text : {"", "job", "{id}{id}", "{", "}{", "{id"}) EXPECT_TRUE(check_placeholders(text));
 }
 
+TEST(Route, ReservesTheChannelsOfTheGatewayItself) {
+  for (const char* name : {"__keyspace@0__:job:1:logs", "__redis__:invalidate", "tailgate:control:0011"}) {
+    EXPECT_TRUE(is_reserved_channel(name)) << name;
+  }
+  for (const char* name :
+       {"job:1:events", "__redis__:invalidate:x", "tailgate:1", "__keyevent@0__:expired", ""}) {
+    EXPECT_FALSE(is_reserved_channel(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace tailgate
