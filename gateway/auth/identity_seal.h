@@ -4,7 +4,8 @@
 //     v1.<base64url payload>.<base64url mac>
 // The payload is five netstrings: user, session, provider, the token's expiry in ms (or empty), the seal's
 // own expiry in ms.  The MAC is HMAC-SHA256 over four netstrings: "tailgate-identity-v1", route, job,
-// payload.  So a seal for one route and job does not open for another.
+// payload.  The job is the values of the path's named segments, joined by "/".  So a seal for one route and
+// job does not open for another.
 #pragma once
 
 #include <chrono>

@@ -66,11 +66,11 @@ constexpr Option kOptions[] = {
     {.key = "provider.*.refresh_s", .type = Type::kDuration, .fallback = "300", .what = "how often the public keys are fetched again", .min = 1, .max = kDay_s},
 
     {.key = "record.*.kind", .type = Type::kChoice, .fallback = R"("hash")", .what = "where the record is: in Redis or at the application", .choices = "hash|http"},
-    {.key = "record.*.key", .type = Type::kText, .what = "the key of the hash, with {id}"},
+    {.key = "record.*.key", .type = Type::kText, .what = "the key of the hash, with the names of the path's segments, as {id}"},
     {.key = "record.*.user", .type = Type::kText, .fallback = R"("")", .what = "the field that holds the owning user"},
     {.key = "record.*.session", .type = Type::kText, .fallback = R"("")", .what = "the field that holds the owning session"},
     {.key = "record.*.target", .type = Type::kText, .what = "the address of the application: \"unix:<socket>\" or \"<host>:<port>\""},
-    {.key = "record.*.path", .type = Type::kText, .what = "the path of the application's status endpoint, with {id}"},
+    {.key = "record.*.path", .type = Type::kText, .what = "the path of the application's status endpoint, with the names of the path's segments, as {id}"},
     {.key = "record.*.forward", .type = Type::kTexts, .fallback = "[]", .what = "the headers of the caller that are sent along"},
     {.key = "record.*.timeout_s", .type = Type::kDuration, .fallback = "3", .what = "how long Tailgate waits for the application", .min = 0.05, .max = 60},
     {.key = "record.*.status", .type = Type::kText, .fallback = R"("")", .what = "the field or member that holds the status"},
@@ -80,6 +80,8 @@ constexpr Option kOptions[] = {
     {.key = "record.*.fields.*.absent", .type = Type::kScalar, .what = "the value if the field is absent; by default null"},
 
     {.key = "route.*.path", .type = Type::kText, .what = "the path of the request, with {id} in place of the job's id"},
+    {.key = "route.*.id", .type = Type::kChoice, .fallback = R"("segment")", .what = "what an {id} looks like", .choices = "segment|uuid|int"},
+    {.key = "route.*.id_chars", .type = Type::kText, .fallback = R"("")", .what = "the further characters that an {id} may hold"},
     {.key = "route.*.trailing_slash", .type = Type::kBoolean, .fallback = "false", .what = "whether the path may also end in \"/\""},
     {.key = "route.*.source", .type = Type::kChoice, .what = "where events come from", .choices = "channel|log|pages"},
     {.key = "route.*.key", .type = Type::kText, .what = "the channel or the log, with {id} in place of the job's id"},

@@ -4,6 +4,7 @@
 // After a finding the Config is thrown away, so it may stay incomplete.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -15,6 +16,14 @@
 #include "gateway/config/settings.h"
 
 namespace tailgate {
+
+// The ${names} of messages that are neither a segment of the path nor a field of the record.
+inline constexpr std::array<std::string_view, 7> kNamesOfMessages = {
+    "status", "now", "route", "request_id", "connection_id", "max_age_s", "last_id"};
+
+// Explains a template that holds "{{id}}", which stands for "{id}" and not for the id.
+inline constexpr std::string_view kIdInBraces =
+    "; {{ and }} stand for braces, so a value in braces is written as in {{{id}}}";
 
 // Settings as seen from one table: every key is relative to `name`, for example "route.events".
 class Section {

@@ -13,22 +13,20 @@ constexpr std::string_view kNeverForwarded[] = {
     "host",    "connection", "content-length", "transfer-encoding", "te",
     "trailer", "upgrade",    "keep-alive",     "accept-encoding",   "expect"};
 
-// The ${names} that messages may use with every record.  No field may have one of these names.
-constexpr std::string_view kReservedNames[] = {"id",         "status",        "now",       "route",
-                                               "request_id", "connection_id", "max_age_s", "last_id"};
-
-void require_id(const Section& table, const char* key, const std::string& text) {
-  if (!table.checked(key, check_placeholders(text))) return;
-  if (text.find("{id}") == std::string::npos)
-    table.add_error(key, "must hold {id}, or all jobs would share one record");
+// Reads a text with {names}.  The routes of the record decide which names there are.
+KeyTemplate read_template(const Section& table, const char* key) {
+  auto text = table.checked(key, KeyTemplate::compile(table.text(key)));
+  if (!text) return {};
+  if (text->names().empty()) {
+    table.add_error(key, "must hold {id}, or another name of a segment, or all jobs would share one record" +
+                             std::string(text->has_in_braces("id") ? kIdInBraces : ""));
+  }
+  return std::move(*text);
 }
 
 void read_hash(const Section& table, RecordRule& rule) {
   table.refuse({"target", "path", "forward", "timeout_s"}, "has no effect on a record of kind = \"hash\"");
-  if (table.require("key")) {
-    rule.key = table.text("key");
-    require_id(table, "key", rule.key);
-  }
+  if (table.require("key")) rule.key = read_template(table, "key");
   rule.user = table.text("user");
   rule.session = table.text("session");
 }
@@ -46,10 +44,10 @@ void read_http(const Section& table, RecordRule& rule) {
     }
   }
   if (table.require("path")) {
-    rule.path = table.text("path");
-    require_id(table, "path", rule.path);
-    if (!rule.path.starts_with('/')) table.add_error("path", "must begin with \"/\"");
-    if (rule.path.find_first_of(" #") != std::string::npos)
+    rule.path = read_template(table, "path");
+    const std::string text = table.text("path");
+    if (!text.starts_with('/')) table.add_error("path", "must begin with \"/\"");
+    if (text.find_first_of(" #") != std::string::npos)
       table.add_error("path", "must hold no space and no \"#\"");
   }
   rule.timeout = table.duration("timeout_s");
@@ -67,7 +65,7 @@ void read_http(const Section& table, RecordRule& rule) {
 void read_fields(const Section& table, RecordRule& rule) {
   for (const std::string& name : table.settings().names_in(table.at("fields"))) {
     const std::string key = "fields." + name;
-    if (contains(kReservedNames, name))
+    if (name == "id" || contains(kNamesOfMessages, name))
       table.add_error(key, "${" + name + "} has a meaning of its own; choose another name");
     RecordField field;
     field.name = name;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gateway/config/parts.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -13,18 +14,75 @@ bool is_on_channel(const Route& route) {
   return route.source == Source::kChannel;
 }
 
+// A template that a route uses, and the words for it in a finding.
+struct UsedTemplate {
+  const char* key;    // the option of the route
+  std::string whose;  // before the verb: "" or "[record.job] "
+  std::string where;  // after the name: "" or " in its key"
+  const KeyTemplate& text;
+};
+
+// A template may use only the path's names.  Different jobs must not share one key or one record.
+void check_template(const Section& table, const PathPattern& path, const UsedTemplate& used) {
+  for (const std::string& name : used.text.names()) {
+    if (contains(path.names(), name)) continue;
+    return table.add_error(used.key, used.whose + "holds {" + name + '}' + used.where +
+                                         ", but the path does not; write {{ and }} for braces");
+  }
+  const auto joined =
+      used.text.joined_names([&path](std::string_view name, char c) { return path.value_can_hold(name, c); });
+  if (!joined) return;
+  table.add_error(used.key, used.whose + "needs a character between {" + joined->first + "} and {" +
+                                joined->second + '}' + used.where + " that {" + joined->first +
+                                "} cannot hold; otherwise two jobs could share one");
+}
+
+// The last named segment says which job is meant; the segments before it may only say where the job belongs.
+void check_key(const Section& table, const Route& route) {
+  check_template(table, route.path, {.key = "key", .whose = "", .where = "", .text = route.key});
+  if (route.path.names().empty() || contains(route.key.names(), route.path.names().back())) return;
+  const std::string& name = route.path.names().back();
+  table.add_error("key", "must hold {" + name + "} as the path does, or all jobs would share one" +
+                             std::string(route.key.has_in_braces(name) ? kIdInBraces : ""));
+}
+
+void check_record(const Section& table, const Route& route) {
+  const RecordRule& record = *route.record;
+  if (route.path.names().empty()) return table.add_error("record", "needs {id} in the path");
+  const bool is_hash = record.kind == RecordRule::Kind::kHash;
+  const KeyTemplate& text = is_hash ? record.key : record.path;
+  check_template(table, route.path,
+                 {.key = "record",
+                  .whose = "[record." + record.name + "] ",
+                  .where = is_hash ? " in its key" : " in its path",
+                  .text = text});
+  for (const std::string& name : text.names()) {
+    if (contains(route.key.names(), name) || !contains(route.path.names(), name)) continue;
+    if (name == route.path.names().back()) continue;  // check_key() has a finding for it
+    table.add_error("key", "must hold {" + name + "} as [record." + record.name +
+                               "] does; otherwise the record of one job would permit another job's data");
+  }
+  for (const std::string& name : route.path.names()) {
+    if (std::ranges::find(record.fields, name, &RecordField::name) == record.fields.end()) continue;
+    table.add_error("path", "${" + name + "} would be both a segment and a field of [record." + record.name +
+                                "]; choose another name");
+  }
+}
+
 void check_path(const Section& table, const Route& route) {
-  const bool key_has_id = route.key.find("{id}") != std::string::npos;
-  if (key_has_id && !route.path.has_id()) table.add_error("key", "holds {id}, but the path does not");
-  if (!key_has_id && route.path.has_id())
-    table.add_error("key", "must hold {id} as the path does, or all jobs would share one");
+  check_key(table, route);
+  if (!contains(route.path.names(), "id")) {
+    table.refuse({"id", "id_chars"}, "has no effect without {id} in the path");
+  } else if (table.text("id") != "segment") {
+    table.refuse({"id_chars"}, "needs id = \"segment\"");
+  }
   if (route.record == nullptr) {
     return table.refuse({"record_grace_ms", "end_grace_ms", "not_found"}, "has no effect without record");
   }
   if (route.record->terminal.empty())
     table.refuse({"end_grace_ms"},
                  "has no effect: [record." + route.record->name + "] has no terminal status");
-  if (!route.path.has_id()) table.add_error("record", "needs {id} in the path");
+  check_record(table, route);
   if (route.record->kind == RecordRule::Kind::kHttp && !is_on_channel(route)) {
     table.add_error("record",
                     "[record." + route.record->name +

@@ -28,15 +28,25 @@ void read_source(const Section& table, Route& route) {
   }
 }
 
+IdRule read_ids(const Section& table) {
+  IdRule::Form form = IdRule::Form::kSegment;
+  if (table.text("id") == "uuid") form = IdRule::Form::kUuid;
+  if (table.text("id") == "int") form = IdRule::Form::kInt;
+  return table.checked("id_chars", IdRule::make(form, table.text("id_chars"))).value_or(IdRule());
+}
+
 void read_path(const Section& table, Route& route) {
   if (table.require("path")) {
-    auto path = PathPattern::compile(table.text("path"), table.boolean("trailing_slash"));
+    auto path = PathPattern::compile(table.text("path"), table.boolean("trailing_slash"), read_ids(table));
     if (auto good = table.checked("path", std::move(path))) route.path = std::move(*good);
   }
+  for (const std::string& name : route.path.names()) {
+    if (contains(kNamesOfMessages, name))
+      table.add_error("path", "${" + name + "} has a meaning of its own; choose another name");
+  }
   table.require("key");
-  route.key = table.text("key");
-  table.checked("key", check_placeholders(route.key));
-  if (route.source == Source::kChannel && is_reserved_channel(route.key)) {
+  if (auto key = table.checked("key", KeyTemplate::compile(table.text("key")))) route.key = std::move(*key);
+  if (route.source == Source::kChannel && is_reserved_channel(table.text("key"))) {
     table.add_error("key",
                     "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
                     "or tailgate:control:…");
@@ -113,8 +123,8 @@ void read_answers(const Section& table, Route& route) {
 }
 
 // Reads the message in the table `key`: a comment, or an event with `data` or `text`.  The message may use
-// the ${names} that every message may use, and those in `names`.
-std::optional<Message> read_message(const Section& table, const std::string& key,
+// the ${names} that every message of the route may use, and those in `names`.
+std::optional<Message> read_message(const Section& table, const Route& route, const std::string& key,
                                     std::vector<std::string> names) {
   using Kind = Message::Kind;
   const auto contents = table.present({key + ".comment", key + ".data", key + ".text"});
@@ -123,7 +133,8 @@ std::optional<Message> read_message(const Section& table, const std::string& key
     table.add_error(key, "must be a comment, or an event with either data or text");
     return std::nullopt;
   }
-  names.insert(names.end(), {"id", "route", "max_age_s", "now"});
+  names.insert(names.end(), {"route", "max_age_s", "now"});
+  names.insert(names.end(), route.path.names().begin(), route.path.names().end());
   const Kind kind = has_comment                ? Kind::kComment
                     : table.has(key + ".data") ? Kind::kJsonEvent
                                                : Kind::kTextEvent;
@@ -138,19 +149,19 @@ void read_lifecycle(const Section& table, Route& route) {
       table.present({"heartbeat.comment", "heartbeat.event", "heartbeat.data", "heartbeat.text"});
   if (beat.empty()) {
     route.heartbeat.message = *Message::make(Message::Kind::kComment, {}, "heartbeat", {});
-  } else if (auto message = read_message(table, "heartbeat", {})) {
+  } else if (auto message = read_message(table, route, "heartbeat", {})) {
     route.heartbeat.message = std::move(*message);
   }
   for (std::size_t i = 0; i < table.settings().size_of(table.at("hello")); ++i) {
     const std::string key = "hello[" + std::to_string(i) + ']';
-    if (auto message = read_message(table, key, {"request_id", "connection_id"}))
+    if (auto message = read_message(table, route, key, {"request_id", "connection_id"}))
       route.hello.push_back(std::move(*message));
   }
   route.retry = table.duration("retry_ms");
   route.max_age = table.duration("max_age_s");
   if (table.has("age_notice")) {
     route.age_notice_before = table.duration("age_notice.before_s");
-    route.age_notice = read_message(table, "age_notice", {});
+    route.age_notice = read_message(table, route, "age_notice", {});
   }
   // A channel's backlog must hold a burst until nginx takes it.  A large backlog costs little memory, because
   // all streams of a channel share the bytes.  A log needs less: when its backlog is full, Tailgate reads the
@@ -207,7 +218,7 @@ std::vector<StatusMessage> read_status_messages(const Section& table, const Rout
     }
     if (is_never_sent(statuses, messages) && !table.settings().has_error_below(table.at(key)))
       table.add_error(key, "is never sent: an earlier message is sent for each of its statuses");
-    if (auto message = read_message(table, key, names))
+    if (auto message = read_message(table, route, key, names))
       messages.push_back({.statuses = statuses, .message = std::move(*message)});
   }
   return messages;
@@ -239,7 +250,8 @@ Route read_route(const Section& table, const Config& config) {
   read_access(table, config, route);
   read_framing(table, route);
   read_answers(table, route);
-  if (route.source != Source::kPages) read_lifecycle(table, route);
+  // Without a path it is unknown which names its messages may use.
+  if (route.source != Source::kPages && !route.path.text().empty()) read_lifecycle(table, route);
   if (is_sound()) check_route(table, route);
   if (!is_sound()) return route;
   default_ends_on_values(table, route);
@@ -262,8 +274,10 @@ void read_routes(Settings& settings, Config& config) {
     route.name = name;
     if (route.path.text().empty()) continue;
     for (const Route& other : config.routes) {
-      if (overlap(other.path, route.path))
-        table.add_error("path", "matches the same path as that of [route." + other.name + ']');
+      if (!overlap(other.path, route.path)) continue;
+      const bool same_ids = other.path.ids() == route.path.ids();
+      table.add_error("path", "matches the same path as that of [route." + other.name + ']' +
+                                  (same_ids ? "" : "; nginx does not look at the form of an id"));
     }
     config.routes.push_back(std::move(route));
   }

@@ -23,7 +23,7 @@ void ChannelStream::on_record_gone() {
 }
 
 void ChannelStream::start() {
-  const std::string channel = with_id(route().key, request().id);
+  const std::string channel = source_key(request());
   if (is_reserved_channel(channel)) {
     static LogValve valve(5, 1);
     if (valve.open(Loop::now())) {
@@ -111,7 +111,7 @@ void ChannelStream::reopen(Access access, const Record* record) {
 
 void ChannelStream::go_live(const Record* record) {
   if (record != nullptr && route().record->kind == RecordRule::Kind::kHash) {
-    watch_ = resources_.opening.records.watch(*route().record, request().id, *record, *this);
+    watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record, *this);
   }
   phase_ = Phase::kLive;
   opening_.reset();
@@ -163,7 +163,7 @@ void ChannelStream::on_record(const Record& record) {
 void ChannelStream::on_reminder() {
   if (ending_ == nullptr) return;
   // Delivers the messages that have arrived, because the published end may be among them.
-  resources_.hub.flush(with_id(route().key, request().id));
+  resources_.hub.flush(source_key(request()));
   if (!condemned()) send_ending(*ending_);
 }
 

@@ -10,7 +10,7 @@ namespace tailgate {
 LogPage::LogPage(Streams& streams, Resources& resources, Request request)
     : ActiveRequest(streams, std::move(request)),
       resources_(resources),
-      key_(with_id(route().key, ActiveRequest::request().id)),
+      key_(source_key(ActiveRequest::request())),
       page_(route(), ActiveRequest::request().parameters->page.limit),
       below_(ActiveRequest::request().parameters->page.before),
       opening_(resources.opening, ActiveRequest::request(),

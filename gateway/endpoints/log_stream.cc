@@ -25,9 +25,7 @@ bool is_silent(const LogTail& tail) {
 }  // namespace
 
 LogStream::LogStream(Streams& streams, const Resources& resources, Request request)
-    : Stream(streams, std::move(request)),
-      resources_(resources),
-      key_(with_id(route().key, Stream::request().id)) {
+    : Stream(streams, std::move(request)), resources_(resources), key_(source_key(Stream::request())) {
 }
 
 void LogStream::start() {
@@ -78,7 +76,7 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
     }
   }
   if (record_ && !final_)
-    watch_ = resources_.opening.records.watch(*route().record, request().id, *record_, *this);
+    watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record_, *this);
   record_.reset();
   proceed();
 }

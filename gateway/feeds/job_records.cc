@@ -6,7 +6,6 @@
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
-#include "gateway/routes/route.h"
 
 namespace tailgate {
 
@@ -22,8 +21,8 @@ constexpr std::chrono::seconds kLogEvery{60};
 constexpr std::size_t kMostLogged = 1000;
 
 // Names a rule by its address, because a rule outlives all looks that use it.
-std::string name_of(const RecordRule& rule, const std::string& id) {
-  return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + id;
+std::string name_of(const RecordRule& rule, const std::string& key) {
+  return std::to_string(reinterpret_cast<std::uintptr_t>(&rule)) + '/' + key;
 }
 
 // Allows one log line a minute for each Redis key, because every look at a watched record may fail.
@@ -78,24 +77,24 @@ struct JobRecords::PendingLook {
   }
 
   const RecordRule& rule;
-  std::string id;
+  std::string key;
   std::vector<LeasedCall<Found, const Record*>> waiters;
   RedisCall call;
 };
 
 struct JobRecords::Watched final : Wheel::Entry {
-  Watched(JobRecords& its_records, const RecordRule& its_rule, std::string its_id, Record its_known)
+  Watched(JobRecords& its_records, const RecordRule& its_rule, std::string its_key, Record its_known)
       : records(its_records),
         rule(its_rule),
-        id(std::move(its_id)),
+        key(std::move(its_key)),
         known(std::move(its_known)),
-        observers([this] { records.watched_.erase(name_of(rule, id)); }) {}
+        observers([this] { records.watched_.erase(name_of(rule, key)); }) {}
 
   void on_due(Wheel::Time now) override {
     records.deadlines_.set(*this, records.next_look(now));
     if (!records.link_.up()) gone_since.reset();  // the record may exist while the link is down
     if (!records.link_.up() || call.under_way()) return;
-    call = records.ask(rule, id, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
+    call = records.ask(key, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }
 
   void on_reply(const redisReply* reply) {
@@ -103,7 +102,7 @@ struct JobRecords::Watched final : Wheel::Entry {
     const std::size_t hash = is_hash ? reply_hash(*reply) : 0;
     if (is_hash && hash == last_hash && !must_report) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
-    read(rule, id, rule.watch_fields, reply, [&](Found found, const Record* record) {
+    read(rule, key, rule.watch_fields, reply, [&](Found found, const Record* record) {
       last_hash = record != nullptr ? std::optional(hash) : std::nullopt;
       on_looked(found, record, partial);
     });
@@ -128,8 +127,8 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (partial && record->terminal) {
       must_report = true;
       last_hash.reset();  // the record may change before all of it is read
-      call = records.ask(rule, id, rule.hash_fields, [this](const redisReply* reply) {
-        read(rule, id, rule.hash_fields, reply,
+      call = records.ask(key, rule.hash_fields, [this](const redisReply* reply) {
+        read(rule, key, rule.hash_fields, reply,
              [this](Found again, const Record* whole) { on_looked(again, whole, false); });
       });
       return;
@@ -140,7 +139,7 @@ struct JobRecords::Watched final : Wheel::Entry {
 
   JobRecords& records;
   const RecordRule& rule;
-  std::string id;
+  std::string key;
   Record known;              // the record that the observers got last
   bool must_report = false;  // the next record is reported even if it equals `known`
   std::optional<TimePoint> gone_since;
@@ -159,10 +158,10 @@ JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines,
 
 JobRecords::~JobRecords() = default;
 
-JobRecords::Look JobRecords::look(const RecordRule& rule, const std::string& id, Done done) {
-  std::unique_ptr<PendingLook>& pending = pending_[name_of(rule, id)];
+JobRecords::Look JobRecords::look(const RecordRule& rule, const std::string& key, Done done) {
+  std::unique_ptr<PendingLook>& pending = pending_[name_of(rule, key)];
   if (pending == nullptr) {
-    pending = std::make_unique<PendingLook>(PendingLook{.rule = rule, .id = id, .waiters = {}, .call = {}});
+    pending = std::make_unique<PendingLook>(PendingLook{.rule = rule, .key = key, .waiters = {}, .call = {}});
     turn_end_.ask();
   }
   return pending->waiters.emplace_back(std::move(done)).lease();
@@ -177,33 +176,30 @@ void JobRecords::send_pending() {
     }
     const auto place = sent_.insert(sent_.end(), std::move(pending));
     PendingLook& look = **place;
-    look.call = ask(look.rule, look.id, look.rule.hash_fields, [this, place](const redisReply* reply) {
+    look.call = ask(look.key, look.rule.hash_fields, [this, place](const redisReply* reply) {
       const std::unique_ptr<PendingLook> answered = std::move(*place);
       sent_.erase(place);
       if (!answered->wanted()) return;
-      read(answered->rule, answered->id, answered->rule.hash_fields, reply,
+      read(answered->rule, answered->key, answered->rule.hash_fields, reply,
            [&](Found found, const Record* record) { answered->deliver(found, record); });
     });
   }
 }
 
-RedisCall JobRecords::ask(const RecordRule& rule, const std::string& id,
-                          const std::vector<std::string>& fields, ReplyCall call) {
+RedisCall JobRecords::ask(const std::string& key, const std::vector<std::string>& fields, ReplyCall call) {
   ++looks_;
-  const std::string key = with_id(rule.key, id);
   std::vector<std::string_view> arguments{"HMGET", key};
   arguments.insert(arguments.end(), fields.begin(), fields.end());
   return link_.command(arguments, std::move(call));
 }
 
-void JobRecords::read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
+void JobRecords::read(const RecordRule& rule, const std::string& key, const std::vector<std::string>& fields,
                       const redisReply* reply, const Done& done) {
   if (reply == nullptr) return done(Found::kUnavailable, nullptr);
   if (reply->type == REDIS_REPLY_ARRAY) {
     const auto record = read_hash(rule, fields, *reply);
     return done(record ? Found::kRecord : Found::kNothing, record ? &*record : nullptr);
   }
-  const std::string key = with_id(rule.key, id);
   if (is_wrong_type(*reply)) {
     if (may_log(key)) log_error("record.wrong_type", {{"key", key}, {"wanted", "hash"}});
     done(Found::kWrongType, nullptr);
@@ -213,11 +209,11 @@ void JobRecords::read(const RecordRule& rule, const std::string& id, const std::
   }
 }
 
-JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& id, const Record& known,
+JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& key, const Record& known,
                                     Observer& observer) {
-  auto [slot, is_new] = watched_.try_emplace(name_of(rule, id));
+  auto [slot, is_new] = watched_.try_emplace(name_of(rule, key));
   if (is_new) {
-    slot->second = std::make_unique<Watched>(*this, rule, id, known);
+    slot->second = std::make_unique<Watched>(*this, rule, key, known);
     // Jitter spreads the looks at jobs whose streams were opened together.
     deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
   }

@@ -54,12 +54,12 @@ class JobRecords {
   JobRecords(const JobRecords&) = delete;
   JobRecords& operator=(const JobRecords&) = delete;
 
-  // Reads the record of job `id`.  `rule` must outlive the look.
-  [[nodiscard]] Look look(const RecordRule& rule, const std::string& id, Done done);
+  // Reads the record in the hash `key`.  `rule` must outlive the look.
+  [[nodiscard]] Look look(const RecordRule& rule, const std::string& key, Done done);
 
   // Reports each change after `known` to `observer`, at most 1.2 s late.  `rule` and `observer` must outlive
   // the watch.
-  [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& id, const Record& known,
+  [[nodiscard]] Watch watch(const RecordRule& rule, const std::string& key, const Record& known,
                             Observer& observer);
 
   std::uint64_t looks() const { return looks_; }
@@ -68,9 +68,8 @@ class JobRecords {
  private:
   friend struct Watched;
   void send_pending();
-  RedisCall ask(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
-                ReplyCall call);
-  static void read(const RecordRule& rule, const std::string& id, const std::vector<std::string>& fields,
+  RedisCall ask(const std::string& key, const std::vector<std::string>& fields, ReplyCall call);
+  static void read(const RecordRule& rule, const std::string& key, const std::vector<std::string>& fields,
                    const redisReply* reply, const Done& done);
   // The time of the next look at a watched job, if a look is sent at `now`.
   TimePoint next_look(TimePoint now) const;
@@ -78,7 +77,7 @@ class JobRecords {
   RedisLink& link_;
   Deadlines& deadlines_;
   const std::chrono::milliseconds gone_after_;
-  // The key of both maps is made of the rule and the id.
+  // The key of both maps is made of the rule and the hash's key.
   std::unordered_map<std::string, std::unique_ptr<PendingLook>> pending_;  // sent at the end of the turn
   std::unordered_map<std::string, std::unique_ptr<Watched>> watched_;
   std::list<std::unique_ptr<PendingLook>> sent_;

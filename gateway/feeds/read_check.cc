@@ -100,19 +100,18 @@ void ReadCheck::add(const Route& route, std::string_view wakeups) {
   }
 }
 
-void ReadCheck::add_questions(RedisLink* link, const std::string& name, const std::string& pattern,
+void ReadCheck::add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key,
                               const std::vector<std::string>& before, const std::vector<std::string>& after) {
   const bool is_known = std::ranges::any_of(questions_, [&](const auto& question) {
-    return question->command == name && question->pattern == pattern;
+    return question->command == name && question->pattern == key.text();
   });
   if (is_known) return;  // several routes read the same keys
-  const auto key = [&](int id) { return with_id(pattern, std::to_string(id)); };
-  const int ids = link == nullptr || key(0) == key(1) ? 1 : kIds;
+  const int ids = link == nullptr || key.names().empty() ? 1 : kIds;
   for (int id = 0; id < ids; ++id) {
     std::vector<std::string> words = before;
-    words.push_back(key(id));
+    words.push_back(key.expand_all(std::to_string(id)));
     words.insert(words.end(), after.begin(), after.end());
-    questions_.push_back(std::make_unique<Question>(*this, link, name, pattern, std::move(words)));
+    questions_.push_back(std::make_unique<Question>(*this, link, name, key.text(), std::move(words)));
   }
 }
 
@@ -146,8 +145,8 @@ void ReadCheck::subscribe(Question& question) {
     question.is_answered = question.interest.confirmed();
     return;
   }
-  // Each attempt that Redis refuses costs the connection.  So the channels are tried again only after Redis has
-  // refused all of them.
+  // Each attempt that Redis refuses costs the connection.  So the channels are tried again only after Redis
+  // has refused all of them.
   const bool all_refused = std::ranges::none_of(questions_, [](const auto& other) {
     return other->link == nullptr && (other->is_answered || other->refusal.empty());
   });

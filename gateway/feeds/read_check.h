@@ -17,6 +17,7 @@
 #include "gateway/feeds/channel_feeds.h"
 #include "gateway/loop/loop.h"
 #include "gateway/redis/link.h"
+#include "gateway/routes/key_template.h"
 #include "gateway/routes/route.h"
 
 namespace tailgate {
@@ -50,9 +51,9 @@ class ReadCheck {
   struct Question;
 
   void add(const Route& route, std::string_view wakeups);
-  // Adds questions for the command `name`.  Its words are `before`, then a key that fits `pattern`, then
+  // Adds questions for the command `name`.  Its words are `before`, then a key made from `key`, then
   // `after`.
-  void add_questions(RedisLink* link, const std::string& name, const std::string& pattern,
+  void add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key,
                      const std::vector<std::string>& before, const std::vector<std::string>& after = {});
   void ask_open();
   void ask(Question& question);

@@ -5,7 +5,6 @@
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/log.h"
-#include "gateway/routes/route.h"
 
 namespace tailgate {
 
@@ -54,11 +53,11 @@ StatusAnswer read_answer(const RecordRule& rule, const Result<HttpAnswer>& answe
 
 }  // namespace
 
-StatusEndpoint::Question StatusEndpoint::ask(const RecordRule& rule, const std::string& id,
+StatusEndpoint::Question StatusEndpoint::ask(const RecordRule& rule, std::string path,
                                              const HttpHeaders& caller, Done done) {
   const auto endpoint = parse_endpoint(rule.target);
   HttpQuestion question{.to = endpoint ? *endpoint : Endpoint{},
-                        .path = with_id(rule.path, id),
+                        .path = std::move(path),
                         .headers = caller,
                         .max_body_bytes = kMaxBody,
                         .within = rule.timeout};

@@ -40,9 +40,9 @@ class StatusEndpoint {
 
   StatusEndpoint(const Loop& loop, Resolver& resolver) : loop_(loop), resolver_(resolver) {}
 
-  // `done` is called from the loop, never from inside ask().  `rule` must outlive the question.
-  [[nodiscard]] Question ask(const RecordRule& rule, const std::string& id, const HttpHeaders& caller,
-                             Done done);
+  // Sends a GET for `path`, which may have a query.  `done` is called from the loop, never from inside ask().
+  // `rule` must outlive the question.
+  [[nodiscard]] Question ask(const RecordRule& rule, std::string path, const HttpHeaders& caller, Done done);
 
  private:
   const Loop& loop_;

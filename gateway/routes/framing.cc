@@ -68,12 +68,12 @@ void append_line(std::string& out, const std::vector<std::string>& fields, const
   out += entry.id.text();
   out += '"';
   for (const std::string& field : fields) {
-    const auto found = std::find_if(entry.fields.begin(), entry.fields.end(),
+    const auto found = std::find_if(entry.fields.rbegin(), entry.fields.rend(),
                                     [&](const auto& pair) { return pair.first == field; });
     out += ',';
     append_json_quoted(out, field);
     out += ':';
-    if (found == entry.fields.end()) {
+    if (found == entry.fields.rend()) {
       out += "null";
     } else {
       append_json_quoted(out, found->second);

@@ -35,7 +35,9 @@ FramingResult append_message(std::string& out, const Route& route, std::string_v
 // Appends the frame of a log's entry.
 void append_entry(std::string& out, const Route& route, const LogEntry& entry);
 
-// Appends the JSON object of an entry: its id, then `fields`.  A field that the entry lacks is null.
+// Appends the JSON object of an entry: its id, then `fields`.  A field that the entry lacks is null.  Of a
+// field that the entry has twice, the last value counts, as in the map that a client library makes of an
+// entry.
 void append_line(std::string& out, const std::vector<std::string>& fields, const LogEntry& entry);
 
 // The entry's id inside the id of a last frame: 5-1 for "end.5-1", 0-0 for "end".  Nothing for other ids.

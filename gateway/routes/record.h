@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gateway/base/result.h"
+#include "gateway/routes/key_template.h"
 #include "gateway/sse/message.h"
 
 namespace tailgate {
@@ -31,13 +32,13 @@ struct RecordRule {
   Kind kind = Kind::kHash;
 
   // Only for kHash.
-  std::string key;      // of the hash, with "{id}"
+  KeyTemplate key;      // of the hash
   std::string user;     // the field of the owning user; empty: none
   std::string session;  // the field of the owning session; empty: none
 
   // Only for kHttp.
   std::string target;                // "unix:<socket>" or "<host>:<port>"
-  std::string path;                  // of the status endpoint, with "{id}"
+  KeyTemplate path;                  // of the status endpoint, with its query
   std::vector<std::string> forward;  // the caller's headers to forward, lower case
   std::chrono::milliseconds timeout{3000};
 

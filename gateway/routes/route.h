@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "gateway/base/result.h"
+#include "gateway/routes/key_template.h"
+#include "gateway/routes/path_pattern.h"
 #include "gateway/routes/record.h"
 #include "gateway/sse/message.h"
 
@@ -50,32 +52,11 @@ struct StatusMessage {
   Message message;
 };
 
-// A path of literal segments, with {id} in place of at most one segment.
-class PathPattern {
- public:
-  // `text` must begin with "/", have no empty, "." or ".." segment, and have at most one {id}.
-  static Result<PathPattern> compile(std::string_view text, bool trailing_slash);
-
-  // Returns the id if `path` matches; the id is empty if the pattern has no {id}.  `path` is not decoded and
-  // has no query.  Segments are decoded one by one.  A segment with an encoded "/" or control byte never
-  // matches.  An id must match [A-Za-z0-9._-]{1,128}.
-  std::optional<std::string> match(std::string_view path) const;
-  const std::string& text() const { return text_; }
-  bool has_id() const { return has_id_; }
-  bool trailing_slash() const { return trailing_slash_; }
-
- private:
-  std::string text_;
-  std::vector<std::string> segments_;
-  bool has_id_ = false;
-  bool trailing_slash_ = false;
-};
-
 struct Route {
   std::string name;
   PathPattern path;
   Source source = Source::kChannel;
-  std::string key;                     // name of the channel or key of the log, with "{id}"
+  KeyTemplate key;                     // name of the channel or key of the log
   const RecordRule* record = nullptr;  // owned by the Config; null: the route has no record
   std::chrono::milliseconds record_grace{0};
   std::chrono::milliseconds end_grace{0};  // logs: how long the log of an ended job must be silent
@@ -123,27 +104,17 @@ struct Route {
   std::uint64_t page_bytes = 8U << 20;  // bytes after which a page ends
 };
 
-// True if some path matches both `a` and `b`.
-bool overlap(const PathPattern& a, const PathPattern& b);
-
 struct RouteMatch {
   const Route* route = nullptr;
-  std::string id;
+  std::string id;  // the values of the path's named segments, joined by "/"
 };
 
 // The route that matches `path`, the undecoded request target up to "?".  No two routes may overlap().
 std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
-// True for [A-Za-z0-9._-]{1,128} except "." and "..", which would change the path of a request to a status
-// endpoint.
-bool is_job_id(std::string_view text);
 // True for a channel that the gateway itself subscribes to, or may subscribe to, for its own purposes.  A
 // route that read such a channel would get none of its messages, and would end the gateway's own
 // subscription.
 bool is_reserved_channel(std::string_view name);
-// `pattern` with `id` in place of every "{id}".
-std::string with_id(std::string_view pattern, std::string_view id);
-// An error if `text` holds a placeholder other than "{id}", for example "{job_id}".
-Status check_placeholders(std::string_view text);
 
 }  // namespace tailgate

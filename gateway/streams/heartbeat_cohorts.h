@@ -2,6 +2,7 @@
 // for each route.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,7 @@ class HeartbeatCohorts {
   // ${names}; it is called only if the message has to be encoded.
   template <typename MakeValues>
   Chunk message(const Route& route, TimePoint now, const MakeValues& values) {
-    if (route.heartbeat.message.mentions("id")) return encode(route, values());
+    if (mentions_job(route)) return encode(route, values());
     // Drops earlier encodings, because a reload may have freed their routes.
     if (std::exchange(encoded_at_, now) != now) encoded_.clear();
     for (const auto& [whose, chunk] : encoded_) {
@@ -38,6 +39,10 @@ class HeartbeatCohorts {
   }
 
  private:
+  static bool mentions_job(const Route& route) {
+    return std::ranges::any_of(
+        route.path.names(), [&](const std::string& name) { return route.heartbeat.message.mentions(name); });
+  }
   static Chunk encode(const Route& route, const Values& values) {
     std::string bytes;
     Chunk::begin(bytes);

@@ -32,12 +32,13 @@ void Opening::advance() {
   if (rule->kind == RecordRule::Kind::kHttp) {
     allow_until(Loop::now() + rule->timeout + kTryAgain);
     schedule();
-    question_ = sources_.applications.ask(*rule, request_.id, request_.parameters->caller,
+    question_ = sources_.applications.ask(*rule, rule->path.expand_url(segments_of(request_)),
+                                          request_.parameters->caller,
                                           [this](const StatusAnswer& answer) { on_answered(answer); });
   } else {
-    look_ = sources_.records.look(*rule, request_.id, [this](JobRecords::Found found, const Record* record) {
-      on_read(found, record);
-    });
+    look_ = sources_.records.look(
+        *rule, record_key(request_),
+        [this](JobRecords::Found found, const Record* record) { on_read(found, record); });
   }
 }
 

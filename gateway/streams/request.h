@@ -15,6 +15,7 @@
 #include "gateway/redis/entry_id.h"
 #include "gateway/routes/limits.h"
 #include "gateway/routes/record.h"
+#include "gateway/routes/route.h"
 
 namespace tailgate {
 
@@ -30,7 +31,7 @@ struct RequestParameters {
 struct Request {
   std::shared_ptr<const Config> config;
   const Route* route = nullptr;          // a part of `config`
-  std::string id;                        // the job's id; empty if the route's path has none
+  std::string id;                        // the values of the path's named segments, joined by "/"
   std::string user;                      // the proven user; empty: none
   std::string session;                   // the proven session; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
@@ -40,6 +41,21 @@ struct Request {
   StreamLimits::Ticket ticket;
   std::unique_ptr<Exchange> exchange;
 };
+
+// Views into the request and its route.
+inline Segments segments_of(const Request& request) {
+  return {.names = request.route->path.names(), .values = request.id};
+}
+
+// The name of the request's channel, or the key of its log.
+inline std::string source_key(const Request& request) {
+  return request.route->key.expand(segments_of(request));
+}
+
+// The key of the hash that holds the request's record.
+inline std::string record_key(const Request& request) {
+  return request.route->record->key.expand(segments_of(request));
+}
 
 // True if the caller may see the job that `record` describes.
 inline bool may_see(const Request& request, const Record& record) {

@@ -97,10 +97,14 @@ void Stream::send_first_messages(std::string_view request_id) {
 
 Values Stream::values() const {
   const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(route().max_age);
-  return {{"id", json_quote(request().id)},
-          {"route", json_quote(route().name)},
-          {"max_age_s", std::to_string(max_age.count())},
-          {"now", json_quote(iso_time(std::chrono::system_clock::now()))}};
+  Values named{{"route", json_quote(route().name)},
+               {"max_age_s", std::to_string(max_age.count())},
+               {"now", json_quote(iso_time(std::chrono::system_clock::now()))}};
+  const Segments segments = segments_of(request());
+  for (std::size_t i = 0; i < segments.names.size(); ++i) {
+    named[segments.names[i]] = json_quote(segments.value(i));
+  }
+  return named;
 }
 
 void Stream::send_status(const std::vector<StatusMessage>& messages, const Record* record,

@@ -50,7 +50,8 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send(const Chunk& chunk, std::size_t offset, std::uint32_t events);
   void send(std::string bytes, std::uint32_t events);
   void send_event(std::string_view name, std::string_view json);
-  // The values that every message of this stream may contain: id, route, max_age_s, now.
+  // The values that every message of this stream may contain: those of the path's named segments, route,
+  // max_age_s, now.
   Values values() const;
   // Sends the first of `messages` that fits the record's status, if one does.  `record` may be null.  The
   // message may contain values(), the record's values and `more`.

@@ -18,6 +18,9 @@ namespace tailgate {
 
 // "%41" becomes "A".  Nothing if a "%" is not followed by two hexadecimal digits.
 std::optional<std::string> percent_decode(std::string_view text);
+// Encodes all bytes but the "unreserved" ones (RFC 3986 section 2.3), so that the text may be a part of a
+// URL's path or query.
+std::string percent_encode(std::string_view text);
 
 // The parameters of a query, decoded, in their order.
 class Query {

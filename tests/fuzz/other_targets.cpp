@@ -1,4 +1,4 @@
-// Fuzz targets for the configuration, an HTTP server's answer, and the sealed identity.
+// Fuzz targets for the configuration, key templates, an HTTP server's answer, and the sealed identity.
 #include <openssl/hmac.h>
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include "gateway/auth/credentials.h"
 #include "gateway/auth/identity_seal.h"
 #include "gateway/http/answer.h"
+#include "gateway/routes/key_template.h"
+#include "gateway/routes/path_pattern.h"
 #include "gateway/text/text.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/target.h"
@@ -76,8 +78,10 @@ void fuzz_config(std::string_view input) {
   const Config& config = **loaded;
   must(!config.routes.empty(), "a valid configuration has a route");
   for (const Route& route : config.routes) {
-    must(!has_control(route.name) && !has_control(route.key),
+    const std::vector<std::string>& names = route.path.names();
+    must(!has_control(route.name) && !has_control(route.key.expand({.names = names, .values = "a/b"})),
          "a route's name and key have no control characters");
+    must(route.key.names().size() == names.size(), "a key uses every name of the path");
     must(route.who == Who::kAnyone || route.auth == AuthBy::kApplication || !route.providers.empty() ||
              std::any_of(route.credentials.begin(), route.credentials.end(),
                          [](const Credential& one) {
@@ -89,14 +93,64 @@ void fuzz_config(std::string_view input) {
     for (const std::string& name : route.providers) {
       must(config.provider(name) != nullptr, "the providers of a route exist");
     }
-    const std::string path = with_id(route.path.text(), "id");
-    const auto match = find_route(config.routes, path);
-    must(match && match->route == &route, "a route matches its own path");
+    bool matches = false;
+    for (const char* id : {"id", "7", "123e4567-e89b-12d3-a456-426614174000"}) {
+      const std::string values = std::string(id) + '/' + id;
+      const std::string path =
+          KeyTemplate::compile(route.path.text())->expand({.names = names, .values = values});
+      const auto found = route.path.match(path);
+      if (!found) continue;
+      matches = true;
+      const auto match = find_route(config.routes, path);
+      must(match && match->route == &route && match->id == *found, "a path matches only one route");
+      must(*found == (names.empty() ? "" : names.size() == 1 ? id : values), "a match has the path's values");
+    }
+    must(matches, "a route matches its own path");
   }
   for (const auto& provider : config.providers) {
     must(provider->secrets.empty() != provider->jwks.empty(), "a provider has secrets or public keys");
     must(!provider->algorithms.empty(), "a provider has algorithms");
   }
+}
+
+// Key templates, and a path with two named segments.
+void fuzz_key_template(std::string_view input) {
+  static const PathPattern kPath =
+      *PathPattern::compile("/orgs/{org}/jobs/{id}", false, *IdRule::make(IdRule::Form::kSegment, ":@"));
+  Pieces pieces(input);
+  const std::string_view first = pieces.text();
+  if (const auto values = kPath.match(first)) {
+    must(std::count(values->begin(), values->end(), '/') == 1, "one slash joins the values of two segments");
+    const Segments segments{.names = kPath.names(), .values = *values};
+    const std::string again =
+        "/orgs/" + percent_encode(segments.value(0)) + "/jobs/" + percent_encode(segments.value(1));
+    must(kPath.match(again) == values, "values match again when they are encoded");
+  }
+  const Segments segments{.names = kPath.names(), .values = "acme/eu:7"};
+  const auto any = KeyTemplate::compile(first);
+  if (any) {
+    for (const std::string& name : any->names()) must(is_segment_name(name), "a template uses only names");
+    if (first.find_first_of("{}") == std::string_view::npos)
+      must(any->expand(segments) == first, "a text without braces stands for itself");
+  } else {
+    must(first.find_first_of("{}") != std::string_view::npos, "only braces can be wrong");
+  }
+
+  // The other pieces are literal texts, with a name after each.
+  std::string text;
+  std::string expected;
+  bool is_org = false;
+  while (!pieces.done()) {
+    const std::string_view literal = pieces.text();
+    for (const char c : literal) text += std::string(c == '{' || c == '}' ? 2 : 1, c);
+    expected += literal;
+    if (literal.empty()) continue;
+    text += is_org ? "{org}" : "{id}";
+    expected += is_org ? "acme" : "eu:7";
+    is_org = !is_org;
+  }
+  const auto compiled = KeyTemplate::compile(text);
+  must(compiled && compiled->expand(segments) == expected, "doubled braces stand for braces");
 }
 
 void fuzz_http_answer(std::string_view input) {

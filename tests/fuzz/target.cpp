@@ -5,7 +5,7 @@
 namespace tailgate::testing {
 
 std::span<const Target> all_targets() {
-  static constexpr std::array<Target, 19> kTargets = {{
+  static constexpr std::array<Target, 20> kTargets = {{
       {"claims", fuzz_claims},
       {"config", fuzz_config},
       {"cors", fuzz_cors},
@@ -16,6 +16,7 @@ std::span<const Target> all_targets() {
       {"identity", fuzz_identity},
       {"json", fuzz_json},
       {"jwks", fuzz_jwks},
+      {"key_template", fuzz_key_template},
       {"last_event_id", fuzz_last_event_id},
       {"message", fuzz_message},
       {"page", fuzz_page},

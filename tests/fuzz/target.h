@@ -61,6 +61,7 @@ void fuzz_http_answer(std::string_view input);
 void fuzz_identity(std::string_view input);
 void fuzz_json(std::string_view input);
 void fuzz_jwks(std::string_view input);
+void fuzz_key_template(std::string_view input);
 void fuzz_last_event_id(std::string_view input);
 void fuzz_message(std::string_view input);
 void fuzz_page(std::string_view input);

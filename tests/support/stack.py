@@ -247,6 +247,11 @@ class Stack:
     def subscribers(self, channel):
         return self.redis.pubsub_numsub(channel)[0][1]
 
+    def wait_idle(self):
+        """Waits until no channel is watched.  A channel is watched for three seconds after its last stream, and after the
+        gateway has started."""
+        wait_until(lambda: self.metrics()["tailgate_channels_watched"] == 0, 8, "no channel is watched")
+
     def wait_subscribed(self, channel, count=1, timeout=5):
         wait_until(lambda: self.subscribers(channel) == count, timeout, f"{count} subscriber(s) of {channel}")
 

@@ -70,6 +70,7 @@ def test_a_killed_gateway_cuts_its_streams_and_clients_resume_after_a_restart(pr
 def test_a_killed_nginx_ends_all_streams_and_the_gateway_releases_them(private_stack, job):
     stack = private_stack()
     endpoints = endpoints_of_all_routes(stack, job)
+    stack.wait_idle()
     before = resources(stack)
     streams = [open_live_stream(endpoint, http=http) for endpoint in endpoints for http in ("1.1", "2")]
     assert resources(stack)[0][0] == len(streams)
@@ -258,6 +259,7 @@ def test_clients_that_disconnect_in_any_phase_are_released(private_stack, job, v
 
     for endpoint in endpoints:
         headers_of(endpoint.path, endpoint.headers())
+    stack.wait_idle()
     before = resources(stack)
     # Before the answer: the gateway looks for the missing record for 800 ms.
     clients = [ask(unknown, stack.bearer("alice", "blog")) for _ in range(6)]
@@ -285,6 +287,7 @@ def test_clients_that_connect_and_disconnect_at_random_are_released(private_stac
     stack = private_stack({"redis.wait_s": 1})
     endpoints = endpoints_of_all_routes(stack, job)
     dice = random.Random(11)
+    stack.wait_idle()
     before = resources(stack)
     clients = []
     for turn in range(300):

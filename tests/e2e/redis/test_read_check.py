@@ -154,7 +154,9 @@ def test_a_ready_gateway_stays_ready_when_redis_refuses_a_read_later(private_sta
     wait_until(lambda: stack.logs("redis.lost"), 5, "the loss is noticed")
     assert readiness(stack) == (200, "")
     wait_until(lambda: len(server.client.client_list()) >= 5, 5, "the links are back")
-    assert server.client.info("commandstats")["cmdstat_hmget"]["calls"] == calls, "the check asks only until it has passed"
+    assert (
+        server.client.info("commandstats")["cmdstat_hmget"]["calls"] == calls
+    ), "the check asks only until it has passed"
 
 
 def test_the_check_leaves_no_subscription_behind(private_stack, start_redis):

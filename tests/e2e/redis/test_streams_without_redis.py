@@ -178,6 +178,7 @@ def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job
     stack = private_stack({"redis.wait_s": 9})
     endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     stack.redis.save()
+    stack.wait_idle()  # otherwise a channel that needs no subscription would open a stream at once
     os.kill(stack.redis_pid, signal.SIGSTOP)
     answers = [send(stack, endpoint.path, headers=endpoint.headers()) for endpoint in endpoints for _ in range(2)]
     wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings have begun")

@@ -31,7 +31,9 @@ class Follower:
 
     def is_up(self):
         metrics = self.stack.metrics()
-        return all(metrics[f'tailgate_redis_up{{link="{name}"}}'] for name in ("subscriber", "records", "logs", "pages"))
+        return all(
+            metrics[f'tailgate_redis_up{{link="{name}"}}'] for name in ("subscriber", "records", "logs", "pages")
+        )
 
     def wait_lost(self):
         wait_until(lambda: not self.is_up(), NOTICED, "the loss is noticed")
@@ -77,7 +79,9 @@ def test_a_demoted_primary_counts_as_lost_and_its_streams_get_resync(private_sta
     assert not [event for event in lines.events if event.name == "gap"]
 
 
-def test_a_replica_that_follows_its_primary_is_read_and_one_that_lost_it_counts_as_lost(private_stack, start_redis, job):
+def test_a_replica_that_follows_its_primary_is_read_and_one_that_lost_it_counts_as_lost(
+    private_stack, start_redis, job
+):
     primary, replica = start_redis(), start_redis()
     worker = Builder(primary.client, job).create("running")
     replica.follow(primary)

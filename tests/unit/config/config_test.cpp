@@ -137,7 +137,7 @@ TEST(Config, ReadsAnHttpRecord) {
   const RecordRule& rule = config->records.at(1);
   EXPECT_EQ(rule.kind, RecordRule::Kind::kHttp);
   EXPECT_EQ(rule.target, "unix:/run/app.sock");
-  EXPECT_EQ(rule.path, "/status/{id}");
+  EXPECT_EQ(rule.path.expand({.names = rule.path.names(), .values = "7"}), "/status/7");
   EXPECT_EQ(rule.forward, std::vector<std::string>{"cookie"});
   EXPECT_EQ(rule.timeout, 3s);
 }
@@ -258,7 +258,7 @@ TEST(ConfigOverrides, AddARoute) {
                               {"route.new.who", "anyone"},
                               {"route.new.framing", "raw"}});
   ASSERT_TRUE(config);
-  EXPECT_EQ(route_of(*config, "new").key, "new");
+  EXPECT_EQ(route_of(*config, "new").key.expand({.names = {}, .values = {}}), "new");
 }
 
 TEST(ConfigOverrides, AreRefusedForATableThatTheFileLacks) {

@@ -210,6 +210,8 @@ constexpr Effect kTableEffects[] = {
 constexpr Effect kRouteEffects[] = {
     {"route.*.path", {}, kNeeded},
     {"route.*.trailing_slash", "true", kRoutes},
+    {"route.*.id", "'int'", kRoutes},
+    {"route.*.id_chars", "':'", kRoutes},
     {"route.*.source", {}, kNeeded},
     {"route.*.key", {}, kNeeded},
     {"route.*.record", "'without-owner'", "open-raw open-named open-log open-pages"},

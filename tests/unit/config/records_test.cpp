@@ -11,6 +11,7 @@ namespace {
 TEST(ConfigRecord, RequiresAKeyWithAnId) {
   expect_finding_in(without("key = \"job:{id}\""), "tailgate.toml:7: record.job.key: is missing");
   expect_finding({{"record.job.key", "jobs"}}, "record.job.key: must hold {id}");
+  expect_finding({{"record.job.key", "job:{{id}}"}}, "record.job.key: must hold {id}");
 }
 
 TEST(ConfigRecord, RequiresTargetAndPathIfItsKindIsHttp) {

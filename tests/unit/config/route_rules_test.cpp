@@ -13,6 +13,74 @@ TEST(ConfigRouteRules, RequireTheIdInBothPathAndKeyOrInNeither) {
   expect_finding({{"route.named.key", "a:{id}"}}, "route.named.key: holds {id}, but the path does not");
 }
 
+std::string findings_of_key(const char* key) {
+  return findings(kBase, {{"route.pages.path", "/orgs/{org}/jobs/{id}"}, {"route.pages.key", key}});
+}
+
+void expect_in(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+TEST(ConfigRouteRules, RequireTheLastNameOfThePathInTheKey) {
+  EXPECT_EQ(findings_of_key("{org}:{id}"), "");
+  EXPECT_EQ(findings_of_key("job:{id}"), "");
+  expect_in(findings_of_key("job:{org}"),
+            "route.pages.key: must hold {id} as the path does, or all jobs would share one");
+  expect_in(findings_of_key("job:{org}:{{id}}"), "so a value in braces is written as in {{{id}}}");
+  expect_in(findings_of_key("{bull}:{org}:{id}"),
+            "route.pages.key: holds {bull}, but the path does not; write {{ and }} for braces");
+}
+
+// Otherwise org "a-b" with job "c" would have the key of org "a" with job "b-c".
+TEST(ConfigRouteRules, RefuseTwoNamesThatOnlyACharacterOfIdsSeparates) {
+  for (const char* key : {"{org}{id}", "{org}-{id}", "job:{id}.x_{org}", "{org}:{id}a{org}"}) {
+    expect_in(findings_of_key(key), "cannot hold; otherwise two jobs could share one");
+  }
+  for (const char* key : {"{org}:{id}", "{org}-:-{id}", "{id}{id}", "{org}/{id}/{org}", "{{{org}}}{id}"}) {
+    EXPECT_EQ(findings_of_key(key), "") << key;
+  }
+  EXPECT_EQ(findings(kBase, {{"route.pages.path", "/orgs/{org}/jobs/{id}"},
+                             {"route.pages.key", "{org}:{id}"},
+                             {"route.pages.id_chars", ":"}}),
+            "");
+}
+
+TEST(ConfigRouteRules, RequireTheNamesOfTheRecordInTheKey) {
+  const auto with_keys = [](const char* key, const char* record) {
+    return findings(kBase, {{"route.events.path", "/orgs/{org}/jobs/{id}"},
+                            {"route.events.key", key},
+                            {"route.events.record", "asked"},
+                            {"record.asked.path", record}});
+  };
+  EXPECT_EQ(with_keys("{org}:{id}", "/{org}/{id}"), "");
+  EXPECT_EQ(with_keys("{org}:{id}", "/{id}"), "");
+  EXPECT_EQ(with_keys("{org}:{id}", "/{org}"), "");
+  expect_in(with_keys("job:{id}", "/{org}/{id}"),
+            "route.events.key: must hold {org} as [record.asked] does; otherwise the record of one job would "
+            "permit another job's data");
+  expect_in(with_keys("{org}:{id}", "/{org}{id}"), "route.events.record: [record.asked] needs a character");
+  expect_finding({{"record.asked.path", "/{job}"}, {"route.events.record", "asked"}},
+                 "route.events.record: [record.asked] holds {job} in its path, but the path does not");
+}
+
+TEST(ConfigRouteRules, RefuseAnIdsFormWithoutAnId) {
+  expect_finding({{"route.named.id", "int"}}, "route.named.id: has no effect without {id} in the path");
+  expect_finding({{"route.named.id_chars", ":"}},
+                 "route.named.id_chars: has no effect without {id} in the path");
+  expect_finding({{"route.events.id", "uuid"}, {"route.events.id_chars", ":"}},
+                 "route.events.id_chars: needs id = \"segment\"");
+}
+
+TEST(ConfigRouteRules, RefuseANameThatIsAFieldOfTheRecord) {
+  const Overrides clash = {{"route.events.path", "/of/{progress}/{id}"},
+                           {"route.events.key", "{progress}:{id}"},
+                           {"route.events.record", "asked"},
+                           {"record.asked.path", "/{progress}/{id}"},
+                           {"record.asked.fields.progress.as", "number"}};
+  expect_finding(clash,
+                 "route.events.path: ${progress} would be both a segment and a field of [record.asked]");
+}
+
 TEST(ConfigRouteRules, RequireARecordWithAnOwnerForOwners) {
   expect_finding_in(without("record = \"job\""),
                     "tailgate.toml:20: route.events.record: is missing: with who = \"owner\"");

@@ -45,6 +45,14 @@ TEST(ConfigRoute, RefusesAPathThatOverlapsAnotherRoute) {
   expect_finding({{"route.named.path", "/jobs/latest/stream"}}, "route.named.path: matches the same path");
 }
 
+TEST(ConfigRoute, RefusesAPathFromWhichOnlyTheFormOfAnIdDiffers) {
+  EXPECT_NE(
+      findings(kBase, {{"route.pages.path", "/jobs/{id}/stream"}, {"route.pages.id", "int"}})
+          .find("matches the same path as that of [route.events]; nginx does not look at the form of an id"),
+      std::string::npos);
+  EXPECT_EQ(findings(kBase, {{"route.events.id", "int"}, {"route.named.path", "/jobs/latest/stream"}}), "");
+}
+
 TEST(ConfigRoute, RefusesARecordThatDoesNotExistOrFit) {
   expect_finding({{"route.pages.record", "nobody"}}, "route.pages.record: there is no [record.nobody]");
   EXPECT_NE(
@@ -101,7 +109,8 @@ TEST(ConfigRoute, RefusesAMessageThatIsNotOneCommentOrEvent) {
 
 TEST(ConfigRoute, RefusesAMalformedMessage) {
   expect_finding({{"route.named.hello", "[{data='{'}]"}}, "route.named.hello[0].data: must be JSON");
-  expect_finding({{"route.named.hello", "[{data='\"${id}\"'}]"}}, "route.named.hello[0].data: must be JSON");
+  expect_finding({{"route.named.hello", "[{data='\"${route}\"'}]"}},
+                 "route.named.hello[0].data: must be JSON");
   expect_finding({{"route.named.hello", "[{comment='${nobody}'}]"}},
                  "route.named.hello[0].comment: ${nobody} is no name that is known here");
   expect_finding({{"route.named.hello", "[{comment='${progress}'}]"}}, "${progress} is no name");
@@ -151,14 +160,74 @@ TEST(ConfigRoute, RefusesAnErrorBodyThatIsNotJson) {
             R"({"s":404,"e":"e","m":"m"})");
 }
 
-TEST(ConfigRoute, ExplainsHowAJobsIdIsWritten) {
-  expect_finding({{"route.events.path", "/jobs/{job_id}/x"}},
-                 "route.events.path: there is no {job_id}: a job's id is written {id}");
-  expect_finding({{"route.events.key", "job:{job_id}:events"}},
-                 "route.events.key: there is no {job_id}: a job's id is written {id}");
-  expect_finding({{"record.job.key", "job:{job_id}"}},
-                 "record.job.key: there is no {job_id}: a job's id is written {id}");
-  expect_finding({{"route.events.path", "/jobs/{/x"}}, "route.events.path: may hold only letters");
+TEST(ConfigRoute, ExplainsHowNamesAndBracesAreWritten) {
+  expect_finding({{"route.events.path", "/jobs/{Id}/x"}},
+                 "route.events.path: may hold braces only around the name");
+  expect_finding({{"route.events.path", "/jobs/{/x"}},
+                 "route.events.path: may hold braces only around the name");
+  expect_finding({{"route.events.path", "/jobs/x-{id}"}}, "route.events.path: {id} must be a whole segment");
+  expect_finding({{"route.events.key", "job:{Id}:events"}}, "route.events.key: {Id} is no name: ");
+  expect_finding({{"route.events.key", "job:{id"}},
+                 "route.events.key: a \"{\" is not closed; write {{ and }} for braces");
+  expect_finding({{"record.job.key", "job:{id}}"}},
+                 "record.job.key: a \"}\" closes nothing; write {{ and }} for braces");
+  expect_finding({{"record.asked.path", "/jobs/{id}}/status"}},
+                 "record.asked.path: a \"}\" closes nothing; write {{ and }} for braces");
+}
+
+TEST(ConfigRoute, TakesDoubledBracesForBraces) {
+  const auto config = loaded({{"route.events.key", "{{bull}}:job:{id}:events"},
+                              {"record.job.key", "job:{{{id}}}"},
+                              {"record.asked.path", "/status/{{all}}/{id}"}});
+  ASSERT_TRUE(config);
+  const Route& events = route_of(*config, "events");
+  const Segments segments{.names = events.path.names(), .values = "7"};
+  EXPECT_EQ(events.key.expand(segments), "{bull}:job:7:events");
+  EXPECT_EQ(events.record->key.expand(segments), "job:{7}");
+  EXPECT_EQ(config->records[1].path.expand(segments), "/status/{all}/7");
+}
+
+TEST(ConfigRoute, SaysWhatItsIdsLookLike) {
+  const auto config =
+      loaded({{"route.events.id_chars", ":@"}, {"route.lines.id", "uuid"}, {"route.pages.id", "int"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(route_of(*config, "events").path.match("/jobs/eu:7@x/stream"), "eu:7@x");
+  EXPECT_TRUE(route_of(*config, "lines").path.match("/jobs/123e4567-e89b-12d3-a456-426614174000/lines"));
+  EXPECT_FALSE(route_of(*config, "lines").path.match("/jobs/7/lines"));
+  EXPECT_TRUE(route_of(*config, "pages").path.match("/jobs/7/pages"));
+  EXPECT_FALSE(route_of(*config, "pages").path.match("/jobs/x/pages"));
+  expect_finding({{"route.events.id", "number"}},
+                 "route.events.id: must be \"segment\", \"uuid\" or \"int\"");
+  for (const char* chars : {"/", "?", "#", "%", "{", "}", "\\", "'", "\"", "`", " ", "ä"}) {
+    const std::string found = findings(kBase, {{"route.events.id_chars", chars}});
+    EXPECT_NE(found.find("route.events.id_chars: may hold only printable ASCII characters"),
+              std::string::npos)
+        << chars << found;
+  }
+}
+
+TEST(ConfigRoute, MayUseAllNamesOfItsPathInMessages) {
+  const auto config = loaded({{"route.events.path", "/orgs/{org}/jobs/{id}/stream"},
+                              {"route.events.key", "{org}:{id}"},
+                              {"route.events.record", "asked"},
+                              {"record.asked.path", "/orgs/{org}/jobs/{id}"},
+                              {"route.events.hello", "[{data='[${org},${id}]'}]"},
+                              {"route.events.heartbeat.comment", "${org}"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(written(route_of(*config, "events").hello[0], {{"org", "\"acme\""}, {"id", "\"7\""}}),
+            "data: [\"acme\",\"7\"]\n\n");
+  expect_finding({{"route.events.hello", "[{comment='${org}'}]"}},
+                 "route.events.hello[0].comment: ${org} is no name that is known here");
+  expect_finding({{"route.named.hello", "[{comment='${id}'}]"}},
+                 "route.named.hello[0].comment: ${id} is no name that is known here");
+}
+
+TEST(ConfigRoute, RefusesANameThatMeansSomethingElseInMessages) {
+  for (const std::string name :
+       {"status", "now", "route", "request_id", "connection_id", "max_age_s", "last_id"}) {
+    expect_finding({{"route.pages.path", "/x/{" + name + '}'}, {"route.pages.key", '{' + name + '}'}},
+                   "route.pages.path: ${" + name + "} has a meaning of its own");
+  }
 }
 
 TEST(ConfigRoute, DoesNotReportAMisspelledKeyAsMissing) {

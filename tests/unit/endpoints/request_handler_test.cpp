@@ -9,10 +9,35 @@
 namespace tailgate {
 namespace {
 
+constexpr const char* kLimitsAndOrgs = R"(
+[limits]
+streams_per_user = 1
+
+[cors]
+origins = ["https://a.example"]
+
+[record.in-org]
+key      = "{org}:{id}"
+user     = "user_id"
+status   = "status"
+terminal = ["ready"]
+
+[route.orgs]
+path        = "/orgs/{org}/jobs/{id}"
+id_chars    = ":"
+source      = "channel"
+key         = "{org}:{id}:events"
+record      = "in-org"
+who         = "owner"
+providers   = ["p"]
+credentials = ["bearer"]
+framing     = "raw"
+ending      = [{ event = "end", data = '[${org},${id}]' }]
+)";
+
 class RequestHandlerTest : public testing::StreamTest {
  protected:
-  RequestHandlerTest()
-      : StreamTest("[limits]\nstreams_per_user = 1\n[cors]\norigins = [\"https://a.example\"]\n") {}
+  RequestHandlerTest() : StreamTest(kLimitsAndOrgs) {}
 
   int status_of(std::string_view target, const HttpHeaders& headers = {}, std::string_view method = "GET") {
     auto client = get(target, headers, method);
@@ -49,6 +74,22 @@ TEST_F(RequestHandlerTest, RefusesAnIdentityForAnotherJobOrRoute) {
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "lines", "1")), 401);
   EXPECT_EQ(status_of("/guarded/1", {{"X-Tailgate-Identity", "v1.forged.seal"}}), 401);
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "1")), 200);
+}
+
+TEST_F(RequestHandlerTest, RefusesAnIdentityForTheSameJobIdOfAnotherOrg) {
+  for (const char* org : {"acme", "umbrella"}) redis("HSET %s:7 user_id alice status running", org);
+  EXPECT_EQ(status_of("/orgs/acme/jobs/7", identity("alice", "orgs", "acme/7")), 200);
+  EXPECT_EQ(status_of("/orgs/umbrella/jobs/7", identity("alice", "orgs", "acme/7")), 401);
+  EXPECT_EQ(status_of("/orgs/acme/jobs/7", identity("alice", "orgs", "7")), 401);
+  EXPECT_EQ(status_of("/orgs/acme/jobs/7", identity("alice", "orgs", "7/acme")), 401);
+}
+
+TEST_F(RequestHandlerTest, ReadsTheRecordOfBothValuesOfThePath) {
+  redis("HSET acme:eu:7 user_id alice status ready");
+  EXPECT_EQ(status_of("/orgs/umbrella/jobs/eu:7", identity("alice", "orgs", "umbrella/eu:7")), 404);
+  auto client = get("/orgs/acme/jobs/eu%3A7", identity("alice", "orgs", "acme/eu:7"));
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_NE(client.events().find("event: end\ndata: [\"acme\",\"eu:7\"]\n"), std::string::npos);
 }
 
 TEST_F(RequestHandlerTest, AnswersAVerdictOfAuthWithItsStatus) {

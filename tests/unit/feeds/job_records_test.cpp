@@ -24,7 +24,6 @@ using Proxy = testing::LaggingProxy;
 class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer {
  protected:
   JobRecordsTest() {
-    record_.key = "job:{id}";
     record_.user = "user_id";
     record_.status = "status";
     record_.terminal = {"failed"};
@@ -82,11 +81,11 @@ TEST_F(JobRecordsTest, FindsARecordNoRecordAndAKeyOfAnotherType) {
   write("user_id", "alice");
   freeReplyObject(redisCommand(worker_.get(), "SET job:3 text"));
   Texts found;
-  const auto one = records_.look(record_, "1", into(found));
+  const auto one = records_.look(record_, "job:1", into(found));
   ASSERT_TRUE(run_until([&] { return !one.under_way(); }));
-  const auto two = records_.look(record_, "2", into(found));
+  const auto two = records_.look(record_, "job:2", into(found));
   ASSERT_TRUE(run_until([&] { return !two.under_way(); }));
-  const auto three = records_.look(record_, "3", into(found));
+  const auto three = records_.look(record_, "job:3", into(found));
   ASSERT_TRUE(run_until([&] { return !three.under_way(); }));
   EXPECT_EQ(found, (Texts{"alice ", "nothing", "wrong type"}));
 }
@@ -95,8 +94,8 @@ TEST_F(JobRecordsTest, ReadsOnceForAllLooksAtAJobInOneTurn) {
   write("user_id", "alice");
   Texts found;
   std::vector<JobRecords::Look> looks;
-  for (int i = 0; i < 3; ++i) looks.push_back(records_.look(record_, "1", into(found)));
-  looks.push_back(records_.look(record_, "2", into(found)));
+  for (int i = 0; i < 3; ++i) looks.push_back(records_.look(record_, "job:1", into(found)));
+  looks.push_back(records_.look(record_, "job:2", into(found)));
   ASSERT_TRUE(run_until([&] { return found.size() == 4; }));
   EXPECT_EQ(std::count(found.begin(), found.end(), "alice "), 3);
   EXPECT_EQ(records_.looks(), 2U);
@@ -108,10 +107,10 @@ TEST_F(JobRecordsTest, ReadsAgainForALookThatBeginsDuringAnotherLook) {
   write("user_id", "alice");
   Texts found;
   proxy_.hold(Proxy::kToClient);
-  const auto early = records_.look(record_, "1", into(found));
+  const auto early = records_.look(record_, "job:1", into(found));
   ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
   write("user_id", "bob");
-  const auto late = records_.look(record_, "1", into(found));
+  const auto late = records_.look(record_, "job:1", into(found));
   run_for(std::chrono::milliseconds(20));
   proxy_.release(Proxy::kToClient);
   ASSERT_TRUE(run_until([&] { return found.size() == 2; }));
@@ -120,12 +119,12 @@ TEST_F(JobRecordsTest, ReadsAgainForALookThatBeginsDuringAnotherLook) {
 
 TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
   Texts found;
-  { const auto dropped = records_.look(record_, "1", into(found)); }
+  { const auto dropped = records_.look(record_, "job:1", into(found)); }
   run_for(std::chrono::milliseconds(20));
   EXPECT_EQ(records_.looks(), 0U) << "a look without a waiter is not sent";
   proxy_.hold(Proxy::kToClient);
   {
-    const auto sent = records_.look(record_, "1", into(found));
+    const auto sent = records_.look(record_, "job:1", into(found));
     ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
   }
   proxy_.release(Proxy::kToClient);
@@ -136,11 +135,11 @@ TEST_F(JobRecordsTest, DeliversNothingToALookThatHasDied) {
 TEST_F(JobRecordsTest, AllowsACallbackToEndAnotherLookForTheSameAnswer) {
   JobRecords::Look second;
   int calls = 0;
-  const auto first = records_.look(record_, "1", [&](Found, const Record*) {
+  const auto first = records_.look(record_, "job:1", [&](Found, const Record*) {
     ++calls;
     second = {};
   });
-  second = records_.look(record_, "1", [&](Found, const Record*) { ++calls; });
+  second = records_.look(record_, "job:1", [&](Found, const Record*) { ++calls; });
   ASSERT_TRUE(run_until([&] { return calls > 0; }));
   run_for(std::chrono::milliseconds(20));
   EXPECT_EQ(calls, 1);
@@ -149,12 +148,12 @@ TEST_F(JobRecordsTest, AllowsACallbackToEndAnotherLookForTheSameAnswer) {
 TEST_F(JobRecordsTest, AnswersUnavailableWhenTheLinkIsLostAndWhileItIsDown) {
   Texts found;
   proxy_.hold(Proxy::kToClient);
-  const auto one = records_.look(record_, "1", into(found));
+  const auto one = records_.look(record_, "job:1", into(found));
   ASSERT_TRUE(run_until([this] { return !proxy_.held(Proxy::kToClient).empty(); }));
   proxy_.refuse();
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return found.size() == 1; }));
-  const auto two = records_.look(record_, "1", into(found));
+  const auto two = records_.look(record_, "job:1", into(found));
   ASSERT_TRUE(run_until([&] { return found.size() == 2; }));
   EXPECT_EQ(found, (Texts{"unavailable", "unavailable"}));
   EXPECT_EQ(records_.looks(), 1U);
@@ -170,9 +169,9 @@ TEST_F(JobRecordsTest, ReportsAChangeToEachObserverUntilItsWatchEnds) {
   write("status", "running");
   Other other;
   Other ended;
-  const JobRecords::Watch one = records_.watch(record_, "1", running_, *this);
-  const JobRecords::Watch two = records_.watch(record_, "1", running_, other);
-  { const JobRecords::Watch three = records_.watch(record_, "1", running_, ended); }
+  const JobRecords::Watch one = records_.watch(record_, "job:1", running_, *this);
+  const JobRecords::Watch two = records_.watch(record_, "job:1", running_, other);
+  { const JobRecords::Watch three = records_.watch(record_, "job:1", running_, ended); }
   ASSERT_TRUE(run_until([this] { return records_.looks() == 1; }));
   write("status", "paused");
   ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
@@ -182,7 +181,7 @@ TEST_F(JobRecordsTest, ReportsAChangeToEachObserverUntilItsWatchEnds) {
 }
 
 TEST_F(JobRecordsTest, StopsLookingWhenTheLastWatchHasEnded) {
-  { const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this); }
+  { const JobRecords::Watch watch = records_.watch(record_, "job:1", running_, *this); }
   run_for(std::chrono::milliseconds(1300));
   EXPECT_EQ(records_.looks(), 0U);
 }
@@ -191,9 +190,9 @@ TEST_F(JobRecordsTest, StopsLookingWhenTheLastWatchHasEnded) {
 TEST_F(JobRecordsTest, ReportsTheRecordToAnObserverThatBeganWithAnOlderOne) {
   write("user_id", "alice");
   write("status", "paused");
-  const JobRecords::Watch first = records_.watch(record_, "1", running_, *this);
+  const JobRecords::Watch first = records_.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([this] { return reported_ == Texts{"alice paused"}; }));
-  JobRecords::Watch second = records_.watch(record_, "1", running_, *this);
+  JobRecords::Watch second = records_.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([this] { return reported_.size() == 3; }));
   EXPECT_EQ(reported_, (Texts{"alice paused", "alice paused", "alice paused"}));
 }
@@ -201,7 +200,7 @@ TEST_F(JobRecordsTest, ReportsTheRecordToAnObserverThatBeganWithAnOlderOne) {
 TEST_F(JobRecordsTest, ReportsAChangeThatHappenedWhileTheLinkWasDown) {
   write("user_id", "alice");
   write("status", "running");
-  const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
+  const JobRecords::Watch watch = records_.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([this] { return records_.looks() == 1; }));
   proxy_.refuse();
   proxy_.cut();
@@ -215,7 +214,7 @@ TEST_F(JobRecordsTest, ReportsAChangeThatHappenedWhileTheLinkWasDown) {
 TEST_F(JobRecordsTest, ReportsChangesOnly) {
   write("user_id", "alice");
   write("status", "running");
-  const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
+  const JobRecords::Watch watch = records_.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([this] { return records_.looks() == 3; }));
   EXPECT_EQ(reported_, Texts{});
   write("user_id", "bob");
@@ -226,7 +225,7 @@ TEST_F(JobRecordsTest, ReportsChangesOnly) {
 
 TEST_F(JobRecordsTest, ReportsThatARecordHasBeenGoneForAsLongAsGivenOnly) {
   JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
-  const JobRecords::Watch watch = records.watch(record_, "1", running_, *this);
+  const JobRecords::Watch watch = records.watch(record_, "job:1", running_, *this);
   const TimePoint begun = Loop::now();
   ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
   EXPECT_EQ(reported_[0], "gone");
@@ -247,7 +246,7 @@ TEST_F(JobRecordsTest, ReportsARecordThatTurnsIntoAnotherTypeAsGone) {
 
 TEST_F(JobRecordsTest, CountsTheTimeWithoutARecordAnewAfterEachRecord) {
   JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
-  const JobRecords::Watch watch = records.watch(record_, "1", running_, *this);
+  const JobRecords::Watch watch = records.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([&] { return records.looks() == 2; }));
   write("user_id", "alice");
   write("status", "running");
@@ -264,7 +263,7 @@ TEST_F(JobRecordsTest, CountsTheTimeWithoutARecordAnewAfterEachRecord) {
 TEST_F(JobRecordsTest, ReportsTheEndOfAJobThatWasRestartedWhileItsFirstEndWasRead) {
   write("user_id", "alice");
   write("status", "failed");
-  const JobRecords::Watch watch = records_.watch(record_, "1", running_, *this);
+  const JobRecords::Watch watch = records_.watch(record_, "job:1", running_, *this);
   // Runs single turns, to stop after the second look was asked for and before it is written.
   for (const TimePoint end = Loop::now() + std::chrono::seconds(5);
        records_.looks() < 2 && Loop::now() < end;) {

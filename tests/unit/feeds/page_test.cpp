@@ -73,6 +73,13 @@ TEST(Page, WritesLinesInTheOrderOfTheLog) {
       R"("oldest_id":"7-0"})");
 }
 
+TEST(Page, WritesTheLastValueOfAFieldThatAnEntryHasTwice) {
+  const Route pages = route();
+  Page page(pages, 2);
+  EXPECT_TRUE(page.add({.id = {9, 0}, .fields = {{"text", "first"}, {"text", "last"}}}));
+  EXPECT_EQ(page.json(), R"({"lines":[{"id":"9-0","text":"last"}],"has_more":false,"oldest_id":"9-0"})");
+}
+
 TEST(Page, IsEmptyIfTheLogIsEmpty) {
   const Route pages = route();
   EXPECT_EQ(Page(pages, 100).json(), R"({"lines":[],"has_more":false,"oldest_id":null})");

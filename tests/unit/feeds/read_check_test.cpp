@@ -26,7 +26,7 @@ class ReadCheckTest : public testing::LoopTest {
     rule_ = *parse_redis_url("unix:" + redis_->socket_path(), {});
     rule_.user = user;
     if (!user.empty()) rule_.password = "secret";
-    record_.key = "job:{id}";
+    record_.key = *KeyTemplate::compile("job:{id}");
     record_.user = "user_id";
     record_.list_fields();
     channels_ = std::make_unique<ChannelFeeds>(loop_, resolver_, rule_, hub_);
@@ -47,7 +47,7 @@ class ReadCheckTest : public testing::LoopTest {
   Route route(Source source, const std::string& key) const {
     Route made;
     made.source = source;
-    made.key = key;
+    made.key = *KeyTemplate::compile(key);
     made.record = &record_;
     return made;
   }

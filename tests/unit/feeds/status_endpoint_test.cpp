@@ -25,15 +25,14 @@ class StatusEndpointTest : public testing::LoopTest {
     rule_.name = "job";
     rule_.kind = RecordRule::Kind::kHttp;
     rule_.target = "unix:" + path("app.sock");
-    rule_.path = "/jobs/{id}/status?full=1";
     rule_.status = "state";
     rule_.terminal = {"done"};
   }
 
   Access ask() {
     std::optional<StatusAnswer> answer;
-    const StatusEndpoint::Question question =
-        endpoint_.ask(rule_, "7", {{"cookie", "session=abc"}}, [&](const StatusAnswer& came) {
+    const StatusEndpoint::Question question = endpoint_.ask(
+        rule_, "/jobs/7/status?full=1", {{"cookie", "session=abc"}}, [&](const StatusAnswer& came) {
           EXPECT_FALSE(answer) << "answered twice";
           EXPECT_EQ(came.record.has_value(), came.access == Access::kAllowed);
           answer = came;
@@ -117,7 +116,8 @@ TEST_F(StatusEndpointTest, DeliversNoAnswerToAQuestionThatHasDied) {
   app_.answer = http(200, R"({"state":"running"})");
   bool answered = false;
   {
-    const auto question = endpoint_.ask(rule_, "7", {}, [&](const StatusAnswer&) { answered = true; });
+    const auto question =
+        endpoint_.ask(rule_, "/jobs/7/status", {}, [&](const StatusAnswer&) { answered = true; });
   }
   EXPECT_EQ(ask(), Access::kAllowed) << "a later question is answered";
   EXPECT_FALSE(answered);

@@ -131,6 +131,15 @@ TEST(Framing, WritesNullForAFieldThatAnEntryLacks) {
   EXPECT_EQ(out, R"({"id":"5-1","ts":null,"text":"a\"b\n"})");
 }
 
+// Client libraries make a map of an entry, in which the last value of a name stays.
+TEST(Framing, WritesTheLastValueOfAFieldThatAnEntryHasTwice) {
+  std::string out;
+  const LogEntry entry{.id = {5, 1},
+                       .fields = {{"text", "first"}, {"ts", "1"}, {"text", "second"}, {"text", "last"}}};
+  append_line(out, {"ts", "text"}, entry);
+  EXPECT_EQ(out, R"({"id":"5-1","ts":"1","text":"last"})");
+}
+
 TEST(Framing, ParsesTheIdOfALastFrame) {
   EXPECT_EQ(parse_end_id("end"), EntryId{});
   EXPECT_EQ(parse_end_id("end.5-1"), (EntryId{5, 1}));

@@ -17,7 +17,6 @@ using Texts = std::vector<std::optional<std::string>>;
 RecordRule blog_rule() {
   RecordRule rule;
   rule.name = "job";
-  rule.key = "jobs:{id}";
   rule.user = "user_id";
   rule.session = "session_id";
   rule.status = "status";

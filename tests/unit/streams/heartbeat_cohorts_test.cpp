@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string>
 
 namespace tailgate {
 namespace {
 
 Route route_with(std::string_view text) {
   Route route;
-  route.heartbeat.message = *Message::make(Message::Kind::kComment, "", text, {"id"});
+  route.path = *PathPattern::compile("/orgs/{org}/jobs/{id}", false);
+  route.heartbeat.message = *Message::make(Message::Kind::kComment, "", text, route.path.names());
   return route;
 }
 
@@ -43,12 +45,14 @@ TEST(HeartbeatCohorts, EncodesAMessageOnceForAllStreamsThatAreDueTogether) {
 
 TEST(HeartbeatCohorts, EncodesAMessageThatNamesTheJobForEachStream) {
   HeartbeatCohorts cohorts;
-  const Route route = route_with("beat ${id}");
-  const TimePoint now = Loop::now();
-  const Chunk one = cohorts.message(route, now, [] { return Values{{"id", "1"}}; });
-  const Chunk two = cohorts.message(route, now, [] { return Values{{"id", "2"}}; });
-  EXPECT_EQ(one.events(), ": beat 1\n\n");
-  EXPECT_EQ(two.events(), ": beat 2\n\n");
+  for (const std::string name : {"id", "org"}) {
+    const Route route = route_with("beat ${" + name + '}');
+    const TimePoint now = Loop::now();
+    const Chunk one = cohorts.message(route, now, [&] { return Values{{name, "1"}}; });
+    const Chunk two = cohorts.message(route, now, [&] { return Values{{name, "2"}}; });
+    EXPECT_EQ(one.events(), ": beat 1\n\n");
+    EXPECT_EQ(two.events(), ": beat 2\n\n");
+  }
 }
 
 }  // namespace

@@ -27,6 +27,13 @@ TEST(Text, RefusesAMalformedPercentSign) {
   }
 }
 
+TEST(Text, EncodesAllBytesThatMayMeanSomethingInAUrl) {
+  EXPECT_EQ(percent_encode(""), "");
+  EXPECT_EQ(percent_encode("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(percent_encode("a:b@c/d?e#f%g&h=i+j;k l"), "a%3Ab%40c%2Fd%3Fe%23f%25g%26h%3Di%2Bj%3Bk%20l");
+  EXPECT_EQ(percent_encode("\0\xFF"sv), "%00%FF");
+}
+
 TEST(Query, KeepsTheOrderAndDecodesNamesAndValues) {
   const auto query = Query::parse("b=2&a=%31+1%2B&k&=x&&c=a=b");
   ASSERT_TRUE(query);
