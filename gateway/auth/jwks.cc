@@ -32,7 +32,7 @@ Result<std::string> text_in(const Members& jwk, std::string_view name) {
 // The bytes of a member in base64url (RFC 7518 section 2).  Accepts padding and the other alphabet of RFC
 // 4648, as PyJWT and Node do.
 Result<std::string> bytes_in(const Members& jwk, std::string_view name) {
-  const auto text = text_in(jwk, name);
+  auto text = text_in(jwk, name);
   if (!text) return text;
   auto bytes = base64_decode(*text);
   if (!bytes) return Error{"its " + std::string(name) + " is not base64url"};
