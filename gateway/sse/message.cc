@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include "gateway/sse/sse.h"
 #include "gateway/text/json.h"
@@ -17,6 +18,17 @@ std::string_view json_of(const Values& values, std::string_view name) {
   return found != values.end() ? std::string_view(found->second) : "null";
 }
 
+// The first of `known` that `text` holds as {name}, which is how keys are written.
+std::optional<std::string> name_without_dollar(std::string_view text, const std::vector<std::string>& known) {
+  for (const std::string& name : known) {
+    const std::string in_braces = '{' + name + '}';
+    for (auto at = text.find(in_braces); at != std::string_view::npos; at = text.find(in_braces, at + 1)) {
+      if (at == 0 || text[at - 1] != '$') return name;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Template> Template::compile(std::string_view text, const std::vector<std::string>& known) {
@@ -26,9 +38,10 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
     if (open != 0) compiled.pieces_.push_back({.text = std::string(text.substr(0, open))});
     if (open == std::string_view::npos) break;
     const std::size_t close = text.find('}', open);
-    if (close == std::string_view::npos) return Error{"a \"${\" is not closed"};
+    if (close == std::string_view::npos) return Error{"a \"${\" is not closed; it always begins a name"};
     std::string name(text.substr(open + 2, close - open - 2));
-    if (!contains(known, name)) return Error{"${" + name + "} is no name that is known here"};
+    if (!contains(known, name))
+      return Error{"${" + name + "} is no name that is known here; known are " + join(known, ", ")};
     compiled.pieces_.push_back({.text = std::move(name), .is_name = true});
     text.remove_prefix(close + 1);
   }
@@ -80,6 +93,8 @@ Result<Message> Message::make(Kind kind, std::string_view event, std::string_vie
   auto content =
       kind == Kind::kJsonEvent ? Template::compile_json(text, known) : Template::compile(text, known);
   if (!content) return Error{content.error()};
+  const auto name = kind == Kind::kJsonEvent ? std::nullopt : name_without_dollar(text, known);
+  if (name) return Error{"write ${" + *name + "}, not {" + *name + "}, which only keys and paths have"};
   Message message;
   message.kind_ = kind;
   message.event_ = event;

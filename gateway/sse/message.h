@@ -48,7 +48,8 @@ class Message {
     kTextEvent,  // an event whose data are plain text, for example "[DONE]"
   };
 
-  // Browsers read an empty `event` as "message".  A comment ignores `event`.
+  // Browsers read an empty `event` as "message".  A comment ignores `event`.  Refuses what Template refuses.
+  // Comments and plain texts must not hold a name of `known` as {name}, the spelling of keys.
   static Result<Message> make(Kind kind, std::string_view event, std::string_view text,
                               const std::vector<std::string>& known);
 
