@@ -15,6 +15,12 @@ void require_value(const Section& table, std::string_view key) {
   if (values.empty() || values.front().empty()) table.settings().add_missing(table.at(key));
 }
 
+// Refuses a ${name} in a text that is sent as it is.
+void refuse_names(const Section& table, std::string_view key) {
+  if (table.text(key).find("${") != std::string::npos)
+    table.add_error(key, "is sent as it is; only data, text, comment and error_body can hold a ${name}");
+}
+
 void read_source(const Section& table, Route& route) {
   table.require("source");
   const std::string source = table.text("source");
@@ -48,8 +54,8 @@ void read_path(const Section& table, Route& route) {
   if (auto key = table.checked("key", KeyTemplate::compile(table.text("key")))) route.key = std::move(*key);
   if (route.source == Source::kChannel && is_reserved_channel(table.text("key"))) {
     table.add_error("key",
-                    "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
-                    "or tailgate:control:…");
+                    "must not name a channel of Redis itself or of Tailgate: __keyspace@…, __keyevent@…, "
+                    "__redis__:invalidate or tailgate:control:…");
   }
 }
 
@@ -91,6 +97,7 @@ void read_framing(const Section& table, Route& route) {
     require_value(table, "data_from");
   }
   route.event = table.text("event");
+  refuse_names(table, "event");
   route.id_from = table.text("id_from");
   route.only_objects = table.boolean("only_objects");
   route.name_from = table.texts("name_from");
@@ -112,6 +119,7 @@ void read_answers(const Section& table, Route& route) {
   auto body = Template::compile_json(table.text("error_body"), {"status", "error", "message"});
   if (auto good = table.checked("error_body", std::move(body))) route.error_body = std::move(*good);
   route.not_found = table.text("not_found");
+  refuse_names(table, "not_found");
   route.page_default = table.integer<int>("page_default");
   route.page_max = table.integer<int>("page_max");
   route.page_bytes = table.integer<std::uint64_t>("page_bytes");
@@ -133,6 +141,7 @@ std::optional<Message> read_message(const Section& table, const Route& route, co
     table.add_error(key, "must be a comment, or an event with either data or text");
     return std::nullopt;
   }
+  refuse_names(table, key + ".event");
   names.insert(names.end(), {"route", "max_age_s", "now"});
   names.insert(names.end(), route.path.names().begin(), route.path.names().end());
   const Kind kind = has_comment                ? Kind::kComment
@@ -261,6 +270,21 @@ Route read_route(const Section& table, const Config& config) {
   return route;
 }
 
+// A source that several routes read is written the same way in each of them.  Other keys must not be equal
+// for some ids if the routes do not permit the same callers; otherwise one route shows what the other
+// protects.
+void check_common_key(const Section& table, const Route& route, const Route& other) {
+  const bool same_kind = (route.source == Source::kChannel) == (other.source == Source::kChannel);
+  const bool same_callers = route.who == other.who && route.record == other.record;
+  if (!same_kind || same_callers || route.key.text() == other.key.text()) return;
+  if (table.has_error() || table.settings().has_error_below("route." + other.name)) return;
+  const auto text = common_text(other.key, other.path.rules(), route.key, route.path.rules());
+  if (!text) return;
+  table.add_error("key", "can be the same as the key of [route." + other.name +
+                             "], which permits other callers: both can be \"" + *text +
+                             "\"; choose keys that no id can make equal");
+}
+
 }  // namespace
 
 void read_routes(Settings& settings, Config& config) {
@@ -274,10 +298,12 @@ void read_routes(Settings& settings, Config& config) {
     route.name = name;
     if (route.path.text().empty()) continue;
     for (const Route& other : config.routes) {
+      check_common_key(table, route, other);
       if (!overlap(other.path, route.path)) continue;
       const bool same_ids = other.path.ids() == route.path.ids();
-      table.add_error("path", "matches the same path as that of [route." + other.name + ']' +
-                                  (same_ids ? "" : "; nginx does not look at the form of an id"));
+      table.add_error("path", "matches the same path as " + other.path.text() + " of [route." + other.name +
+                                  ']' + (same_ids ? "" : "; nginx does not look at the form of an id") +
+                                  "; give one of them another literal segment");
     }
     config.routes.push_back(std::move(route));
   }

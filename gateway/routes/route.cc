@@ -32,8 +32,8 @@ std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::stri
 }
 
 bool is_reserved_channel(std::string_view name) {
-  return name.starts_with("__keyspace@") || name == "__redis__:invalidate" ||
-         name.starts_with("tailgate:control:");
+  return name.starts_with("__keyspace@") || name.starts_with("__keyevent@") ||
+         name == "__redis__:invalidate" || name.starts_with("tailgate:control:");
 }
 
 }  // namespace tailgate

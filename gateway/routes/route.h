@@ -112,9 +112,9 @@ struct RouteMatch {
 // The route that matches `path`, the undecoded request target up to "?".  No two routes may overlap().
 std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
-// True for a channel that the gateway itself subscribes to, or may subscribe to, for its own purposes.  A
-// route that read such a channel would get none of its messages, and would end the gateway's own
-// subscription.
+// True for a channel that no route may read.  The gateway subscribes to some for its own purposes: a route
+// would get none of their messages, and would end the gateway's own subscription.  __keyevent@… tells the
+// names of all keys.
 bool is_reserved_channel(std::string_view name);
 
 }  // namespace tailgate
