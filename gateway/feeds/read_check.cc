@@ -45,23 +45,26 @@ std::string_view advice_about(std::string_view error) {
 
 // One read of one key, or the subscription to one channel.
 struct ReadCheck::Question final : ChannelFeeds::Observer {
-  Question(ReadCheck& its_check, RedisLink* its_link, std::string its_command, std::string its_pattern,
-           std::vector<std::string> its_words)
+  Question(ReadCheck& its_check, RedisLink* its_link, std::string its_command, const KeyTemplate& key,
+           std::string its_example)
       : check(its_check),
         link(its_link),
         command(std::move(its_command)),
-        pattern(std::move(its_pattern)),
-        words(std::move(its_words)) {}
+        pattern(key.text()),
+        begins_with_name(key.begins_with_name()),
+        example(std::move(its_example)) {}
 
   void on_confirmed() override { is_answered = true; }
   void on_unconfirmed() override {}
   void on_refused() override { check.refuse(*this, check.link_of(*this).why_lost()); }
 
   ReadCheck& check;
-  RedisLink* const link;                 // null for SUBSCRIBE, which ChannelFeeds sends
-  const std::string command;             // its name, for example "XINFO STREAM"
-  const std::string pattern;             // the key or channel, with "{id}"
-  const std::vector<std::string> words;  // the whole command
+  RedisLink* const link;           // null for SUBSCRIBE, which ChannelFeeds sends
+  const std::string command;       // its name, for example "XINFO STREAM"
+  const std::string pattern;       // the key or channel, with "{id}"
+  const bool begins_with_name;     // `pattern` does
+  const std::string example;       // the key or channel that is read, with a number for each name
+  std::vector<std::string> words;  // the whole command
   bool is_answered = false;
   std::string refusal;  // Redis's last error; empty: none so far
   RedisCall call;
@@ -108,10 +111,11 @@ void ReadCheck::add_questions(RedisLink* link, const std::string& name, const Ke
   if (is_known) return;  // several routes read the same keys
   const int ids = link == nullptr || key.names().empty() ? 1 : kIds;
   for (int id = 0; id < ids; ++id) {
-    std::vector<std::string> words = before;
-    words.push_back(key.expand_all(std::to_string(id)));
-    words.insert(words.end(), after.begin(), after.end());
-    questions_.push_back(std::make_unique<Question>(*this, link, name, key.text(), std::move(words)));
+    auto question = std::make_unique<Question>(*this, link, name, key, key.expand_all(std::to_string(id)));
+    question->words = before;
+    question->words.push_back(question->example);
+    question->words.insert(question->words.end(), after.begin(), after.end());
+    questions_.push_back(std::move(question));
   }
 }
 
@@ -141,7 +145,7 @@ void ReadCheck::ask(Question& question) {
 
 void ReadCheck::subscribe(Question& question) {
   if (!std::exchange(question.is_subscribing, true)) {
-    question.interest = ChannelFeeds::Interest(sources_.channels, question.words.back(), question);
+    question.interest = ChannelFeeds::Interest(sources_.channels, question.example, question);
     question.is_answered = question.interest.confirmed();
     return;
   }
@@ -170,6 +174,7 @@ void ReadCheck::refuse(Question& question, std::string_view error) {
   if (!logged_.insert(question.command + ' ' + question.pattern + ' ' + question.refusal).second) return;
   log_error("redis.refused", {{"command", question.command},
                               {"key", question.pattern},
+                              {"example", question.example},
                               {"why", question.refusal},
                               {"advice", advice_about(question.refusal)}});
 }
@@ -182,6 +187,10 @@ void ReadCheck::try_later() {
 bool ReadCheck::blocks(const Question& question) const {
   if (question.is_answered) return false;
   if (!question.refusal.starts_with("NOPERM")) return true;
+  // "… to run the 'hmget' command" is about all keys.  Any other NOPERM is about this key, and the user may
+  // have the right to read the keys that begin with a real organisation.
+  const bool is_about_key = question.refusal.find("' command") == std::string::npos;
+  if (question.begins_with_name && is_about_key) return false;
   return std::ranges::none_of(questions_, [&](const auto& other) {
     return other->command == question.command && other->is_answered;
   });

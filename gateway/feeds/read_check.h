@@ -41,7 +41,8 @@ class ReadCheck {
   ReadCheck& operator=(const ReadCheck&) = delete;
 
   // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user fails
-  // only the routes that read it, as long as Redis answers the same command for another one.
+  // only the routes that read it, as long as Redis answers the same command for another one.  A forbidden key
+  // whose template begins with a name says nothing about other keys of the template.
   bool passed() const { return passed_; }
   // Why it has not passed: what Redis refuses and what to do, or why there is no connection.  Empty if it has
   // passed, and while Redis has not answered yet.

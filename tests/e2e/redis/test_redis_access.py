@@ -127,8 +127,8 @@ def test_a_channel_that_redis_does_not_permit_fails_only_its_own_route(private_s
     # The first one belongs to the check before the first readiness.
     assert [line["channel"] for line in stack.logs("channel.refused")] == ["jobs:0:events", f"jobs:{job}:events"]
     assert len(stack.logs("redis.lost")) == 2
-    assert [(line["command"], line["key"]) for line in stack.logs("redis.refused")] == [
-        ("SUBSCRIBE", "jobs:{id}:events")
+    assert [(line["command"], line["key"], line["example"]) for line in stack.logs("redis.refused")] == [
+        ("SUBSCRIBE", "jobs:{id}:events", "jobs:0:events")
     ]
 
 

@@ -169,6 +169,30 @@ TEST_F(ReadCheckTest, PassesIfOnlyOneOfTwoChannelsIsForbidden) {
   EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
 }
 
+// The user may read the keys of certain organisations.  Nobody has the organisation "0" of the question.
+TEST_F(ReadCheckTest, IsNotBlockedByAForbiddenKeyThatBeginsWithAName) {
+  start();
+  const ReadCheck& check =
+      this->check({route(Source::kChannel, "{org}:{id}:events"), route(Source::kLog, "{org}:{id}:logs"),
+                   route(Source::kPages, "{org}:{id}:logs")});
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+TEST_F(ReadCheckTest, IsBlockedByAForbiddenCommandForAKeyThatBeginsWithAName) {
+  start();
+  ASSERT_TRUE(run_until([&] { return channels_->up() && records_->up() && pages_->up(); }));
+  for (const char* command : {"xrevrange", "subscribe"}) {
+    redis((std::string("ACL SETUSER limited -") + command).c_str());
+    const ReadCheck& check = this->check(
+        {route(command == std::string("subscribe") ? Source::kChannel : Source::kPages, "{org}:{id}:logs")});
+    ASSERT_TRUE(run_until([&] { return !check.why().empty(); }));
+    run_for(std::chrono::milliseconds(100));
+    EXPECT_FALSE(check.passed()) << command;
+    redis((std::string("ACL SETUSER limited +") + command).c_str());
+    EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+  }
+}
+
 TEST_F(ReadCheckTest, SaysWhyThereIsNoConnection) {
   start({}, "nobody");
   const ReadCheck& check = this->check(all_routes());
