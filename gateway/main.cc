@@ -97,9 +97,11 @@ void print_routes(const Config& config) {
   // In the order of the enumerators.
   constexpr std::array kSources = {"channel", "log", "pages"};
   constexpr std::array kOnUnavailable = {"status", "sse", "auto"};
+  constexpr std::array kForms = {"segment", "uuid", "int"};
   for (const Route& route : config.routes) {
     std::cout << route.name << '\t' << kSources.at(static_cast<std::size_t>(route.source)) << '\t'
-              << route.path.text() << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
+              << route.path.text() << '\t' << kForms.at(static_cast<std::size_t>(route.path.ids().form()))
+              << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
               << kOnUnavailable.at(static_cast<std::size_t>(route.on_unavailable)) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
               << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()

@@ -45,10 +45,12 @@ class Site:
         return folder == self.folder and name not in ("site.conf", "canary.conf")
 
     def routes(self):
-        """(name, an example of its path, the content of the location in which its requests end)"""
+        """(name, examples of its path, the content of the location in which its requests end)"""
         ends = {one.args[0]: one.block for one in named(self.server, "location")}
-        for name, path in re.findall(r"(?m)^# route (\S+): (\S+)$", self.configuration.files[self.file]):
-            yield name, re.sub(r"\{\w+\}", "x", path), ends.get(f"@tg_route_{name}", [])
+        for name, path, form in re.findall(
+            r"(?m)^# route (\S+): (\S+) \(id: (\S+)\)$", self.configuration.files[self.file]
+        ):
+            yield name, examples(path, form), ends.get(f"@tg_route_{name}", [])
 
     def holds(self, name):
         """The directives called `name` that hold for a request of a route, after the location of the route."""
@@ -58,6 +60,15 @@ class Site:
     def at_entry(self, name):
         """The directives called `name` that hold in the location of a route."""
         return [one for one in effective(name, self.http, self.server) if not self.is_ours(one)]
+
+
+def examples(path, form):
+    """Paths of a route.  The expressions of a site's locations may demand one kind of letters or digits."""
+    uuid = "123e4567-e89b-12d3-a456-426614174000"
+    others = ["x", "X", "7", "x1", "X1", uuid]
+    ids = {"int": ["7"], "uuid": [uuid]}.get(form, others)
+    filled = [re.sub(r"\{\w+\}", other, path.replace("{id}", one)) for one in ids for other in others]
+    return list(dict.fromkeys(filled))
 
 
 def sites(configuration):
@@ -75,15 +86,20 @@ def sites(configuration):
 
 def hidden_routes(site):
     """Locations that take the requests of a route."""
-    for name, path, _ in site.routes():
-        location, _ = find_location(site.server, path)
-        if location is not None and not site.is_ours(location):
-            yield True, location.place, _hides(site, location, name)
+    for name, paths, _ in site.routes():
+        for path in paths:
+            location, _ = find_location(site.server, path)
+            if location is not None and not site.is_ours(location):
+                yield True, location.place, _hides(site, location, name, path)
+                break
 
 
-def _hides(site, location, name):
+def _hides(site, location, name, path):
     remedy = 'Write it without "^~"' if "^~" in location.args[0] else f"Include {site.file} above it"
-    return f"`{location}` takes the requests of the route {name}. {remedy}, or give these paths no location there."
+    return (
+        f"`{location}` takes requests of the route {name}, for example {path}. "
+        f"{remedy}, or give these paths no location there."
+    )
 
 
 def sub_request(site):

@@ -65,7 +65,12 @@ def test_the_rendered_nginx_has_no_conflict_and_no_note(site):
     [
         ("before", "location ^~ /api/ { proxy_pass http://tailgate_ops; }", "Write it without"),
         ("before", "location ~ ^/api/jobs/ { return 204; }", "Include .*/server.conf above it"),
-        ("before", "location /api/ { location ~ stream { return 204; } }", "takes the requests of the route events"),
+        ("before", "location /api/ { location ~ stream { return 204; } }", "takes requests of the route events"),
+        (
+            "before",
+            "location ~ ^/api/jobs/[A-Z]+/stream { return 204; }",
+            "takes requests of the route status, for example /api/jobs/X/stream",
+        ),
         ("server", "rewrite ^/(.*)$ /index.php?q=$1 last;", "also rewrites Tailgate's sub-request"),
         (
             "server",
@@ -134,6 +139,33 @@ def test_the_doctor_says_nothing_against_a_rule_that_holds_as_for_other_location
 def test_site_conf_turns_off_a_module_that_the_server_block_has_turned_on(site, sound, line, off):
     assert site.doctor(with_lines(sound, server=line))[0] == 1
     assert site.doctor(with_lines(sound, server=line, mine=off))[0] == 0
+
+
+@pytest.fixture(scope="module")
+def with_forms(sound):
+    """The dump of a site with a route for numbers and one for UUIDs."""
+    route = '# route {0}: /api/{0}s/{{id}} (id: {1})\nlocation ~ "^/api/{0}s/[^/]+\\z" {{ set $tg_route {0}; }}\n'
+    place = re.compile(r"(?m)^(?=# route )")
+    return place.sub(lambda _: route.format("number", "int") + route.format("upload", "uuid"), sound, count=1)
+
+
+@pytest.mark.parametrize(
+    "location, example",
+    [
+        (r"^/api/numbers/\d+$", "/api/numbers/7"),
+        ('"^/api/uploads/[0-9a-f-]{36}$"', "/api/uploads/123e4567-e89b-12d3-a456-426614174000"),
+    ],
+)
+def test_a_location_for_all_ids_of_a_route_for_numbers_or_uuids_is_found(site, with_forms, location, example):
+    status, output = site.doctor(with_lines(with_forms, before=f"location ~ {location} {{ return 200; }}"))
+    assert status == 1, output
+    assert f", for example {example}. Include " in output
+
+
+def test_a_location_for_what_is_no_id_of_a_route_for_numbers_is_no_conflict(site, with_forms):
+    before = "location ~ ^/api/(number|upload)s/[a-z]+$ { return 200; } location = /api/numbers/newest { return 200; }"
+    status, output = site.doctor(with_lines(with_forms, before=before))
+    assert status == 0, output
 
 
 def test_the_doctor_notes_limits_that_an_event_source_does_not_survive(site, sound):
