@@ -40,6 +40,13 @@ void LogStream::start() {
   opening_->advance();
 }
 
+// A client that has received no line yet has no id to resume from.  With the position it gets the lines that
+// are written until it comes back.
+void LogStream::drain_now() {
+  if (open()) send("id: " + cursor_.position().text() + "\n\n", 0);
+  Stream::drain_now();
+}
+
 void LogStream::on_outcome(Access access, const Record* record) {
   if (condemned()) return;
   if (access != Access::kAllowed)

@@ -47,6 +47,8 @@ class LogStream final : public Stream,
   // Precondition: Streams owns this object.
   void start();
   DrainPart drain_part() const override { return kSecondHalf; }
+  // Sends the stream's position first.
+  void drain_now() override;
 
  private:
   enum class Phase {

@@ -141,6 +141,14 @@ TEST_F(LogStreamTest, EndsAtOnceForAJobThatHasEnded) {
   EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
 }
 
+TEST_F(LogStreamTest, TellsItsPositionToAClientThatIsDrainedBeforeItsFirstLine) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  streams_.drain(Loop::now() + std::chrono::milliseconds(500));
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.events().starts_with("retry: 3000\n\nid: 1-1\n\nretry: ")) << client.events();
+}
+
 // ---- the end of a log -------------------------------------------------------------------------------
 
 class LogEndTest : public LogStreamTest {
