@@ -148,12 +148,14 @@ void ChannelStream::deliver(const Batch& batch) {
 void ChannelStream::on_record(const Record& record) {
   if (!open()) return;
   ending_.reset();  // the job may run again
+  look_ = {};
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
     // Workers publish their last message after they write the record.  The stream waits for this message,
     // because it says more than the record.
     ending_ = std::make_unique<Record>(record);
+    looked_again_ = false;
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {
     send_ending(record);  // while the subscription is lost, the published end does not arrive
@@ -161,10 +163,34 @@ void ChannelStream::on_record(const Record& record) {
 }
 
 void ChannelStream::on_reminder() {
-  if (ending_ == nullptr) return;
-  // Delivers the messages that have arrived, because the published end may be among them.
+  if (ending_ == nullptr || look_.under_way()) return;
+  if (!looked_again_) {
+    look_ = resources_.opening.records.look(
+        *route().record, record_key(request()),
+        [this](JobRecords::Found, const Record* record) { on_final_look(record); });
+    return;
+  }
+  // Delivers the messages that have been read, because the published end may be among them.
   resources_.hub.flush(source_key(request()));
   if (!condemned()) send_ending(*ending_);
+}
+
+// Workers write fields of the result after the status, and the job may run again.
+void ChannelStream::on_final_look(const Record* record) {
+  if (condemned() || ending_ == nullptr) return;
+  if (record != nullptr) {
+    if (!may_see(request(), *record)) return condemn(EndReason::kOwnerChanged);
+    if (!record->terminal) {
+      ending_.reset();
+      // The watch reports what differs from the record that it knows.  It must know this one.
+      watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record, *this);
+      return;
+    }
+    *ending_ = *record;
+  }
+  looked_again_ = true;
+  // After a stall of the process, timers and answers may run before all sockets have been read.
+  remind_at(Loop::now() + Wheel::kSlot);
 }
 
 }  // namespace tailgate

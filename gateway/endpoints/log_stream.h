@@ -6,9 +6,12 @@
 // Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
 // its cursor (on_redis_up()), which detects gaps.
 //
-// Workers write their last lines after the terminal status.  So a stream whose job has ended goes on until
-// the log has been silent for the route's `end_grace`.  Then it reads the log's tail, sends everything up to
-// the tail, and ends.
+// Workers write their last lines after the terminal status.  So the end of a job (Ending) has three steps:
+//   1  wait     until the log has been silent for the route's `end_grace`, for 5 s at most (silent_at()).
+//   2  confirm  read the record again, then the log's tail.  If the job runs again, the stream forgets the
+//               end.  If the log has grown, or Redis was slow, back to step 1.
+//   3  send     everything up to that tail (final_), then the route's ending.  If the log is replaced
+//               meanwhile, back to step 1.
 #pragma once
 
 #include <memory>
@@ -44,6 +47,8 @@ class LogStream final : public Stream,
   // Precondition: Streams owns this object.
   void start();
   DrainPart drain_part() const override { return kSecondHalf; }
+  // Sends the stream's position first.
+  void drain_now() override;
 
  private:
   enum class Phase {
@@ -55,9 +60,10 @@ class LogStream final : public Stream,
   // What the stream knows of a job that has ended.
   struct Ending {
     Record record;
-    TimePoint ended_at;             // when the stream learned of the end
-    TimePoint last_entry_at;        // when the newest entry came, or ended_at
-    std::optional<EntryId> newest;  // the log's last entry, when its tail was last read
+    TimePoint ended_at;             // when the stream learned of the end; later if Redis did not answer
+    TimePoint last_entry_at;        // when the last entry was noticed; ended_at if there was none since
+    TimePoint asked_at{};           // when step 2 began
+    std::optional<EntryId> newest;  // the entry that last_entry_at belongs to; none: not known yet
   };
 
   void on_batch(const Batch& batch) override;
@@ -80,9 +86,12 @@ class LogStream final : public Stream,
   void begin_ending(const Record& record);
   TimePoint silent_at() const;
   void wait_for_silence();
+  void on_final_look(JobRecords::Found found, const Record* record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
-  void finish();
+  void wait_for_another_end();
+  void forget_ending();
+  void finish(EntryId last);
   void end_without_log();
 
   const Resources& resources_;
@@ -95,6 +104,7 @@ class LogStream final : public Stream,
   std::unique_ptr<Ending> ending_;    // null: the job has not ended
   std::optional<EntryId> final_;      // the stream ends after this entry; none: the log may still grow
   std::unique_ptr<Opening> opening_;  // null once the stream is open
+  JobRecords::Look look_;
   RedisCall tail_;
   LogReader::Read reading_;
   Hub::Subscription subscription_;

@@ -62,7 +62,8 @@ inline bool may_see(const Request& request, const Record& record) {
   return request.route->who == Who::kAnyone || may_see(record, request.user, request.session);
 }
 
-// True if the client has seen the stream's end and the job has not been restarted.  Then the answer is 204.
+// True if the client has seen the stream's end and the job has not been restarted.  Then the answer is 204,
+// on a log only if it has no newer entry.
 inline bool has_seen_end(const Request& request, const Record* record) {
   return record != nullptr && record->terminal && request.parameters->saw_end;
 }

@@ -25,10 +25,15 @@ class Patience:
     ending: float = 5  # the gateway promises 2, but the machine may be busy
     silence: float = 15  # must be well above the heartbeat interval
     grace: float = 1  # added before the begin of a fault's window
-    flush: float = 0.8  # a line that follows the end of its job so soon arrives before `done`; below end_grace_ms
+    # A line that is written within `flush` after the end of its job, or after the line before it, arrives before
+    # `done`.  Below end_grace_ms.
+    flush: float = 0.8
+    fresh: float = 4  # below the 5 s for which a log whose job has ended is waited for
 
     def times(self, factor):
-        return Patience(*(value * factor for value in dataclasses.astuple(self)))
+        """For a slow machine.  `flush` and `fresh` are promises of the gateway, which a slow machine does not extend."""
+        slower = {f.name: getattr(self, f.name) * factor for f in dataclasses.fields(self)}
+        return Patience(**{**slower, "flush": self.flush, "fresh": self.fresh})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,13 +160,10 @@ class Audit:
         else:
             self.add_violation("false end", client, connection, "done, though the job had not ended", at)
             return
-        # The gateway promises late lines only to streams that were open when the job ended.
-        written = move.sent if head < move.sent else None
+        late = self.late_lines(client.source, move, head)
+        self.counts["lines after the end"] += len(late)
         for item in self.required_items(client.source, position, (NEVER, 0), head):
-            is_late = written is not None and move.sent <= item.sent and item.acked < written + self.patience.flush
-            if is_late:
-                self.counts["lines after the end"] += 1
-                written = item.sent
+            is_late = item.n in late
             if (item.acked < move.sent or is_late) and not any(
                 low < item.id and (top is None or item.id < top) for low, top in gaps
             ):
@@ -172,6 +174,22 @@ class Audit:
                 when = "soon after" if is_late else "before"
                 text = f"line {item.n} {item.id} was written {when} the job ended, but did not arrive before done"
                 self.add_violation("lost line", client, connection, text, at)
+
+    def late_lines(self, source, move, head):
+        """The numbers of the lines that follow the end of the job, or another such line, so soon that they must arrive
+        before `done`.  A stream that was opened after the end waits for them only if the log was not silent."""
+        lines = [item for item in source.between((0, 0), (NEVER, 0)) if item.certain]
+        if head >= move.sent and not any(
+            head - self.patience.fresh < item.sent and item.acked < head for item in lines
+        ):
+            return set()
+        begin, late = max(move.sent, head), set()
+        until = begin + self.patience.flush
+        for item in lines:
+            if begin <= item.sent and item.acked < min(until, begin + self.patience.fresh):
+                late.add(item.n)
+                until = item.sent + self.patience.flush
+        return late
 
     def check_undelivered_lines(self, client, connection, position, head, gaps):
         for item in self.required_items(client.source, position, (NEVER, 0), head):
@@ -276,6 +294,11 @@ class Audit:
                 self.add_violation("refusal", client, connection, f"204 for {connection.resume!r}", head)
             elif client.job and not client.job.terminal_within(connection.asked - grace, head):
                 self.add_violation("refusal", client, connection, "204, though the job runs", head)
+            elif client.source.kind == "log" and (last := entry_id(connection.resume)):
+                for item in client.source.between(last, (NEVER, 0)):
+                    if item.certain and item.acked < connection.asked and item.n in client.source.left:
+                        text = f"204, though line {item.n} {item.id} is above {connection.resume}"
+                        self.add_violation("lost line", client, connection, text, head)
             return
         at = head or connection.end or self.ledger.ended
         if not self.ledger.faults_within(connection.asked - self.patience.grace, at):

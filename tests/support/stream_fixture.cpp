@@ -20,6 +20,9 @@ user     = "user_id"
 status   = "status"
 terminal = ["ready", "failed"]
 
+[record.job.fields.error]
+from = "error"
+
 [record.asked]
 kind     = "http"
 target   = "unix:@app.sock"
@@ -48,12 +51,37 @@ on_unavailable = "status"
 ends_on        = { field = "status" }
 ending         = [{ event = "end", data = '{"status":${status}}' }]
 
+[route.outcome]
+path           = "/outcome/{id}"
+source         = "channel"
+key            = "job:{id}:events"
+record         = "job"
+who            = "owner"
+providers      = ["p"]
+credentials    = ["bearer"]
+framing        = "raw"
+on_unavailable = "status"
+ending         = [{ event = "end", data = '{"error":${error}}' }]
+
 [route.lines]
 path         = "/lines/{id}"
 source       = "log"
 key          = "job:{id}:logs"
 record       = "job"
 end_grace_ms = 300
+who          = "owner"
+providers    = ["p"]
+credentials  = ["bearer"]
+event        = "log"
+entry        = ["text"]
+ending       = [{ event = "done", data = '{"status":${status}}' }]
+
+[route.lines-at-once]
+path         = "/lines-at-once/{id}"
+source       = "log"
+key          = "job:{id}:logs"
+record       = "job"
+end_grace_ms = 0
 who          = "owner"
 providers    = ["p"]
 credentials  = ["bearer"]

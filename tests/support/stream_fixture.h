@@ -29,8 +29,8 @@ namespace tailgate::testing {
 
 class StreamTest : public LoopTest {
  protected:
-  // The routes are /events, /guarded, /lines, /old-lines, /asked and /bare, each followed by /{id}; see
-  // kRoutes in stream_fixture.cpp.  `more` is added to the configuration.
+  // The routes are /events, /guarded, /outcome, /lines, /lines-at-once, /old-lines, /asked and /bare, each
+  // followed by /{id}; see kRoutes in stream_fixture.cpp.  `more` is added to the configuration.
   explicit StreamTest(const std::string& more = {});
   ~StreamTest() override;
 

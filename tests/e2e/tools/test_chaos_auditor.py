@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaos.auditor import Audit
+from chaos.auditor import Audit, Patience
 from chaos.ledger import Client, Connection, Item, Ledger, Move, Rollback, Seen, Window
 
 BEGIN, END = 100.0, 160.0
@@ -192,6 +192,57 @@ def test_the_auditor_reports_done_before_the_last_line():
     closed = {"end": 107, "how": "clean"}
     assert audit("log", ([*received(ALL), final], closed), change=with_moves(DONE)) == []
     assert audit("log", ([*received([1, 2, 3, 4, 5]), final], closed), change=with_moves(DONE)) == ["lost line"]
+
+
+def audit_end(times, seen, *more, head=BEGIN + 0.5, patience=None):
+    """Audits a client of a job that failed 5 s after BEGIN.  Line n is written at BEGIN + times[n - 1].  Returns the
+    kinds of the violations and the number of lines after the end."""
+    ledger = Ledger()
+    ledger.ended = END
+    source = ledger.source("s", "log")
+    for n, at in enumerate(times, 1):
+        source.add(Item(n, BEGIN + at, BEGIN + at + 0.001, (n, 0)))
+        source.left.add(n)
+    job = ledger.job("j")
+    job.moves += [Move(BEGIN, BEGIN, "running", False), Move(BEGIN + 5, BEGIN + 5, "failed", True)]
+    client = Client("c", "log-stream", source, job)
+    ledger.clients.append(client)
+    events = [
+        Seen(BEGIN + at, "final", id=(n, 0)) if kind == "final" else Seen(BEGIN + at, "item", n, (n, 0))
+        for kind, n, at in seen
+    ]
+    end = dict(last_byte=BEGIN + 20, end=BEGIN + 21, how="clean")
+    client.connections.append(Connection(asked=head - 0.1, head=head, status=200, seen=events, **end))
+    client.connections += more
+    done = Audit(ledger, patience)
+    return [violation.kind for violation in done.run()], done.counts["lines after the end"]
+
+
+def test_the_auditor_reports_a_lost_line_that_followed_the_end():
+    assert audit_end([1, 5.5], [("item", 1, 1), ("final", 1, 6.2)]) == (["lost line"], 1)
+
+
+def test_the_auditor_counts_the_silence_from_a_line_that_arrived():
+    seen = [("item", 1, 1), ("item", 2, 5.7), ("final", 2, 6.41)]
+    assert audit_end([1, 5.7, 6.4], seen) == (["lost line"], 2)
+
+
+def test_the_auditor_counts_lines_after_the_end_that_arrived():
+    assert audit_end([1, 5.5], [("item", 1, 1), ("item", 2, 5.5), ("final", 2, 6.6)]) == ([], 1)
+
+
+def test_the_auditor_expects_no_later_lines_on_a_slow_machine():
+    assert audit_end([1, 6.5], [("item", 1, 1), ("final", 1, 6.2)], patience=Patience().times(2))[0] == []
+
+
+def test_the_auditor_expects_late_lines_in_a_stream_that_was_opened_after_the_end():
+    assert audit_end([1, 4.9, 5.6], [("final", 2, 5.3)], head=BEGIN + 5.2)[0] == ["lost line"]
+
+
+def test_the_auditor_reports_a_204_while_the_log_holds_a_newer_line():
+    again = Connection(asked=BEGIN + 10, head=BEGIN + 10.1, status=204, resume="end.1-0", end=BEGIN + 10.2, how="clean")
+    seen = [("item", 1, 1), ("item", 2, 5.5), ("final", 2, 7)]
+    assert audit_end([1, 5.5], seen, again)[0] == ["lost line"]
 
 
 def test_done_from_the_beginning_requires_the_lines_that_redis_still_has():

@@ -153,6 +153,39 @@ TEST_F(ChannelStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   EXPECT_TRUE(client.got("data: {\"status\":\"failed\"}\nid: end\n\n"));
 }
 
+TEST_F(ChannelStreamTest, SendsFieldsThatFollowTheTerminalStatus) {
+  create_job("1");
+  auto client = get("/outcome/1", identity("alice", "outcome", "1"));
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 status failed");
+  const auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(50));
+  redis("HSET job:1 error full");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"error\":\"full\"}\nid: end\n\n");
+}
+
+// The watch of the record has seen "failed" twice and "running" never.
+TEST_F(ChannelStreamTest, GoesOnIfTheJobRunsAgainAndEndsWhenItFailsAgain) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 status failed");
+  auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(20));
+  redis("HSET job:1 status running");
+  looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(client.got("event: end"));
+  redis("HSET job:1 status ready");
+  redis("HSET job:1 status failed");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"status\":\"failed\"}\nid: end\n\n");
+}
+
 TEST_F(ChannelStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {
   create_job("1");
   auto client = open_guarded();
