@@ -98,6 +98,7 @@ struct Resume {
   std::optional<EntryId> after;
 
   bool is_known() const { return saw_end || after; }
+  bool is_plain_end() const { return saw_end && !after; }
 };
 
 // `id` is the id of an entry, or the id of a stream's end: "end" or "end.<entry id>".
@@ -112,15 +113,20 @@ constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEve
 
 // Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
 Resume latest(const Resume& a, const Resume& b) {
-  if (a.after == b.after) return {.saw_end = a.saw_end || b.saw_end, .after = a.after};
-  return a.after > b.after ? a : b;
+  Resume newest = a.after > b.after ? a : b;
+  // Plain "end" is the id of no entry, so no other id is later than it.
+  if (a.after == b.after || a.is_plain_end() || b.is_plain_end()) newest.saw_end = a.saw_end || b.saw_end;
+  return newest;
 }
 
-// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid
-// id.
-Resume resume_from(const Query& query, std::string& malformed) {
+// Where the query says that the stream resumes.  Skips the parts of the query that cannot be decoded.  Puts
+// the name of a parameter whose id is not valid into `malformed`.
+Resume resume_from(std::string_view query_text, std::string& malformed) {
   Resume newest;
-  for (const auto& [name, value] : query.all()) {
+  for (const std::string_view part : split(query_text, '&')) {
+    const auto query = Query::parse(part);
+    if (!query || query->all().empty()) continue;
+    const auto& [name, value] = query->all().front();
     if (!contains(kResumeNames, name)) continue;
     const Resume given = resume_at(value);
     if (!given.is_known()) malformed = name;
@@ -130,7 +136,7 @@ Resume resume_from(const Query& query, std::string& malformed) {
 }
 
 // Reads which page the client requests, or where it resumes its stream.
-Status read_position(Request& request, const std::optional<Query>& query) {
+Status read_position(Request& request, const std::optional<Query>& query, std::string_view query_text) {
   const Source source = request.route->source;
   RequestParameters& parameters = *request.parameters;
   if (!query && source != Source::kChannel) {
@@ -143,7 +149,7 @@ Status read_position(Request& request, const std::optional<Query>& query) {
     return {};
   }
   std::string malformed;
-  const Resume by_query = query ? resume_from(*query, malformed) : Resume();
+  const Resume by_query = resume_from(query_text, malformed);
   // The ids of a channel's events can be any text, so no id is malformed there.
   if (!malformed.empty() && source == Source::kLog) {
     return Error{
@@ -218,7 +224,7 @@ bool RequestHandler::identify(Request& request) {
 
 bool RequestHandler::read_parameters(Request& request, std::string_view query_text) {
   const auto query = Query::parse(query_text);
-  if (const Status read = read_position(request, query); !read) {
+  if (const Status read = read_position(request, query, query_text); !read) {
     resources_.answers.refuse(std::move(request), 422, read.error());
     return false;
   }

@@ -18,7 +18,9 @@ std::string id_from(const Members& members, const std::string& name) {
   const JsonValue* value = members.find(name);
   if (value == nullptr || (!value->is_string() && value->kind != JsonValue::Kind::kNumber)) return {};
   std::string id = value->text();
-  return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
+  // A client that sees the id of an end closes its stream.
+  const bool is_end = id == kEndId || id.starts_with("end.");
+  return id.size() <= kMaxIdBytes && is_sse_name(id) && !is_end ? id : std::string();
 }
 
 bool has_last_value(const Members& members, const Route& route) {

@@ -15,7 +15,7 @@ CELLS = {
     "first": "first connect",
     "resume": "resumes exactly",
     "gap": "is told of a gap",
-    "401": "stops after 401",
+    "401": "stops after 401, 404",
     "429": "comes back after 429",
     "503": "comes back after 503",
     "drain": "comes back after a drain",

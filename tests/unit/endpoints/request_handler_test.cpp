@@ -129,6 +129,15 @@ TEST_F(RequestHandlerTest, TakesTheEndFromTheQueryAsFromTheHeader) {
   }
 }
 
+TEST_F(RequestHandlerTest, HearsTheEndBesideAnEarlierIdOrATextThatCannotBeDecoded) {
+  create_job("1");
+  redis("HSET job:1 status ready");
+  for (const char* query : {"last_event_id=0-0&lastEventId=end", "lastEventId=end&last_event_id=0-0",
+                            "lastEventId=end&lastEventId=end.1-1", "q=100%&lastEventId=end"}) {
+    EXPECT_EQ(status_of("/guarded/1?" + std::string(query), identity("alice", "guarded", "1")), 204) << query;
+  }
+}
+
 TEST_F(RequestHandlerTest, IgnoresAnIdOfAChannelThatIsNotAnEnd) {
   create_job("1");
   EXPECT_EQ(status_of("/guarded/1?lastEventId=2026-01-01T00:00:00", identity("alice", "guarded", "1")), 200);
