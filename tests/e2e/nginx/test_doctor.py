@@ -191,6 +191,16 @@ def test_the_doctor_follows_variables_that_depend_on_the_path(site, sound, lines
     assert answer.status == 503
 
 
+def test_the_doctor_names_a_rewrite_that_spares_the_routes_and_takes_the_sub_request(site, sound):
+    line = "if ($http_user_agent ~ Mobile) { rewrite ^/(?!api/)(.*)$ /m/$1 last; }"
+    assert site.doctor(with_lines(sound, server=line))[0] == 1
+    # The doctor is right: a phone is refused although its token is good.
+    site.use(line)
+    for agent, status in (("Mobile", 401), ("Desktop", 404)):
+        headers = {"User-Agent": agent, **site.stack.bearer()}
+        assert fetch(site.stack, "/api/jobs/none/logs", headers=headers, via="plain").status == status
+
+
 def test_the_doctor_follows_a_map_that_nginx_evaluates_again_for_the_sub_request(site, sound):
     lines = {"http": "map $uri $shut { volatile; default 1; ~^/api 0; }", "server": "if ($shut) { return 403; }"}
     assert site.doctor(with_lines(sound, **lines))[0] == 1
