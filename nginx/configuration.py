@@ -1,9 +1,9 @@
 """Reads the configuration that `nginx -T` prints: directives with their files and lines, and which of them hold where."""
 
-import fnmatch
 import posixpath
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from templates import Wrong
 
@@ -23,7 +23,7 @@ class Directive:
         return f"{self.file}:{self.line}"
 
     def __str__(self):
-        return " ".join([self.name, *self.args])
+        return " ".join(word or '""' for word in [self.name, *self.args])
 
 
 class Reader:
@@ -123,7 +123,7 @@ class Configuration:
             if one.name == "include" and one.args:
                 pattern = posixpath.join(self._folder, one.args[0])
                 for file in sorted(self._parsed):
-                    if file == pattern or fnmatch.fnmatchcase(file, pattern):
+                    if file == pattern or PurePosixPath(file).match(pattern):
                         out += self._expand(self._parsed[file])
                 continue
             if one.block is not None:
@@ -157,13 +157,26 @@ def _kind(location):
     return found[1], found[2]
 
 
-def _regex_matches(modifier, pattern, path):
-    # Python writes \Z for the end of the text.
+POSIX_CLASSES = {"alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "digit": "0-9", "xdigit": "0-9a-fA-F", "word": "a-zA-Z0-9_"}
+
+
+def python_pattern(pattern):
+    """An expression of PCRE in the syntax of Python."""
+    pattern = re.sub(r"\[:(\w+):\]", lambda found: POSIX_CLASSES.get(found[1], found[0]), pattern)
     pattern = re.sub(r"(?<!\\)((?:\\\\)*)\\z", r"\1\\Z", pattern)
+    return re.sub(r"\(\?(<[A-Za-z_]\w*>|'[A-Za-z_]\w*')", lambda found: f"(?P<{found[1][1:-1]}>", pattern)
+
+
+def matches(pattern, text, ignore_case=False):
+    """True also for an expression that only PCRE understands, so that the doctor says it rather than misses it."""
     try:
-        return re.search(pattern, path, re.IGNORECASE if modifier == "~*" else 0) is not None
+        return re.search(python_pattern(pattern), text, re.IGNORECASE if ignore_case else 0) is not None
     except re.error:
-        return False  # a pattern that only PCRE understands
+        return True
+
+
+def _regex_matches(modifier, pattern, path):
+    return matches(pattern, path, modifier == "~*")
 
 
 def find_location(block, path):

@@ -68,6 +68,13 @@ def test_a_jwks_leg_without_an_address_is_an_error(tmp_path):
     assert "TG_JWKS_CLERK" in done.stderr
 
 
+def test_nginx_listens_for_its_own_answers_in_run_if_the_gateway_listens_on_tcp(tmp_path):
+    tcp = [f"TG_{name}=127.0.0.1:900{number}" for number, name in enumerate(("STREAMS", "AUTH", "OPS"))]
+    done = render(tmp_path, *(word for setting in tcp for word in ("--set", setting)))
+    assert done.returncode == 0, done.stderr
+    assert "listen unix:/run/nginx-tailgate-answers.sock;" in (tmp_path / "http.conf").read_text()
+
+
 @pytest.mark.parametrize("example", ["builder", "spools", "blog", "blog-application"])
 def test_a_stack_runs_with_each_example_configuration(tmp_path, example):
     with running(tmp_path / "s", "--config", str(ROOT / f"deploy/{example}.toml")) as alone, alone.client() as client:
