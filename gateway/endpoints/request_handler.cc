@@ -230,16 +230,20 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   return false;
 }
 
-// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not
-// apply.
+// The client's address.  Empty if the header names none that can be read; then the stream is not counted by
+// address.
 std::string RequestHandler::address_of(const Request& request) {
   const ClientAddressRule& rule = request.config->limits.client_address;
   const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
-  const auto hops = request.exchange->joined_header(is_forwarded ? "Forwarded" : "X-Forwarded-For");
-  const auto address = client_address(hops.value_or(""), rule);
+  const char* const name = is_forwarded ? "Forwarded" : "X-Forwarded-For";
+  std::string hops = request.exchange->joined_header(name).value_or("");
+  // nginx 1.22 cannot append to several lines of Forwarded, so its own hop has a header of its own.
+  if (is_forwarded) hops += ", " + std::string(request.exchange->header("X-Tailgate-Hop").value_or(""));
+  const auto address = client_address(hops, rule);
   if (address) return *address;
   if (address_errors_.open(Loop::now())) {
-    log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});
+    log_error("address.refused", {{"why", address.error() + ", so the stream is not counted by address"},
+                                  {"held_back", address_errors_.take_held_back()}});
   }
   return {};
 }
