@@ -110,7 +110,7 @@ Resume resume_at(std::string_view id) {
 // in these ways.
 constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEventId", "Last-Event-ID"};
 
-// Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
+// Some libraries add their parameter or header to one that the page has set.  The highest id is the latest.
 Resume latest(const Resume& a, const Resume& b) {
   if (a.after == b.after) return {.saw_end = a.saw_end || b.saw_end, .after = a.after};
   return a.after > b.after ? a : b;
@@ -126,6 +126,14 @@ Resume resume_from(const Query& query, std::string& malformed) {
     if (!given.is_known()) malformed = name;
     newest = latest(newest, given);
   }
+  return newest;
+}
+
+// Where the header says that the stream resumes.  fetch() joins several ids by commas.
+Resume resume_from_header(const Exchange& exchange) {
+  Resume newest;
+  const std::string ids = exchange.joined_header("Last-Event-ID").value_or("");
+  for (const std::string_view id : split(ids, ',')) newest = latest(newest, resume_at(trim(id)));
   return newest;
 }
 
@@ -151,7 +159,7 @@ Status read_position(Request& request, const std::optional<Query>& query) {
         ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
         "id of a stream's end"};
   }
-  const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const Resume by_header = resume_from_header(*request.exchange);
   const Resume& resume = by_header.is_known() ? by_header : by_query;
   parameters.saw_end = resume.saw_end;
   parameters.resume = resume.after;
