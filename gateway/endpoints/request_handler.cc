@@ -51,8 +51,8 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
 // even to that of an EventSource, if nginx demands a password for the site.
 bool has_token_header(const Exchange& exchange) {
   constexpr std::string_view kBasic = "basic ";
-  const auto value = exchange.header("Authorization");
-  return value && ascii_lower(value->substr(0, kBasic.size())) != kBasic;
+  const std::string_view value = trim(exchange.header("Authorization").value_or(""));
+  return !value.empty() && ascii_lower(value.substr(0, kBasic.size())) != kBasic;
 }
 
 // By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
@@ -67,27 +67,55 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
   }
   const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !has_token_header(exchange) && !exchange.header("X-Session-Id");
+         !has_token_header(exchange) && exchange.header("X-Session-Id").value_or("").empty();
+}
+
+bool is_in_query(const Credential& place) {
+  return place.kind == Credential::Kind::kTokenQuery || place.kind == Credential::Kind::kSessionQuery;
+}
+
+// Replaces each control character except tabs by a space (RFC 9110 section 5.5).  Returns true if there was
+// one.
+bool replace_controls(std::string& text) {
+  bool found = false;
+  for (char& c : text) {
+    if (c == '\t' || !has_control({&c, 1})) continue;
+    c = ' ';
+    found = true;
+  }
+  return found;
+}
+
+// Copies the caller's headers for the application.  Returns false if a token or session id among them has a
+// control character, and the route does not ignore it.
+bool copy_headers(const Request& request, HttpHeaders& caller) {
+  for (const std::string& name : request.route->record->forward) {
+    auto value = request.exchange->joined_header(name);
+    if (!value) continue;
+    const bool is_credential = name == "authorization" || name == "x-session-id";
+    if (replace_controls(*value) && is_credential && request.route->who != Who::kAnyone) return false;
+    caller.emplace_back(name, std::move(*value));
+  }
+  return true;
 }
 
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.  Returns false if the query holds a token that cannot
-// be one.
+// them, become the header that the application reads.  Returns false if a token or session id has a control
+// character, which none has.
 bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
-  for (const std::string& name : request.route->record->forward) {
-    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
-  }
+  if (!copy_headers(request, caller)) return false;
+  bool has_token = has_header(caller, "authorization") && has_token_header(*request.exchange);
+  bool has_session = has_header(caller, "x-session-id");
   for (const Credential& place : request.route->credentials) {
-    const std::string* value = query.find(place.name);
-    if (value == nullptr || value->empty()) continue;
-    if (place.kind == Credential::Kind::kTokenQuery) {
-      if (has_control(*value)) return false;
-      if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
-               !has_header(caller, "x-session-id")) {
-      caller.emplace_back("x-session-id", *value);
-    }
+    const std::string* value = is_in_query(place) ? query.find_non_empty(place.name) : nullptr;
+    if (value == nullptr) continue;
+    if (has_control(*value)) return false;
+    const bool is_token = place.kind == Credential::Kind::kTokenQuery;
+    if (std::exchange(is_token ? has_token : has_session, true)) continue;
+    // Replaces the password of the site, which a browser adds.
+    if (is_token) std::erase_if(caller, [](const auto& header) { return header.first == "authorization"; });
+    caller.emplace_back(is_token ? "authorization" : "x-session-id", is_token ? "Bearer " + *value : *value);
   }
   return true;
 }
@@ -232,8 +260,9 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   }
   const RecordRule* record = request.route->record;
   if (record == nullptr || record->kind != RecordRule::Kind::kHttp) return true;
-  if (query && collect_for_application(request, *query)) return true;
   // A query that cannot be decoded may hold a token.
+  const bool is_readable = query || std::ranges::none_of(request.route->credentials, is_in_query);
+  if (is_readable && collect_for_application(request, query.value_or(Query()))) return true;
   refuse_identity(std::move(request), Refusal::kMalformed);
   return false;
 }
@@ -293,7 +322,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
 
   const std::string_view method = request.exchange->method();
   const bool is_page = request.route->source == Source::kPages;
-  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method"))
+  if (method == "OPTIONS" && !request.exchange->header("Access-Control-Request-Method").value_or("").empty())
     return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);
