@@ -32,7 +32,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
   std::vector<PresentedCredential> found;
   const std::optional<Query> query = Query::parse(request.query);
   const auto parameter = [&query](const std::string& name) -> std::string_view {
-    const std::string* value = query ? query->find(name) : nullptr;
+    const std::string* value = query ? query->find_non_empty(name) : nullptr;
     return value != nullptr ? std::string_view(*value) : std::string_view();
   };
   const auto header = [&request](const char* name) { return request.header(name).value_or(""); };
@@ -40,9 +40,16 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
     if (!token.empty())
       found.push_back({.kind = Kind::kToken, .is_explicit = is_explicit, .text = std::string(token)});
   };
-  const auto add_session = [&found](std::string_view id) {
-    if (is_session_id(id))
+  // Without a text it is no token, so the request is refused unless an earlier token is good.
+  const auto add_malformed = [&found] {
+    found.push_back({.kind = Kind::kToken, .is_explicit = true, .text = {}});
+  };
+  const auto add_session = [&found, &add_malformed](std::string_view id) {
+    if (is_session_id(id)) {
       found.push_back({.kind = Kind::kSession, .is_explicit = true, .text = std::string(id)});
+    } else if (!id.empty()) {
+      add_malformed();
+    }
   };
 
   for (const Credential& place : places) {
@@ -51,7 +58,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
         add_token(bearer_token(header("authorization")), true);
         break;
       case Place::kTokenQuery:
-        if (!query) found.push_back({.kind = Kind::kToken, .is_explicit = true, .text = {}});
+        if (!query) add_malformed();
         add_token(parameter(place.name), true);
         break;
       case Place::kTokenCookie:
@@ -61,6 +68,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
         add_session(header(place.name.c_str()));
         break;
       case Place::kSessionQuery:
+        if (!query) add_malformed();
         add_session(parameter(place.name));
         break;
     }

@@ -30,9 +30,10 @@ struct PresentedCredential {
   std::string text;
 };
 
-// The credentials of `request`, in the order of `places`.  Leaves out an empty token, an Authorization header
-// without "Bearer", and a session id that is_session_id() refuses.  If a token may be in the query, but the
-// query cannot be decoded, the result has an empty explicit token, so that the request is refused.
+// The credentials of `request`, in the order of `places`.  Leaves out empty tokens and session ids, and an
+// Authorization header without "Bearer".  A session id that is_session_id() refuses becomes an explicit token
+// without a text, so that nothing weaker decides.  So does a query that cannot be decoded, if a credential
+// may be in it.
 std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
                                                   const RequestParts& request);
 

@@ -8,6 +8,7 @@
 #include "gateway/loop/random.h"
 #include "gateway/streams/stream.h"
 #include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -20,6 +21,8 @@ constexpr std::chrono::milliseconds kHoldMost{25000};
 // At most this many `unavailable` streams are open for requests without a ticket.  StreamLimits does not
 // count these streams.
 constexpr std::size_t kMostHeldOverLimit = 1000;
+// The longest Retry-After of the application that an EventSource gets.
+constexpr std::chrono::seconds kMostRetry{600};
 constexpr int kRetryAfterLeast = 1;
 constexpr int kRetryAfterMost = 5;
 
@@ -42,7 +45,7 @@ constexpr std::array<UnavailableTexts, 7> kUnavailableTexts = {{
     {"limit", "This server is at its limit; please try again shortly"},
     {"draining", "This server is being restarted; please try again shortly"},
     {"auth", "Your sign-in cannot be checked at the moment; please try again shortly"},
-    {"application", "The application does not answer at the moment; please try again shortly"},
+    {"application", "The application gives no usable answer at the moment; please try again shortly"},
     {"limit", "The application limits how often it is asked; please try again later"},
 }};
 
@@ -69,8 +72,11 @@ class Answers::UnavailableStream final : public Stream {
     if (!has_ticket_) --held_over_limit_;
   }
 
-  void start(Unavailable reason) {
+  // An EventSource cannot read the header Retry-After, so a delay in it becomes a `retry`.
+  void start(Unavailable reason, std::string_view retry_after) {
     begin(FirstMessages::kNone);
+    if (const auto seconds = parse_number<std::uint32_t>(retry_after))
+      send_retry(std::min(kMostRetry, std::chrono::seconds(*seconds)));
     send_event("unavailable", json_object({{"reason", json_quote(texts_of(reason).word)}}));
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }
@@ -131,7 +137,7 @@ void Answers::answer_unavailable(Request request, Unavailable reason, std::strin
   const bool may_hold = request.ticket != nullptr || held_over_limit_ < kMostHeldOverLimit;
   if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
     streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_over_limit_))
-        .start(reason);
+        .start(reason, retry_after);
     return;
   }
   const bool is_limit = reason == Unavailable::kLimit || reason == Unavailable::kApplicationLimit;

@@ -33,7 +33,8 @@ class Answers {
   void refuse(Request request, Access access, std::string retry_after = {});
   // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want an event stream, opens
   // an `unavailable` stream instead.  At most 1,000 of these streams are open for requests without a ticket
-  // of StreamLimits.  Retry-After is `retry_after`, or a few seconds if that is empty.
+  // of StreamLimits.  Retry-After is `retry_after`, or a few seconds if that is empty.  The stream sends a
+  // `retry_after` in seconds as `retry`, at most 600 s.
   void answer_unavailable(Request request, Unavailable reason, std::string retry_after = {});
 
  private:

@@ -51,8 +51,8 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
 // even to that of an EventSource, if nginx demands a password for the site.
 bool has_token_header(const Exchange& exchange) {
   constexpr std::string_view kBasic = "basic ";
-  const auto value = exchange.header("Authorization");
-  return value && ascii_lower(value->substr(0, kBasic.size())) != kBasic;
+  const std::string_view value = trim(exchange.header("Authorization").value_or(""));
+  return !value.empty() && ascii_lower(value.substr(0, kBasic.size())) != kBasic;
 }
 
 // By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
@@ -67,27 +67,55 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
   }
   const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !has_token_header(exchange) && !exchange.header("X-Session-Id");
+         !has_token_header(exchange) && exchange.header("X-Session-Id").value_or("").empty();
+}
+
+bool is_in_query(const Credential& place) {
+  return place.kind == Credential::Kind::kTokenQuery || place.kind == Credential::Kind::kSessionQuery;
+}
+
+// Replaces each control character except tabs by a space (RFC 9110 section 5.5).  Returns true if there was
+// one.
+bool replace_controls(std::string& text) {
+  bool found = false;
+  for (char& c : text) {
+    if (c == '\t' || !has_control({&c, 1})) continue;
+    c = ' ';
+    found = true;
+  }
+  return found;
+}
+
+// Copies the caller's headers for the application.  Returns false if a token or session id among them has a
+// control character, and the route does not ignore it.
+bool copy_headers(const Request& request, HttpHeaders& caller) {
+  for (const std::string& name : request.route->record->forward) {
+    auto value = request.exchange->joined_header(name);
+    if (!value) continue;
+    const bool is_credential = name == "authorization" || name == "x-session-id";
+    if (replace_controls(*value) && is_credential && request.route->who != Who::kAnyone) return false;
+    caller.emplace_back(name, std::move(*value));
+  }
+  return true;
 }
 
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.  Returns false if the query holds a token that cannot
-// be one.
+// them, become the header that the application reads.  Returns false if a token or session id has a control
+// character, which none has.
 bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
-  for (const std::string& name : request.route->record->forward) {
-    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
-  }
+  if (!copy_headers(request, caller)) return false;
+  bool has_token = has_header(caller, "authorization") && has_token_header(*request.exchange);
+  bool has_session = has_header(caller, "x-session-id");
   for (const Credential& place : request.route->credentials) {
-    const std::string* value = query.find(place.name);
-    if (value == nullptr || value->empty()) continue;
-    if (place.kind == Credential::Kind::kTokenQuery) {
-      if (has_control(*value)) return false;
-      if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
-               !has_header(caller, "x-session-id")) {
-      caller.emplace_back("x-session-id", *value);
-    }
+    const std::string* value = is_in_query(place) ? query.find_non_empty(place.name) : nullptr;
+    if (value == nullptr) continue;
+    if (has_control(*value)) return false;
+    const bool is_token = place.kind == Credential::Kind::kTokenQuery;
+    if (std::exchange(is_token ? has_token : has_session, true)) continue;
+    // Replaces the password of the site, which a browser adds.
+    if (is_token) std::erase_if(caller, [](const auto& header) { return header.first == "authorization"; });
+    caller.emplace_back(is_token ? "authorization" : "x-session-id", is_token ? "Bearer " + *value : *value);
   }
   return true;
 }
@@ -111,7 +139,7 @@ Resume resume_at(std::string_view id) {
 // in these ways.
 constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEventId", "Last-Event-ID"};
 
-// Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
+// Some libraries add their parameter or header to one that the page has set.  The highest id is the latest.
 Resume latest(const Resume& a, const Resume& b) {
   Resume newest = a.after > b.after ? a : b;
   // Plain "end" is the id of no entry, so no other id is later than it.
@@ -132,6 +160,14 @@ Resume resume_from(std::string_view query_text, std::string& malformed) {
     if (!given.is_known()) malformed = name;
     newest = latest(newest, given);
   }
+  return newest;
+}
+
+// Where the header says that the stream resumes.  fetch() joins several ids by commas.
+Resume resume_from_header(const Exchange& exchange) {
+  Resume newest;
+  const std::string ids = exchange.joined_header("Last-Event-ID").value_or("");
+  for (const std::string_view id : split(ids, ',')) newest = latest(newest, resume_at(trim(id)));
   return newest;
 }
 
@@ -157,7 +193,7 @@ Status read_position(Request& request, const std::optional<Query>& query, std::s
         ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
         "id of a stream's end"};
   }
-  const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const Resume by_header = resume_from_header(*request.exchange);
   const Resume& resume = by_header.is_known() ? by_header : by_query;
   parameters.saw_end = resume.saw_end;
   parameters.resume = resume.after;
@@ -230,22 +266,27 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   }
   const RecordRule* record = request.route->record;
   if (record == nullptr || record->kind != RecordRule::Kind::kHttp) return true;
-  if (query && collect_for_application(request, *query)) return true;
   // A query that cannot be decoded may hold a token.
+  const bool is_readable = query || std::ranges::none_of(request.route->credentials, is_in_query);
+  if (is_readable && collect_for_application(request, query.value_or(Query()))) return true;
   refuse_identity(std::move(request), Refusal::kMalformed);
   return false;
 }
 
-// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not
-// apply.
+// The client's address.  Empty if the header names none that can be read; then the stream is not counted by
+// address.
 std::string RequestHandler::address_of(const Request& request) {
   const ClientAddressRule& rule = request.config->limits.client_address;
   const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
-  const auto hops = request.exchange->joined_header(is_forwarded ? "Forwarded" : "X-Forwarded-For");
-  const auto address = client_address(hops.value_or(""), rule);
+  const char* const name = is_forwarded ? "Forwarded" : "X-Forwarded-For";
+  std::string hops = request.exchange->joined_header(name).value_or("");
+  // nginx 1.22 cannot append to several lines of Forwarded, so its own hop has a header of its own.
+  if (is_forwarded) hops += ", " + std::string(request.exchange->header("X-Tailgate-Hop").value_or(""));
+  const auto address = client_address(hops, rule);
   if (address) return *address;
   if (address_errors_.open(Loop::now())) {
-    log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});
+    log_error("address.refused", {{"why", address.error() + ", so the stream is not counted by address"},
+                                  {"held_back", address_errors_.take_held_back()}});
   }
   return {};
 }
@@ -287,7 +328,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
 
   const std::string_view method = request.exchange->method();
   const bool is_page = request.route->source == Source::kPages;
-  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method"))
+  if (method == "OPTIONS" && !request.exchange->header("Access-Control-Request-Method").value_or("").empty())
     return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);

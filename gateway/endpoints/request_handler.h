@@ -57,7 +57,7 @@ class RequestHandler {
 
   Resources resources_;
   StreamLimits limits_;
-  LogValve address_errors_{1, 1};
+  LogValve address_errors_{1, 1.0 / 60};
   std::uint64_t unrouted_ = 0;  // requests that matched no route
 };
 

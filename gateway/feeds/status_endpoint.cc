@@ -1,17 +1,27 @@
 #include "gateway/feeds/status_endpoint.h"
 
+#include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/log.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
 namespace {
 
 constexpr std::size_t kMaxBody = 8U << 20;
-constexpr std::size_t kLongestRetryAfter = 64;  // a date has 29 characters
+constexpr std::size_t kMostRetryAfterDigits = 9;
+
+// True for whole seconds, or a date as in "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 10.2.3).
+bool is_retry_after(std::string_view text) {
+  constexpr std::size_t kDateLength = 29;
+  if (text.size() == kDateLength) return text.ends_with(" GMT") && !has_control(text);
+  return text.size() <= kMostRetryAfterDigits && parse_number<std::uint32_t>(text);
+}
 
 StatusAnswer no_answer(const RecordRule& rule, const std::string& why) {
   static LogValve valve(5, 1);
@@ -26,7 +36,7 @@ StatusAnswer read_answer(const RecordRule& rule, const Result<HttpAnswer>& answe
   if (!answer) return no_answer(rule, answer.error());
   const std::string* retry_after = answer->header("retry-after");
   StatusAnswer read;
-  if (retry_after != nullptr && retry_after->size() <= kLongestRetryAfter) read.retry_after = *retry_after;
+  if (retry_after != nullptr && is_retry_after(*retry_after)) read.retry_after = *retry_after;
   switch (answer->status) {
     case 200:
       break;

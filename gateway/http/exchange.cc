@@ -90,7 +90,7 @@ std::optional<std::string> Exchange::joined_header(std::string_view name) const 
   std::optional<std::string> joined;
   const evkeyvalq* headers = evhttp_request_get_input_headers(request_);
   for (const evkeyval* each = headers->tqh_first; each != nullptr; each = each->next.tqe_next) {
-    if (ascii_lower(each->key) != lower) continue;
+    if (ascii_lower(each->key) != lower || trim(each->value).empty()) continue;
     if (joined) *joined += separator;
     joined = joined.value_or("") + each->value;
   }

@@ -49,7 +49,7 @@ class Exchange final : private HttpConnection::Observer {
   std::string_view target() const;                                 // path and query as sent
   std::optional<std::string_view> header(const char* name) const;  // the first line with this name
   // All lines of a header in one: cookies are joined by "; " (RFC 9113, section 8.2.3), others by ", " (RFC
-  // 9110, section 5.3).
+  // 9110, section 5.3).  Leaves out empty lines.
   std::optional<std::string> joined_header(std::string_view name) const;
 
   // From now on reports a client that leaves, even before the response begins.

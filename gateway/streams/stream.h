@@ -58,6 +58,8 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
                    const Values& more = {});
 
+  // Tells the client how long to wait before it reconnects.  A later `retry` replaces an earlier one.
+  void send_retry(std::chrono::milliseconds retry);
   // Calls on_reminder() at `when`.  Replaces an earlier remind_at().
   void remind_at(TimePoint when);
   virtual void on_reminder() {}
@@ -69,7 +71,6 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_first_messages(std::string_view request_id);
   void heartbeat(TimePoint now);
   std::chrono::milliseconds heartbeat_interval() const;
-  void send_retry(std::chrono::milliseconds retry);
 
   TimePoint last_sent_{};
   std::uint64_t events_ = 0;

@@ -32,6 +32,9 @@ class Query {
 
   // The first value of `name`, or null.
   const std::string* find(std::string_view name) const;
+  // The first value of `name` that is not empty, or null.  Some libraries add their parameter to a URL that
+  // already has an empty one.
+  const std::string* find_non_empty(std::string_view name) const;
   // True if `name` occurs more than once.
   bool repeats(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return pairs_; }

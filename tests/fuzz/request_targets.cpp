@@ -293,10 +293,15 @@ void fuzz_forwarded(std::string_view input) {
   for (const auto header :
        {ClientAddressRule::Header::kXForwardedFor, ClientAddressRule::Header::kForwarded}) {
     rule.header = header;
+    const bool is_forwarded = header == ClientAddressRule::Header::kForwarded;
+    const std::string_view added =
+        is_forwarded ? ", for=203.0.113.9, for=10.0.0.1" : ", 203.0.113.9, 10.0.0.1";
+    const auto behind = client_address(std::string(input) + std::string(added), rule);
+    must(behind && *behind == "203.0.113.9", "what a client sends changes no hop of the proxies");
     const auto address = client_address(input, rule);
     if (!address || address->empty()) continue;
     must(is_numeric_address(*address), "a client's address is a numeric address");
-    if (header == ClientAddressRule::Header::kForwarded) continue;
+    if (is_forwarded) continue;
     must(*client_address(*address, rule) == *address, "an address alone is the client");
     must(*client_address("6.6.6.6, " + std::string(input), rule) == *address || is_inside(*address),
          "a hop that a client adds changes nothing, unless all others are trusted proxies");

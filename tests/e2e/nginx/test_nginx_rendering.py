@@ -48,6 +48,15 @@ def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting,
     assert "Traceback" not in done.stderr
 
 
+def test_proxies_whose_forwarded_nginx_would_remove_are_refused(tmp_path):
+    trusted = [f"--gateway-set=limits.{pair}" for pair in ('trusted_proxies=["10.0.0.0/8"]', "streams_per_address=1")]
+    assert render(tmp_path, *trusted).returncode == 0
+    trusted.append('--gateway-set=limits.address_from="forwarded"')
+    done = render(tmp_path, *trusted)
+    assert (done.returncode, "TG_BEHIND_PROXY: must be yes" in done.stderr) == (2, True)
+    assert render(tmp_path, *trusted, "--set", "TG_BEHIND_PROXY=yes").returncode == 0
+
+
 def test_the_jwks_leg_leads_to_the_host_in_the_publishable_key(tmp_path):
     assert render(tmp_path).returncode == 0
     assert "clerk.example.com" in (tmp_path / "http.conf").read_text()

@@ -68,6 +68,13 @@ TEST_F(RequestHandlerTest, ChecksTheIdentityBeforeTheParameters) {
   EXPECT_EQ(status_of("/old-lines/1?limit=x", identity("alice", "old-lines", "1")), 422);
 }
 
+// A query that cannot be decoded may hold a token, but not on this route.
+TEST_F(RequestHandlerTest, AnswersAnyQueryIfNoCredentialCanBeInIt) {
+  EXPECT_EQ(status_of("/asked/1"), 503) << "the application cannot be reached";
+  EXPECT_EQ(status_of("/asked/1?x=%"), 503);
+  EXPECT_EQ(status_of("/asked/1?utm=100%&y=1"), 503);
+}
+
 TEST_F(RequestHandlerTest, RefusesAnIdentityForAnotherJobOrRoute) {
   create_job("1");
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "2")), 401);
@@ -104,6 +111,19 @@ TEST_F(RequestHandlerTest, RefusesAMalformedEntryId) {
   EXPECT_EQ(status_of("/lines/1?Last-Event-ID=end.", alice), 422);
   EXPECT_EQ(status_of("/lines/1?last_event_id=1-1&last_event_id=2", alice), 422);
   EXPECT_EQ(status_of("/lines/1?last_event_id=%zz", alice), 422);
+}
+
+TEST_F(RequestHandlerTest, ResumesAtTheHighestIdOfTheHeader) {
+  create_job("1");
+  redis("XADD job:1:logs 2-1 text second");
+  redis("XADD job:1:logs 10-1 text third");
+  for (const char* ids : {"1-1, 2-1", "2-1,1-1", "2-1, junk", ", 2-1", "0-0, 2-1, "}) {
+    HttpHeaders headers = identity("alice", "lines", "1");
+    headers.emplace_back("Last-Event-ID", ids);
+    auto client = get("/lines/1", headers);
+    ASSERT_TRUE(run_until([&] { return client.got("third"); })) << ids;
+    EXPECT_FALSE(client.got("second")) << ids;
+  }
 }
 
 TEST_F(RequestHandlerTest, ResumesAtTheHighestIdOfTheQuery) {
@@ -170,6 +190,8 @@ TEST_F(RequestHandlerTest, AnswersAPreflightWithoutAnIdentity) {
   const HttpHeaders stranger{{"Origin", "https://b.example"}, {"Access-Control-Request-Method", "GET"}};
   EXPECT_EQ(status_of("/guarded/1", stranger, "OPTIONS"), 204);
   EXPECT_FALSE(last_has("Access-Control-Allow-Origin"));
+  const HttpHeaders no_method{{"Origin", "https://a.example"}, {"Access-Control-Request-Method", ""}};
+  EXPECT_EQ(status_of("/guarded/1", no_method, "OPTIONS"), 405) << "nginx answers so too";
 }
 
 }  // namespace

@@ -88,9 +88,17 @@ TEST_F(StatusEndpointTest, KeepsTheApplicationsRetryAfter) {
     ask();
     EXPECT_EQ(last_.retry_after, "77") << status;
   }
-  app_.answer = "HTTP/1.0 429 No\r\nRetry-After: " + std::string(65, '7') + "\r\nContent-Length: 0\r\n\r\n";
-  ask();
-  EXPECT_EQ(last_.retry_after, "") << "a text of 65 bytes is no delay";
+}
+
+TEST_F(StatusEndpointTest, HandsOnNoRetryAfterThatIsNoDelay) {
+  const std::string date = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (const std::string& text :
+       {std::string("soon"), std::string("-1"), std::string("1.5"), std::string("7\xa0"),
+        date.substr(0, 26) + "CET", std::string(65, '7'), date}) {
+    app_.answer = "HTTP/1.0 429 No\r\nRetry-After: " + text + "\r\nContent-Length: 0\r\n\r\n";
+    ask();
+    EXPECT_EQ(last_.retry_after, text == date ? date : "") << text;
+  }
 }
 
 TEST_F(StatusEndpointTest, HasNoAnswerIfTheBodyIsNoJsonObject) {
