@@ -135,13 +135,15 @@ void Gateway::run() {
 
 void Gateway::on_reload() {
   auto config = reload_();
-  if (!config) {
-    log_error("config.refused", {{"why", config.error()}});
+  const Status files = config ? keys_.check_new_files((*config)->providers) : Error{config.error()};
+  if (!files) {
+    log_error("config.refused", {{"why", files.error()}});
     ++reloads_refused_;
     return;
   }
   config_ = *config;
   take_redis_rule(config_->redis);
+  read_check_.replace_routes(config_->routes);
   auth_.on_reload();  // before the keys, because requests that wait for keys may be judged in the next line
   keys_.on_reload(providers_of(*config));
   // Does not make a missing key file, because new keys would invalidate the sealed identities in use.
@@ -162,7 +164,7 @@ void Gateway::take_redis_rule(const RedisRule& fresh) {
   redis_.connect_timeout = fresh.connect_timeout;
   redis_.probe_every = fresh.probe_every;
   // The password of another server would not open this one.
-  if (fresh.endpoint != redis_.endpoint || fresh.database != redis_.database) return;
+  if (fresh.endpoint != redis_.endpoint || fresh.tls_server != redis_.tls_server) return;
   redis_.user = fresh.user;
   redis_.password = fresh.password;
 }

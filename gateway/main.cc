@@ -128,6 +128,14 @@ int fail(const std::string& message, int status) {
   return status;
 }
 
+// SIGHUP would end the process until the gateway listens to it.  If one comes earlier, it waits.
+void hold_reloads(bool is_held) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGHUP);
+  (void)sigprocmask(is_held ? SIG_BLOCK : SIG_UNBLOCK, &signals, nullptr);
+}
+
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
 #ifndef __SANITIZE_ADDRESS__  // ASan's leak check acts like a debugger
@@ -145,11 +153,13 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
       "started",
       {{"version", TAILGATE_VERSION}, {"config", options.config_file}, {"routes", config->routes.size()}});
   Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
+  hold_reloads(false);
   gateway.run();
   return 0;
 }
 
 int run(const std::vector<std::string>& arguments) {
+  hold_reloads(true);
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::cout << "tailgate " << TAILGATE_VERSION << '\n';
     return 0;

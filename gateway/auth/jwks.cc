@@ -148,9 +148,8 @@ bool read_authority(std::string_view authority, JwksSource& source) {
 
 }  // namespace
 
-KeySet::KeySet(std::vector<VerificationKey> keys) : keys_(std::move(keys)) {
-  if (keys_.size() > kMaxKeys) keys_.erase(keys_.begin() + kMaxKeys, keys_.end());
-  fingerprint_ = fingerprint_of(keys_);
+KeySet::KeySet(std::vector<VerificationKey> keys)
+    : keys_(std::move(keys)), fingerprint_(fingerprint_of(keys_)) {
 }
 
 std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::string>& kid) const {
@@ -163,7 +162,9 @@ std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::
       without_kid.push_back(&key);
     }
   }
-  return named.empty() ? without_kid : named;
+  auto& fitting = named.empty() ? without_kid : named;
+  if (fitting.size() > kMaxKeys) fitting.resize(kMaxKeys);
+  return std::move(fitting);
 }
 
 Result<ParsedJwks> parse_jwks(std::string_view text) {

@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their current keys.
 //
 // Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  A reload reads every
-// JWKS again.  A provider whose JWKS sources have not changed keeps its keys until then.
+// JWKS again.  A source that the provider had before keeps its keys until it has answered.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include "gateway/auth/provider_keys.h"
 #include "gateway/auth/token_check.h"
 #include "gateway/base/metrics_text.h"
+#include "gateway/base/result.h"
 
 namespace tailgate {
 
@@ -32,12 +33,17 @@ class Keys {
   // nothing to wait for.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
-  // Files are read before this returns.  Functions of refetch() may be called meanwhile.
+  // Reads every file before it returns.  May call functions that were given to refetch().
   void on_reload(Providers providers);
+  // Fails if `providers` names a file that is not in use now and holds no JWKS.
+  Status check_new_files(const ProviderList& providers) const;
 
-  // True if the provider has secrets, or its public keys have been fetched.
+  // True if the provider has secrets, or public keys that have been fetched.
   bool has_keys(const std::string& name) const;
+  // True if each provider that a route names has keys.
   bool has_all_keys() const;
+  // Which provider has no keys, and why; empty if has_all_keys().
+  std::string why_missing() const;
   void write_metrics(MetricsText& out) const;
 
  private:

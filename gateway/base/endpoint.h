@@ -26,6 +26,9 @@ Result<Endpoint> parse_endpoint(std::string_view text);
 // "/path": absolute, at most 107 bytes, without control characters.
 Result<Endpoint> unix_endpoint(std::string_view path);
 
+// As parse_endpoint() reads it.
+std::string text_of(const Endpoint& endpoint);
+
 // "host:port", "host" or "[address]:port".  A text without a port gives port 0.
 Result<Endpoint> tcp_endpoint(std::string_view text);
 

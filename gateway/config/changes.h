@@ -2,7 +2,8 @@
 //
 // Pure.  The gateway binds its sockets and makes its links to Redis only at the start, so a restart is needed
 // for another socket, and for another address or database of Redis.  All other keys take effect on reload: a
-// new user or password of Redis at the next connection, everything else at once.
+// new user or password of Redis at the next connection, a key set when its source has answered, everything
+// else at once for new requests.
 #pragma once
 
 #include <string>

@@ -47,9 +47,6 @@ class Section {
   }
   bool boolean(std::string_view key) const { return settings_.boolean(at(key)); }
   std::chrono::milliseconds duration(std::string_view key) const { return settings_.duration(at(key)); }
-  std::chrono::seconds seconds(std::string_view key) const {
-    return std::chrono::floor<std::chrono::seconds>(duration(key));
-  }
 
   bool has_error() const { return settings_.has_error_below(name_); }
   bool require(std::string_view key) const { return settings_.require(at(key)); }

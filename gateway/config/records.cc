@@ -10,8 +10,8 @@ namespace {
 
 // These headers belong to one connection, or the gateway sets them in its own request to the application.
 constexpr std::string_view kNeverForwarded[] = {
-    "host",    "connection", "content-length", "transfer-encoding", "te",
-    "trailer", "upgrade",    "keep-alive",     "accept-encoding",   "expect"};
+    "accept",  "host",       "connection",      "content-length", "transfer-encoding", "te", "trailer",
+    "upgrade", "keep-alive", "accept-encoding", "expect"};
 
 // Reads a text with {names}.  The routes of the record decide which names there are.
 KeyTemplate read_template(const Section& table, const char* key) {
@@ -75,6 +75,10 @@ void read_http(const Section& table, RecordRule& rule) {
       table.add_error("forward", "must hold names of headers");
     } else if (header.starts_with("x-tailgate-") || contains(kNeverForwarded, header)) {
       table.add_error("forward", header + " is not the caller's to set");
+    } else if (header.find('_') != std::string::npos) {
+      table.add_error("forward", header + " does not arrive: nginx drops headers with \"_\" in their names");
+    } else if (contains(rule.forward, header)) {
+      table.add_error("forward", "names " + header + " twice");
     }
     rule.forward.push_back(header);
   }

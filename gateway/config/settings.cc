@@ -90,6 +90,20 @@ std::vector<std::string> one_line_texts(const Option& option, const Setting::Val
   return text == nullptr || may_be_empty ? std::vector<std::string>() : std::vector{*text};
 }
 
+// The first text that a list holds twice, or "".
+std::string repeated_text(const Setting::Value& value) {
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return {};
+  for (auto text = texts->begin(); text != texts->end(); ++text) {
+    if (std::find(texts->begin(), text, *text) != text) return *text;
+  }
+  return {};
+}
+
+long long milliseconds_of(std::string_view key, double number) {
+  return std::llround(key.ends_with("_ms") ? number : number * 1000);
+}
+
 // The rule that `value` breaks, or "".  Precondition: `value` has the option's type.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
   for (const std::string& text : one_line_texts(option, value)) {
@@ -97,12 +111,17 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
     if (has_control(text)) return "must not hold control characters";
     if (!is_utf8(text)) return "must be UTF-8";
   }
+  if (const std::string repeated = repeated_text(value); !repeated.empty()) {
+    return "must not hold " + (is_secret(option.key) ? "a text" : '"' + repeated + '"') + " twice";
+  }
   if (option.type == Type::kChoice) {
     if (!contains(split(option.choices, '|'), std::get<std::string>(value))) return option.rule();
   }
   if (option.type == Type::kInteger || option.type == Type::kDuration) {
     const double number = *number_in(value);
     if (!(number >= option.min && number <= option.max)) return option.rule();  // also refuses NaN
+    if (option.type == Type::kDuration && number > 0 && milliseconds_of(option.key, number) == 0)
+      return "is less than a millisecond, and would be taken as 0";
   }
   if (option.type == Type::kScalar && !std::isfinite(number_in(value).value_or(0))) return option.rule();
   return {};
@@ -259,7 +278,7 @@ std::vector<std::string> Settings::texts(std::string_view key) const {
 
 std::chrono::milliseconds Settings::duration(std::string_view key) const {
   const double number = number_in(value_of(key)).value_or(0);
-  return std::chrono::milliseconds(std::llround(key.ends_with("_ms") ? number : number * 1000));
+  return std::chrono::milliseconds(milliseconds_of(key, number));
 }
 
 std::string Settings::json(std::string_view key) const {

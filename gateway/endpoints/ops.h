@@ -35,6 +35,8 @@ class Ops {
 
  private:
   bool redis_is_up() const;
+  // Empty if nothing is known to be missing.
+  std::string why_not_ready() const;
   std::string health(bool ready) const;
 
   Links links_;

@@ -40,9 +40,12 @@ class ReadCheck {
   ReadCheck(const ReadCheck&) = delete;
   ReadCheck& operator=(const ReadCheck&) = delete;
 
-  // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user fails
-  // only the routes that read it, as long as Redis answers the same command for another one.  A forbidden key
-  // whose template begins with a name says nothing about other keys of the template.
+  // Begins again with the kinds of read of `routes`, unless it has passed.
+  void replace_routes(const std::vector<Route>& routes);
+
+  // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user is only
+  // logged if it is an example, because it stands for a template with names.  Any other one fails only the
+  // routes that read it, as long as Redis answers the same command for another key.
   bool passed() const { return passed_; }
   // Why it has not passed: what Redis refuses and what to do, or why there is no connection.  Empty if it has
   // passed, and while Redis has not answered yet.
@@ -51,10 +54,10 @@ class ReadCheck {
  private:
   struct Question;
 
-  void add(const Route& route, std::string_view wakeups);
-  // Adds questions for the command `name`.  Its words are `before`, then a key made from `key`, then
-  // `after`.
-  void add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key,
+  void add(const Route& route);
+  // Adds questions for the command `name`.  Its words are `before`, then a key made from `key` and an id that
+  // fits `ids`, then `after`.
+  void add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key, const IdRule& ids,
                      const std::vector<std::string>& before, const std::vector<std::string>& after = {});
   void ask_open();
   void ask(Question& question);
@@ -66,6 +69,7 @@ class ReadCheck {
   const RedisLink& link_of(const Question& question) const;
 
   Sources sources_;
+  const std::string wakeups_;
   std::vector<std::unique_ptr<Question>> questions_;
   std::set<std::string> logged_;  // the refusals that are in the log
   Backoff backoff_{std::chrono::milliseconds(500), std::chrono::seconds(10)};
@@ -73,8 +77,5 @@ class ReadCheck {
   bool passed_ = false;
   Timer timer_;
 };
-
-// What an operator can do about an error of Redis; empty if unknown.
-std::string_view advice_about(std::string_view error);
 
 }  // namespace tailgate

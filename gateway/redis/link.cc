@@ -4,11 +4,14 @@
 #include <sys/ioctl.h>
 
 #include <cassert>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
+#include "gateway/redis/advice.h"
 
 namespace tailgate {
 
@@ -77,7 +80,9 @@ void RedisLink::on_timer() {
   if (state_ == State::kWaiting) {
     connect();
   } else {
-    drop("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms");
+    const bool is_leg_silent = rule_.through_leg && state_ == State::kGreeting;
+    drop("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms" +
+         (is_leg_silent ? hint() : ""));
   }
 }
 
@@ -207,13 +212,20 @@ void RedisLink::disconnected_cb(const redisAsyncContext* context, int /*status*/
 // Why Redis, or the network, has closed the connection.
 std::string RedisLink::reason_of(const redisAsyncContext& context) const {
   std::string why = context.err != 0 ? context.errstr : "connection closed";
-  if (!was_up_ && !role_error_.empty()) {
-    why += "; Redis said: " + role_error_;
-  } else if (!has_answered_ && rule_.endpoint.unix_path.empty()) {
-    // A server that expects TLS closes a connection that begins with a command, and says nothing.
-    why += "; does this port speak TLS? then rediss://";
+  // Which of these errors comes depends on when the server closes.  One word for all keeps the log short.
+  for (const int error : {ECONNRESET, EPIPE}) {
+    if (why == std::strerror(error)) why = "Server closed the connection";
   }
-  return why;
+  if (!was_up_ && !role_error_.empty()) return why + "; Redis said: " + role_error_;
+  return why + hint();
+}
+
+// What may be wrong if nothing has answered on any connection of this link.
+std::string RedisLink::hint() const {
+  if (has_answered_ || was_up_ || times_lost_ > 0) return {};
+  if (rule_.through_leg) return "; nginx's leg at redis.tls_leg ended it, and nginx's error log says why";
+  // A server that expects TLS closes a connection that begins with a command, and says nothing.
+  return rule_.endpoint.unix_path.empty() ? "; does this port speak TLS? then rediss://" : "";
 }
 
 void RedisLink::greet() {
@@ -299,7 +311,9 @@ void RedisLink::on_lost(const std::string& why) {
   if (!was_up) ++address_index_;
   // Logs one line for an outage, and another each time its reason changes.
   if (was_up || !reason_logged_ || why != why_lost_) {
-    log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
+    log_warning(
+        was_up ? "redis.lost" : "redis.unreachable",
+        {{"link", name_}, {"address", text_of(rule_.endpoint)}, {"why", why}, {"advice", advice_about(why)}});
     reason_logged_ = true;
   }
   why_lost_ = why;

@@ -122,6 +122,7 @@ class RedisLink {
   void refuse(const redisReply& reply, const std::string& why);
   void drop_unsound(const std::string& why);
   std::string reason_of(const redisAsyncContext& context) const;
+  std::string hint() const;
   void on_lost(const std::string& why);
   void free_dropped();
   void probe();

@@ -86,8 +86,10 @@ void SubscriberLink::on_link_up() {
 // not name the refused channel.  Redis answers in order, so the refused channel is the first in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
-  if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&
-      unanswered_.front() != control_channel_) {
+  const bool is_refused = link_.why_lost().starts_with("NOPERM") && !unanswered_.empty();
+  if (is_refused && unanswered_.front() == control_channel_) {
+    if (!std::exchange(control_refusal_told_, true)) events_.on_refused(control_channel_);
+  } else if (is_refused) {
     const std::string channel = unanswered_.front();
     Refused& refused =
         refused_.try_emplace(channel, Refused{.until = {}, .wait = kFirstLeftOut}).first->second;

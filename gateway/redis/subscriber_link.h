@@ -86,6 +86,7 @@ class SubscriberLink {
 
   Events events_;
   std::string control_channel_;
+  bool control_refusal_told_ = false;
   std::unordered_map<std::string, Channel> channels_;
   std::deque<std::string> unanswered_;  // the channel of each unanswered command, oldest first
   std::unordered_map<std::string, Refused> refused_;

@@ -39,6 +39,10 @@ def test_tg_share_requires_tg_application(tmp_path):
         ("TG_STREAM_BUFFER=4096", "must be 2k to 8k, in whole k"),
         ("TG_APPLICATION=ftp://app", "must be http://host[:port]"),
         ("TG_NONSENSE=1", 'there is no "TG_NONSENSE"'),
+        (
+            "TG_READ_TIMEOUT=15s",
+            "nginx would end the streams of [route.events] before their first heartbeat (every_s = 15",
+        ),
     ],
 )
 def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting, sentence):
@@ -55,6 +59,19 @@ def test_proxies_whose_forwarded_nginx_would_remove_are_refused(tmp_path):
     done = render(tmp_path, *trusted)
     assert (done.returncode, "TG_BEHIND_PROXY: must be yes" in done.stderr) == (2, True)
     assert render(tmp_path, *trusted, "--set", "TG_BEHIND_PROXY=yes").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text, status, sentence", [("TG_KEEPALIVE=80s\n", 0, ""), ("\nTG_KEPALIVE=80s\n", 2, ":2: there")]
+)
+def test_a_short_site_env_has_the_shipped_defaults_and_a_misspelt_name_is_refused(tmp_path, text, status, sentence):
+    site = tmp_path / "site.env"
+    site.write_text(text)
+    done = render(tmp_path / "out", "--site", str(site))
+    assert done.returncode == status, done.stderr
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+    if status == 0:
+        assert "keepalive_timeout" in "".join(file.read_text() for file in (tmp_path / "out").iterdir())
 
 
 def test_the_jwks_leg_leads_to_the_host_in_the_publishable_key(tmp_path):

@@ -404,5 +404,42 @@ TEST(ConfigDrain, RequiresADeadlineAfterTheSettleTime) {
   expect_finding({{"drain.settle_s", "25"}}, "drain.settle_s: must be shorter than drain.deadline_s");
 }
 
+// ---- Values that would not do what they say -------------------------------------------------------
+
+TEST(Config, RefusesAProviderWithAnEmptyListOfKeys) {
+  for (const std::string key : {"secret", "secret_env", "secret_file", "jwks"}) {
+    expect_finding({{"provider.p." + key, "[]"}}, "provider.p." + key + ": must name at least one");
+  }
+}
+
+TEST(Config, KeepsTheFractionOfEachDuration) {
+  const auto config = loaded({{"provider.p.leeway_s", "0.9"}, {"identity.life_s", "60.5"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->providers.front()->leeway, 900ms);
+  EXPECT_EQ(config->identity_life, 60500ms);
+}
+
+TEST(Config, RefusesAListenerWithAName) {
+  expect_finding({{"listen.ops", "localhost:9180"}},
+                 "listen.ops: must name a numeric address, as in \"127.0.0.1:9180\"");
+}
+
+TEST(Config, RefusesASessionHeaderThatDoesNotArrive) {
+  const auto refused = [](const std::string& header, const std::string& why) {
+    expect_finding({{"route.events.credentials", "['session-header:" + header + "']"}},
+                   "route.events.credentials: \"session-header:" + header + "\": " + why);
+  };
+  refused("x_session", "nginx drops headers with \"_\" in their names");
+  for (const char* header : {"X-Tailgate-Identity", "authorization", "Cookie", "host"})
+    refused(header, "this header has another meaning, so it cannot hold a session");
+}
+
+TEST(Config, KnowsWhichProvidersARouteNames) {
+  const auto config = loaded({{"provider.later", "{secret = '0123456789abcdef', algorithms = ['HS256']}"}});
+  ASSERT_TRUE(config);
+  EXPECT_TRUE(find_provider(config->providers, "p")->is_named);
+  EXPECT_FALSE(find_provider(config->providers, "later")->is_named);
+}
+
 }  // namespace
 }  // namespace tailgate

@@ -54,6 +54,14 @@ TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
                  "record.asked.user: has no effect on a record of kind = \"http\"");
 }
 
+TEST(ConfigRecord, RefusesAForwardedHeaderThatIsNamedTwiceOrDoesNotArrive) {
+  expect_finding({{"record.asked.forward", "['cookie','Cookie']"}},
+                 "record.asked.forward: names cookie twice");
+  expect_finding({{"record.asked.forward", "['x_a']"}}, "record.asked.forward: x_a does not arrive: nginx");
+  expect_finding({{"record.asked.forward", "['Accept']"}},
+                 "record.asked.forward: accept is not the caller's to set");
+}
+
 TEST(ConfigRecord, HasOneErrorIfItsKindIsUnknown) {
   expect_finding({{"record.asked.kind", "https"}}, "record.asked.kind: must be ");
   expect_finding_in(with(kBase, "kind = ", "knid = "), "did you mean kind?");

@@ -320,5 +320,17 @@ TEST(ConfigFindings, RefuseEmptyTextsAndControlCharacters) {
                  "listen.socket_group: must not hold control characters");
 }
 
+TEST(ConfigFindings, RefuseAListThatHoldsATextTwice) {
+  expect_finding({{"provider.p.audience", "['a','b','a']"}},
+                 "provider.p.audience: must not hold \"a\" twice");
+  expect_finding({{"provider.p.secret", "['0123456789abcdef','0123456789abcdef']"}},
+                 "provider.p.secret: must not hold a text twice");
+}
+
+TEST(ConfigFindings, RefuseADurationThatWouldBeZero) {
+  expect_finding({{"route.events.max_age_s", "0.0004"}},
+                 "route.events.max_age_s: is less than a millisecond, and would be taken as 0");
+}
+
 }  // namespace
 }  // namespace tailgate

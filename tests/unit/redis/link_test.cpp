@@ -377,10 +377,29 @@ TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatClosesWithoutAWordSpeaksTls) {
   EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
 }
 
+TEST_F(ClosedRedisLinkTest, NamesTheErrorLogOfNginxIfTheLegClosesTheConnection) {
+  const auto server = tcp_server();
+  rule_.through_leg = true;
+  EXPECT_TRUE(why_lost().ends_with("; nginx's leg at redis.tls_leg ended it, and nginx's error log says why"))
+      << why_lost();
+}
+
 TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatAnswersWithATlsAlertSpeaksTls) {
   const auto server = tcp_server();
   server->answer = std::string("\x15\x03\x03\x00\x02\x02\x46", 7);
   EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
+}
+
+TEST_F(ClosedRedisLinkTest, DoesNotAskForTlsOnceTheLinkHasBeenUp) {
+  const testing::RedisServer redis(path("."), "");
+  rule_.endpoint.unix_path = redis.socket_path();
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  const auto server = tcp_server();
+  rule_.endpoint.unix_path.clear();
+  link.drop("moved");
+  ASSERT_TRUE(run_until([&] { return link.why_lost() != "moved" && !link.why_lost().empty(); }));
+  EXPECT_EQ(link.why_lost(), "Server closed the connection");
 }
 
 TEST_F(ClosedRedisLinkTest, SaysWhatTheServerSaidBeforeItClosed) {
