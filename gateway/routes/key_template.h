@@ -48,8 +48,6 @@ class KeyTemplate {
   const std::string& text() const { return text_; }
   // The names that the text uses, each once.
   const std::vector<std::string>& names() const { return names_; }
-  // True if the text begins with a {name}, so that callers choose how the expanded text begins.
-  bool begins_with_name() const { return !pieces_.empty() && pieces_.front().is_name; }
   // True if the text holds "{{name}}", which stands for "{name}" and not for the segment.
   bool has_in_braces(std::string_view name) const;
 

@@ -96,25 +96,6 @@ TEST(KeyTemplate, RefusesTheSpellingOfMessages) {
   EXPECT_EQ(expanded("{{$}}{id}", kId, "7"), "{$}7");
 }
 
-TEST(KeyTemplate, KnowsWhetherCallersChooseHowAKeyBegins) {
-  EXPECT_TRUE(KeyTemplate::compile("{org}:{id}")->begins_with_name());
-  for (const char* text : {"job:{id}", "{{{id}}}", "job", ""}) {
-    EXPECT_FALSE(KeyTemplate::compile(text)->begins_with_name()) << text;
-  }
-}
-
-// {n} is a number, {u} a UUID, and the other names are letters, digits and "-".
-std::string common_text_of(std::string_view a, std::string_view b) {
-  const SegmentRules rules{
-      .can_hold =
-          [](std::string_view name, char c) {
-            const bool is_digit = c >= '0' && c <= '9';
-            return is_digit || (name != "n" && (c == '-' || (c >= 'a' && c <= 'z')));
-          },
-      .form = [](std::string_view name) -> std::string_view { return name == "u" ? "xx-xx" : ""; }};
-  return common_text(*KeyTemplate::compile(a), rules, *KeyTemplate::compile(b), rules).value_or("none");
-}
-
 TEST(KeyTemplate, FindsATextThatTwoTemplatesCanGive) {
   EXPECT_EQ(common_text_of("job-{id}", "job-{id}-secret"), "job-7-secret");
   EXPECT_EQ(common_text_of("{org}:{id}", "job:{id}"), "job:7");
