@@ -119,7 +119,7 @@ RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
 
 // All links lead to the same address, usually to the same server.  A link that was up has found out that its
 // server is unsound: the others are dropped too.  A link that only tries to connect may have reached another
-// server, so the others stay if one of them is sound.
+// server, so the others stay if one of them is up.
 void Gateway::on_unsound(const std::string& why, bool was_up) {
   const std::array links = {&records_link_, &logs_link_, &pages_link_};
   if (!was_up && std::ranges::any_of(links, [](const RedisLink* link) { return link->up(); })) return;
@@ -195,12 +195,7 @@ void Gateway::on_terminate() {
     return;
   }
   drain();
-  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers
-  // on the ops address.
-  if (inherited_) {
-    ops_server_.leave_to_successor();
-    drain_.hand_over();
-  }
+  if (inherited_) drain_.hand_over();
 }
 
 void Gateway::drain() {
@@ -214,6 +209,9 @@ void Gateway::drain() {
                            {"deadline_ms", rule.deadline.count()}});
   settle_.after(rule.settle);
   deadline_.after(std::chrono::duration_cast<std::chrono::microseconds>(drain_by_ - Loop::now()));
+  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers
+  // on the ops address.
+  if (inherited_) ops_server_.leave_to_successor();
 }
 
 void Gateway::end_streams() {

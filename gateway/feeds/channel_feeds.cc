@@ -130,9 +130,9 @@ void ChannelFeeds::on_refused(std::string_view channel) {
 }
 
 // Asks again for the announcements that Redis refused, because an operator may have granted the right since.
-// A refusal costs the connection.  So Tailgate asks only on a new connection, before Redis has confirmed a
-// channel of a stream: a stream that lost the old connection then waits for one more, and gets one `resync`,
-// not two.
+// A refusal costs the connection.  So Tailgate asks only just after a reconnect, before any stream's channel
+// is confirmed.  If Redis refuses again, the streams wait for the next connection.  Each stream still gets
+// only one `resync`.
 void ChannelFeeds::on_up() {
   const TimePoint now = Loop::now();
   if (!may_watch_keys_ && !keys_.empty() && now >= next_keys_trial_) {

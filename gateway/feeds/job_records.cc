@@ -111,7 +111,7 @@ struct JobRecords::Watched final : Wheel::Entry {
   // `partial`: the reply has only the rule's watch_fields, without the large fields that the message of an
   // ended job contains.
   void on_looked(Found found, const Record* record, bool partial) {
-    if (found == Found::kUnavailable) {
+    if (found == Found::kUnavailable || found == Found::kRefused) {
       gone_since.reset();
       return;
     }
@@ -205,7 +205,7 @@ void JobRecords::read(const RecordRule& rule, const std::string& key, const std:
     done(Found::kWrongType, nullptr);
   } else {
     if (may_log(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
-    done(Found::kUnavailable, nullptr);
+    done(Found::kRefused, nullptr);
   }
 }
 

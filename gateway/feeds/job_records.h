@@ -28,7 +28,8 @@ class JobRecords {
   struct Watched;
 
  public:
-  enum class Found { kRecord, kNothing, kWrongType, kUnavailable };
+  // kUnavailable: the link is down or was lost.  kRefused: Redis answered with an error.
+  enum class Found { kRecord, kNothing, kWrongType, kUnavailable, kRefused };
   using Done = std::function<void(Found, const Record*)>;
 
   // Lease: one look under way.  `done` is not called after the lease has died.

@@ -125,6 +125,8 @@ class KeyWakeups {
   void on_check_ended() { --checks_under_way_; }
   // Call this for each key of a check that Redis answered with an error.  One of the keys may be the cause.
   void check_alone(Key& key) { key.is_checked_alone_ = true; }
+  // Call this for the only key of a check that Redis answered without an error.
+  void check_together(Key& key) { key.is_checked_alone_ = false; }
 
  private:
   // kAwaitingConfirmation: waits for on_invalidations_confirmed(); after a refusal, for a new connection.

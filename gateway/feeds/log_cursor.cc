@@ -14,7 +14,7 @@ LogCursor LogCursor::after(EntryId requested, const LogTail& tail, std::optional
   cursor.position_ = requested;
   // A reader from the beginning of a log that does not exist yet cannot have lost an entry.
   if (requested.is_zero()) cursor.added_ = 0;
-  gap = cursor.resolve_doubt(tail);
+  gap = cursor.compare(tail);
   return cursor;
 }
 
@@ -26,10 +26,25 @@ bool LogCursor::proves_no_gap(std::optional<EntryId> first_read) const {
 
 void LogCursor::advance(EntryId last, std::uint64_t count) {
   position_ = last;
+  is_known_missing_ = false;
   if (added_) *added_ += count;
 }
 
 std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
+  const EntryId before = position_;
+  if (const auto gap = compare(tail)) return gap;
+  // An older entry exists, so the entry at the position was not trimmed.  If the log has never deleted an
+  // entry this late (XDEL), it never had the entry.  So it is another log, and may have entries before the
+  // position that this reader has never read.  The position stays, because entries after it are new in any
+  // case.
+  const bool has_older = tail.length > 0 && tail.first_entry < before;
+  if (!has_older || tail.max_deleted >= before || is_known_missing_) return std::nullopt;
+  is_known_missing_ = true;
+  return LogGap{.requested = before, .first_available = tail.first_entry};
+}
+
+// Finds the losses that the tail alone shows.
+std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
   const std::optional<EntryId> first = tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt;
   const LogGap gap{.requested = position_, .first_available = first};
   // The number of entries that were added before `first`.
@@ -57,8 +72,7 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
     return lost ? std::optional(gap) : std::nullopt;
   }
 
-  // The log has an entry at or before the position, so no entry after the position was trimmed.  At most the
-  // entry at the position was deleted (XDEL).
+  // The log has an entry at or before the position, so no entry after the position was trimmed.
   if (tail.last == position_) added_ = tail.added;
   return std::nullopt;
 }

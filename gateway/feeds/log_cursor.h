@@ -22,6 +22,8 @@ struct LogTail {
   std::uint64_t length = 0;            // number of entries in the log
   EntryId first_entry;                 // the oldest entry, if length > 0
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
+  // max-deleted-entry-id (since Redis 7.0): the highest id that XDEL has deleted; 0-0: none.
+  EntryId max_deleted{};
 };
 
 // Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm.  The section
@@ -48,11 +50,14 @@ class LogCursor {
   bool proves_no_gap(std::optional<EntryId> first_read) const;
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // Precondition: `tail` was fetched after the read.  If there is no gap, the kept entries are complete:
-  // deliver them.  If there is a gap, drop the kept entries and read again from position().
+  // Precondition: `tail` was fetched after a read that did not find the entry at position().  If there is no
+  // gap, the kept entries are complete: deliver them.  If there is a gap, drop the kept entries and read
+  // again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
+  std::optional<LogGap> compare(const LogTail& tail);
+
   EntryId position_;
   // The log's oldest entry when resolve_doubt() last found no entry at or before the position.  Until the
   // position reaches the anchor, no read begins with the entry at the position.  A read that begins with the
@@ -60,6 +65,7 @@ class LogCursor {
   std::optional<EntryId> anchor_;
   // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
   std::optional<std::uint64_t> added_;
+  bool is_known_missing_ = false;  // a gap was reported because the log lacks the entry at position_
 };
 
 }  // namespace tailgate

@@ -160,6 +160,8 @@ void LogFeeds::check_for_growth(std::span<KeyWakeups::Key* const> keys) {
 void LogFeeds::on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown) {
   wakeups_.on_check_ended();
   if (grown) {
+    // After a refusal of a moment, or once the key that was the cause is checked alone.
+    if (Feed* feed = keys.size() == 1 ? find(keys.front()) : nullptr) wakeups_.check_together(*feed);
     for (const std::string_view key : *grown) read_soon(key);
     return;
   }

@@ -39,6 +39,7 @@ LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogT
     if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
     if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
     if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
+    if (name == "max-deleted-entry-id") tail.max_deleted = EntryId::parse(text_of(value)).value_or(EntryId{});
     if (name != "first-entry") continue;
     if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
   }

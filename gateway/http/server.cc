@@ -110,7 +110,7 @@ void HttpServer::leave_to_successor() {
 }
 
 // Looks for a successor before each accept, because the successor must get every connection that it can
-// accept.  The listener is enabled only until the end of the turn in which it accepts.
+// accept.  The listener stays enabled until the end of the turn in which it accepts, or until the next look.
 void HttpServer::accept_while_alone() {
   evconnlistener_disable(listener_);
   if (socket_.has_waiting_connection() && !socket_.is_accepted_by_another_process())

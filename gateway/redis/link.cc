@@ -21,10 +21,12 @@ namespace {
 // costs the same for one event as for ten.
 constexpr int kReadsPerTurn = 8;
 
-// Logs once for all links that Redis refuses ROLE.
+// Logs once for all links that Redis refuses ROLE, and once that it answers ROLE again: then `why` is empty.
 void log_role_refused(const std::string& why) {
   static std::string last;
-  if (std::exchange(last, why) != why) log_warning("redis.role_refused", {{"why", why}});
+  if (std::exchange(last, why) == why) return;
+  if (why.empty()) return log_info("redis.role_permitted", {});
+  log_warning("redis.role_refused", {{"why", why}});
 }
 
 }  // namespace
@@ -271,11 +273,12 @@ void RedisLink::greet() {
 // Judges the answer to ROLE.
 void RedisLink::on_role(const redisReply& reply) {
   if (state_ != State::kGreeting && state_ != State::kUp) return;
+  const std::string_view error = reply.type == REDIS_REPLY_ERROR ? text_of(reply) : std::string_view();
+  const bool is_news = std::exchange(role_error_, error) != error;
+  if (up() && is_news) log_role_refused(role_error_);
+  // The last known role stays, so that a change in the meantime shows when Redis answers ROLE again.
+  if (!role_error_.empty()) return;
   const ServerRole before = std::exchange(role_, read_role(reply));
-  if (reply.type == REDIS_REPLY_ERROR) {
-    role_error_ = text_of(reply);
-    if (up()) log_role_refused(role_error_);
-  }
   std::string why = why_unsound(role_);
   // A primary that was demoted follows its new primary, or soon will.  Messages that were published at the
   // new primary in the meantime are missing.
@@ -329,6 +332,12 @@ void RedisLink::drop(std::string why) {
   move_to(State::kDropping);
 }
 
+void RedisLink::reconnect_now() {
+  if (state_ != State::kWaiting) return;
+  backoff_.on_success();
+  timer_.after(std::chrono::milliseconds(0));
+}
+
 // Called at the end of a turn, outside every hiredis callback.  In hiredis 0.14.1, freeing a context inside
 // onConnect is a use after free.
 void RedisLink::free_dropped() {
@@ -352,11 +361,12 @@ void RedisLink::probe() {
   ++unanswered_probes_;
   if (events_.probe) {
     events_.probe();
-  } else if (!ping_.under_way()) {
-    ping_ = command({role_.known() ? "ROLE" : "PING"},
-                    [this, asked_role = role_.known()](const redisReply* reply) {
-                      if (asked_role && reply != nullptr) on_role(*reply);
-                    });
+  } else if (!ask_role_.under_way() && !ping_.under_way()) {
+    ask_role_ = command({"ROLE"}, [this](const redisReply* reply) {
+      if (reply != nullptr) on_role(*reply);
+    });
+    // Only PING shows whether a server that refuses ROLE can serve.
+    if (!role_.known() || !role_error_.empty()) ping_ = command({"PING"}, [](const redisReply*) {});
   }
   probe_timer_.after(rule_.probe_every);
 }

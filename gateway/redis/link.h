@@ -61,8 +61,9 @@ class RedisLink {
     std::function<void(const std::string& why, bool was_up)> on_unsound = {};
     // Called for every reply to send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
-    // Sends a command that Redis answers.  If empty, the link sends ROLE, or PING if Redis refuses ROLE.  Set
-    // it on a Pub/Sub connection, which may send neither: hiredis 0.14.1 never runs PING's callback there.
+    // Sends a command that Redis answers.  If empty, the link sends ROLE, and PING too if Redis refuses ROLE.
+    // Set it on a Pub/Sub connection, which may send neither: hiredis 0.14.1 never runs PING's callback
+    // there.
     std::function<void()> probe = {};
   };
 
@@ -100,6 +101,8 @@ class RedisLink {
 
   // Closes the connection at the end of this turn of the loop, then reconnects.  `why` is for the log.
   void drop(std::string why);
+  // Ends the wait for the next attempt.  Call it in on_down, if the loss was no failure of the server.
+  void reconnect_now();
 
  private:
   enum class State { kWaiting, kResolving, kConnecting, kGreeting, kUp, kLosing, kDropping };
@@ -141,6 +144,7 @@ class RedisLink {
   redisAsyncContext* context_ = nullptr;  // after a loss hiredis frees it; see the table of states
   std::unique_ptr<Resolver::Query> query_;
   std::vector<RedisCall> greeting_;
+  RedisCall ask_role_;
   RedisCall ping_;
   int unanswered_probes_ = 0;
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
@@ -149,8 +153,8 @@ class RedisLink {
   bool reason_logged_ = false;  // why_lost_ is in the log already
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  ServerRole role_;                // by this connection's last answer to ROLE
-  std::string role_error_;         // the error with which Redis refused ROLE on this connection
+  ServerRole role_;                // by this connection's last answer to ROLE that is no error
+  std::string role_error_;         // the error of this connection's last answer to ROLE, if it is one
   bool has_answered_ = false;      // Redis has sent a reply on this connection
   std::size_t address_index_ = 0;  // of the host's addresses; advances after each failed attempt
   bool was_up_ = false;            // the link has been up since its last loss

@@ -63,8 +63,8 @@ bool SubscriberLink::is_left_out(const std::string& channel) const {
 
 bool SubscriberLink::confirmed(const std::string& channel) const {
   const auto found = channels_.find(channel);
-  return found != channels_.end() && up() && found->second.wanted && found->second.unanswered == 0 &&
-         !refused_.contains(channel);
+  return found != channels_.end() && up() && unsettled_ == 0 && found->second.wanted &&
+         found->second.unanswered == 0 && !refused_.contains(channel);
 }
 
 void SubscriberLink::send(std::string_view verb, const std::string& channel) {
@@ -74,12 +74,15 @@ void SubscriberLink::send(std::string_view verb, const std::string& channel) {
 
 void SubscriberLink::on_link_up() {
   unanswered_.clear();
+  confirmed_unsettled_.clear();
+  subscriptions_ = 0;
   for (auto& [name, state] : channels_) state.unanswered = 0;
   send("SUBSCRIBE", control_channel_);
   if (events_.on_up) events_.on_up();
   for (auto& [name, state] : channels_) {
     if (state.unanswered == 0) send_subscribe(name, state);
   }
+  unsettled_ = unanswered_.size();
 }
 
 // hiredis (0.14.1 and 1.2) closes the connection if Redis does not permit a SUBSCRIBE.  Redis's error does
@@ -97,6 +100,7 @@ void SubscriberLink::on_link_down() {
     refused.wait = std::min(refused.wait * 2, kLongestLeftOut);
     if (!retry_timer_.pending()) retry_timer_.after(kFirstLeftOut);
     events_.on_refused(channel);
+    link_.reconnect_now();  // the next connection is one refused channel further
   }
   events_.on_down();
 }
@@ -138,17 +142,37 @@ void SubscriberLink::on_push(const redisReply& reply) {
     return;
   }
   if (!unanswered_.empty()) unanswered_.pop_front();
-  const auto found = channels_.find(std::string(channel));
-  if (found == channels_.end()) return;  // it is the control channel
+  on_answer(std::string(channel), reply.element[2]->integer);
+  if (unsettled_ > 0 && --unsettled_ == 0) confirm_settled();
+}
+
+// `subscriptions`: how many channels this connection has, by Redis.
+void SubscriberLink::on_answer(const std::string& channel, long long subscriptions) {
+  const long long before = std::exchange(subscriptions_, subscriptions);
+  if (channel == control_channel_) {
+    // A probe subscribes to no further channel.  If it changes the number, a proxy has replaced its
+    // connection to Redis, or has reset it.
+    if (before != 0 && before != subscriptions) link_.drop("Redis has forgotten subscriptions");
+    return;
+  }
+  const auto found = channels_.find(channel);
+  if (found == channels_.end()) return;
   Channel& state = found->second;
   // While several commands for one channel are under way, only the answer to the last one shows whether the
   // channel is subscribed.
   if (--state.unanswered > 0) return;
   if (state.wanted) {
     refused_.erase(found->first);
+    if (unsettled_ > 0) return confirmed_unsettled_.push_back(found->first);
     events_.on_confirmed(found->first);
   } else {
     channels_.erase(found);
+  }
+}
+
+void SubscriberLink::confirm_settled() {
+  for (const std::string& channel : std::exchange(confirmed_unsettled_, {})) {
+    if (confirmed(channel)) events_.on_confirmed(channel);
   }
 }
 

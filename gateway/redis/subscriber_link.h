@@ -8,11 +8,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "gateway/redis/link.h"
 
@@ -22,14 +24,14 @@ class SubscriberLink {
  public:
   // All functions are called from the loop.  None of them may destroy the link.
   struct Events {
-    // Called before any channel is subscribed on a new connection.  A channel that is subscribed to in this
-    // call comes first: if Redis refuses it and the connection is lost, no other channel had been confirmed.
+    // Called before any channel is subscribed on a new connection.
     std::function<void()> on_up = {};
     std::function<void()> on_down;
     // Redis refused the channel to this user, and hiredis then closed the connection.  The link does not
     // try the channel again for 30 seconds.  Each further refusal doubles that time, up to one hour.
     std::function<void(std::string_view channel)> on_refused;
-    // Messages published on the channel from now on arrive.  Called again after each loss of the link.
+    // Messages published on the channel from now on arrive.  Called again after each loss of the link, when
+    // Redis has answered for all channels: a connection that Redis closes over one of them confirms none.
     std::function<void(std::string_view channel)> on_confirmed;
     // Called for each message.  For an invalidation (CLIENT TRACKING with REDIRECT), called once for each
     // Redis key in the message's list.  If the message has nil in place of the list, `payload` is empty.
@@ -51,8 +53,8 @@ class SubscriberLink {
     subscribe(channel);
   }
   void unsubscribe(const std::string& channel);
-  // True if Redis has the subscription: no SUBSCRIBE or UNSUBSCRIBE of the channel is unanswered, and the
-  // last one was a SUBSCRIBE.
+  // True if Redis has the subscription: no SUBSCRIBE or UNSUBSCRIBE of the channel is unanswered, the last
+  // one was a SUBSCRIBE, and the connection is settled.
   bool confirmed(const std::string& channel) const;
 
   // Tries refused channels now, not after their wait.  Each one that Redis refuses again costs the
@@ -77,6 +79,8 @@ class SubscriberLink {
   };
 
   void on_push(const redisReply& reply);
+  void on_answer(const std::string& channel, long long subscriptions);
+  void confirm_settled();
   void on_link_up();
   void on_link_down();
   void retry_refused();
@@ -89,6 +93,10 @@ class SubscriberLink {
   bool control_refusal_told_ = false;
   std::unordered_map<std::string, Channel> channels_;
   std::deque<std::string> unanswered_;  // the channel of each unanswered command, oldest first
+  // How many of the commands that on_link_up() sent are unanswered.  At 0 the connection is settled.
+  std::size_t unsettled_ = 0;
+  std::vector<std::string> confirmed_unsettled_;  // on_confirmed() is due when the connection is settled
+  long long subscriptions_ = 0;                   // of this connection, by Redis's last answer; 0: no answer
   std::unordered_map<std::string, Refused> refused_;
   Timer retry_timer_;
   RedisLink link_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "gateway/feeds/job_records.h"
@@ -81,6 +82,7 @@ class Opening final : private Wheel::Entry {
   TimePoint record_until_;
   TimePoint retry_at_ = TimePoint::max();
   Phase phase_ = Phase::kWaiting;
+  std::optional<TimePoint> refused_since_;  // since when Redis has refused each read of the record
   JobRecords::Look look_;
   StatusEndpoint::Question question_;
   std::string retry_after_;

@@ -27,6 +27,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE_SECONDS = 60
 
 
+def _ours():
+    """SIGNALS without those that were ignored at the start, as SIGHUP under nohup.  These stay ignored."""
+    return [each for each in SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+
+
 class _Custody:
     """What this process has started.  A forked child has a copy of it, and must not end what belongs to its parent."""
 
@@ -149,7 +154,7 @@ def end_on_signals(then=None, notice=""):
         then(number)
 
     _mine()
-    for each in SIGNALS:
+    for each in _ours():
         signal.signal(each, on_signal)
     atexit.register(end_everything)
 
@@ -171,7 +176,7 @@ def _exit_unless_deferred(number, _frame):
 def exit_on_signals():
     """For a program that cleans up in `except` and `finally`: raises SystemExit at the first of SIGNALS, but not inside
     uninterrupted(), and ignores further ones."""
-    for each in SIGNALS:
+    for each in _ours():
         signal.signal(each, _exit_unless_deferred)
 
 

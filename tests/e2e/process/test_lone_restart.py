@@ -11,6 +11,7 @@ from support import routes
 from support.clients import fetch
 from support.routes import open_live_stream
 from support.waiting import wait_until
+from tailgate_stack import gateway, state
 
 DEADLINE = 4
 WITHIN = 1 + 0.5  # seconds: what the contract promises, and what a busy machine may need
@@ -39,6 +40,31 @@ def test_a_draining_gateway_answers_health_at_once_until_a_successor_accepts(pri
         assert seconds < WITHIN
     assert held.ended is None
     assert held.wait_closed(DEADLINE)
+
+
+@pytest.mark.parametrize("via", ["plain", "ops"])
+def test_a_gateway_that_drains_after_post_drain_leaves_health_to_a_successor(private_stack, job, via):
+    stack = private_stack({"drain.settle_s": 0.5, "drain.deadline_s": DEADLINE})
+    held = open_live_stream(routes.Lines(stack, job).create())
+    facts = state.load(stack.dir)
+    entry = facts["processes"]["gateway-0"]
+    listen = {name: entry["env"][f"TAILGATE_LISTEN_{name.upper()}"] for name in ("streams", "auth", "ops")}
+    assert stack.ops("/drain", "POST")[0] in (200, 202)
+    # Not by stack.restart(), which sends SIGTERM to the old gateway.
+    successor = gateway.ask_keeper(
+        facts, do="start", name="gateway-0", listen=listen, command=entry["command"], env=entry["env"],
+        dir=facts["dir"], log=f"{stack.dir}/logs/successor.log",
+    )["pid"]  # fmt: skip
+    try:
+        wait_until(lambda: timed(stack, "/readyz", "ops")[1]["pid"] == successor, 5, "the successor accepts")
+        time.sleep(0.1)
+        for _ in range(30):
+            status, body, seconds = timed(stack, "/readyz", via)
+            assert (status, body["pid"]) == (200, successor)
+            assert seconds < WITHIN
+        assert held.ended is None, "the old gateway still drains"
+    finally:
+        os.kill(successor, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("via", ["plain", "ops"])

@@ -143,6 +143,26 @@ def test_revoking_the_right_to_a_channel_closes_its_streams(private_stack, job):
     spools.events_until("resync", timeout=10)
 
 
+def test_thirty_channels_revoked_at_once_cost_the_other_streams_one_resync(private_stack, job):
+    """Redis closes the connection over each of them."""
+    stack = stack_for(private_stack, acl_of_readme())
+    progress = []
+    for number in range(30):
+        Blog(stack.redis, f"{job}-{number}", user="7").create()
+        path = f"/api/v1/jobs/{job}-{number}/stream"
+        progress.append(open_stream(stack, path, headers=stack.bearer("7", "blog")).wait_head())
+    spools = open_stream(stack, "/api/sse/stream").wait_head()
+    begin = time.monotonic()
+    stack.redis.execute_command("ACL", "SETUSER", "tailgate", "resetchannels", "&spools:updates", "&tailgate:*")
+    spools.events_until("resync", timeout=20)
+    assert time.monotonic() - begin < 10, "about 40 s with a wait before each connection"
+    for stream in progress:
+        assert stream.wait_closed(10)
+    Spools(stack.redis).update("TOMAR")
+    spools.events_until("spool_update")
+    assert [event.name for event in spools.events].count("resync") == 1
+
+
 def wait_tracked(stack, builder, lines):
     def tracked():
         builder.log("line")

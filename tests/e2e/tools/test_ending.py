@@ -52,11 +52,18 @@ def running(home, *names):
     return set(names) <= words
 
 
-def start(home, *command):
+def heed_signals():
+    """Signals that are ignored here, as under nohup, would stay ignored in a tool."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(home, *command, before=heed_signals):
     with open(home / "output", "wb") as output:
         return subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
             env={**os.environ, "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}, start_new_session=True,
+            preexec_fn=before,
         )  # fmt: skip
 
 
@@ -94,6 +101,22 @@ subprocess.run(["sleep", "600"])
     process = start(home, PYTHON, "-c", TOOL.format(body=body))
     wait_until(lambda: running(home, "bash", "sleep"), 10, "the children run")
     assert assert_ends(process, home, number) == 128 + number
+
+
+@pytest.mark.parametrize("call", ["end_on_signals", "exit_on_signals"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(home, call):
+    def under_nohup():
+        heed_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    tool = TOOL.replace("end_on_signals", call)
+    process = start(home, PYTHON, "-c", tool.format(body="time.sleep(600)"), before=under_nohup)
+    wait_until(lambda: list(home.glob("tailgate-x-*")), 10, "the tool runs")
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == 128 + signal.SIGTERM
 
 
 def test_a_second_signal_does_not_interrupt_the_end(home):

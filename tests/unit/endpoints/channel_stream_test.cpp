@@ -118,6 +118,16 @@ TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
 }
 
+// It cannot become live again without its record, and events are held meanwhile.
+TEST_F(ChannelStreamTest, EndsWithAGapIfItsRecordIsRefusedAfterALoss) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("ACL SETUSER default -hmget");
+  channels_path_.proxy.cut();
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); })) << "silence";
+}
+
 // A replica that has lost its primary refuses reads, or not, as replica-serve-stale-data says.  It does not
 // close the subscriber link, and delivers nothing.
 TEST_F(ChannelStreamTest, SendsResyncAfterItsServerWasAReplicaWithoutAPrimary) {

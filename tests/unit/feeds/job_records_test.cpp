@@ -50,6 +50,9 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
         case Found::kUnavailable:
           found.emplace_back("unavailable");
           break;
+        case Found::kRefused:
+          found.emplace_back("refused");
+          break;
       }
     };
   }

@@ -208,6 +208,20 @@ TEST_F(KeyWakeupsTest, ChecksAKeyAloneAfterAnErrorOfACommonCheck) {
   EXPECT_EQ(checked_, (std::vector<Names>{{"bad"}, {"a", "b"}}));
 }
 
+TEST_F(KeyWakeupsTest, ChecksALogTogetherWithOthersAgainAfterItsLoneCheckSucceeded) {
+  begin();
+  NamedKey& good = watch("good");
+  watch("a");
+  watch("b");
+  pass(21ms);
+  wakeups_->check_alone(good);
+  pass(21ms);
+  wakeups_->check_together(good);
+  checked_.clear();
+  pass(21ms);
+  EXPECT_EQ(checked_, (std::vector<Names>{{"good", "a", "b"}}));
+}
+
 TEST_F(KeyWakeupsTest, ChecksNothingWhileAnEarlierCheckIsUnanswered) {
   begin();
   watch("a");

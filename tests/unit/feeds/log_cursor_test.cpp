@@ -193,7 +193,33 @@ TEST(LogCursor, ReportsAGapAtTheBeginningOnlyIfEntriesWereTrimmed) {
 TEST(LogCursor, ReportsNoGapWhenOnlyItsOwnEntryWasDeleted) {
   LogCursor cursor = behind(5, log(1, 9, 8, 9));
   EXPECT_FALSE(cursor.proves_no_gap(id(6)));
-  EXPECT_FALSE(cursor.resolve_doubt(log(1, 9, 8, 9)));
+  LogTail tail = log(1, 9, 8, 9);
+  tail.max_deleted = id(5);
+  EXPECT_FALSE(cursor.resolve_doubt(tail));
+}
+
+// As after a failover to a server that never got the entry at 200 and has added others since.
+TEST(LogCursor, ReportsAGapIfTheLogWasReplacedByOneWithAnOlderEntry) {
+  LogCursor cursor = LogCursor::at_tail(log(100, 200, 2, 2));
+  LogTail other = log(100, 300, 3, 3);
+  other.max_deleted = id(150);
+  EXPECT_FALSE(cursor.proves_no_gap(id(300)));
+  const auto gap = cursor.resolve_doubt(other);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(200));
+  EXPECT_EQ(gap->first_available, id(100));
+  EXPECT_EQ(cursor.position(), id(200)) << "no entry is sent twice";
+  EXPECT_FALSE(cursor.proves_no_gap(id(300)));
+  EXPECT_FALSE(cursor.resolve_doubt(other)) << "one gap";
+  cursor.advance(id(300), 1);
+  EXPECT_TRUE(cursor.resolve_doubt(log(100, 400, 4, 4))) << "replaced again";
+}
+
+TEST(LogCursor, ReportsAGapToAClientWhoseLastEntryIsUnknownToTheLog) {
+  std::optional<LogGap> gap;
+  LogCursor cursor = behind(200, log(100, 300, 3, 3), &gap);
+  EXPECT_FALSE(gap) << "the entry may exist";
+  EXPECT_TRUE(cursor.resolve_doubt(log(100, 300, 3, 3)));
 }
 
 TEST(LogCursor, ReportsAGapInDoubtIfRedisDoesNotCountEntries) {

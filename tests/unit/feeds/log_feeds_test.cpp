@@ -362,6 +362,19 @@ TEST_F(LogFeedsTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   EXPECT_EQ(ids_, (Names{"5-0", "gap 5-0 1-0", "1-0", "2-0"}));
 }
 
+TEST_F(LogFeedsTest, ReportsAGapOnceIfTheLogWasReplacedByOneThatGrewBesideIt) {
+  start("auto");
+  follow();
+  for (const int id : {1, 3, 5}) add(id);
+  ASSERT_TRUE(comes(5));
+  for (const int id : {2, 4, 6, 7}) add(id, "other");
+  redis("RENAME other log");
+  ASSERT_TRUE(comes(7));
+  add(8);
+  ASSERT_TRUE(comes(8));
+  EXPECT_EQ(ids_, (Names{"1-0", "3-0", "5-0", "gap 5-0 2-0", "6-0", "7-0", "8-0"}));
+}
+
 TEST_F(LogFeedsTest, DeliversPendingEntriesBeforeItReportsAGap) {
   start("auto");
   follow();

@@ -312,6 +312,25 @@ TEST_F(RealRedisLinkTest, StaysUpIfTheRightToAskForTheRoleIsRevoked) {
   EXPECT_TRUE(unsound_.empty());
 }
 
+TEST_F(RealRedisLinkTest, NoticesADemotionAfterTheRightToAskForTheRoleWasMissingForAWhile) {
+  proxy_rule_.user = "limited";
+  proxy_rule_.password = "secret";
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  redis("ACL SETUSER limited +role");
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return ups_ == 2; }));
+  redis("ACL SETUSER limited -role");
+  run_for(std::chrono::milliseconds(200));
+  redis("ACL SETUSER limited +role");
+  run_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(downs_, 1);
+  redis("REPLICAOF 127.0.0.1 1");
+  EXPECT_TRUE(run_until([this] { return downs_ == 2; }));
+  EXPECT_EQ(link->why_lost(), "this replica does not follow its primary 127.0.0.1:1");
+}
+
 // ---- why a connection was closed --------------------------------------------------------------------------
 
 // Closes each connection when the first bytes arrive, as a server that expects TLS does.
