@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import signal
 import time
@@ -199,6 +198,14 @@ def test_each_reload_logs_a_key_set_that_cannot_be_read_and_keeps_its_keys(priva
     assert stack.logs("keys.failed")[-1]["has_old_keys"] is True
 
 
+def blog_config(jwks):
+    """The shipped configuration, but blog has this key set.  The stack itself sets the one of clerk."""
+    text = (DEPLOY / "all-three.toml").read_text()
+    old = 'secret_env = "JWT_SECRET"\nalgorithms = ["HS256"]\nrequired   = ["exp"]\nsubject    = "userId"'
+    assert old in text
+    return text.replace(old, f'jwks = {jwks}\nalgorithms = ["RS256"]')
+
+
 @pytest.mark.parametrize("left", [None, {"use": "enc"}, {"alg": "PS512"}])
 def test_a_reload_of_a_file_without_usable_keys_withdraws_the_last_key(private_stack, tmp_path, signers, left):
     one, two = signers
@@ -220,31 +227,27 @@ def test_a_reload_that_adds_a_key_set_keeps_the_keys_of_an_issuer_that_is_down(
     one, two = signers
     issuer.answers["/jwks"] = (200, key_set(one))
     config, file = tmp_path / "site.toml", tmp_path / "keys.json"
-    shipped = (DEPLOY / "all-three.toml").read_text()
-    (old,) = re.findall(r"^jwks .*$", shipped, re.M)
-    config.write_text(shipped.replace(old, f'jwks = ["{issuer.url}:/jwks"]'))
+    config.write_text(blog_config(f'["{issuer.url}:/jwks"]'))
     stack = private_stack(config=config, nginx=False)
-    wait_until(lambda: verdict(stack, one.token()) == "ok", 5, "the keys are known")
+    wait_until(lambda: verdict(stack, one.token(), BLOG) == "ok", 5, "the keys are known")
     issuer.answers["/jwks"] = None  # no answer
     file.write_text(key_set(two))
-    config.write_text(shipped.replace(old, f'jwks = ["{issuer.url}:/jwks", "file:{file}"]'))
+    config.write_text(blog_config(f'["{issuer.url}:/jwks", "file:{file}"]'))
     reload(stack)
-    assert (verdict(stack, one.token()), verdict(stack, two.token())) == ("ok", "ok")
+    assert (verdict(stack, one.token(), BLOG), verdict(stack, two.token(), BLOG)) == ("ok", "ok")
 
 
 def test_a_reload_that_names_a_missing_key_set_is_refused_and_the_old_keys_stay(private_stack, tmp_path, signers):
     config, file = tmp_path / "site.toml", tmp_path / "keys.json"
     file.write_text(key_set(signers[0]))
-    shipped = (DEPLOY / "all-three.toml").read_text()
-    (old,) = re.findall(r"^jwks .*$", shipped, re.M)
-    config.write_text(shipped.replace(old, f'jwks = "file:{file}"'))
+    config.write_text(blog_config(f'"file:{file}"'))
     stack = private_stack(config=config, nginx=False)
-    assert verdict(stack, signers[0].token()) == "ok"
-    config.write_text(shipped.replace(old, f'jwks = "file:{tmp_path}/typo.json"'))
+    assert verdict(stack, signers[0].token(), BLOG) == "ok"
+    config.write_text(blog_config(f'"file:{tmp_path}/typo.json"'))
     os.kill(stack.gateway_pid, signal.SIGHUP)
     [line] = wait_until(lambda: stack.logs("config.refused"), 5, "the reload is refused")
-    assert "provider.clerk.jwks" in line["why"] and "typo.json: No such file" in line["why"]
-    assert verdict(stack, signers[0].token()) == "ok"
+    assert "provider.blog.jwks" in line["why"] and "typo.json: No such file" in line["why"]
+    assert verdict(stack, signers[0].token(), BLOG) == "ok"
 
 
 # ---- identity keys -------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
 
 def test_a_reload_that_comes_before_the_gateway_listens_to_signals_is_done_later(tmp_path):
     run_dir = short_run_dir((tmp_path / "s0").resolve())
+    run_dir.mkdir(parents=True, exist_ok=True)
     settings = [f"listen.{name}=unix:{run_dir}/{name}.sock" for name in ("streams", "auth", "ops")]
     settings += [f"redis.url=unix:{run_dir}/none.sock", f"identity.key_file={run_dir}/identity.key"]
     command = [default_binary(), "--config", DEPLOY / "spools.toml"]

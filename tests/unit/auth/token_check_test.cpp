@@ -113,7 +113,7 @@ TEST_F(TokenCheckTest, DoesNotRefuseAnUnknownKeyWhileASourceHasNeverAnswered) {
     return check_token(sign_token(key, Algorithm::kRS256, kAnn, header), providers, kNow).outcome;
   };
   EXPECT_EQ(outcome(SigningKey::other_rsa(), R"("kid":"2")"), TokenOutcome::kNoKeys);
-  EXPECT_EQ(outcome(SigningKey::other_rsa(), R"("typ":"JWT")"), TokenOutcome::kNoKeys) << "without a kid";
+  EXPECT_EQ(outcome(SigningKey::other_rsa(), ""), TokenOutcome::kNoKeys) << "without a kid";
   EXPECT_EQ(outcome(SigningKey::other_rsa(), R"("kid":"1")"), TokenOutcome::kRefused);
   EXPECT_EQ(outcome(SigningKey::rsa(), R"("kid":"1")"), TokenOutcome::kAccepted);
 }

@@ -369,6 +369,12 @@ TEST_F(SubscriberLinkTest, LeavesOutAForbiddenChannelAndKeepsTheOthers) {
   EXPECT_EQ(std::count(confirmed_.begin(), confirmed_.end(), "private"), 0);
 }
 
+TEST_F(SubscriberLinkTest, NamesItsForbiddenControlChannelOnce) {
+  ask({"ACL", "SETUSER", "limited", "resetchannels", "&ok*"});
+  link("limited");
+  EXPECT_TRUE(run_until([this] { return downs_ == 2; }) && refused_.size() == 1);
+}
+
 TEST_F(SubscriberLinkTest, LosesTheConnectionOnlyOnceOverAForbiddenChannel) {
   SubscriberLink& link = this->link("limited");
   link.subscribe("private");
