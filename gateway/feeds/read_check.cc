@@ -52,6 +52,7 @@ struct ReadCheck::Question final : ChannelFeeds::Observer {
         command(std::move(its_command)),
         pattern(std::move(its_pattern)),
         words(std::move(its_words)) {}
+  virtual ~Question() = default;
 
   void on_confirmed() override { is_answered = true; }
   void on_unconfirmed() override {}
