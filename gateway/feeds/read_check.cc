@@ -50,6 +50,7 @@ struct ReadCheck::Question final : ChannelFeeds::Observer {
         pattern(key.text()),
         has_names(!key.names().empty()),
         example(std::move(its_example)) {}
+  virtual ~Question() = default;
 
   void on_confirmed() override { is_answered = true; }
   void on_unconfirmed() override {}
