@@ -38,7 +38,9 @@ class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path):
         super().__init__(str(path), Echo)
         self.begun = threading.Event()  # set when the first byte of a request body has arrived
-        self.answers = {}  # path: the JSON value to answer instead of the request, or None for 404
+        # path: the JSON value to answer instead of the request, None for 404, or a function that gets the headers and
+        # returns a status and a JSON value.
+        self.answers = {}
         self.asked = {}  # path: the headers of the last request
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -72,7 +74,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
         )
         if self.path in self.server.answers:
             known = self.server.answers[self.path]
-            status, body = (404, b"{}") if known is None else (200, json.dumps(known).encode())
+            status, value = known(seen) if callable(known) else (404, {}) if known is None else (200, known)
+            body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("X-Application", "yes")
         self.send_header("Content-Length", str(len(body)))

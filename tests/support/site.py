@@ -20,6 +20,7 @@ http {{
     uwsgi_temp_path {temp}/uwsgi;
     scgi_temp_path {temp}/scgi;
     access_log {logs}/site-access.log combined;
+    proxy_cache_path {temp}/cache keys_zone=site:1m;
     {http}
     include {nginx}/http.conf;
     server {{
@@ -41,6 +42,50 @@ http {{
     }}
 }}
 """
+
+# Each of them would buffer, change, delay or cut a stream if the routes inherited it.
+DISTURBING = {
+    "gzip": "gzip on; gzip_types *; gzip_min_length 0; gzip_vary on;",
+    "sub_filter": 'sub_filter_types *; sub_filter_once off; sub_filter "n=" "m="; sub_filter "data" "date";',
+    "ssi": "ssi on; ssi_types *;",
+    "charset": "charset koi8-r; charset_types *;",
+    "expires": "expires 1h;",
+    "slice": "slice 1k;",
+    "addition": "add_before_body /page; add_after_body /page; addition_types *;",
+    "nagle": "tcp_nodelay off; tcp_nopush on; postpone_output 60000;",
+    "chunked": "chunked_transfer_encoding off;",
+    "proxy_buffering": "proxy_buffering off; proxy_request_buffering off; proxy_buffers 64 64k; proxy_buffer_size 64k;"
+    " proxy_busy_buffers_size 256k;",
+    "proxy_ignore_headers": "proxy_ignore_headers X-Accel-Buffering; proxy_buffering on;",
+    "proxy_http_version": "proxy_http_version 1.0;",
+    "proxy_set_header": 'proxy_set_header X-Tailgate-Identity forged; proxy_set_header Authorization "";'
+    " proxy_set_header Connection close;",
+    "proxy_set_body": 'proxy_set_body "a body"; proxy_pass_request_headers off;',
+    "proxy_intercept_errors": "proxy_intercept_errors on; error_page 401 404 /page;",
+    "proxy_ignore_client_abort": "proxy_ignore_client_abort on;",
+    "proxy_bind": "proxy_bind 127.0.0.1;",
+    "proxy_limit_rate": "proxy_limit_rate 10;",
+    "proxy_cookie": "proxy_redirect http:// https://; proxy_cookie_path / /x; proxy_cookie_domain a b;",
+    "proxy_next_upstream": "proxy_next_upstream off; proxy_next_upstream_tries 1;",
+    "proxy_timeouts": "proxy_read_timeout 1ms; proxy_connect_timeout 1ms; send_timeout 1s;",
+    "proxy_hide_header": "proxy_hide_header Access-Control-Allow-Origin; proxy_hide_header Cache-Control;"
+    " proxy_hide_header Content-Type; proxy_hide_header Allow;",
+    "proxy_cache": "proxy_cache site; proxy_cache_valid any 1m;",
+    "proxy_store": "proxy_store on;",
+    "proxy_method": "proxy_method POST;",
+    "proxy_temp_file": "proxy_buffers 8 2k; proxy_buffer_size 2k; proxy_busy_buffers_size 4k;"
+    " proxy_temp_file_write_size 4k; proxy_max_temp_file_size 8k;",
+    "userid": "userid on;",
+    "access": 'auth_basic "staging"; auth_basic_user_file /none; satisfy any; allow 127.0.0.1; deny all;',
+    "mirror": "mirror /mirror;",
+    "http2_push": "http2_push_preload on;",
+    "merge_slashes": "merge_slashes off;",
+    "client_max_body_size": "client_max_body_size 0;",
+    "underscores": "underscores_in_headers on; ignore_invalid_headers off;",
+    "open_file_cache": "open_file_cache max=100; open_file_cache_errors on; disable_symlinks on;",
+    "recursive_error_pages": "recursive_error_pages off; error_page 500 502 503 504 =200 /page;",
+    "limit_rate": "limit_rate 1m; limit_rate_after 10;",
+}
 
 
 def workers(master):
@@ -91,6 +136,11 @@ class Site:
         top = self.own[: self.own.index("http {")]
         self.file.write_text(self.text(server, http, before))
         self._load(f"{head}\n{top}\ninclude {self.file};\n")
+
+    def use_in_stream(self, lines):
+        """Makes nginx serve with these directives in the stream block."""
+        assert "stream {\n" in self.own
+        self._load(self.own.replace("stream {\n", f"stream {{\n{lines}\n", 1))
 
     def restore(self):
         (self.nginx_dir / "site.conf").write_text(self.own_directives)

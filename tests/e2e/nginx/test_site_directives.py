@@ -5,59 +5,30 @@ import pytest
 from support import routes
 from support.clients import fetch, open_stream
 from support.publishers import Builder
-from support.site import Site
+from support.site import DISTURBING, Site
 from support.waiting import wait_until
 
 ANYONE = "/api/sse/stream"
+ORIGIN = "https://app.example.com"
 
-# Each of them would buffer, change, delay or cut a stream if the routes inherited it.
-DISTURBING = {
-    "gzip": "gzip on; gzip_types *; gzip_min_length 0; gzip_vary on;",
-    "sub_filter": 'sub_filter_types *; sub_filter_once off; sub_filter "n=" "m="; sub_filter "data" "date";',
-    "ssi": "ssi on; ssi_types *;",
-    "charset": "charset koi8-r; charset_types *;",
-    "expires": "expires 1h;",
-    "slice": "slice 1k;",
-    "addition": "add_before_body /page; add_after_body /page; addition_types *;",
-    "nagle": "tcp_nodelay off; tcp_nopush on; postpone_output 60000;",
-    "chunked": "chunked_transfer_encoding off;",
-    "proxy_buffering": "proxy_buffering off; proxy_request_buffering off; proxy_buffers 64 64k; proxy_buffer_size 64k;"
-    " proxy_busy_buffers_size 256k;",
-    "proxy_ignore_headers": "proxy_ignore_headers X-Accel-Buffering; proxy_buffering on;",
-    "proxy_http_version": "proxy_http_version 1.0;",
-    "proxy_set_header": 'proxy_set_header X-Tailgate-Identity forged; proxy_set_header Authorization "";'
-    " proxy_set_header Connection close;",
-    "proxy_set_body": 'proxy_set_body "a body"; proxy_pass_request_headers off;',
-    "proxy_intercept_errors": "proxy_intercept_errors on; error_page 401 404 /page;",
-    "proxy_ignore_client_abort": "proxy_ignore_client_abort on;",
-    "proxy_bind": "proxy_bind 127.0.0.1;",
-    "proxy_limit_rate": "proxy_limit_rate 10;",
-    "proxy_cookie": "proxy_redirect http:// https://; proxy_cookie_path / /x; proxy_cookie_domain a b;",
-    "proxy_next_upstream": "proxy_next_upstream off; proxy_next_upstream_tries 1;",
-    "proxy_timeouts": "proxy_read_timeout 1ms; proxy_connect_timeout 1ms; send_timeout 1s;",
-    "mirror": "mirror /mirror;",
-    "http2_push": "http2_push_preload on;",
-    "merge_slashes": "merge_slashes off;",
-    "client_max_body_size": "client_max_body_size 0;",
-    "underscores": "underscores_in_headers on; ignore_invalid_headers off;",
-    "open_file_cache": "open_file_cache max=100; open_file_cache_errors on; disable_symlinks on;",
-    "recursive_error_pages": "recursive_error_pages off; error_page 500 502 503 504 =200 /page;",
-    "limit_rate": "limit_rate 1m; limit_rate_after 10;",
-    "server_rules": 'if ($http_x_maintenance) { return 503; } rewrite ^/v2(/.*)$ $1; set $tg_mine "x";',
+SERVER_RULES = 'if ($http_x_maintenance) { return 503; } rewrite ^/v2(/.*)$ $1; set $tg_mine "x";'
+DIRECTIVES = {
+    **{f"{name}-{place}": {place: line} for name, line in DISTURBING.items() for place in ("server", "http")},
+    "server_rules": {"server": SERVER_RULES},
 }
 
 
 @pytest.fixture(scope="module")
 def site(stack_with):
-    return Site(stack_with({"limits.streams": 0}))
+    return Site(stack_with({"limits.streams": 0, "cors.origins": [ORIGIN]}))
 
 
 @pytest.mark.parametrize("http", ["1.1", "2"])
-@pytest.mark.parametrize("name", DISTURBING)
+@pytest.mark.parametrize("name", DIRECTIVES)
 def test_a_directive_of_the_site_does_not_change_streams_and_pages(site, job, name, http):
-    site.use(DISTURBING[name], before="location = /mirror { internal; return 204; }")
+    site.use(**DIRECTIVES[name], before="location = /mirror { internal; return 204; }")
     stack, via = site.stack, "tls" if http == "2" else "plain"
-    gzip = {"Accept-Encoding": "gzip", "Accept": "text/event-stream"}
+    gzip = {"Accept-Encoding": "gzip", "Accept": "text/event-stream", "Origin": ORIGIN}
     lines = routes.Lines(stack, job).create()
     bearer = {**lines.headers(), **gzip}
     with open_stream(stack, lines.path, headers=bearer, via=via, http=http) as stream:
@@ -65,6 +36,7 @@ def test_a_directive_of_the_site_does_not_change_streams_and_pages(site, job, na
         assert stream.headers["content-type"] == "text/event-stream"
         assert stream.headers["cache-control"] == "no-cache, no-transform"
         assert stream.headers["x-accel-buffering"] == "no"
+        assert stream.headers["access-control-allow-origin"] == ORIGIN
         assert "content-encoding" not in stream.headers
         for number in range(1, 4):
             lines.write_number(number)
@@ -78,6 +50,19 @@ def test_a_directive_of_the_site_does_not_change_streams_and_pages(site, job, na
     assert "content-encoding" not in page.headers
     refused = fetch(stack, f"/api/jobs/{job}/logs", headers=gzip, via=via, http=http)
     assert refused.status == 401 and set(refused.json()) == {"detail"}
+    assert fetch(stack, "/readyz", via=via, http=http).status == 200
+
+
+def test_a_header_that_the_gateway_refuses_gets_the_same_answer_on_every_route(site):
+    site.use("ignore_invalid_headers off;")
+    for path in (ANYONE, "/api/jobs/x/logs"):
+        answer = fetch(site.stack, path, headers={"X@y": "1", **site.stack.bearer()}, via="plain")
+        assert (answer.status, answer.json()) == (
+            400,
+            {"detail": "A header line is not a name, a colon and a value"},
+        ), path
+    large = {"X-Large": "x" * 50_000, **site.stack.bearer()}
+    assert fetch(site.stack, "/api/jobs/x/logs", headers=large, via="plain").status == 431
 
 
 @pytest.mark.parametrize("name", ["proxy_ignore_client_abort", "proxy_buffering", "mirror"])

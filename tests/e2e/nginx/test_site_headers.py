@@ -79,6 +79,8 @@ def test_an_answer_of_nginx_beside_a_running_gateway_has_the_headers_of_the_site
     for path in (ANYONE, "/api/jobs/x/logs"):
         assert fetch(site.stack, path, headers=token, via="plain").status == 431
     assert_headers(fetch(site.stack, "/api/jobs/x/logs", headers=token, via="plain"), 431)
+    # This path is nginx's own, and this stack has no application.
+    assert_headers(fetch(site.stack, "/_tailgate/auth", headers={"Origin": ORIGIN}, via="plain"), 404)
 
 
 @pytest.mark.parametrize("http", ["1.1", "2"])
