@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "gateway/config/parts.h"
 #include "gateway/text/text.h"
@@ -46,6 +47,29 @@ void check_key(const Section& table, const Route& route) {
                              std::string(route.key.has_in_braces(name) ? kIdInBraces : ""));
 }
 
+// Who may see the record may see the key.  So the key holds all names of the record, and the record holds
+// each name of the key that stands before one of its own in the path, as {org} before {id}.
+void check_names_of_record(const Section& table, const Route& route, const KeyTemplate& text) {
+  const std::string record = "[record." + route.record->name + ']';
+  const std::vector<std::string>& path = route.path.names();
+  bool is_before_a_name_of_the_record = false;
+  for (auto name = path.rbegin(); name != path.rend(); ++name) {
+    const bool in_record = contains(text.names(), *name);
+    const bool in_key = contains(route.key.names(), *name);
+    // check_key() has a finding for the last name.
+    if (in_record && !in_key && *name != path.back()) {
+      table.add_error("key", "must hold {" + *name + "} as " + record +
+                                 " does; otherwise the record of one job would permit another job's data");
+    }
+    if (in_key && !in_record && is_before_a_name_of_the_record) {
+      table.add_error("key", "holds {" + *name + "}, but " + record +
+                                 " does not, so it would permit the data of this job with any other {" +
+                                 *name + "}; let the record hold {" + *name + "}, or take it out of the key");
+    }
+    is_before_a_name_of_the_record = is_before_a_name_of_the_record || in_record;
+  }
+}
+
 void check_record(const Section& table, const Route& route) {
   const RecordRule& record = *route.record;
   if (route.path.names().empty()) return table.add_error("record", "needs {id} in the path");
@@ -56,12 +80,7 @@ void check_record(const Section& table, const Route& route) {
                   .whose = "[record." + record.name + "] ",
                   .where = is_hash ? " in its key" : " in its path",
                   .text = text});
-  for (const std::string& name : text.names()) {
-    if (contains(route.key.names(), name) || !contains(route.path.names(), name)) continue;
-    if (name == route.path.names().back()) continue;  // check_key() has a finding for it
-    table.add_error("key", "must hold {" + name + "} as [record." + record.name +
-                               "] does; otherwise the record of one job would permit another job's data");
-  }
+  check_names_of_record(table, route, text);
   for (const std::string& name : route.path.names()) {
     if (std::ranges::find(record.fields, name, &RecordField::name) == record.fields.end()) continue;
     table.add_error("path", "${" + name + "} would be both a segment and a field of [record." + record.name +

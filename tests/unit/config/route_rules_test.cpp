@@ -53,8 +53,12 @@ TEST(ConfigRouteRules, RequireTheNamesOfTheRecordInTheKey) {
                             {"record.asked.path", record}});
   };
   EXPECT_EQ(with_keys("{org}:{id}", "/{org}/{id}"), "");
-  EXPECT_EQ(with_keys("{org}:{id}", "/{id}"), "");
+  EXPECT_EQ(with_keys("job:{id}", "/{id}"), "");
   EXPECT_EQ(with_keys("{org}:{id}", "/{org}"), "");
+  // Whoever owns job 7 of one organisation would see job 7 of all others.
+  expect_in(with_keys("{org}:{id}", "/{id}"),
+            "route.events.key: holds {org}, but [record.asked] does not, so it would permit the data of this "
+            "job with any other {org}; let the record hold {org}, or take it out of the key");
   expect_in(with_keys("job:{id}", "/{org}/{id}"),
             "route.events.key: must hold {org} as [record.asked] does; otherwise the record of one job would "
             "permit another job's data");
