@@ -70,6 +70,10 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
          !has_token_header(exchange) && !exchange.header("X-Session-Id");
 }
 
+bool is_in_query(const Credential& place) {
+  return place.kind == Credential::Kind::kTokenQuery || place.kind == Credential::Kind::kSessionQuery;
+}
+
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
 // them, become the header that the application reads.  Returns false if the query holds a token that cannot
 // be one.
@@ -224,8 +228,9 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   }
   const RecordRule* record = request.route->record;
   if (record == nullptr || record->kind != RecordRule::Kind::kHttp) return true;
-  if (query && collect_for_application(request, *query)) return true;
   // A query that cannot be decoded may hold a token.
+  const bool is_readable = query || std::ranges::none_of(request.route->credentials, is_in_query);
+  if (is_readable && collect_for_application(request, query.value_or(Query()))) return true;
   refuse_identity(std::move(request), Refusal::kMalformed);
   return false;
 }

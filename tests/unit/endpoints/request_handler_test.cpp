@@ -68,6 +68,13 @@ TEST_F(RequestHandlerTest, ChecksTheIdentityBeforeTheParameters) {
   EXPECT_EQ(status_of("/old-lines/1?limit=x", identity("alice", "old-lines", "1")), 422);
 }
 
+// A query that cannot be decoded may hold a token, but not on this route.
+TEST_F(RequestHandlerTest, AnswersAnyQueryIfNoCredentialCanBeInIt) {
+  EXPECT_EQ(status_of("/asked/1"), 503) << "the application cannot be reached";
+  EXPECT_EQ(status_of("/asked/1?x=%"), 503);
+  EXPECT_EQ(status_of("/asked/1?utm=100%&y=1"), 503);
+}
+
 TEST_F(RequestHandlerTest, RefusesAnIdentityForAnotherJobOrRoute) {
   create_job("1");
   EXPECT_EQ(status_of("/guarded/1", identity("alice", "guarded", "2")), 401);
