@@ -23,8 +23,15 @@ def site(stack_with):
     return Site(stack_with({"limits.streams": 0, "cors.origins": [ORIGIN]}))
 
 
-@pytest.mark.parametrize("http", ["1.1", "2"])
-@pytest.mark.parametrize("name", DIRECTIVES)
+@pytest.mark.parametrize(
+    "name, http",
+    [
+        # The protocol of the client makes no difference to where a rule comes from.
+        pytest.param(name, http, marks=[pytest.mark.slow] if name.endswith("-http") and http == "2" else [])
+        for name in DIRECTIVES
+        for http in ("1.1", "2")
+    ],
+)
 def test_a_directive_of_the_site_does_not_change_streams_and_pages(site, job, name, http):
     site.use(**DIRECTIVES[name], before="location = /mirror { internal; return 204; }")
     stack, via = site.stack, "tls" if http == "2" else "plain"

@@ -64,6 +64,7 @@ def test_an_application_behind_a_site_with_this_directive_is_asked_for_each_call
     assert set(application.asked) == {f"/api/v1/jobs/{job}/status"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTURBING)
 def test_a_directive_of_the_http_block_does_not_change_the_answers_that_nginx_gives_by_itself(dead, name):
     dead.use(http=DISTURBING[name], before=MIRROR)
