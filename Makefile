@@ -126,7 +126,7 @@ run: ## install packages, build, and run a demo until Ctrl-C
 	@exec scripts/demo $(ARGS)
 
 .PHONY: test
-test: ## install packages, build, and run the tests (at most 8 minutes on two cores)
+test: ## install packages, build, and run the tests (9 minutes on two cores)
 	@scripts/bootstrap test
 	@$(MAKE) everything
 	@scripts/run-tests --unit build/asan/unit_tests --binary build/asan/tailgate -- $(ARGS)

@@ -14,8 +14,8 @@ namespace tailgate {
 
 namespace {
 
-// The part of the drain's time that is kept for the last bytes.
-constexpr std::chrono::milliseconds kLastBytes{1000};
+// At most this much of the drain's deadline is reserved for sending the last bytes of ended streams.
+constexpr std::chrono::milliseconds kLongestFlush{1000};
 constexpr std::chrono::milliseconds kWrittenPoll{20};
 constexpr std::chrono::milliseconds kStartingPoll{50};
 // How long a connection that was accepted just before a hand-over may take for its first request.
@@ -49,15 +49,18 @@ Gateway::Gateway(std::shared_ptr<const Config> config, Sockets sockets,
       streams_(loop_, deadlines_, metrics_),
       memory_(loop_, streams_, [this] { return config_->limits.memory_bytes; }),
       channels_(loop_, resolver_, redis_, fan_out_.hub()),
-      records_link_(loop_, resolver_, redis_, "records", link_events([this] { streams_.on_redis_up(); })),
+      records_link_(loop_, resolver_, redis_, "records", link_events([this] {
+                      records_.on_up();
+                      streams_.on_redis_up();
+                    })),
       logs_link_(loop_, resolver_, redis_, "logs", link_events([this] {
                    log_feeds_.on_up();
                    streams_.on_redis_up();
                  })),
       pages_link_(loop_, resolver_, redis_, "pages", link_events([this] { streams_.on_redis_up(); })),
-      records_(loop_, records_link_, deadlines_),
+      records_(loop_, records_link_, channels_, deadlines_, redis_.wakeups),
       log_reader_(logs_link_),
-      log_feeds_(loop_, log_reader_, channels_, fan_out_.hub(), redis_.wakeups),
+      log_feeds_(loop_, logs_link_, log_reader_, channels_, fan_out_.hub(), redis_.wakeups),
       read_check_(loop_,
                   {.channels = channels_, .records = records_link_, .logs = logs_link_, .pages = pages_link_},
                   first_config_->routes, redis_.wakeups),
@@ -117,9 +120,9 @@ RedisLink::Events Gateway::link_events(std::function<void()> on_up) {
           .on_unsound = [this](const std::string& why, bool was_up) { on_unsound(why, was_up); }};
 }
 
-// All links lead to the same address, usually to the same server.  A link that was up has found out that its
-// server is unsound: the others are dropped too.  A link that only tries to connect may have reached another
-// server, so the others stay if one of them is sound.
+// All links lead to the same address, usually to the same server.  If a link that was up finds its server
+// unsound, the others are dropped too.  A link in its greeting may have reached another server, so it drops
+// the others only if no link in `links` is up.
 void Gateway::on_unsound(const std::string& why, bool was_up) {
   const std::array links = {&records_link_, &logs_link_, &pages_link_};
   if (!was_up && std::ranges::any_of(links, [](const RedisLink* link) { return link->up(); })) return;
@@ -135,34 +138,43 @@ void Gateway::run() {
 
 void Gateway::on_reload() {
   auto config = reload_();
-  if (!config) {
-    log_error("config.refused", {{"why", config.error()}});
+  const Status files = config ? keys_.check_new_files((*config)->providers) : Error{config.error()};
+  if (!files) {
+    log_error("config.refused", {{"why", files.error()}});
     ++reloads_refused_;
+    // Reads the keys even so.  Otherwise a withdrawn key would stay trusted because of an unrelated mistake.
+    read_keys_again();
     return;
   }
   config_ = *config;
   take_redis_rule(config_->redis);
-  auth_.on_reload();  // before the keys, because requests that wait for keys may be judged in the next line
-  keys_.on_reload(providers_of(*config));
-  // Does not make a missing key file, because new keys would invalidate the sealed identities in use.
-  if (auto keys = read_identity_keys((*config)->identity_key_file)) {
-    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-    seal_.replace(std::move(*keys), now, (*config)->identity_life);
-  } else {
-    log_error("identity.refused", {{"why", keys.error()}});
-    ++reloads_refused_;
-  }
+  read_check_.replace_routes(config_->routes);
+  read_keys_again();
   ++reloads_;
   log_info("config.reloaded");
   const auto keys_to_wait = keys_that_need_a_restart(*first_config_, **config);
   if (!keys_to_wait.empty()) log_warning("config.needs_restart", {{"keys", join(keys_to_wait, ", ")}});
 }
 
+void Gateway::read_keys_again() {
+  auth_.on_reload();  // comes first, because keys_.on_reload() may judge requests that wait for keys
+  keys_.on_reload(providers_of(config_));
+  // Unlike a start, a reload does not make a missing key file: the keys in use stay valid, and the log tells
+  // the operator.
+  if (auto keys = read_identity_keys(config_->identity_key_file)) {
+    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    seal_.replace(std::move(*keys), now, config_->identity_life);
+  } else {
+    log_error("identity.refused", {{"why", keys.error()}});
+    ++reloads_refused_;
+  }
+}
+
 void Gateway::take_redis_rule(const RedisRule& fresh) {
   redis_.connect_timeout = fresh.connect_timeout;
   redis_.probe_every = fresh.probe_every;
-  // The password of another server would not open this one.
-  if (fresh.endpoint != redis_.endpoint || fresh.database != redis_.database) return;
+  // If the address has changed, the new user and password belong to another server.
+  if (fresh.endpoint != redis_.endpoint || fresh.tls_server != redis_.tls_server) return;
   redis_.user = fresh.user;
   redis_.password = fresh.password;
 }
@@ -193,25 +205,23 @@ void Gateway::on_terminate() {
     return;
   }
   drain();
-  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers
-  // on the ops address.
-  if (inherited_) {
-    ops_server_.leave_to_successor();
-    drain_.hand_over();
-  }
+  if (inherited_) drain_.hand_over();
 }
 
 void Gateway::drain() {
   if (drain_.draining()) return;
   drain_.settle();
   const DrainRule& rule = config_->drain;
-  last_bytes_ = std::min(kLastBytes, rule.deadline / 4);
-  drain_by_ = Loop::now() + rule.deadline - last_bytes_;
+  flush_time_ = std::min(kLongestFlush, rule.deadline / 4);
+  drain_by_ = Loop::now() + rule.deadline - flush_time_;
   log_info("drain.begun", {{"streams", streams_.count()},
                            {"settle_ms", rule.settle.count()},
                            {"deadline_ms", rule.deadline.count()}});
   settle_.after(rule.settle);
   deadline_.after(std::chrono::duration_cast<std::chrono::microseconds>(drain_by_ - Loop::now()));
+  // If the sockets were handed over, a successor runs or will run.  As soon as it accepts, it alone answers
+  // on the ops address.
+  if (inherited_) ops_server_.leave_to_successor();
 }
 
 void Gateway::end_streams() {
@@ -235,7 +245,7 @@ void Gateway::end_rest() {
 // The last bytes of an ended stream may still wait in a buffer.  Stopping at once would lose these bytes.
 void Gateway::stop_once_written() {
   const bool is_done = streams_.count() == 0 && streams_server_.still_flushing() == 0;
-  if (!is_done && Loop::now() < drain_by_ + last_bytes_ / 2) {
+  if (!is_done && Loop::now() < drain_by_ + flush_time_ / 2) {
     stopping_.after(kWrittenPoll);
     return;
   }

@@ -60,8 +60,11 @@ class Gateway {
   void on_unsound(const std::string& why, bool was_up);
   void on_terminate();
   void on_reload();
+  // Reads the key sets and the identity keys that config_ names.
+  void read_keys_again();
   // Replaces the parts of redis_ that take effect at the next connection or probe.  The address, the database
-  // and `wakeups` stay, because links to two servers would not fit together.
+  // and `wakeups` change only with a restart.  Otherwise some links could lead to the old server and others
+  // to the new one.
   void take_redis_rule(const RedisRule& fresh);
   void write_metrics(MetricsText& out) const;
   void drain();
@@ -103,12 +106,13 @@ class Gateway {
   SignalWatch on_term_;
   SignalWatch on_int_;
   SignalWatch on_hup_;
-  bool inherited_;                     // the sockets were handed over to us
+  bool inherited_;                     // a listening socket was handed over to this process
   std::uint64_t reloads_ = 0;          // of the configuration
   std::uint64_t reloads_refused_ = 0;  // of the configuration or of the identity keys
-  bool terminating_ = false;           // a stop signal came
+  bool terminating_ = false;           // a stop signal has arrived
   TimePoint drain_by_{};               // when the last stream must have ended
-  std::chrono::milliseconds last_bytes_{};
+  // The time from drain_by_ to the deadline.  The first half of it is for sending the last bytes of streams.
+  std::chrono::milliseconds flush_time_{};
   Timer starting_;  // polls until the gateway is ready
   Timer settle_;
   Timer deadline_;

@@ -51,7 +51,7 @@ std::optional<std::string> environment(const std::string& name) {
 }
 
 Result<std::shared_ptr<const Config>> load(const Options& options) {
-  // Reads at most 1 MiB, because a larger file is neither a configuration nor a secret.
+  // Refuses a file of more than 1 MiB, because it is neither a configuration nor a secret.
   const auto read = [](const std::string& path) { return read_small_file(path, 1U << 20); };
   const auto text = read(options.config_file);
   if (!text) return Error{text.error()};
@@ -94,12 +94,14 @@ void print_cors(const Config& config) {
 }
 
 void print_routes(const Config& config) {
-  // In the order of the enumerators.
+  // The enumerators of Source, OnUnavailable and IdRule::Form, in their order.
   constexpr std::array kSources = {"channel", "log", "pages"};
   constexpr std::array kOnUnavailable = {"status", "sse", "auto"};
+  constexpr std::array kForms = {"segment", "uuid", "int"};
   for (const Route& route : config.routes) {
     std::cout << route.name << '\t' << kSources.at(static_cast<std::size_t>(route.source)) << '\t'
-              << route.path.text() << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
+              << route.path.text() << '\t' << kForms.at(static_cast<std::size_t>(route.path.ids().form()))
+              << '\t' << (route.path.trailing_slash() ? "yes" : "no") << '\t'
               << kOnUnavailable.at(static_cast<std::size_t>(route.on_unavailable)) << '\t'
               << (route.who == Who::kOwner ? "owner" : "anyone") << '\t'
               << (route.auth == AuthBy::kGateway ? "gateway" : "application") << '\t' << route.retry.count()
@@ -126,6 +128,15 @@ int fail(const std::string& message, int status) {
   return status;
 }
 
+// Blocks or unblocks SIGHUP.  Until the gateway handles this signal, it would end the process.  A blocked
+// signal is delivered later.
+void hold_reloads(bool is_held) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGHUP);
+  (void)sigprocmask(is_held ? SIG_BLOCK : SIG_UNBLOCK, &signals, nullptr);
+}
+
 int serve(const Options& options, const std::shared_ptr<const Config>& config) {
   (void)std::signal(SIGPIPE, SIG_IGN);
 #ifndef __SANITIZE_ADDRESS__  // ASan's leak check acts like a debugger
@@ -143,11 +154,13 @@ int serve(const Options& options, const std::shared_ptr<const Config>& config) {
       "started",
       {{"version", TAILGATE_VERSION}, {"config", options.config_file}, {"routes", config->routes.size()}});
   Gateway gateway(config, std::move(*sockets), std::move(*keys), [&options] { return load(options); });
+  hold_reloads(false);
   gateway.run();
   return 0;
 }
 
 int run(const std::vector<std::string>& arguments) {
+  hold_reloads(true);
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::cout << "tailgate " << TAILGATE_VERSION << '\n';
     return 0;

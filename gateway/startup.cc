@@ -21,6 +21,7 @@ namespace {
 
 // systemd's first descriptor, sd_listen_fds(3).
 constexpr int kFirstInherited = 3;
+constexpr std::size_t kMaxKeyFileBytes = 4096;
 
 // Takes over the descriptor that LISTEN_FDNAMES calls `name`, if there is one.
 std::optional<Socket> inherited(std::string_view name) {
@@ -90,18 +91,26 @@ Result<std::vector<std::string>> load_identity_keys(const std::string& file) {
 }
 
 Result<std::vector<std::string>> read_identity_keys(const std::string& file) {
-  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  const auto refused = [&file](const std::string& why) {
+    return Error{"identity.key_file: " + file + ": " + why};
+  };
+  // Without O_NONBLOCK, opening a FIFO would block the loop.
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0 && errno == ELOOP) return refused("must not be a symbolic link");
   if (fd < 0) return key_file_error(file, "cannot open it");
   struct stat about {};
-  std::array<char, 4096> text{};
-  const bool is_private = fstat(fd, &about) == 0 && (about.st_mode & 077) == 0;
+  std::array<char, kMaxKeyFileBytes + 1> text{};
+  const bool is_known = fstat(fd, &about) == 0;
   const ssize_t length = read(fd, text.data(), text.size());
+  const int error = errno;
   close(fd);
-  if (!is_private)
-    return Error{"identity.key_file: " + file + ": must not be readable by group or others (chmod 600)"};
+  errno = error;
+  if (!is_known || !S_ISREG(about.st_mode)) return refused("is not a regular file");
+  if ((about.st_mode & 077) != 0) return refused("must not be readable by group or others (chmod 600)");
   if (length < 0) return key_file_error(file, "cannot read it");
+  if (static_cast<std::size_t>(length) > kMaxKeyFileBytes) return refused("is larger than 4096 bytes");
   auto keys = parse_identity_keys({text.data(), static_cast<std::size_t>(length)});
-  if (!keys) return Error{"identity.key_file: " + file + ": " + keys.error()};
+  if (!keys) return refused(keys.error());
   return keys;
 }
 

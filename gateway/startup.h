@@ -14,12 +14,12 @@ struct Sockets {
   Socket streams;
   Socket auth;
   Socket ops;
-  // A socket was handed over to us, so a successor may accept on it too.
+  // At least one socket was handed over to this process, so a successor may accept on it too.
   bool inherited = false;
 };
 
-// Takes the sockets that systemd or a predecessor hands over (LISTEN_FDS, named "streams", "auth", "ops"),
-// and makes the others.
+// Takes the sockets "streams", "auth" and "ops" that the parent process, such as systemd, hands over
+// (LISTEN_PID, LISTEN_FDNAMES).  Makes the sockets that are not handed over.
 Result<Sockets> open_sockets(const Config& config);
 
 // Reads the identity keys in `file`.  Returns an error if group or others may access the file.

@@ -1,9 +1,9 @@
-"""Reads the configuration that `nginx -T` prints: directives with their files and lines, and which of them hold where."""
+"""Reads the configuration that `nginx -T` prints: the directives, their files and lines, and where each one holds."""
 
-import fnmatch
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from templates import Wrong
 
@@ -17,13 +17,14 @@ class Directive:
     file: str
     line: int
     block: list = field(default=None)  # the directives in braces, with includes replaced; None without braces
+    code: str = ""  # the Lua code in braces
 
     @property
     def place(self):
         return f"{self.file}:{self.line}"
 
     def __str__(self):
-        return " ".join([self.name, *self.args])
+        return " ".join(word or '""' for word in [self.name, *self.args])
 
 
 class Reader:
@@ -33,7 +34,9 @@ class Reader:
     # "${name}" is a part of a word, and a backslash takes the next character along.
     BARE = re.compile(r"(?:\\.|\$\{|[^\s;{\\])+", re.DOTALL)
     # Comments and texts of Lua, which may contain braces, and braces.
-    LUA = re.compile(r"--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]" r"|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL)
+    LUA = re.compile(
+        r"--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL
+    )
     QUOTED = {mark: re.compile(rf"{mark}((?:\\.|[^\\{mark}])*){mark}", re.DOTALL) for mark in "\"'"}
 
     def __init__(self, file, text):
@@ -63,15 +66,16 @@ class Reader:
         self._take(found.end())
         return found[0], False, line
 
-    def skip_code(self):
-        """Skips to the brace that ends a block of Lua."""
-        depth = 1
+    def take_code(self):
+        """The code of a block of Lua.  Goes on after the brace that ends it."""
+        depth, begin = 1, self.at
         while depth:
             found = self.LUA.search(self.text, self.at)
             if not found:
                 raise Wrong(f"{self.file}: a block of Lua has no end")
             depth += {"{": 1, "}": -1}.get(found[0], 0)
             self._take(found.end())
+        return self.text[begin : self.at - 1]
 
 
 def parse(reader, is_file=True):
@@ -92,8 +96,7 @@ def parse(reader, is_file=True):
         made = Directive(words[0], words[1:], reader.file, first_line)
         if text == "{":
             if made.name.endswith("_by_lua_block"):
-                made.block = []
-                reader.skip_code()
+                made.block, made.code = [], reader.take_code()
             else:
                 made.block = parse(reader, is_file=False)
         out.append(made)
@@ -123,11 +126,11 @@ class Configuration:
             if one.name == "include" and one.args:
                 pattern = posixpath.join(self._folder, one.args[0])
                 for file in sorted(self._parsed):
-                    if file == pattern or fnmatch.fnmatchcase(file, pattern):
+                    if file == pattern or PurePosixPath(file).match(pattern):
                         out += self._expand(self._parsed[file])
                 continue
             if one.block is not None:
-                one = Directive(one.name, one.args, one.file, one.line, self._expand(one.block))
+                one = replace(one, block=self._expand(one.block))
             out.append(one)
         return out
 
@@ -149,7 +152,7 @@ def effective(name, *blocks):
 # ---- which location gets a request -----------------------------------------------------------------
 
 
-def _kind(location):
+def kind(location):
     """(modifier, text) of a location.  The modifier may be written without a space."""
     if len(location.args) > 1:
         return location.args[0], location.args[1]
@@ -157,33 +160,65 @@ def _kind(location):
     return found[1], found[2]
 
 
-def _regex_matches(modifier, pattern, path):
-    # Python writes \Z for the end of the text.
+POSIX_CLASSES = {
+    "alnum": "a-zA-Z0-9",
+    "alpha": "a-zA-Z",
+    "blank": r" \t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\s",
+    "upper": "A-Z",
+    "word": "a-zA-Z0-9_",
+    "xdigit": "0-9a-fA-F",
+}
+
+
+def _posix_class(found):
+    if found[1] not in POSIX_CLASSES:
+        raise re.error(f"{found[0]} is not known")
+    return POSIX_CLASSES[found[1]]
+
+
+def python_pattern(pattern):
+    """An expression of PCRE in the syntax of Python."""
+    pattern = re.sub(r"\[:(\^?\w+):\]", _posix_class, pattern)
     pattern = re.sub(r"(?<!\\)((?:\\\\)*)\\z", r"\1\\Z", pattern)
+    return re.sub(r"\(\?(<[A-Za-z_]\w*>|'[A-Za-z_]\w*')", lambda found: f"(?P<{found[1][1:-1]}>", pattern)
+
+
+def matches(pattern, text, ignore_case=False):
+    """True if the expression finds something in the text.  None if only PCRE understands the expression."""
     try:
-        return re.search(pattern, path, re.IGNORECASE if modifier == "~*" else 0) is not None
+        return re.search(python_pattern(pattern), text, re.IGNORECASE if ignore_case else 0) is not None
     except re.error:
-        return False  # a pattern that only PCRE understands
+        return None
+
+
+def may_match(pattern, text, ignore_case=False):
+    """True also if only PCRE understands the expression: a false alarm is better than a missed conflict."""
+    return matches(pattern, text, ignore_case) is not False
 
 
 def find_location(block, path):
     """(the location that nginx chooses for `path`, True if regular expressions outside are not tried any more).  The
-    location is None if there is none."""
-    locations = [(*_kind(one), one) for one in named(block, "location") if not one.args[0].startswith("@")]
+    location is a list, from the outermost location to the one that is nested most deeply.  The list is empty if there is
+    none."""
+    locations = [(*kind(one), one) for one in named(block, "location") if not one.args[0].startswith("@")]
     for modifier, text, location in locations:
         if modifier == "=" and text == path:
-            return location, True
+            return [location], True
     prefixes = [entry for entry in locations if entry[0] in ("", "^~") and path.startswith(entry[1])]
-    chosen, is_final = None, False
+    chosen, is_final = [], False
     if prefixes:
-        modifier, _, chosen = max(prefixes, key=lambda entry: len(entry[1]))
+        modifier, _, outer = max(prefixes, key=lambda entry: len(entry[1]))
         is_final = modifier == "^~"
-        nested, nested_is_final = find_location(chosen.block, path)
-        chosen = nested or chosen
+        nested, nested_is_final = find_location(outer.block, path)
+        chosen = [outer, *nested]
         if nested_is_final:
             return chosen, True
     if not is_final:
         for modifier, text, location in locations:
-            if modifier in ("~", "~*") and _regex_matches(modifier, text, path):
-                return find_location(location.block, path)[0] or location, True
+            if modifier in ("~", "~*") and may_match(text, path, modifier == "~*"):
+                return [location, *find_location(location.block, path)[0]], True
     return chosen, False

@@ -31,7 +31,7 @@ struct Verdict {
   Kind kind = Kind::kRefused;
   Identity identity{};
   Refusal refusal = Refusal::kMissing;
-  std::string provider{};  // kRefused: the provider that refused the token; empty: none may have issued it
+  std::string provider{};  // kNoKeys: whose keys are missing; kRefused: who refused the token, or empty
   std::string claim{};     // kRefused: the claim at fault; empty: the fault is not in a claim
 };
 
@@ -47,8 +47,9 @@ class Authenticator {
   // kRefuse: refuse the token, because the keys have just been fetched.
   enum class UnknownKid { kReport, kRefuse };
 
-  // Takes credentials in the route's order: the first accepted token and the first session id count.  A
-  // refused token in a cookie is ignored.  Any other refused token refuses the request.
+  // Tries the credentials in the route's order.  The first accepted token and the first session id count.  A
+  // refused token in a cookie is skipped.  Any other refused token refuses the request, unless a token has
+  // been accepted before it.
   Verdict authenticate(const Route& route, const RequestParts& request, WallTime now, UnknownKid unknown_kid);
 
   // Empties the caches.  Call it on a reload, because a provider's secrets may have changed.

@@ -80,7 +80,7 @@ std::string subject_of(const JsonValue* claim) {
 }  // namespace
 
 bool is_subject(std::string_view subject) {
-  // U+FFFD may have replaced ill-formed bytes, which would make different names equal.
+  // U+FFFD may have replaced ill-formed bytes.  Then different names would become equal.
   constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   return !subject.empty() && subject.size() <= kMaxSubjectBytes && !has_control(subject) &&
          is_utf8(subject) && subject.find(kReplacement) == std::string_view::npos;

@@ -1,4 +1,4 @@
-// Claims: checks the claims of a token, whose signature is already verified, against its provider's rules.
+// Claims: checks a token's claims against its provider's rules, after the signature has been verified.
 //
 // Pure.  Knows JSON and ProviderRule; knows no signing key.
 #pragma once

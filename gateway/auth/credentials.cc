@@ -10,8 +10,8 @@ using Place = Credential::Kind;
 
 constexpr std::size_t kMaxSessionBytes = 256;
 
-// The token after the word "Bearer", whose case does not matter (RFC 7235 section 2.1).  Empty for another
-// scheme.
+}  // namespace
+
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer";
   const std::string_view value = trim(authorization);
@@ -19,8 +19,6 @@ std::string_view bearer_token(std::string_view authorization) {
   const std::string_view token = value.substr(kScheme.size());
   return token.starts_with(' ') || token.starts_with('\t') ? trim(token) : std::string_view();
 }
-
-}  // namespace
 
 bool is_session_id(std::string_view text) {
   return text.size() <= kMaxSessionBytes && is_visible_ascii(text);
@@ -32,7 +30,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
   std::vector<PresentedCredential> found;
   const std::optional<Query> query = Query::parse(request.query);
   const auto parameter = [&query](const std::string& name) -> std::string_view {
-    const std::string* value = query ? query->find(name) : nullptr;
+    const std::string* value = query ? query->find_non_empty(name) : nullptr;
     return value != nullptr ? std::string_view(*value) : std::string_view();
   };
   const auto header = [&request](const char* name) { return request.header(name).value_or(""); };
@@ -40,9 +38,16 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
     if (!token.empty())
       found.push_back({.kind = Kind::kToken, .is_explicit = is_explicit, .text = std::string(token)});
   };
-  const auto add_session = [&found](std::string_view id) {
-    if (is_session_id(id))
+  // A token without a text never verifies.  So the request is refused, unless an earlier token is valid.
+  const auto add_malformed = [&found] {
+    found.push_back({.kind = Kind::kToken, .is_explicit = true, .text = {}});
+  };
+  const auto add_session = [&found, &add_malformed](std::string_view id) {
+    if (is_session_id(id)) {
       found.push_back({.kind = Kind::kSession, .is_explicit = true, .text = std::string(id)});
+    } else if (!id.empty()) {
+      add_malformed();
+    }
   };
 
   for (const Credential& place : places) {
@@ -51,7 +56,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
         add_token(bearer_token(header("authorization")), true);
         break;
       case Place::kTokenQuery:
-        if (!query) found.push_back({.kind = Kind::kToken, .is_explicit = true, .text = {}});
+        if (!query) add_malformed();
         add_token(parameter(place.name), true);
         break;
       case Place::kTokenCookie:
@@ -61,6 +66,7 @@ std::vector<PresentedCredential> find_credentials(const std::vector<Credential>&
         add_session(header(place.name.c_str()));
         break;
       case Place::kSessionQuery:
+        if (!query) add_malformed();
         add_session(parameter(place.name));
         break;
     }

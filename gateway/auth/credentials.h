@@ -30,11 +30,16 @@ struct PresentedCredential {
   std::string text;
 };
 
-// The credentials of `request`, in the order of `places`.  Leaves out an empty token, an Authorization header
-// without "Bearer", and a session id that is_session_id() refuses.  If a token may be in the query, but the
-// query cannot be decoded, the result has an empty explicit token, so that the request is refused.
+// The credentials of `request`, in the order of `places`.  Leaves out empty tokens and session ids, and an
+// Authorization header without "Bearer".  A session id that is_session_id() refuses becomes an explicit token
+// without a text, so that no weaker credential is accepted in its place.  A query that cannot be decoded
+// becomes such a token too, if `places` names a credential in the query.
 std::vector<PresentedCredential> find_credentials(const std::vector<Credential>& places,
                                                   const RequestParts& request);
+
+// The token after the word "Bearer", whose case does not matter (RFC 7235 section 2.1).  Empty for another
+// scheme.
+std::string_view bearer_token(std::string_view authorization);
 
 // True if `text` matches [!-~]{1,256}.
 bool is_session_id(std::string_view text);

@@ -72,7 +72,7 @@ IdentitySeal::~IdentitySeal() {
   for (RetiredKey& retired : retired_) OPENSSL_cleanse(retired.key.data(), retired.key.size());
 }
 
-void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life) {
+void IdentitySeal::replace(std::vector<std::string> keys, WallTime now, std::chrono::milliseconds life) {
   for (std::string& key : keys_) retired_.push_back({.key = std::move(key), .until = now + life});
   keys_ = std::move(keys);
   std::erase_if(retired_, [&](RetiredKey& retired) {

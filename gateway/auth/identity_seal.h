@@ -38,9 +38,9 @@ class IdentitySeal {
   IdentitySeal(const IdentitySeal&) = delete;
   IdentitySeal& operator=(const IdentitySeal&) = delete;
 
-  // Seals and opens with `keys` from now on.  The previous keys still open seals for `life`, the longest
-  // lifetime of a seal.  Precondition: `keys` is not empty.
-  void replace(std::vector<std::string> keys, WallTime now, std::chrono::seconds life);
+  // Seals and opens with `keys` from now on.  The previous keys still open seals until now + life.  `life` is
+  // the longest lifetime of a seal.  Precondition: `keys` is not empty.
+  void replace(std::vector<std::string> keys, WallTime now, std::chrono::milliseconds life);
 
   // The seal expires at `expiry`, whether the token expires earlier or later.
   std::string seal(const Identity& identity, std::string_view route, std::string_view job,

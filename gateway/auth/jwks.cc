@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kMaxSkippedSentences = 8;  // so that an issuer's faults do not fill the log
 constexpr std::size_t kMaxKidBytes = 256;
 
-// The member `name`.  Null counts as absent, because some issuers write every member of a JWK.
+// The member `name`, or null if it is absent.  JSON null counts as absent, because some issuers write every
+// member of a JWK.
 const JsonValue* member_of(const Members& jwk, std::string_view name) {
   const JsonValue* value = jwk.find(name);
   return value == nullptr || value->kind == JsonValue::Kind::kNull ? nullptr : value;
@@ -84,7 +85,7 @@ Result<PublicKey> public_key_of(const Members& jwk) {
   return Error{"its kty is none of RSA, EC and OKP"};
 }
 
-// Says why the key is not for signatures, if it is not.
+// An error if the key must not be used to verify signatures.
 Status check_purpose(const Members& jwk) {
   if (jwk.has_duplicates()) return Error{"it names a member twice"};
   if (member_of(jwk, "d") != nullptr) return Error{"its private half is published with it"};
@@ -97,7 +98,7 @@ Status check_purpose(const Members& jwk) {
   return {};
 }
 
-// Checks the members that every type of key may have (RFC 7517 section 4).
+// Reads one JWK: the members that every type of key may have (RFC 7517 section 4), and the public key.
 Result<VerificationKey> verification_key_of(const Members& jwk) {
   if (const Status purpose = check_purpose(jwk); !purpose) return Error{purpose.error()};
   std::optional<std::string> kid;
@@ -148,9 +149,8 @@ bool read_authority(std::string_view authority, JwksSource& source) {
 
 }  // namespace
 
-KeySet::KeySet(std::vector<VerificationKey> keys) : keys_(std::move(keys)) {
-  if (keys_.size() > kMaxKeys) keys_.erase(keys_.begin() + kMaxKeys, keys_.end());
-  fingerprint_ = fingerprint_of(keys_);
+KeySet::KeySet(std::vector<VerificationKey> keys)
+    : keys_(std::move(keys)), fingerprint_(fingerprint_of(keys_)) {
 }
 
 std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::string>& kid) const {
@@ -163,7 +163,9 @@ std::vector<const VerificationKey*> KeySet::candidates(const std::optional<std::
       without_kid.push_back(&key);
     }
   }
-  return named.empty() ? without_kid : named;
+  auto& fitting = named.empty() ? without_kid : named;
+  if (fitting.size() > kMaxKeys) fitting.resize(kMaxKeys);
+  return std::move(fitting);
 }
 
 Result<ParsedJwks> parse_jwks(std::string_view text) {

@@ -21,7 +21,9 @@
 namespace tailgate {
 
 inline constexpr std::size_t kMaxJwksBytes = 1U << 20;
-// A token without a kid is tried with every key that fits, so an invalid token costs up to 32 × 20 µs.
+// The most keys of one JWKS, and the most keys with which a token is tried.  A token without a kid is tried
+// with every key that fits.  So an invalid token costs up to 32 verifications.  A verification takes 20 µs
+// for a usual token, and about 0.1 ms for a token of 48 KB, because the whole token is hashed.
 inline constexpr std::size_t kMaxKeys = 32;
 
 // A public key with the kid and the algorithm that its issuer assigns to it.
@@ -35,12 +37,11 @@ struct VerificationKey {
 
 class KeySet {
  public:
-  // Keeps the first kMaxKeys of `keys`.
   explicit KeySet(std::vector<VerificationKey> keys);
 
   const std::vector<VerificationKey>& keys() const { return keys_; }
   // The keys that may have signed a token with this kid: those with the same kid, or if there are none, those
-  // without a kid.  For a token without a kid: all keys.
+  // without a kid.  For a token without a kid: all keys.  At most the first kMaxKeys of them.
   std::vector<const VerificationKey*> candidates(const std::optional<std::string>& kid) const;
   // Two sets have the same fingerprint if they hold the same keys in the same order.
   const std::string& fingerprint() const { return fingerprint_; }
@@ -52,7 +53,7 @@ class KeySet {
 
 struct ParsedJwks {
   std::vector<VerificationKey> keys;
-  std::vector<std::string> skipped;  // the first eight reasons why a key cannot be used
+  std::vector<std::string> skipped;  // why keys are skipped; at most eight sentences
 };
 
 // Fails if `text` is not a JWKS of at most kMaxJwksBytes.

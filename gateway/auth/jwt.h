@@ -12,11 +12,12 @@
 
 #include "gateway/auth/algorithm.h"
 #include "gateway/auth/refusal.h"
+#include "gateway/http/head.h"
 
 namespace tailgate {
 
-// nginx accepts header lines of up to 8 KB, so no larger token arrives.
-inline constexpr std::size_t kMaxTokenBytes = 8192;
+// The limit of a request's whole head.  So no token that arrives is refused for its length.
+inline constexpr std::size_t kMaxTokenBytes = kMostHeadBytes;
 
 struct Jwt {
   Algorithm algorithm{};

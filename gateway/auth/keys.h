@@ -1,7 +1,7 @@
 // Keys: the providers of the configuration with their current keys.
 //
 // Owns a ProviderKeys, which refreshes the keys, for each provider that has a JWKS.  A reload reads every
-// JWKS again.  A provider whose JWKS sources have not changed keeps its keys until then.
+// JWKS again.  A source that the provider had before keeps its keys until it has answered.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include "gateway/auth/provider_keys.h"
 #include "gateway/auth/token_check.h"
 #include "gateway/base/metrics_text.h"
+#include "gateway/base/result.h"
 
 namespace tailgate {
 
@@ -28,16 +29,22 @@ class Keys {
   // The rule is null if there is no such provider.
   Provider provider(const std::string& name) const;
 
-  // After the verdict kNoKeys: waits for the provider's keys, see ProviderKeys::refetch().  Null: there is
-  // nothing to wait for.  `done` is also called if a reload removes the provider.
+  // Call this after the verdict kNoKeys.  Waits for the provider's keys, see ProviderKeys::refetch().
+  // Returns null if there is nothing to wait for.  `done` is also called if a reload removes the provider.
   [[nodiscard]] KeyWait refetch(const std::string& provider, std::function<void()> done);
 
-  // Files are read before this returns.  Functions of refetch() may be called meanwhile.
+  // Reads every file before it returns.  May call functions that were given to refetch().
   void on_reload(Providers providers);
+  // Reads each JWKS file of `providers` that is not in use yet.  Fails if one cannot be read or holds no
+  // JWKS.
+  Status check_new_files(const ProviderList& providers) const;
 
-  // True if the provider has secrets, or its public keys have been fetched.
+  // True if the provider has secrets, or public keys that have been fetched.
   bool has_keys(const std::string& name) const;
+  // True if each provider that a route names has keys.
   bool has_all_keys() const;
+  // The first provider that a route names but that has no keys, and the reason.  Empty if has_all_keys().
+  std::string why_missing() const;
   void write_metrics(MetricsText& out) const;
 
  private:

@@ -18,6 +18,7 @@ namespace tailgate {
 // a public key must not be usable as a shared secret (RFC 8725 section 3.1).
 struct ProviderRule {
   std::string name;
+  bool is_named = true;                         // a route names this provider
   std::vector<Algorithm> algorithms;            // the accepted algorithms
   std::vector<std::string> secrets;             // raw bytes; more than one during a rotation
   std::vector<std::string> jwks;                // sources, in the form that parse_jwks_source() reads
@@ -26,9 +27,9 @@ struct ProviderRule {
   std::vector<std::string> authorized_parties;  // `azp` must be one of these; empty: not checked
   std::vector<std::string> required;            // claims that a token must have
   std::string subject = "sub";                  // the claim that names the user: a string or an integer
-  std::chrono::seconds leeway{5};               // how far the issuer's clock may differ from ours
+  std::chrono::milliseconds leeway{5000};       // how far the issuer's clock may differ from ours
   bool end_at_expiry = false;                   // at_expiry = "end": a stream ends when its token expires
-  std::chrono::seconds refresh{300};            // the interval between two fetches of a JWKS
+  std::chrono::milliseconds refresh{300000};    // the interval between two fetches of a JWKS
 };
 
 using ProviderList = std::vector<std::unique_ptr<ProviderRule>>;

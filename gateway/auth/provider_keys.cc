@@ -17,12 +17,8 @@ namespace {
 // moment.
 constexpr double kJitter = 0.1;
 
-Result<ParsedJwks> parse_usable_jwks(const Result<std::string>& text) {
-  if (!text) return Error{text.error()};
-  auto parsed = parse_jwks(*text);
-  if (!parsed || !parsed->keys.empty()) return parsed;
-  return Error{"it holds no usable key" +
-               (parsed->skipped.empty() ? "" : ": " + join(parsed->skipped, "; "))};
+Result<ParsedJwks> parse_fetched(const Result<std::string>& text) {
+  return text ? parse_jwks(*text) : Error{text.error()};
 }
 
 }  // namespace
@@ -35,12 +31,49 @@ ProviderKeys::ProviderKeys(const Loop& loop, Resolver& resolver, const ProviderR
       timing_(timing),
       backoff_(timing.first_retry, timing.last_retry),
       timer_(loop, [this] { begin_round(); }) {
-  for (const std::string& text : rule.jwks) {
+  add_sources({});
+  timer_.after(std::chrono::milliseconds(0));
+}
+
+void ProviderKeys::replace_rule(const ProviderRule& rule) {
+  rule_ = &rule;
+  for (Source& source : sources_) source.fetch.reset();  // its callback refers to the old list
+  add_sources(std::exchange(sources_, {}));
+  gather_keys();
+}
+
+// Makes a source for each text of the rule, or takes it from `before`.
+void ProviderKeys::add_sources(std::vector<Source> before) {
+  for (const std::string& text : rule_->jwks) {
+    const auto known = std::ranges::find(before, text, &Source::text);
+    if (known != before.end()) {
+      sources_.push_back(std::move(*known));
+      continue;
+    }
     auto address = parse_jwks_source(text);
     if (!address) std::abort();  // config/providers.cc has checked it
-    sources_.push_back({.text = text, .address = *address, .fetch = {}, .keys = {}, .error = {}});
+    sources_.emplace_back();
+    sources_.back().text = text;
+    sources_.back().address = std::move(*address);
   }
-  timer_.after(std::chrono::milliseconds(0));
+}
+
+void ProviderKeys::gather_keys() {
+  std::vector<VerificationKey> all;
+  for (const Source& each : sources_) all.insert(all.end(), each.keys.begin(), each.keys.end());
+  const bool has_answer = std::ranges::any_of(sources_, &Source::has_answered);
+  keys_ = has_answer ? std::make_shared<const KeySet>(std::move(all)) : nullptr;
+}
+
+bool ProviderKeys::is_complete() const {
+  return std::ranges::all_of(sources_, &Source::has_answered);
+}
+
+std::string ProviderKeys::why_failed() const {
+  for (const Source& source : sources_) {
+    if (!source.error.empty()) return source.error;
+  }
+  return {};
 }
 
 KeyWait ProviderKeys::refetch(std::function<void()> done) {
@@ -60,7 +93,7 @@ KeyWait ProviderKeys::refetch(std::function<void()> done) {
 }
 
 void ProviderKeys::read_again() {
-  is_repeated_ = false;  // no answer of this round is older than this call
+  is_repeated_ = false;  // each answer of the new round is newer than this call
   is_reread_ = true;
   begin_round();
 }
@@ -104,7 +137,7 @@ void ProviderKeys::fetch(Source& source) {
 }
 
 void ProviderKeys::on_fetched(Source& source, const Result<std::string>& text) {
-  auto parsed = parse_usable_jwks(text);
+  auto parsed = parse_fetched(text);
   if (parsed) {
     accept(source, std::move(*parsed));
   } else if (is_reread_ || source.error != parsed.error()) {
@@ -119,16 +152,23 @@ void ProviderKeys::on_fetched(Source& source, const Result<std::string>& text) {
 
 void ProviderKeys::accept(Source& source, ParsedJwks parsed) {
   const auto before = keys_;
+  const std::string left_out = join(parsed.skipped, "; ");
   source.keys = std::move(parsed.keys);
-  std::vector<VerificationKey> all;
-  for (const Source& each : sources_) all.insert(all.end(), each.keys.begin(), each.keys.end());
-  keys_ = std::make_shared<const KeySet>(std::move(all));
+  // The first answer of a source is logged even if it holds no key and another source has keys.
+  const bool is_first = !std::exchange(source.has_answered, true);
+  gather_keys();
+  const bool is_new = is_first || before->fingerprint() != keys_->fingerprint();
   const bool has_recovered = !std::exchange(source.error, {}).empty();
-  if (has_recovered || before == nullptr || before->fingerprint() != keys_->fingerprint()) {
+  const bool leaves_out_others = std::exchange(source.left_out, left_out) != left_out;
+  const bool is_asked_for = is_reread_ && (!left_out.empty() || source.keys.empty());
+  if (!is_new && !has_recovered && !leaves_out_others && !is_asked_for) return;
+  if (source.keys.empty()) {
+    log_warning("keys.empty", {{"provider", rule_->name}, {"from", source.text}, {"left_out", left_out}});
+  } else {
     log_info("keys.refreshed", {{"provider", rule_->name},
                                 {"from", source.text},
                                 {"keys", source.keys.size()},
-                                {"left_out", join(parsed.skipped, "; ")}});
+                                {"left_out", left_out}});
   }
 }
 
@@ -136,9 +176,12 @@ void ProviderKeys::end_round() {
   is_reread_ = false;
   if (std::exchange(is_repeated_, false)) return timer_.after(std::chrono::milliseconds(0));
   is_running_ = false;
+  // Retries early if a source has failed, or if no source has a usable key.  Does not retry early if only
+  // some sources have no usable key, because such a source may have been retired for good.
   const bool has_failed = std::ranges::any_of(sources_, [](const Source& one) { return !one.error.empty(); });
+  const bool has_no_key = keys_ == nullptr || keys_->keys().empty();
   const std::chrono::milliseconds refresh = shortened(rule_->refresh, kJitter);
-  if (has_failed) {
+  if (has_failed || has_no_key) {
     timer_.after(std::min(refresh, backoff_.on_failure(random_unit())));
   } else {
     backoff_.on_success();

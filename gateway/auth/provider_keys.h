@@ -2,7 +2,8 @@
 //
 // Knows where a JWKS comes from (a file, a unix socket, a host) and when to fetch it again; jwks.h knows its
 // contents.  A *round* fetches every source of the provider once.  If a source fails, its earlier keys stay
-// in use: an issuer that is down signs no new token, and its earlier signatures stay valid.
+// in use: an issuer that is down signs no new token, and its earlier signatures stay valid.  A JWKS without a
+// usable key is not a failure: the issuer has withdrawn its keys.
 #pragma once
 
 #include <chrono>
@@ -24,7 +25,9 @@ namespace tailgate {
 struct KeyTiming {
   std::chrono::milliseconds fetch{3000};           // the timeout of one fetch, to its last byte
   std::chrono::milliseconds refetch_every{30000};  // the shortest time between two refetches
-  std::chrono::milliseconds first_retry{1000};     // after a failed round; doubles up to `last_retry`
+  // The wait after a round in which a source failed, or if no source has a usable key.  Doubles up to
+  // `last_retry`.
+  std::chrono::milliseconds first_retry{1000};
   std::chrono::milliseconds last_retry{60000};
 };
 
@@ -38,18 +41,24 @@ class ProviderKeys {
   ProviderKeys(const ProviderKeys&) = delete;
   ProviderKeys& operator=(const ProviderKeys&) = delete;
 
-  // Precondition: the new rule has the same JWKS sources.
-  void replace_rule(const ProviderRule& rule) { rule_ = &rule; }
-  // Reads every file now, and asks every server at once, even if a round is running.  Calls the functions of
-  // refetch() if all sources are files.  Until a source has answered, its earlier keys stay in use.
+  // Keeps the keys of each source that is also in the new rule.  Drops the running fetches, so call
+  // read_again() afterwards.
+  void replace_rule(const ProviderRule& rule);
+  // Reads every file now, and asks every server at once, even if a round is running.  If all sources are
+  // files, also calls `done` of every waiting refetch().  Until a source has answered, its earlier keys stay
+  // in use.
   void read_again();
   const ProviderRule& rule() const { return *rule_; }
   // Null until the first fetch of a source succeeds.
   const std::shared_ptr<const KeySet>& keys() const { return keys_; }
+  // True once every source has answered.  Until then a key that is not in keys() may still exist.
+  bool is_complete() const;
+  // Why the last fetch of a source failed; empty if none did.
+  std::string why_failed() const;
 
-  // For a token whose key is missing.  At most once per `refetch_every`, begins a round or repeats the
-  // running round.  Otherwise joins the running round.  `done` is called from the loop after the round, even
-  // if the round failed.  Null: no round is running, and none may begin yet.
+  // Call this for a token whose key is missing.  At most once per `refetch_every`, begins a round or repeats
+  // the running round.  Otherwise joins the running round.  `done` is called from the loop after the round,
+  // even if the round failed.  Returns null if no round is running and none may begin yet.
   [[nodiscard]] KeyWait refetch(std::function<void()> done);
   // Calls `done` of every refetch() whose lease still lives.
   void notify_waiters();
@@ -59,10 +68,14 @@ class ProviderKeys {
     std::string text;  // as configured
     JwksSource address;
     std::unique_ptr<HttpFetch> fetch;
+    bool has_answered = false;          // a fetch has succeeded
     std::vector<VerificationKey> keys;  // from the last fetch that succeeded
+    std::string left_out;               // why that fetch left out other keys
     std::string error;                  // of the last fetch; empty: it succeeded
   };
 
+  void add_sources(std::vector<Source> before);
+  void gather_keys();
   void begin_round();
   void fetch(Source& source);
   void on_fetched(Source& source, const Result<std::string>& text);
@@ -76,9 +89,9 @@ class ProviderKeys {
   std::vector<Source> sources_;
   std::shared_ptr<const KeySet> keys_;  // of all sources
   std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
-  bool is_running_ = true;    // a round is running or about to begin
-  bool is_reread_ = false;    // read_again() began this round, so each failure is logged, even a known one
-  bool is_repeated_ = false;  // another round follows at once
+  bool is_running_ = true;        // a round is running or about to begin
+  bool is_reread_ = false;        // read_again() began this round, so known failures are logged again
+  bool is_repeated_ = false;      // another round follows at once
   std::size_t fetches_left_ = 0;  // in this round
   TimePoint next_refetch_{};
   Backoff backoff_;

@@ -1,7 +1,7 @@
 // PublicKey: verifies signatures with one public key.
 //
-// Pure.  Knows OpenSSL's EVP; knows no JSON and no token.  A key works only with the
-// algorithms of its own family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
+// Pure.  Knows OpenSSL's EVP; knows no JSON and no token.  A key works only with the algorithms of its own
+// family and curve (RFC 8725 section 3.1).  Immutable and cheap to copy.
 #pragma once
 
 #include <openssl/evp.h>
@@ -29,8 +29,9 @@ class PublicKey {
 
   Family family() const { return family_; }
   bool fits(Algorithm algorithm) const;
-  // True if the private key made `signature` for `text`.  Always false if the key does not fit the algorithm.
-  // An ES256 or ES384 signature is r, then s, each exactly of the field's size (RFC 7518 section 3.4).
+  // True if the matching private key made `signature` for `text`.  Always false if the key does not fit the
+  // algorithm.  An ES256 or ES384 signature is r, then s, each exactly of the field's size (RFC 7518 section
+  // 3.4).
   bool verifies(Algorithm algorithm, std::string_view text, std::string_view signature) const;
   // DER (SubjectPublicKeyInfo): equal for equal keys.
   std::string der() const;

@@ -12,7 +12,7 @@
 namespace tailgate {
 
 // In the order of the checks.  If several providers refuse a token, the last reason in this order is
-// reported, because the checks of its provider came furthest.
+// reported, because the provider with this reason came furthest in its checks.
 enum class Refusal : std::uint8_t {
   kMissing,    // no credential at all
   kMalformed,  // no compact JWS, longer than kMaxTokenBytes, or with critical extensions

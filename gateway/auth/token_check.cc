@@ -38,9 +38,8 @@ TokenCheck check_with_secrets(const Jwt& jwt, const std::vector<std::string>& se
   return verifies ? TokenCheck{.outcome = TokenOutcome::kAccepted} : refused(Refusal::kSignature);
 }
 
-TokenCheck check_with_keys(const Jwt& jwt, const KeySet& keys) {
-  const auto candidates = keys.candidates(jwt.kid);
-  if (candidates.empty()) return {.outcome = TokenOutcome::kUnknownKid, .refusal = Refusal::kKid};
+TokenCheck check_with_keys(const Jwt& jwt, const Provider& provider) {
+  const auto candidates = provider.keys->candidates(jwt.kid);
   Refusal refusal = Refusal::kAlgorithm;
   for (const VerificationKey* key : candidates) {
     if (!key->fits(jwt.algorithm)) continue;
@@ -49,6 +48,9 @@ TokenCheck check_with_keys(const Jwt& jwt, const KeySet& keys) {
     }
     refusal = Refusal::kSignature;
   }
+  const bool has_kid = jwt.kid && !candidates.empty() && candidates.front()->kid == jwt.kid;
+  if (!provider.is_complete && !has_kid) return {.outcome = TokenOutcome::kNoKeys};
+  if (candidates.empty()) return {.outcome = TokenOutcome::kUnknownKid, .refusal = Refusal::kKid};
   return refused(refusal);
 }
 
@@ -59,7 +61,7 @@ TokenCheck check_signature(const Jwt& jwt, const Provider& provider) {
   if (is_symmetric(jwt.algorithm)) return check_with_secrets(jwt, rule.secrets);
   if (rule.jwks.empty()) return refused(Refusal::kAlgorithm);
   if (provider.keys == nullptr) return {.outcome = TokenOutcome::kNoKeys};
-  return check_with_keys(jwt, *provider.keys);
+  return check_with_keys(jwt, provider);
 }
 
 TokenCheck check_with_provider(const Jwt& jwt, const Provider& provider, WallTime now) {

@@ -20,20 +20,21 @@ namespace tailgate {
 struct Provider {
   const ProviderRule* rule = nullptr;
   std::shared_ptr<const KeySet> keys;  // null: not fetched yet, or the provider has secrets instead
+  bool is_complete = true;             // false: one of its JWKS has never been fetched
 };
 
 enum class TokenOutcome {
   kAccepted,
   kRefused,
   kUnknownKid,  // no key has the token's kid; the provider may have published a new key
-  kNoKeys,      // the provider's keys have never been fetched
+  kNoKeys,      // the key may be in a JWKS that has never been fetched
 };
 
 struct TokenCheck {
   TokenOutcome outcome = TokenOutcome::kRefused;
   Refusal refusal = Refusal::kMalformed;  // without meaning if accepted
   std::string user{};                     // if accepted
-  std::string refused_by{};               // if refused: the provider whose checks came furthest, or empty
+  std::string refused_by{};               // if refused: the provider whose checks came furthest
   std::string claim{};                    // if refused: the claim that this provider refused, or empty
   std::string provider{};                 // the provider that accepted the token, or whose keys are missing
   std::optional<WallTime> until{};        // if accepted: when the token expires, leeway included

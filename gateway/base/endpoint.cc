@@ -51,4 +51,10 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   return endpoint;
 }
 
+std::string text_of(const Endpoint& endpoint) {
+  if (!endpoint.unix_path.empty()) return "unix:" + endpoint.unix_path;
+  const bool is_v6 = endpoint.host.find(':') != std::string::npos;
+  return (is_v6 ? '[' + endpoint.host + ']' : endpoint.host) + ':' + std::to_string(endpoint.port);
+}
+
 }  // namespace tailgate

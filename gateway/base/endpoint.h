@@ -23,8 +23,11 @@ struct Endpoint {
 // "unix:/path" or "address:port" ("[::1]:80").
 Result<Endpoint> parse_endpoint(std::string_view text);
 
-// "/path": absolute, at most 107 bytes, without control characters.
+// A unix socket at `path`.  The path must be absolute, at most 107 bytes long and without control characters.
 Result<Endpoint> unix_endpoint(std::string_view path);
+
+// The spelling that parse_endpoint() reads.
+std::string text_of(const Endpoint& endpoint);
 
 // "host:port", "host" or "[address]:port".  A text without a port gives port 0.
 Result<Endpoint> tcp_endpoint(std::string_view text);

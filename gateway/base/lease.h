@@ -72,7 +72,7 @@ class LeaseList {
   bool in_round() const { return unvisited_ > 0; }
   // Precondition: in_round().
   T& next() { return members_[members_.size() - unvisited_--].value; }
-  // Looks `distance` members beyond the next member; null if the round ends earlier.
+  // The member that is `distance` places after the next member; null if the round ends before it.
   const T* ahead(std::size_t distance) const {
     return distance < unvisited_ ? &members_[members_.size() - unvisited_ + distance].value : nullptr;
   }
@@ -85,8 +85,8 @@ class LeaseList {
   };
 
   void remove(std::size_t hole) {
-    // If the hole is among the visited members, the last visited member fills it and leaves a hole.  The last
-    // member of all fills the hole that remains.
+    // If the hole is among the visited members, the last visited member fills it, which makes a new hole.
+    // Then the last member of the list fills the hole.
     const auto fill_from = [&](std::size_t last) {
       if (last == hole) return;
       members_[hole] = std::move(members_[last]);
@@ -108,7 +108,7 @@ class LeaseList {
 
   std::function<void()> on_empty_;
   std::vector<Member> members_;
-  std::size_t unvisited_ = 0;  // members not visited yet, at the end of members_
+  std::size_t unvisited_ = 0;  // how many members the round has not visited; they stand last
 };
 
 // A function that is called at most once, and never after its lease has died.  The function's caller owns the

@@ -17,7 +17,7 @@ namespace tailgate {
 
 class LogField {
  public:
-  // A text is cut after 512 bytes, and "..." is added.
+  // A text of more than 512 bytes is cut there, and "..." is added.
   LogField(std::string_view name, std::string_view text);
   template <std::convertible_to<std::string_view> Text>
   LogField(std::string_view name, const Text& text) : LogField(name, std::string_view(text)) {}
@@ -50,7 +50,7 @@ class LogValve {
  public:
   LogValve(unsigned burst, double per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
 
-  // True if a line may be logged now.
+  // True if a line may be logged now.  Otherwise the line counts as held back.
   bool open(std::chrono::steady_clock::time_point now);
   // The number of lines held back since the last call.
   std::uint64_t take_held_back() { return std::exchange(held_back_, 0); }

@@ -15,7 +15,11 @@ std::vector<std::string> keys_that_need_a_restart(const Config& at_start, const 
 
   const RedisRule& before = at_start.redis;
   const RedisRule& after = fresh.redis;
-  if (before.endpoint != after.endpoint || before.database != after.database) keys.emplace_back("redis.url");
+  const bool is_leg = before.through_leg && after.through_leg;
+  if (is_leg) compare("redis.tls_leg", before.endpoint, after.endpoint);
+  const bool is_other_server =
+      is_leg ? before.tls_server != after.tls_server : before.endpoint != after.endpoint;
+  if (is_other_server || before.database != after.database) keys.emplace_back("redis.url");
   compare("redis.wakeups", before.wakeups, after.wakeups);
   return keys;
 }

@@ -1,8 +1,9 @@
 // Finds the keys that a reload cannot change.
 //
-// Pure.  The gateway binds its sockets and makes its links to Redis only at the start, so a restart is needed
-// for another socket, and for another address or database of Redis.  All other keys take effect on reload: a
-// new user or password of Redis at the next connection, everything else at once.
+// Pure.  The gateway sets up its sockets and its links to Redis only at the start.  So a restart is needed
+// for the keys of [listen], for another address, TLS leg or database of Redis, and for redis.wakeups.  All
+// other keys take effect on reload: a new user or password of Redis at the next connection, a JWKS when its
+// source has answered, everything else at once for new requests.
 #pragma once
 
 #include <string>

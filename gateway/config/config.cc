@@ -1,5 +1,6 @@
 #include "gateway/config/config.h"
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -24,7 +25,7 @@ constexpr std::array<std::pair<const char*, std::string_view>, 7> kVariables = {
 void apply_environment(Settings& settings, const ConfigSources& sources) {
   for (const auto& [name, key] : kVariables) {
     const auto text = sources.env(name);
-    if (!text || text->empty()) continue;
+    if (!text || trim(*text).empty()) continue;
     Setting::Value value = *text;
     if (key == "cors.origins") {
       auto origins = split(*text, ' ');
@@ -37,7 +38,11 @@ void apply_environment(Settings& settings, const ConfigSources& sources) {
 
 void read_listen(const Section& table, Config& config) {
   const auto read = [&table](const char* key, Endpoint& endpoint) {
-    if (auto parsed = table.checked(key, parse_endpoint(table.text(key)))) endpoint = std::move(*parsed);
+    auto parsed = table.checked(key, parse_endpoint(table.text(key)));
+    if (!parsed) return;
+    if (parsed->unix_path.empty() && !AddressBlock::parse(parsed->host))
+      table.add_error(key, "must name a numeric address, as in \"127.0.0.1:9180\"");
+    endpoint = std::move(*parsed);
   };
   read("streams", config.listen_streams);
   read("auth", config.listen_auth);
@@ -95,7 +100,7 @@ void read_limits(const Section& table, Config& config) {
 
 void read_identity(const Section& table, Config& config) {
   config.identity_key_file = table.text("key_file");
-  config.identity_life = table.seconds("life_s");
+  config.identity_life = table.duration("life_s");
 }
 
 void read_drain(const Section& table, Config& config) {
@@ -143,6 +148,10 @@ Result<std::shared_ptr<const Config>> load_config(
   read_providers(settings, sources, *config);
   read_records(settings, *config);
   read_routes(settings, *config);
+  for (const auto& provider : config->providers) {
+    provider->is_named = std::ranges::any_of(
+        config->routes, [&](const Route& route) { return contains(route.providers, provider->name); });
+  }
   if (settings.is_sound()) check_effects(settings, *config);
   if (!settings.is_sound()) return Error{settings.findings()};
   return std::shared_ptr<const Config>(std::move(config));

@@ -50,7 +50,7 @@ struct Config {
   std::uint32_t socket_mode = 0660;
 
   std::string identity_key_file;
-  std::chrono::seconds identity_life{300};
+  std::chrono::milliseconds identity_life{300000};
 
   RedisRule redis;
   Limits limits;

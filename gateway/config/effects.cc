@@ -1,11 +1,11 @@
 // Refuses keys that have no effect because of other tables.
 //
-// The rules within one table stand beside the table's reader.  A value from the environment counts as
-// intended: one file often serves several environments, of which only some need a key.  A provider or a
-// record that no route names is allowed, because routes may use it later, and a record may describe more of a
-// job than the routes use.
+// The rules within one table stand beside the table's reader.  A value from the environment is not judged,
+// because one file often serves several environments.  A provider or a record that no route names is allowed:
+// routes may use it later, and a record may describe more of a job than the routes use.
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "gateway/config/parts.h"
 #include "gateway/text/text.h"
@@ -41,13 +41,32 @@ void check_redis(const Section& table, const Config& config) {
   const bool is_fixed = !is_from_environment(table, "url") && !is_from_environment(table, "tls_leg");
   if (!may_use_tls && is_fixed && !table.text("tls_leg").empty())
     table.add_error("tls_leg", "has no effect: only a url that begins with rediss:// is reached through it");
-  if (std::ranges::find(config.routes, Source::kLog, &Route::source) == config.routes.end())
-    table.refuse({"wakeups"}, "has no effect: no route has source = \"log\"");
+  const auto is_woken = [](const Route& route) {
+    const bool has_hash = route.record != nullptr && route.record->kind == RecordRule::Kind::kHash;
+    return route.source == Source::kLog || (route.source == Source::kChannel && has_hash);
+  };
+  if (std::ranges::none_of(config.routes, is_woken))
+    table.refuse({"wakeups"},
+                 "has no effect: no route has source = \"log\", and no stream has a record in Redis");
 }
 
 void check_cors(const Section& table, const Config& config) {
-  if (!config.cors.origins().empty() || is_from_environment(table, "origins")) return;
-  table.refuse({"allowed_headers"}, "has no effect without origins");
+  if (config.cors.origins().empty()) {
+    if (is_from_environment(table, "origins")) return;
+    return table.refuse({"allowed_headers"},
+                        "has no effect without origins (or TAILGATE_CORS_ORIGINS in the environment)");
+  }
+  const std::vector<std::string> allowed = table.texts("allowed_headers");
+  for (const Route& route : config.routes) {
+    for (const Credential& place : route.credentials) {
+      if (place.kind != Credential::Kind::kSessionHeader) continue;
+      const auto is_it = [&](const std::string& header) { return ascii_lower(header) == place.name; };
+      if (std::ranges::none_of(allowed, is_it)) {
+        table.add_error("allowed_headers", "must hold \"" + place.name + "\", which [route." + route.name +
+                                               "] reads; otherwise browsers refuse to send it");
+      }
+    }
+  }
 }
 
 void check_limits(const Section& table, const Config& config) {

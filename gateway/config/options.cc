@@ -30,7 +30,7 @@ constexpr Option kOptions[] = {
     {.key = "redis.url_env", .type = Type::kText, .what = "the environment variable that holds the URL of Redis", .group = "url"},
     {.key = "redis.url_file", .type = Type::kText, .what = "the file that holds the URL of Redis", .group = "url"},
     {.key = "redis.tls_leg", .type = Type::kText, .fallback = R"("")", .what = "the unix socket of the nginx that speaks TLS to Redis"},
-    {.key = "redis.wakeups", .type = Type::kChoice, .fallback = R"("auto")", .what = "how Tailgate learns that a log has grown", .choices = "auto|notifications|sweep"},
+    {.key = "redis.wakeups", .type = Type::kChoice, .fallback = R"("auto")", .what = "how Tailgate learns that a log or a record has changed", .choices = "auto|notifications|sweep"},
     {.key = "redis.connect_timeout_s", .type = Type::kDuration, .fallback = "2", .what = "how long Tailgate waits for a connection to Redis", .min = 0.05, .max = 60},
     {.key = "redis.probe_every_s", .type = Type::kDuration, .fallback = "3", .what = "how often an idle connection is probed", .min = 0.05, .max = 60},
     {.key = "redis.wait_s", .type = Type::kDuration, .fallback = "3", .what = "how long a new request waits for Redis before its 503", .min = 0.05, .max = 60},
@@ -79,12 +79,12 @@ constexpr Option kOptions[] = {
     {.key = "record.*.fields.*.as", .type = Type::kChoice, .fallback = R"("text")", .what = "how the field is read", .choices = "text|number|json"},
     {.key = "record.*.fields.*.absent", .type = Type::kScalar, .what = "the value if the field is absent; by default null"},
 
-    {.key = "route.*.path", .type = Type::kText, .what = "the path of the request, with {id} in place of the job's id"},
+    {.key = "route.*.path", .type = Type::kText, .what = "the path of the request, with one or two named segments, such as {id}"},
     {.key = "route.*.id", .type = Type::kChoice, .fallback = R"("segment")", .what = "what an {id} looks like", .choices = "segment|uuid|int"},
     {.key = "route.*.id_chars", .type = Type::kText, .fallback = R"("")", .what = "the further characters that an {id} may hold"},
     {.key = "route.*.trailing_slash", .type = Type::kBoolean, .fallback = "false", .what = "whether the path may also end in \"/\""},
     {.key = "route.*.source", .type = Type::kChoice, .what = "where events come from", .choices = "channel|log|pages"},
-    {.key = "route.*.key", .type = Type::kText, .what = "the channel or the log, with {id} in place of the job's id"},
+    {.key = "route.*.key", .type = Type::kText, .what = "the channel or the log, with named segments of the path, such as {id}"},
     {.key = "route.*.record", .type = Type::kText, .what = "the record that holds a job's owner and status"},
     {.key = "route.*.record_grace_ms", .type = Type::kDuration, .fallback = "0", .what = "how long Tailgate waits for a record that does not exist yet", .max = 2500},
     {.key = "route.*.end_grace_ms", .type = Type::kDuration, .fallback = "1000", .what = "how long the log of an ended job must be silent before its streams end", .max = 5000, .sources = Option::kLog},
@@ -148,6 +148,22 @@ std::string_view without_index(std::string_view name) {
 bool matches(std::string_view pattern, std::string_view name) {
   if (pattern == "*") return name.find('[') == std::string_view::npos;
   return without_index(pattern) == without_index(name) && pattern.ends_with(']') == name.ends_with(']');
+}
+
+struct SplitOption {
+  const Option* option;
+  std::vector<std::string_view> parts;  // the names in its key
+};
+
+// All options.  Their keys are split only once, because every read of a value searches the options.
+const std::vector<SplitOption>& split_options() {
+  static const std::vector<SplitOption> all = [] {
+    std::vector<SplitOption> made;
+    for (const Option& option : kOptions)
+      made.push_back({.option = &option, .parts = split(option.key, '.')});
+    return made;
+  }();
+  return all;
 }
 
 // True if `key` matches the first names of `pattern`.
@@ -214,9 +230,8 @@ std::span<const Option> options() {
 
 const Option* find_option(std::string_view key) {
   const auto names = split(key, '.');
-  for (const Option& option : kOptions) {
-    const auto parts = split(option.key, '.');
-    if (parts.size() == names.size() && is_prefix(parts, names)) return &option;
+  for (const SplitOption& candidate : split_options()) {
+    if (candidate.parts.size() == names.size() && is_prefix(candidate.parts, names)) return candidate.option;
   }
   return nullptr;
 }
@@ -225,8 +240,7 @@ Shape shape_of(std::string_view key) {
   const auto names = split(key, '.');
   const std::string element = std::string(key) + "[]";
   const auto element_names = split(element, '.');
-  for (const Option& option : kOptions) {
-    const auto parts = split(option.key, '.');
+  for (const auto& [option, parts] : split_options()) {
     if (is_prefix(parts, names)) return parts.size() == names.size() ? Shape::kValue : Shape::kTable;
     if (is_prefix(parts, element_names)) return Shape::kTableList;
   }

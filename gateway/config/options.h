@@ -50,7 +50,8 @@ enum class Shape { kUnknown, kValue, kTable, kTableList };
 // The kind of value that `key` must have.
 Shape shape_of(std::string_view key);
 
-// The rule that the last name in `key` breaks, if the user chose that name; else empty.
+// The rule that the last name in `key` breaks.  Empty if it breaks none, or if the configuration's author
+// does not choose that name.
 std::string_view broken_name_rule(std::string_view key);
 
 // The known name that is most similar to the last name in the unknown `key`.  Empty if none is similar.

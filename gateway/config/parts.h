@@ -21,7 +21,8 @@ namespace tailgate {
 inline constexpr std::array<std::string_view, 7> kNamesOfMessages = {
     "status", "now", "route", "request_id", "connection_id", "max_age_s", "last_id"};
 
-// Explains a template that holds "{{id}}", which stands for "{id}" and not for the id.
+// The end of a finding about a template that holds "{{id}}".  There, "{{id}}" stands for the text "{id}", not
+// for the value of id.
 inline constexpr std::string_view kIdInBraces =
     "; {{ and }} stand for braces, so a value in braces is written as in {{{id}}}";
 
@@ -47,9 +48,6 @@ class Section {
   }
   bool boolean(std::string_view key) const { return settings_.boolean(at(key)); }
   std::chrono::milliseconds duration(std::string_view key) const { return settings_.duration(at(key)); }
-  std::chrono::seconds seconds(std::string_view key) const {
-    return std::chrono::floor<std::chrono::seconds>(duration(key));
-  }
 
   bool has_error() const { return settings_.has_error_below(name_); }
   bool require(std::string_view key) const { return settings_.require(at(key)); }

@@ -37,6 +37,7 @@ void read_keys(const Section& table, const ConfigSources& sources, ProviderRule&
   if (keys.size() != 1)
     return table.add_error("needs exactly one of secret, secret_env, secret_file and jwks");
   const std::string& key = keys.front();
+  if (table.texts(key).empty()) table.add_error(key, "must name at least one");
   if (key != "jwks") table.refuse({"refresh_s"}, "has no effect without jwks");
   for (const std::string& text : table.texts(key)) {
     if (key == "jwks") {
@@ -101,8 +102,8 @@ void read_providers(Settings& settings, const ConfigSources& sources, Config& co
     rule->authorized_parties = table.texts("authorized_parties");
     rule->required = table.texts("required");
     rule->subject = table.text("subject");
-    rule->leeway = table.seconds("leeway_s");
-    rule->refresh = table.seconds("refresh_s");
+    rule->leeway = table.duration("leeway_s");
+    rule->refresh = table.duration("refresh_s");
     rule->end_at_expiry = table.text("at_expiry") == "end";
     config.providers.push_back(std::move(rule));
   }

@@ -10,18 +10,33 @@ namespace {
 
 // These headers belong to one connection, or the gateway sets them in its own request to the application.
 constexpr std::string_view kNeverForwarded[] = {
-    "host",    "connection", "content-length", "transfer-encoding", "te",
-    "trailer", "upgrade",    "keep-alive",     "accept-encoding",   "expect"};
+    "accept",  "host",       "connection",      "content-length", "transfer-encoding", "te", "trailer",
+    "upgrade", "keep-alive", "accept-encoding", "expect"};
 
-// Reads a text with {names}.  The routes of the record decide which names there are.
+// Reads a text with {names}.  check_route() checks that the path of each of the record's routes has these
+// names.
 KeyTemplate read_template(const Section& table, const char* key) {
   auto text = table.checked(key, KeyTemplate::compile(table.text(key)));
   if (!text) return {};
   if (text->names().empty()) {
     table.add_error(key, "must hold {id}, or another name of a segment, or all jobs would share one record" +
-                             std::string(text->has_in_braces("id") ? kIdInBraces : ""));
+                             std::string(table.text(key).find("{{") != std::string::npos ? kIdInBraces : ""));
   }
   return std::move(*text);
+}
+
+bool starts_with_escape(std::string_view text) {
+  return text.size() >= 3 && percent_decode(text.substr(0, 3)).has_value();
+}
+
+// True if a template holds only characters of a path or query (RFC 3986), percent-encoded bytes and braces.
+bool is_text_of_url(std::string_view text) {
+  constexpr std::string_view kPunctuation = "-._~!$&'()*+,;=:@/?{}";
+  for (; !text.empty(); text.remove_prefix(1)) {
+    if (!(text.front() == '%' ? starts_with_escape(text) : consists_of(text.substr(0, 1), kPunctuation)))
+      return false;
+  }
+  return true;
 }
 
 void read_hash(const Section& table, RecordRule& rule) {
@@ -47,8 +62,11 @@ void read_http(const Section& table, RecordRule& rule) {
     rule.path = read_template(table, "path");
     const std::string text = table.text("path");
     if (!text.starts_with('/')) table.add_error("path", "must begin with \"/\"");
-    if (text.find_first_of(" #") != std::string::npos)
-      table.add_error("path", "must hold no space and no \"#\"");
+    if (!is_text_of_url(text)) {
+      table.add_error("path",
+                      "may hold only the characters of a URL's path and query; percent-encode others, "
+                      "as in %C3%A9");
+    }
   }
   rule.timeout = table.duration("timeout_s");
   for (const std::string& given : table.texts("forward")) {
@@ -57,6 +75,10 @@ void read_http(const Section& table, RecordRule& rule) {
       table.add_error("forward", "must hold names of headers");
     } else if (header.starts_with("x-tailgate-") || contains(kNeverForwarded, header)) {
       table.add_error("forward", header + " is not the caller's to set");
+    } else if (header.find('_') != std::string::npos) {
+      table.add_error("forward", header + " does not arrive: nginx drops headers with \"_\" in their names");
+    } else if (contains(rule.forward, header)) {
+      table.add_error("forward", "names " + header + " twice");
     }
     rule.forward.push_back(header);
   }

@@ -15,72 +15,95 @@ bool is_on_channel(const Route& route) {
   return route.source == Source::kChannel;
 }
 
-// A template that a route uses, and the words for it in a finding.
+// A template that a route uses, and the words for it in a finding, as in "[record.job] holds {x} in its key".
 struct UsedTemplate {
-  const char* key;    // the option of the route
-  std::string whose;  // before the verb: "" or "[record.job] "
-  std::string where;  // after the name: "" or " in its key"
+  const char* key;      // the option of the route
+  std::string subject;  // "" or "[record.job] "
+  std::string place;    // "" or " in its key"
   const KeyTemplate& text;
 };
 
-// A template may use only the path's names.  Different jobs must not share one key or one record.
-void check_template(const Section& table, const PathPattern& path, const UsedTemplate& used) {
-  for (const std::string& name : used.text.names()) {
-    if (contains(path.names(), name)) continue;
-    return table.add_error(used.key, used.whose + "holds {" + name + '}' + used.where +
-                                         ", but the path does not; write {{ and }} for braces");
-  }
-  const auto joined =
-      used.text.joined_names([&path](std::string_view name, char c) { return path.value_can_hold(name, c); });
-  if (!joined) return;
-  table.add_error(used.key, used.whose + "needs a character between {" + joined->first + "} and {" +
-                                joined->second + '}' + used.where + " that {" + joined->first +
-                                "} cannot hold; otherwise two jobs could share one");
+// "{org} and {id}"
+std::string list_of_names(const PathPattern& path) {
+  return '{' + join(path.names(), "}, {", "} and {") + '}';
 }
 
-// The last named segment says which job is meant; the segments before it may only say where the job belongs.
+// The finding for a template with a name that the path lacks.
+std::string unknown_name(const PathPattern& path, const UsedTemplate& used, const std::string& name) {
+  const std::string begin = used.subject + "holds {" + name + '}' + used.place;
+  const std::string has = path.names().empty() ? "no {name}" : list_of_names(path);
+  if (!used.subject.empty())
+    return begin + ", but this path has " + has + "; all routes of a record need its names";
+  // Suggests another segment only if there is room for it: a path has at most two names.
+  const std::string as_segment =
+      path.names().size() < 2 ? '{' + name + "} as a segment of the path, or " : "";
+  return begin + ", but the path " + path.text() + " has " + has + "; write " + as_segment + "{{" + name +
+         "}} for braces";
+}
+
+// Checks that a template uses only the path's names, and that two jobs never share one key or one record.
+void check_template(const Section& table, const PathPattern& path, const UsedTemplate& used) {
+  for (const std::string& name : used.text.names()) {
+    if (!contains(path.names(), name)) return table.add_error(used.key, unknown_name(path, used, name));
+  }
+  const auto joined = used.text.joined_names(path.rules());
+  if (!joined) return;
+  table.add_error(used.key, used.subject + "needs a character between {" + joined->first + "} and {" +
+                                joined->second + '}' + used.place +
+                                " that one of them cannot hold; otherwise two jobs could share one");
+}
+
+// The key must hold the last named segment, because this segment identifies the job.  A segment before it may
+// only say where the job belongs.
 void check_key(const Section& table, const Route& route) {
-  check_template(table, route.path, {.key = "key", .whose = "", .where = "", .text = route.key});
-  if (route.path.names().empty() || contains(route.key.names(), route.path.names().back())) return;
+  check_template(table, route.path, {.key = "key", .subject = "", .place = "", .text = route.key});
+  if (table.has_error() || route.path.names().empty()) return;
   const std::string& name = route.path.names().back();
-  table.add_error("key", "must hold {" + name + "} as the path does, or all jobs would share one" +
+  if (contains(route.key.names(), name)) return;
+  table.add_error("key", "must hold {" + name + "} as the path does, or requests that differ only in {" +
+                             name + "} would share one" +
                              std::string(route.key.has_in_braces(name) ? kIdInBraces : ""));
 }
 
-// Who may see the record may see the key.  So the key holds all names of the record, and the record holds
-// each name of the key that stands before one of its own in the path, as {org} before {id}.
+// A caller whom the record permits gets the data at the key.  So the key must hold every name that the record
+// holds.  If the key holds a name that the record leaves out, this name must stand after all names of the
+// record in the path.  A wrong example: the path is /{org}/{id}, the key holds both names, and the record
+// holds only {id}.  Such a record would permit the data of every {org}.
 void check_names_of_record(const Section& table, const Route& route, const KeyTemplate& text) {
   const std::string record = "[record." + route.record->name + ']';
-  const std::vector<std::string>& path = route.path.names();
+  const auto refuse_missing = [&](const std::string& name) {
+    table.add_error("key", "must hold {" + name + "} as " + record +
+                               " does; otherwise the record of one job would permit another job's data");
+  };
+  const auto refuse_earlier = [&](const std::string& name) {
+    table.add_error("key", "holds {" + name + "}, but " + record + " does not, so the record of one job " +
+                               "would permit the data of this job with any other {" + name +
+                               "}; let the record hold {" + name + "}, or take it out of the key");
+  };
   bool is_before_a_name_of_the_record = false;
-  for (auto name = path.rbegin(); name != path.rend(); ++name) {
+  const std::vector<std::string>& names = route.path.names();
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
     const bool in_record = contains(text.names(), *name);
     const bool in_key = contains(route.key.names(), *name);
-    // check_key() has a finding for the last name.
-    if (in_record && !in_key && *name != path.back()) {
-      table.add_error("key", "must hold {" + *name + "} as " + record +
-                                 " does; otherwise the record of one job would permit another job's data");
-    }
-    if (in_key && !in_record && is_before_a_name_of_the_record) {
-      table.add_error("key", "holds {" + *name + "}, but " + record +
-                                 " does not, so it would permit the data of this job with any other {" +
-                                 *name + "}; let the record hold {" + *name + "}, or take it out of the key");
-    }
-    is_before_a_name_of_the_record = is_before_a_name_of_the_record || in_record;
+    if (in_record && !in_key) refuse_missing(*name);
+    if (in_key && !in_record && is_before_a_name_of_the_record) refuse_earlier(*name);
+    is_before_a_name_of_the_record |= in_record;
   }
 }
 
 void check_record(const Section& table, const Route& route) {
   const RecordRule& record = *route.record;
-  if (route.path.names().empty()) return table.add_error("record", "needs {id} in the path");
+  if (route.path.names().empty())
+    return table.add_error("record", "needs a named segment in the path, such as {id}");
   const bool is_hash = record.kind == RecordRule::Kind::kHash;
   const KeyTemplate& text = is_hash ? record.key : record.path;
   check_template(table, route.path,
                  {.key = "record",
-                  .whose = "[record." + record.name + "] ",
-                  .where = is_hash ? " in its key" : " in its path",
+                  .subject = "[record." + record.name + "] ",
+                  .place = is_hash ? " in its key" : " in its path",
                   .text = text});
-  check_names_of_record(table, route, text);
+  if (!table.has_error()) check_names_of_record(table, route, text);
+  if (route.source == Source::kPages) return;  // pages have no messages
   for (const std::string& name : route.path.names()) {
     if (std::ranges::find(record.fields, name, &RecordField::name) == record.fields.end()) continue;
     table.add_error("path", "${" + name + "} would be both a segment and a field of [record." + record.name +
@@ -101,7 +124,8 @@ void check_path(const Section& table, const Route& route) {
   if (route.record->terminal.empty())
     table.refuse({"end_grace_ms"},
                  "has no effect: [record." + route.record->name + "] has no terminal status");
-  check_record(table, route);
+  // If the route's own key has a finding, findings about the record would only repeat it.
+  if (!table.settings().has_error_below(table.at("key"))) check_record(table, route);
   if (route.record->kind == RecordRule::Kind::kHttp && !is_on_channel(route)) {
     table.add_error("record",
                     "[record." + route.record->name +
@@ -146,7 +170,8 @@ void check_credentials(const Section& table, const Route& route) {
   }
 }
 
-// With auth = "application" Tailgate reads only the query, because `forward` names the headers.
+// With auth = "application", only credentials in the query have an effect, because `forward` names the
+// headers that the application gets.
 void check_credentials_for_application(const Section& table, const Route& route) {
   const auto texts = table.texts("credentials");
   for (std::size_t i = 0; i < texts.size(); ++i) {

@@ -1,4 +1,4 @@
-// Reads [route.*], the rows of the route table.
+// Reads [route.*], the URLs that Tailgate serves.
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +13,12 @@ namespace {
 void require_value(const Section& table, std::string_view key) {
   const auto values = table.texts(key);
   if (values.empty() || values.front().empty()) table.settings().add_missing(table.at(key));
+}
+
+// Refuses a ${name} in a text in which the gateway inserts no values.
+void refuse_names(const Section& table, std::string_view key) {
+  if (table.text(key).find("${") != std::string::npos)
+    table.add_error(key, "is sent as it is; only data, text, comment and error_body can hold a ${name}");
 }
 
 void read_source(const Section& table, Route& route) {
@@ -48,8 +54,8 @@ void read_path(const Section& table, Route& route) {
   if (auto key = table.checked("key", KeyTemplate::compile(table.text("key")))) route.key = std::move(*key);
   if (route.source == Source::kChannel && is_reserved_channel(table.text("key"))) {
     table.add_error("key",
-                    "must not name a channel that Tailgate itself uses: __keyspace@…, __redis__:invalidate "
-                    "or tailgate:control:…");
+                    "must not name a channel of Redis itself or of Tailgate: __keyspace@…, __keyevent@…, "
+                    "__redis__:invalidate or tailgate:control:…");
   }
 }
 
@@ -91,6 +97,7 @@ void read_framing(const Section& table, Route& route) {
     require_value(table, "data_from");
   }
   route.event = table.text("event");
+  refuse_names(table, "event");
   route.id_from = table.text("id_from");
   route.only_objects = table.boolean("only_objects");
   route.name_from = table.texts("name_from");
@@ -98,11 +105,6 @@ void read_framing(const Section& table, Route& route) {
   route.entry = table.texts("entry");
   if (contains(route.entry, "id"))
     table.add_error("entry", "must not hold \"id\": each line has its entry's id by that name");
-  for (const std::string& field : route.entry) {
-    if (std::ranges::count(route.entry, field) == 1) continue;
-    table.add_error("entry", "must not hold \"" + field + "\" twice: a line has one member of that name");
-    break;
-  }
   route.ends_on_field = table.text("ends_on.field");
   route.ends_on_values = table.texts("ends_on.values");
   route.ends_on_events = table.texts("ends_on.events");
@@ -112,6 +114,7 @@ void read_answers(const Section& table, Route& route) {
   auto body = Template::compile_json(table.text("error_body"), {"status", "error", "message"});
   if (auto good = table.checked("error_body", std::move(body))) route.error_body = std::move(*good);
   route.not_found = table.text("not_found");
+  refuse_names(table, "not_found");
   route.page_default = table.integer<int>("page_default");
   route.page_max = table.integer<int>("page_max");
   route.page_bytes = table.integer<std::uint64_t>("page_bytes");
@@ -133,6 +136,7 @@ std::optional<Message> read_message(const Section& table, const Route& route, co
     table.add_error(key, "must be a comment, or an event with either data or text");
     return std::nullopt;
   }
+  refuse_names(table, key + ".event");
   names.insert(names.end(), {"route", "max_age_s", "now"});
   names.insert(names.end(), route.path.names().begin(), route.path.names().end());
   const Kind kind = has_comment                ? Kind::kComment
@@ -184,7 +188,7 @@ void default_ends_on_values(const Section& table, Route& route) {
   route.ends_on_values = route.record->terminal;
 }
 
-// True if for each of `statuses` (empty: all) an earlier message is sent.
+// True if an earlier message is sent for each of `statuses` (empty: all statuses).
 bool is_never_sent(const std::vector<std::string>& statuses, const std::vector<StatusMessage>& earlier) {
   const auto is_taken = [&earlier](const std::string& status) {
     return std::ranges::any_of(
@@ -250,7 +254,7 @@ Route read_route(const Section& table, const Config& config) {
   read_access(table, config, route);
   read_framing(table, route);
   read_answers(table, route);
-  // Without a path it is unknown which names its messages may use.
+  // Without a path it is unknown which names the messages may use.
   if (route.source != Source::kPages && !route.path.text().empty()) read_lifecycle(table, route);
   if (is_sound()) check_route(table, route);
   if (!is_sound()) return route;
@@ -259,6 +263,22 @@ Route read_route(const Section& table, const Config& config) {
   route.ending = read_status_messages(table, route, "ending", true);
   if (route.source != Source::kPages && is_sound()) check_endings(table, route);
   return route;
+}
+
+// Two routes that permit different callers must not have a key in common.  Otherwise one route shows what the
+// other protects.  If both write the key as the same text, the operator means one source, and that is
+// allowed.
+void check_common_key(const Section& table, const Route& route, const Route& other) {
+  const bool same_kind = (route.source == Source::kChannel) == (other.source == Source::kChannel);
+  const bool same_callers =
+      route.who == other.who && (route.who == Who::kAnyone || route.record == other.record);
+  if (!same_kind || same_callers || route.key.text() == other.key.text()) return;
+  if (table.has_error() || table.settings().has_error_below("route." + other.name)) return;
+  const auto text = common_text(other.key, other.path.rules(), route.key, route.path.rules());
+  if (!text) return;
+  table.add_error("key", "can be the same as the key of [route." + other.name +
+                             "], which permits other callers: both can be \"" + *text +
+                             "\"; choose keys that no id can make equal");
 }
 
 }  // namespace
@@ -274,10 +294,12 @@ void read_routes(Settings& settings, Config& config) {
     route.name = name;
     if (route.path.text().empty()) continue;
     for (const Route& other : config.routes) {
+      check_common_key(table, route, other);
       if (!overlap(other.path, route.path)) continue;
       const bool same_ids = other.path.ids() == route.path.ids();
-      table.add_error("path", "matches the same path as that of [route." + other.name + ']' +
-                                  (same_ids ? "" : "; nginx does not look at the form of an id"));
+      table.add_error("path", "matches the same path as " + other.path.text() + " of [route." + other.name +
+                                  ']' + (same_ids ? "" : "; nginx does not look at the form of an id") +
+                                  "; give one of them another literal segment");
     }
     config.routes.push_back(std::move(route));
   }

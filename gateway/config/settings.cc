@@ -4,8 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <optional>
+#include <set>
 
 #include "gateway/config/toml.h"
 #include "gateway/text/json.h"
@@ -16,6 +19,16 @@ namespace tailgate {
 namespace {
 
 using Type = Option::Type;
+
+constexpr std::size_t kMostFindings = 100;
+
+// True if `key` is below one of `parents`.
+bool is_below_one(std::string_view key, const std::set<std::string, std::less<>>& parents) {
+  for (std::size_t end = 0; (end = key.find_first_of(".[", end)) != std::string_view::npos; ++end) {
+    if (parents.contains(key.substr(0, end))) return true;
+  }
+  return false;
+}
 
 bool is_below(std::string_view key, std::string_view parent) {
   return key.size() > parent.size() && key.starts_with(parent) &&
@@ -90,6 +103,20 @@ std::vector<std::string> one_line_texts(const Option& option, const Setting::Val
   return text == nullptr || may_be_empty ? std::vector<std::string>() : std::vector{*text};
 }
 
+// The first text that a list holds twice, or "".
+std::string repeated_text(const Setting::Value& value) {
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return {};
+  for (auto text = texts->begin(); text != texts->end(); ++text) {
+    if (std::find(texts->begin(), text, *text) != text) return *text;
+  }
+  return {};
+}
+
+long long milliseconds_of(std::string_view key, double number) {
+  return std::llround(key.ends_with("_ms") ? number : number * 1000);
+}
+
 // The rule that `value` breaks, or "".  Precondition: `value` has the option's type.
 std::string broken_rule(const Option& option, const Setting::Value& value) {
   for (const std::string& text : one_line_texts(option, value)) {
@@ -97,12 +124,17 @@ std::string broken_rule(const Option& option, const Setting::Value& value) {
     if (has_control(text)) return "must not hold control characters";
     if (!is_utf8(text)) return "must be UTF-8";
   }
+  if (const std::string repeated = repeated_text(value); !repeated.empty()) {
+    return "must not hold " + (is_secret(option.key) ? "a text" : '"' + repeated + '"') + " twice";
+  }
   if (option.type == Type::kChoice) {
     if (!contains(split(option.choices, '|'), std::get<std::string>(value))) return option.rule();
   }
   if (option.type == Type::kInteger || option.type == Type::kDuration) {
     const double number = *number_in(value);
     if (!(number >= option.min && number <= option.max)) return option.rule();  // also refuses NaN
+    if (option.type == Type::kDuration && number > 0 && milliseconds_of(option.key, number) == 0)
+      return "is less than a millisecond, and would be taken as 0";
   }
   if (option.type == Type::kScalar && !std::isfinite(number_in(value).value_or(0))) return option.rule();
   return {};
@@ -165,10 +197,9 @@ void Settings::replace_from_environment(std::string_view key, Setting::Value val
 }
 
 void Settings::check() {
-  std::vector<std::string> refused;  // keys whose sub-keys are removed unchecked
+  std::set<std::string, std::less<>> refused;  // keys whose sub-keys are removed unchecked
   for (auto& [key, setting] : settings_) {
-    if (std::ranges::any_of(refused, [&name = key](const auto& parent) { return is_below(name, parent); }))
-      continue;
+    if (is_below_one(key, refused)) continue;
     const std::string_view name_rule = broken_name_rule(key);
     const Shape shape = shape_of(key);
     const bool is_table = std::holds_alternative<Setting::Table>(setting.value);
@@ -176,7 +207,7 @@ void Settings::check() {
     const auto* texts = std::get_if<std::vector<std::string>>(&setting.value);
     if (!name_rule.empty()) {
       add_error(key, std::string(name_rule));
-      refused.push_back(key);
+      refused.insert(key);
     } else if (shape == Shape::kUnknown) {
       const std::string meant = suggestion_for(key);
       add_error(key, "is no key that is known" + (meant.empty() ? "" : "; did you mean " + meant + '?'));
@@ -184,22 +215,21 @@ void Settings::check() {
         const std::string_view parent = parent_of(key);
         keys_with_error_.insert(parent.empty() ? meant : std::string(parent) + '.' + meant);
       }
-      refused.push_back(key);
+      refused.insert(key);
     } else if (shape == Shape::kTable && !is_table) {
       add_error(key, "must be a table, not " + std::visit(NameOf{}, setting.value));
-      refused.push_back(key);
+      refused.insert(key);
     } else if (shape == Shape::kTableList && !is_list && !(texts != nullptr && texts->empty())) {
       add_error(key, "must be a list of tables, not " + std::visit(NameOf{}, setting.value));
-      refused.push_back(key);
+      refused.insert(key);
     } else if (shape == Shape::kValue) {
       check_value(key, setting);
-      if (is_table || is_list) refused.push_back(key);
+      if (is_table || is_list) refused.insert(key);
     }
   }
   std::erase_if(settings_, [&refused](const auto& entry) {
-    return std::ranges::any_of(refused, [&entry](const auto& parent) {
-      return is_below(entry.first, parent) || (entry.first == parent && shape_of(parent) != Shape::kValue);
-    });
+    const std::string& key = entry.first;
+    return is_below_one(key, refused) || (refused.contains(key) && shape_of(key) != Shape::kValue);
   });
 }
 
@@ -259,7 +289,7 @@ std::vector<std::string> Settings::texts(std::string_view key) const {
 
 std::chrono::milliseconds Settings::duration(std::string_view key) const {
   const double number = number_in(value_of(key)).value_or(0);
-  return std::chrono::milliseconds(std::llround(key.ends_with("_ms") ? number : number * 1000));
+  return std::chrono::milliseconds(milliseconds_of(key, number));
 }
 
 std::string Settings::json(std::string_view key) const {
@@ -289,6 +319,10 @@ void Settings::add_error(std::string_view key, const std::string& rule) {
     place = setting->origin;
   }
   findings_.emplace(line, place + ": " + printable(key) + ": " + rule);
+  if (findings_.size() <= kMostFindings) return;
+  // More findings would not help.  A file that is not a configuration may have one for each line.
+  findings_.erase(std::prev(findings_.end()));
+  has_more_findings_ = true;
 }
 
 void Settings::add_missing(std::string_view key) {
@@ -322,6 +356,7 @@ bool Settings::has_error_below(std::string_view key) const {
 std::string Settings::findings() const {
   std::string text;
   for (const auto& [line, finding] : findings_) text += finding + '\n';
+  if (has_more_findings_) text += "There are more errors. Correct these first.\n";
   if (!text.empty()) text.pop_back();
   return text;
 }

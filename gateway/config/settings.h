@@ -108,6 +108,7 @@ class Settings {
   std::string file_name_;
   std::map<std::string, Setting, std::less<>> settings_;
   std::multimap<int, std::string> findings_;  // by line; findings not about the file come last
+  bool has_more_findings_ = false;            // some were left out
   std::set<std::string, std::less<>> keys_with_error_;
 };
 

@@ -18,6 +18,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "gateway/text/text.h"
 
@@ -47,7 +51,55 @@ Setting::Value value_of(const toml::node& node) {
   return Setting::Other{.name = node.is_array() ? "a list of something else" : "a date or time"};
 }
 
-// Recursion is safe: toml++ refuses texts that nest deeper than 256 levels.
+// toml++ 3.3 and flatten() recurse for each part of a dotted key and for each level of a value.  A text could
+// make them overrun the stack, so it is checked before.  No key of a configuration comes near these limits.
+constexpr std::size_t kMostParts = 16;
+constexpr std::size_t kMostLevels = 16;
+
+// Returns the place after the string or comment that begins at `at`.  A string that does not end is an error
+// that toml++ reports; here it ends at the end of its line.
+std::size_t skip_text(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  if (quote == '#') return std::min(text.find('\n', at), text.size());
+  const std::string triple(3, quote);
+  const bool has_lines = text.substr(at).starts_with(triple);
+  const std::string_view end = has_lines ? std::string_view(triple) : text.substr(at, 1);
+  for (at += end.size(); at < text.size(); ++at) {
+    if (text.substr(at).starts_with(end)) return at + end.size();
+    if (text[at] == '\\' && quote == '"') ++at;
+    if (at < text.size() && text[at] == '\n' && !has_lines) break;
+  }
+  return std::min(at, text.size());
+}
+
+// Returns the error if a key of the text has too many parts, or a value too many levels.
+std::optional<TomlError> find_depth(std::string_view text) {
+  int line = 1;
+  std::size_t parts = 1;
+  std::size_t levels = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'' || c == '#') {
+      const std::size_t end = skip_text(text, at);
+      line += static_cast<int>(std::ranges::count(text.substr(at, end - at), '\n'));
+      at = end;
+      continue;
+    }
+    if (c == '.' && ++parts > kMostParts) {
+      return TomlError{.line = line, .text = "a key may have at most 16 parts"};
+    }
+    if (std::string_view("\n,=[]{}").find(c) != std::string_view::npos) parts = 1;
+    if ((c == '[' || c == '{') && ++levels > kMostLevels) {
+      return TomlError{.line = line, .text = "a value may have at most 16 levels"};
+    }
+    if ((c == ']' || c == '}') && levels > 0) --levels;
+    if (c == '\n') ++line;
+    ++at;
+  }
+  return std::nullopt;
+}
+
+// Recursion is safe, because find_depth() has checked the text.
 void flatten(const toml::node& node, const std::string& key, FlatToml& out) {
   const auto add = [&](Setting::Value value) {
     out.emplace_back(key,
@@ -88,6 +140,7 @@ std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
     ++line;
     if (!is_utf8(each)) return TomlError{.line = line, .text = "is not valid UTF-8"};
   }
+  if (auto error = find_depth(text)) return *std::move(error);
   try {
     FlatToml flat;
     flatten(toml::parse(text), {}, flat);
@@ -104,6 +157,7 @@ std::variant<FlatToml, TomlError> flatten_toml(std::string_view text) {
 
 std::optional<FlatToml> flatten_toml_value(std::string_view key, std::string_view value) {
   try {
+    if (find_depth(value)) return std::nullopt;
     const toml::table parsed = toml::parse("value = " + std::string(value));
     if (parsed.size() != 1) return std::nullopt;
     FlatToml flat;

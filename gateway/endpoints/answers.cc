@@ -8,6 +8,7 @@
 #include "gateway/loop/random.h"
 #include "gateway/streams/stream.h"
 #include "gateway/text/json.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
@@ -42,7 +43,7 @@ constexpr std::array<UnavailableTexts, 7> kUnavailableTexts = {{
     {"limit", "This server is at its limit; please try again shortly"},
     {"draining", "This server is being restarted; please try again shortly"},
     {"auth", "Your sign-in cannot be checked at the moment; please try again shortly"},
-    {"application", "The application does not answer at the moment; please try again shortly"},
+    {"application", "The application gives no usable answer at the moment; please try again shortly"},
     {"limit", "The application limits how often it is asked; please try again later"},
 }};
 
@@ -69,8 +70,10 @@ class Answers::UnavailableStream final : public Stream {
     if (!has_ticket_) --held_over_limit_;
   }
 
-  void start(Unavailable reason) {
+  // An EventSource cannot read the header Retry-After, so a delay in it becomes a `retry`.
+  void start(Unavailable reason, std::string_view retry_after) {
     begin(FirstMessages::kNone);
+    send_retry_after(retry_after);
     send_event("unavailable", json_object({{"reason", json_quote(texts_of(reason).word)}}));
     remind_at(Loop::now() + kHoldLeast + shortened(kHoldMost - kHoldLeast, 1.0));
   }
@@ -131,7 +134,7 @@ void Answers::answer_unavailable(Request request, Unavailable reason, std::strin
   const bool may_hold = request.ticket != nullptr || held_over_limit_ < kMostHeldOverLimit;
   if (request.unavailable_as_sse && request.route->source != Source::kPages && may_hold) {
     streams_.add(std::make_unique<UnavailableStream>(streams_, std::move(request), held_over_limit_))
-        .start(reason);
+        .start(reason, retry_after);
     return;
   }
   const bool is_limit = reason == Unavailable::kLimit || reason == Unavailable::kApplicationLimit;

@@ -1,7 +1,7 @@
 // Answers: answers a request with a page, an error or `unavailable`, in the format of the request's route.
 //
-// Knows the error bodies, the headers of each status, and when `unavailable` is sent as an event stream: an
-// EventSource that gets a status other than 200 gives up for good.  Counts the answers.
+// Knows the error bodies and the headers of each status.  Decides whether `unavailable` is sent as an event
+// stream: an EventSource that gets a status other than 200 never reconnects.  Counts the answers.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,10 @@ class Answers {
   // `access` is not kAllowed.
   void refuse(Request request, Access access, std::string retry_after = {});
   // Answers 503 (429 for a limit) with Retry-After.  If the route and the client want an event stream, opens
-  // an `unavailable` stream instead.  At most 1,000 of these streams are open for requests without a ticket
-  // of StreamLimits.  Retry-After is `retry_after`, or a few seconds if that is empty.
+  // an `unavailable` stream instead.  StreamLimits does not count a request that reached a limit or was
+  // refused before the limits were checked.  At most 1,000 `unavailable` streams are open for such requests;
+  // the others get the 503 or 429.  Retry-After is `retry_after`, or a few seconds if that is empty.  The
+  // stream sends a `retry_after` in seconds as `retry` (Stream::send_retry_after).
   void answer_unavailable(Request request, Unavailable reason, std::string retry_after = {});
 
  private:

@@ -37,7 +37,8 @@ void Auth::handle_request(std::unique_ptr<Exchange> exchange) {
   const std::string_view method = exchange->header("X-Tailgate-Method").value_or("");
   const Target target = target_of(*exchange);
   const auto match = find_route(config_->routes, target.path);
-  // An unknown route or another method needs no verdict: the stream listener answers 404 or 405 without one.
+  // A request that matches no route or has another method needs no verdict: the stream listener answers it
+  // without one (404, 405, or the answer to a preflight).
   const bool needs_verdict =
       method == "GET" || (method == "HEAD" && match && match->route->source == Source::kPages);
   if (!match || !needs_verdict) return answer(*exchange, 204, "open", {});
@@ -101,7 +102,7 @@ void Auth::answer(Exchange& exchange, int status, const std::string& verdict, Ht
   exchange.answer(status, headers, "");
 }
 
-// A request without a token is no fault of anybody, so it is only counted as a verdict.
+// A request without a token is usual, so it is not logged.  Only verdicts_ counts it.
 void Auth::note_refusal(const Verdict& verdict) {
   if (verdict.refusal == Refusal::kMissing) return;
   const std::string reason(word_of(verdict.refusal));

@@ -2,8 +2,8 @@
 //
 // It has a listener of its own, so that only nginx can ask for an identity.  Every answer carries
 // X-Tailgate-Verdict.  A request whose token names an unknown signing key waits for the provider's keys.  The
-// log and the metrics say which provider refused a token, and which claim was at fault; the answer does not
-// name it.
+// log and the metrics say which provider refused a token, and which claim was at fault.  The answer does not
+// name the claim.
 #pragma once
 
 #include <array>

@@ -85,7 +85,7 @@ void ChannelStream::open_with(const Record* record) {
   go_live(record);
 }
 
-// Redis is back, and the record has been read again.
+// Continues or ends an open stream after a loss of Redis.  `access` is the outcome of its new Opening.
 void ChannelStream::reopen(Access access, const Record* record) {
   const bool is_http = route().record != nullptr && route().record->kind == RecordRule::Kind::kHttp;
   switch (access) {
@@ -100,6 +100,7 @@ void ChannelStream::reopen(Access access, const Record* record) {
     case Access::kTooMany:
     case Access::kNoAnswer:
     case Access::kUnavailable:
+      send_retry_after(opening_->retry_after());
       return condemn(EndReason::kGap);  // events may have been missed
   }
   if (record != nullptr && record->terminal) return send_ending(*record);
@@ -148,12 +149,14 @@ void ChannelStream::deliver(const Batch& batch) {
 void ChannelStream::on_record(const Record& record) {
   if (!open()) return;
   ending_.reset();  // the job may run again
+  look_ = {};
   if (!may_see(request(), record)) {
     condemn(EndReason::kOwnerChanged);
   } else if (record.terminal && phase_ == Phase::kLive) {
     // Workers publish their last message after they write the record.  The stream waits for this message,
     // because it says more than the record.
     ending_ = std::make_unique<Record>(record);
+    looked_again_ = false;
     remind_at(Loop::now() + kPublishedEnd);
   } else if (record.terminal) {
     send_ending(record);  // while the subscription is lost, the published end does not arrive
@@ -161,10 +164,36 @@ void ChannelStream::on_record(const Record& record) {
 }
 
 void ChannelStream::on_reminder() {
-  if (ending_ == nullptr) return;
-  // Delivers the messages that have arrived, because the published end may be among them.
+  if (ending_ == nullptr || look_.under_way()) return;
+  if (!looked_again_) {
+    look_ = resources_.opening.records.look(
+        *route().record, record_key(request()),
+        [this](JobRecords::Found, const Record* record) { on_final_look(record); });
+    return;
+  }
+  // Delivers the messages that have been read, because the published end may be among them.
   resources_.hub.flush(source_key(request()));
   if (!condemned()) send_ending(*ending_);
+}
+
+// The record was read again, because workers write fields of the result after the status, and because the job
+// may run again by now.
+void ChannelStream::on_final_look(const Record* record) {
+  if (condemned() || ending_ == nullptr) return;
+  if (record != nullptr) {
+    if (!may_see(request(), *record)) return condemn(EndReason::kOwnerChanged);
+    if (!record->terminal) {
+      ending_.reset();
+      // The watch reports changes after the record that it knows, so it must know this one.
+      watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record, *this);
+      return;
+    }
+    *ending_ = *record;
+  }
+  looked_again_ = true;
+  // After a stall of the process, timers and answers may run before all sockets have been read.  One slot
+  // later, all sockets have been read.
+  remind_at(Loop::now() + Wheel::kSlot);
 }
 
 }  // namespace tailgate

@@ -60,6 +60,7 @@ class ChannelStream final : public Stream,
   void open_with(const Record* record);
   void reopen(Access access, const Record* record);
   void go_live(const Record* record);
+  void on_final_look(const Record* record);
   void send_ending(const Record& record);
   void deliver(const Batch& batch);
 
@@ -67,12 +68,14 @@ class ChannelStream final : public Stream,
   const Resources& resources_;
   std::vector<Batch> held_;
   std::size_t held_bytes_ = 0;
-  std::unique_ptr<Record> ending_;    // the terminal record, while the job's last message may come
+  std::unique_ptr<Record> ending_;    // the terminal record, while the stream waits for the published end
+  bool looked_again_ = false;         // ending_ has been read again
   std::unique_ptr<Opening> opening_;  // null while live
   // Declared last, so that they are destroyed before the members that their callbacks use.
   Hub::Subscription subscription_;
   ChannelFeeds::Interest interest_;
   JobRecords::Watch watch_;
+  JobRecords::Look look_;
 };
 
 }  // namespace tailgate

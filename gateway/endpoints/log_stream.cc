@@ -12,12 +12,17 @@ namespace {
 
 // The delay before a read that Redis refused or did not answer is repeated.
 constexpr std::chrono::milliseconds kTryAgain{500};
-// A stream whose job has ended waits at most this long for the log to become silent.  A log whose newest
-// entry is older than this is silent already.
+// The longest wait for silence after the end of a job.  When a stream opens, a log whose newest entry is
+// older than this counts as silent.
 constexpr std::chrono::seconds kLongestEnd{5};
+// While Redis does not answer, workers cannot write.  So after an answer that took longer than this, the
+// log's silence proves nothing.  An answer within half of the route's end_grace is never too slow.
+constexpr std::chrono::milliseconds kSlowAnswer{100};
 
-// The id of an entry holds the time at which Redis wrote the entry.
+// The id of an entry holds the time at which Redis wrote the entry.  A log without an entry is not silent,
+// because its first line may be on its way.
 bool is_silent(const LogTail& tail) {
+  if (tail.last.is_zero()) return false;
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   return tail.last.ms < static_cast<std::uint64_t>((now - kLongestEnd).time_since_epoch().count());
 }
@@ -34,6 +39,12 @@ void LogStream::start() {
       resources_.opening, request(),
       Opening::TimeLimits{.redis = request().config->redis.wait, .record = route().record_grace}, self);
   opening_->advance();
+}
+
+// A client that has received no line yet has no id to resume from.  With the position it gets the lines that
+// are written until it comes back.
+void LogStream::send_position() {
+  send("id: " + cursor_.position().text() + "\n\n", 0);
 }
 
 void LogStream::on_outcome(Access access, const Record* record) {
@@ -75,21 +86,23 @@ void LogStream::on_opening_tail(LogRead::Outcome outcome, const LogTail& tail) {
       wait_for_silence();
     }
   }
-  if (record_ && !final_)
+  proceed();
+  if (record_ && !condemned())
     watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record_, *this);
   record_.reset();
-  proceed();
 }
 
 // Does the next step of a stream that is behind: ends it, joins the feed, or reads.
 void LogStream::proceed() {
   if (condemned() || phase_ != Phase::kBehind) return;
-  if (reached_end()) return finish();
+  if (reached_end()) return finish(cursor_.position());
   if (reading_.under_way()) return;  // on_read() calls proceed() again
   if (!final_ && caught_up_) {
     const auto fed = resources_.log_feeds.position(key_);
     if (!fed || cursor_.position() >= *fed) return join();
-    // The feed's position is after the log's end: the log was replaced, and the feed has not detected it yet.
+    // The feed has published entries that this stream's read did not find.  Either the log was replaced, and
+    // the feed has not detected it yet.  Or the newest entries were deleted (XDEL).  Or these entries are
+    // newer than the stream's read, which had to wait for an XINFO.
     caught_up_ = false;
     resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
@@ -110,17 +123,22 @@ bool LogStream::handle_failure(LogRead::Outcome outcome) {
 
 void LogStream::on_read(const LogRead& read) {
   if (condemned() || handle_failure(read.outcome)) return;
-  if (read.gap) send_gap(*read.gap);
+  if (read.gap) {
+    send_gap(*read.gap);
+    if (cursor_.position() < read.gap->requested) wait_for_another_end();
+  }
   std::string bytes;
   std::uint32_t events = 0;
   for (const LogEntry& entry : read.entries) {
+    if (final_ && entry.id > *final_) break;  // it may belong to another run and another owner
     append_entry(bytes, route(), entry);
     ++events;
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  // The log ends before final_, because its newest entries were deleted.
-  if (final_ && caught_up_ && !reached_end()) final_ = cursor_.position();
+  // If the newest entries were deleted, the log ends before final_.  The id of the end is final_ even then,
+  // because Redis still reports it as the log's last id when the client comes back.
+  if (final_ && (caught_up_ || reached_end())) return finish(*final_);
   proceed();
 }
 
@@ -146,21 +164,27 @@ void LogStream::on_batch(const Batch& batch) {
       batch.marks, [&](EntryId id) { return id > cursor_.position(); }, &Batch::Mark::id));
   send(batch.chunk, offset, events);
   cursor_.advance(batch.marks.back().id, events);
-  if (ending_) ending_->last_entry_at = Loop::now();
-  if (reached_end()) finish();
+  if (ending_) {
+    ending_->last_entry_at = Loop::now();
+    ending_->newest = cursor_.position();
+  }
+  if (reached_end()) finish(cursor_.position());
 }
 
 void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   if (condemned() || phase_ != Phase::kTailing) return;  // a stream that is behind finds the gap itself
   const EntryId own = cursor_.position();
   const bool was_reset = cursor.position() < gap.requested;
+  // An older entry exists, but not the one at the feed's position: it is another log.
+  const bool is_other_log = gap.first_available && *gap.first_available < gap.requested;
   // A stream that has read ahead of the feed may have sent the entries that the feed missed.
-  const bool has_it_all = !was_reset && own > gap.requested &&
+  const bool has_it_all = !was_reset && !is_other_log && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
   send_gap({own, gap.first_available});
   if (was_reset || own < cursor.position() || own == gap.requested) cursor_ = cursor;
-  if (reached_end()) finish();
+  if (was_reset) wait_for_another_end();
+  if (reached_end()) finish(cursor_.position());
 }
 
 void LogStream::send_gap(const LogGap& gap) {
@@ -174,6 +198,10 @@ void LogStream::on_redis_up() {
   if (opening_) {
     opening_->advance();
   } else {
+    // While the link that reads logs was down, workers may have been unable to write.
+    const std::uint64_t losses = resources_.log_reader.times_lost();
+    if (ending_ && !final_ && std::exchange(ending_->losses, losses) != losses)
+      ending_->ended_at = ending_->last_entry_at = Loop::now();
     on_reminder();
   }
 }
@@ -187,9 +215,10 @@ void LogStream::on_reminder() {
 }
 
 void LogStream::on_record(const Record& record) {
-  if (!open() || phase_ == Phase::kOpening || final_) return;
+  if (!open() || phase_ == Phase::kOpening) return;
   if (!may_see(request(), record)) return condemn(EndReason::kOwnerChanged);
-  if (!record.terminal) return ending_.reset();  // the job runs again
+  if (final_) return;
+  if (!record.terminal) return forget_ending();
   if (!ending_) begin_ending(record);
   ending_->record = record;
   wait_for_silence();
@@ -197,8 +226,20 @@ void LogStream::on_record(const Record& record) {
 
 void LogStream::begin_ending(const Record& record) {
   const TimePoint now = Loop::now();
-  ending_ =
-      std::make_unique<Ending>(Ending{.record = record, .ended_at = now, .last_entry_at = now, .newest = {}});
+  // A stream that is behind does not know the log's last entry.
+  const auto newest = phase_ == Phase::kTailing ? std::optional(cursor_.position()) : std::nullopt;
+  ending_ = std::make_unique<Ending>(Ending{.record = record,
+                                            .ended_at = now,
+                                            .last_entry_at = now,
+                                            .newest = newest,
+                                            .losses = resources_.log_reader.times_lost()});
+}
+
+// The job runs again.
+void LogStream::forget_ending() {
+  ending_.reset();
+  look_ = {};
+  tail_ = {};
 }
 
 void LogStream::on_record_gone() {
@@ -209,34 +250,62 @@ TimePoint LogStream::silent_at() const {
   return std::min(ending_->last_entry_at + route().end_grace, ending_->ended_at + kLongestEnd);
 }
 
-// The job has ended.  Reads the log's tail once the log has been silent for long enough.
+// For a stream whose job has ended: does step 2 (see log_stream.h).  Begins step 3 once the log has been
+// silent for long enough.
 void LogStream::wait_for_silence() {
-  if (tail_.under_way()) return;  // on_final_tail() goes on
+  if (look_.under_way() || tail_.under_way()) return;  // on_final_look() and on_final_tail() go on
   if (Loop::now() < silent_at()) return remind_at(silent_at());
   if (!resources_.log_reader.up()) return remind_at(Loop::now() + kTryAgain);
+  ending_->asked_at = Loop::now();
+  look_ = resources_.opening.records.look(
+      *route().record, record_key(request()),
+      [this](JobRecords::Found found, const Record* record) { on_final_look(found, record); });
+}
+
+void LogStream::on_final_look(JobRecords::Found found, const Record* record) {
+  if (condemned() || !ending_) return;
+  if (found == JobRecords::Found::kUnavailable || !resources_.log_reader.up())
+    return remind_at(Loop::now() + kTryAgain);
+  if (record != nullptr) {
+    if (!may_see(request(), *record)) return condemn(EndReason::kOwnerChanged);
+    if (!record->terminal) {
+      forget_ending();
+      // The watch reports changes after the record that it knows, so it must know this one.
+      watch_ = resources_.opening.records.watch(*route().record, record_key(request()), *record, *this);
+      return;
+    }
+    ending_->record = *record;
+  }
   tail_ = resources_.log_reader.tail(
       key_, [this](LogRead::Outcome outcome, const LogTail& tail) { on_final_tail(outcome, tail); });
 }
 
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
-  if (condemned() || !ending_ || handle_failure(outcome)) return;
-  // An entry that the stream has not received and that the last look at the tail did not show is new.
-  const bool has_grown = tail.last > cursor_.position() && tail.last != ending_->newest;
+  if (condemned() || !ending_) return;
+  const TimePoint now = Loop::now();
+  // A missing right may stay missing, so the pause is long: each attempt reads the record and the tail.
+  if (outcome == LogRead::Outcome::kUnavailable && resources_.log_reader.up())
+    return remind_at(now + kLongestEnd);
+  if (handle_failure(outcome)) return;
+  const auto waited = now - ending_->asked_at;
+  const bool was_slow = waited > std::max<Clock::duration>(kSlowAnswer, route().end_grace / 2);
+  if (was_slow) ending_->ended_at += waited;
+  // The log has grown if its last id is not the newest id that was known before.
+  if (was_slow || tail.last != ending_->newest) ending_->last_entry_at = now;
   ending_->newest = tail.last;
-  if (has_grown) ending_->last_entry_at = Loop::now();
-  if (Loop::now() < silent_at()) return remind_at(silent_at());
+  if (now < silent_at()) return remind_at(silent_at());
   final_ = tail.last;
+  // A read under way may have begun before the entries up to final_ were written.
+  reading_ = {};
   if (tail.last < cursor_.position()) {
     // The log was replaced after this stream's last read, and no read has detected that yet.  The new log is
-    // read from its beginning.  A read under way is dropped: it began at the old position, but its answer
-    // would be checked against the new position.
-    reading_ = {};
+    // read from its beginning.  resolve_doubt() needs no read here, because the log ends before the position.
     if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
     phase_ = Phase::kBehind;
     caught_up_ = false;
   }
   if (reached_end()) {
-    finish();
+    finish(cursor_.position());
   } else if (phase_ == Phase::kTailing) {
     resources_.log_feeds.read_soon(key_);
     remind_at(Loop::now() + kTryAgain);
@@ -245,8 +314,16 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   }
 }
 
-void LogStream::finish() {
-  const std::string last_id = std::max(*final_, cursor_.position()).text();
+// The log was replaced.  If final_ is set, it names an entry of the old log.
+void LogStream::wait_for_another_end() {
+  if (!final_) return;
+  final_.reset();
+  wait_for_silence();
+}
+
+// Precondition: ending_ is set, and the client has received every entry up to `last` that still exists.
+void LogStream::finish(EntryId last) {
+  const std::string last_id = last.text();
   send_status(route().ending, &ending_->record, std::string(kEndId) + '.' + last_id,
               {{"last_id", '"' + last_id + '"'}});
   condemn(EndReason::kTerminal);
@@ -259,6 +336,7 @@ void LogStream::on_wrong_type() {
 // The key holds no log any more, so the entries after the cursor are lost.
 void LogStream::end_without_log() {
   send_gap({cursor_.position(), std::nullopt});
+  if (ending_) return finish(cursor_.position());
   condemn(EndReason::kWrongType);
 }
 

@@ -6,9 +6,14 @@
 // Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
 // its cursor (on_redis_up()), which detects gaps.
 //
-// Workers write their last lines after the terminal status.  So a stream whose job has ended goes on until
-// the log has been silent for the route's `end_grace`.  Then it reads the log's tail, sends everything up to
-// the tail, and ends.
+// Workers write their last lines after the terminal status.  So the end of a job (Ending) has five steps.
+// DESIGN.md has the details ("The end of a log").
+//   1  learn  A look finds the terminal status.
+//   2  wait   The log must be silent for the route's `end_grace`.  The wait takes 5 s at most (silent_at()).
+//   3  look   The record is read again.  If the job runs again, the stream forgets the end.
+//   4  tail   The log's tail is read.  If the log has grown, or Redis was slow, back to step 2.
+//   5  send   Everything up to that tail (final_) is sent, then the route's ending.  If the log is replaced
+//             meanwhile, back to step 2.
 #pragma once
 
 #include <memory>
@@ -55,9 +60,11 @@ class LogStream final : public Stream,
   // What the stream knows of a job that has ended.
   struct Ending {
     Record record;
-    TimePoint ended_at;             // when the stream learned of the end
-    TimePoint last_entry_at;        // when the newest entry came, or ended_at
-    std::optional<EntryId> newest;  // the log's last entry, when its tail was last read
+    TimePoint ended_at;             // when the stream learned of the end; later if Redis was lost or slow
+    TimePoint last_entry_at;        // when the last entry was noticed; ended_at if there was none since
+    TimePoint asked_at{};           // when step 3 began
+    std::optional<EntryId> newest;  // the entry that last_entry_at belongs to; none: not known yet
+    std::uint64_t losses = 0;       // how often the logs link had been lost at ended_at
   };
 
   void on_batch(const Batch& batch) override;
@@ -70,6 +77,7 @@ class LogStream final : public Stream,
   void on_redis_up() override;
   void on_drained() override { proceed(); }
   void on_reminder() override;
+  void send_position() override;
 
   void on_opening_tail(LogRead::Outcome outcome, const LogTail& tail);
   void proceed();
@@ -80,9 +88,12 @@ class LogStream final : public Stream,
   void begin_ending(const Record& record);
   TimePoint silent_at() const;
   void wait_for_silence();
+  void on_final_look(JobRecords::Found found, const Record* record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
-  void finish();
+  void wait_for_another_end();
+  void forget_ending();
+  void finish(EntryId last);
   void end_without_log();
 
   const Resources& resources_;
@@ -95,6 +106,7 @@ class LogStream final : public Stream,
   std::unique_ptr<Ending> ending_;    // null: the job has not ended
   std::optional<EntryId> final_;      // the stream ends after this entry; none: the log may still grow
   std::unique_ptr<Opening> opening_;  // null once the stream is open
+  JobRecords::Look look_;
   RedisCall tail_;
   LogReader::Read reading_;
   Hub::Subscription subscription_;

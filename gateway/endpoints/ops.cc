@@ -65,12 +65,17 @@ void Ops::handle_request(std::unique_ptr<Exchange> exchange) {
   }
 }
 
+std::string Ops::why_not_ready() const {
+  const std::string why = read_check_.why();
+  return why.empty() ? keys_.why_missing() : why;
+}
+
 std::string Ops::health(bool ready) const {
   const char* const status = drain_.draining() ? "draining" : ready ? "ready" : "starting";
   const std::string redis = json_quote(redis_is_up() ? "up" : "down");
   const std::string keys = json_quote(keys_.has_all_keys() ? "had" : "missing");
   const std::string pid = std::to_string(getpid());
-  const std::string why = read_check_.why();
+  const std::string why = was_ready_ ? "" : why_not_ready();
   if (why.empty())
     return json_object({{"status", json_quote(status)}, {"redis", redis}, {"keys", keys}, {"pid", pid}});
   return json_object({{"status", json_quote(status)},

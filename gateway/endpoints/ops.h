@@ -1,10 +1,10 @@
 // Ops: answers load balancers, Prometheus and operators: /healthz, /readyz, /metrics, POST /drain.
 //
-// Ops has its own listener.  So Ops answers even if the stream listener is busy, and a mistake in a proxy's
-// configuration cannot make it public.  /readyz answers 200 from the first time that the gateway is ready
-// until a drain begins.  The gateway is ready once it has its keys, all links to Redis are up and ReadCheck
-// has passed.  The body reports a lost Redis or missing keys.  The status does not, because a load balancer
-// would then drop every gateway during a short loss of Redis.
+// Ops has its own listener.  So Ops answers even if the stream listener is busy, and a proxy that passes all
+// paths to the stream listener does not make /metrics and /drain public.  /readyz answers 200 from the first
+// time that the gateway is ready until a drain begins.  The gateway is ready once it has its keys, all links
+// to Redis are up and ReadCheck has passed.  The body reports a lost Redis or missing keys.  The status does
+// not, because a load balancer would then drop every gateway during a short loss of Redis.
 #pragma once
 
 #include <array>
@@ -35,6 +35,8 @@ class Ops {
 
  private:
   bool redis_is_up() const;
+  // Empty if no cause is known.
+  std::string why_not_ready() const;
   std::string health(bool ready) const;
 
   Links links_;

@@ -47,12 +47,12 @@ HttpHeaders common_headers(const Config& config, const Exchange& exchange) {
   return headers;
 }
 
-// True if the client itself has put credentials into the header.  A browser adds "Basic" to every request,
-// even to that of an EventSource, if nginx demands a password for the site.
+// True if the client itself has put credentials into Authorization.  "Basic" does not count: if nginx demands
+// a password for the site, a browser adds it to every request, even to that of an EventSource.
 bool has_token_header(const Exchange& exchange) {
   constexpr std::string_view kBasic = "basic ";
-  const auto value = exchange.header("Authorization");
-  return value && ascii_lower(value->substr(0, kBasic.size())) != kBasic;
+  const std::string_view value = trim(exchange.header("Authorization").value_or(""));
+  return !value.empty() && ascii_lower(value.substr(0, kBasic.size())) != kBasic;
 }
 
 // By default, true for a native EventSource: it accepts text/event-stream and cannot set other headers.
@@ -67,64 +67,122 @@ bool wants_sse(const Route& route, const Exchange& exchange) {
   }
   const auto accept = exchange.joined_header("Accept");
   return accept && ascii_lower(*accept).find("text/event-stream") != std::string::npos &&
-         !has_token_header(exchange) && !exchange.header("X-Session-Id");
+         !has_token_header(exchange) && exchange.header("X-Session-Id").value_or("").empty();
 }
 
 bool is_in_query(const Credential& place) {
   return place.kind == Credential::Kind::kTokenQuery || place.kind == Credential::Kind::kSessionQuery;
 }
 
+// Replaces each control character except the tab by a space (RFC 9110 section 5.5).  Returns true if there
+// was one.
+bool replace_controls(std::string& text) {
+  bool found = false;
+  for (char& c : text) {
+    if (c == '\t' || !has_control({&c, 1})) continue;
+    c = ' ';
+    found = true;
+  }
+  return found;
+}
+
+// All hops of Forwarded.  nginx 1.22 cannot append to several lines of a header, so it sends its own hop in
+// X-Tailgate-Hop.
+std::string forwarded_hops(const Exchange& exchange) {
+  std::string hops = exchange.joined_header("Forwarded").value_or("");
+  const std::string_view own = exchange.header("X-Tailgate-Hop").value_or("");
+  if (!hops.empty() && !own.empty()) hops += ", ";
+  return hops.append(own);
+}
+
+bool is_credential(const Route& route, const std::string& header) {
+  return header == "authorization" || header == "x-session-id" ||
+         std::ranges::any_of(route.credentials, [&header](const Credential& place) {
+           return place.kind == Credential::Kind::kSessionHeader && ascii_lower(place.name) == header;
+         });
+}
+
+// Copies the caller's headers for the application.  Returns false if the application decides who the caller
+// is, and a token or session id among the headers has a control character.
+bool copy_headers(const Request& request, HttpHeaders& caller) {
+  const Exchange& exchange = *request.exchange;
+  for (const std::string& name : request.route->record->forward) {
+    const bool is_judged = is_credential(*request.route, name);
+    // If a request has a credential header twice, the application gets the first one, which /auth judges.
+    std::string value = is_judged             ? std::string(exchange.header(name.c_str()).value_or(""))
+                        : name == "forwarded" ? forwarded_hops(exchange)
+                                              : exchange.joined_header(name).value_or("");
+    if (value.empty()) continue;
+    if (replace_controls(value) && is_judged && request.route->auth == AuthBy::kApplication) return false;
+    caller.emplace_back(name, std::move(value));
+  }
+  return true;
+}
+
 // Copies the caller's headers for the application.  Credentials in the query, where an EventSource must put
-// them, become the header that the application reads.  Returns false if the query holds a token that cannot
-// be one.
+// them, become the header that the application reads.  Returns false if the application decides who the
+// caller is, and a token or session id is blank in the query or has a control character.
 bool collect_for_application(Request& request, const Query& query) {
   HttpHeaders& caller = request.parameters->caller;
-  for (const std::string& name : request.route->record->forward) {
-    if (auto value = request.exchange->joined_header(name)) caller.emplace_back(name, std::move(*value));
-  }
+  if (!copy_headers(request, caller)) return false;
+  bool has_token = has_header(caller, "authorization") &&
+                   !bearer_token(request.exchange->header("Authorization").value_or("")).empty();
+  bool has_session = has_header(caller, "x-session-id");
   for (const Credential& place : request.route->credentials) {
-    const std::string* value = query.find(place.name);
-    if (value == nullptr || value->empty()) continue;
-    if (place.kind == Credential::Kind::kTokenQuery) {
-      if (has_control(*value)) return false;
-      if (!has_header(caller, "authorization")) caller.emplace_back("authorization", "Bearer " + *value);
-    } else if (place.kind == Credential::Kind::kSessionQuery && !has_control(*value) &&
-               !has_header(caller, "x-session-id")) {
-      caller.emplace_back("x-session-id", *value);
+    const std::string* value = is_in_query(place) ? query.find_non_empty(place.name) : nullptr;
+    if (value == nullptr) continue;
+    // The application would read a blank token as no token, and take a cookie instead.
+    if (has_control(*value) || trim(*value).empty()) {
+      if (request.route->auth == AuthBy::kApplication) return false;
+      continue;
     }
+    const bool is_token = place.kind == Credential::Kind::kTokenQuery;
+    if (std::exchange(is_token ? has_token : has_session, true)) continue;
+    // Replaces a header without a token, for example the password of the site, which a browser adds.
+    if (is_token) std::erase_if(caller, [](const auto& header) { return header.first == "authorization"; });
+    caller.emplace_back(is_token ? "authorization" : "x-session-id", is_token ? "Bearer " + *value : *value);
   }
   return true;
 }
 
 // The point at which a client resumes its stream.
 struct Resume {
-  bool saw_end = false;
-  std::optional<EntryId> after;
+  std::optional<EntryId> after;  // the last entry
+  bool saw_end = false;          // the id of `after` came inside "end.<entry id>"
+  bool saw_plain_end = false;    // the client sent the id "end", which names no entry
 
-  bool is_known() const { return saw_end || after; }
+  bool is_known() const { return saw_plain_end || after; }
 };
 
 // `id` is the id of an entry, or the id of a stream's end: "end" or "end.<entry id>".
 Resume resume_at(std::string_view id) {
+  if (id == kEndId) return {.after = {}, .saw_plain_end = true};
   const auto end = parse_end_id(id);
-  return {.saw_end = end.has_value(), .after = id == kEndId ? std::nullopt : end ? end : EntryId::parse(id)};
+  return {.after = end ? end : EntryId::parse(id), .saw_end = end.has_value()};
 }
 
 // The query parameters that hold the last event's id.  Client libraries that cannot set the header spell them
 // in these ways.
 constexpr std::array<std::string_view, 3> kResumeNames{"last_event_id", "lastEventId", "Last-Event-ID"};
 
-// Some libraries add their parameter to a URL that already has one.  The highest id is the latest.
+// The later of two points.  A request may have several, because some libraries add their parameter or header
+// to one that the page has set.  The highest id is the newest.
 Resume latest(const Resume& a, const Resume& b) {
-  if (a.after == b.after) return {.saw_end = a.saw_end || b.saw_end, .after = a.after};
-  return a.after > b.after ? a : b;
+  Resume newest = a.after > b.after ? a : b;
+  if (a.after == b.after) newest.saw_end = a.saw_end || b.saw_end;
+  // "end" is later than every other id.
+  newest.saw_plain_end = a.saw_plain_end || b.saw_plain_end;
+  return newest;
 }
 
-// Where the query says that the stream resumes.  `malformed` becomes the name of a parameter without a valid
-// id.
-Resume resume_from(const Query& query, std::string& malformed) {
+// Where the query says that the stream resumes.  Skips the parts of the query that cannot be decoded.  Puts
+// the name of a parameter whose id is not valid into `malformed`.
+Resume resume_from(std::string_view query_text, std::string& malformed) {
   Resume newest;
-  for (const auto& [name, value] : query.all()) {
+  for (const std::string_view part : split(query_text, '&')) {
+    const auto query = Query::parse(part);
+    if (!query || query->all().empty()) continue;
+    const auto& [name, value] = query->all().front();
     if (!contains(kResumeNames, name)) continue;
     const Resume given = resume_at(value);
     if (!given.is_known()) malformed = name;
@@ -133,8 +191,16 @@ Resume resume_from(const Query& query, std::string& malformed) {
   return newest;
 }
 
+// Where the header says that the stream resumes.  A browser's fetch() joins several ids by commas.
+Resume resume_from_header(const Exchange& exchange) {
+  Resume newest;
+  const std::string ids = exchange.joined_header("Last-Event-ID").value_or("");
+  for (const std::string_view id : split(ids, ',')) newest = latest(newest, resume_at(trim(id)));
+  return newest;
+}
+
 // Reads which page the client requests, or where it resumes its stream.
-Status read_position(Request& request, const std::optional<Query>& query) {
+Status read_position(Request& request, const std::optional<Query>& query, std::string_view query_text) {
   const Source source = request.route->source;
   RequestParameters& parameters = *request.parameters;
   if (!query && source != Source::kChannel) {
@@ -147,7 +213,7 @@ Status read_position(Request& request, const std::optional<Query>& query) {
     return {};
   }
   std::string malformed;
-  const Resume by_query = query ? resume_from(*query, malformed) : Resume();
+  const Resume by_query = resume_from(query_text, malformed);
   // The ids of a channel's events can be any text, so no id is malformed there.
   if (!malformed.empty() && source == Source::kLog) {
     return Error{
@@ -155,9 +221,9 @@ Status read_position(Request& request, const std::optional<Query>& query) {
         ": must be a complete entry id, two whole numbers joined by \"-\" as in 1700000000000-0, or the "
         "id of a stream's end"};
   }
-  const Resume by_header = resume_at(request.exchange->header("Last-Event-ID").value_or(""));
+  const Resume by_header = resume_from_header(*request.exchange);
   const Resume& resume = by_header.is_known() ? by_header : by_query;
-  parameters.saw_end = resume.saw_end;
+  parameters.saw_end = resume.saw_end || resume.saw_plain_end;
   parameters.resume = resume.after;
   return {};
 }
@@ -222,7 +288,7 @@ bool RequestHandler::identify(Request& request) {
 
 bool RequestHandler::read_parameters(Request& request, std::string_view query_text) {
   const auto query = Query::parse(query_text);
-  if (const Status read = read_position(request, query); !read) {
+  if (const Status read = read_position(request, query, query_text); !read) {
     resources_.answers.refuse(std::move(request), 422, read.error());
     return false;
   }
@@ -235,16 +301,18 @@ bool RequestHandler::read_parameters(Request& request, std::string_view query_te
   return false;
 }
 
-// Empty if the proxies in front say nothing that can be read.  Then the limit for each address does not
-// apply.
+// The client's address.  Empty if the header names no address or cannot be read.  Then the stream is not
+// counted by address.
 std::string RequestHandler::address_of(const Request& request) {
   const ClientAddressRule& rule = request.config->limits.client_address;
   const bool is_forwarded = rule.header == ClientAddressRule::Header::kForwarded;
-  const auto hops = request.exchange->joined_header(is_forwarded ? "Forwarded" : "X-Forwarded-For");
-  const auto address = client_address(hops.value_or(""), rule);
+  const std::string hops = is_forwarded ? forwarded_hops(*request.exchange)
+                                        : request.exchange->joined_header("X-Forwarded-For").value_or("");
+  const auto address = client_address(hops, rule);
   if (address) return *address;
   if (address_errors_.open(Loop::now())) {
-    log_error("client.address", {{"why", address.error()}, {"held_back", address_errors_.take_held_back()}});
+    log_error("address.refused", {{"why", address.error() + ", so the stream is not counted by address"},
+                                  {"held_back", address_errors_.take_held_back()}});
   }
   return {};
 }
@@ -286,7 +354,7 @@ void RequestHandler::handle(std::unique_ptr<Exchange> exchange) {
 
   const std::string_view method = request.exchange->method();
   const bool is_page = request.route->source == Source::kPages;
-  if (method == "OPTIONS" && request.exchange->header("Access-Control-Request-Method"))
+  if (method == "OPTIONS" && !request.exchange->header("Access-Control-Request-Method").value_or("").empty())
     return answer_preflight(request);
   if (method != "GET" && !(method == "HEAD" && is_page)) {
     const std::string allowed = allowed_methods(*request.route);

@@ -2,7 +2,8 @@
 // the request's stream or page.
 //
 // The order of the checks: route 404, method 405, identity 401, parameters 422, memory 503, limits 429,
-// draining 503.  The Opening then checks Redis (503) and the record (404).  Trusts only the sealed identity.
+// draining 503.  The Opening then checks Redis (503) and the record (404).  A user or a session comes only
+// from the sealed identity.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,7 @@ class RequestHandler {
 
   Resources resources_;
   StreamLimits limits_;
-  LogValve address_errors_{1, 1};
+  LogValve address_errors_{1, 1.0 / 60};
   std::uint64_t unrouted_ = 0;  // requests that matched no route
 };
 

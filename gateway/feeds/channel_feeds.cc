@@ -54,19 +54,20 @@ ChannelFeeds::ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule
              .on_refused = [this](std::string_view channel) { on_refused(channel); },
              .on_confirmed = [this](std::string_view channel) { on_confirmed(channel); },
              .on_message = [this](std::string_view channel,
-                                  std::string_view payload) { on_message(channel, payload); },
-             .rest = [this] { return rest_.rest(Loop::now()); }}) {
+                                  std::string_view payload) { on_message(channel, payload); }}) {
 }
 
 ChannelFeeds::~ChannelFeeds() = default;
 
 void ChannelFeeds::watch_key(const std::string& key) {
-  keys_.insert(key);
-  if (may_watch_keys_) link_.subscribe(keyspace_prefix_ + key);
+  if (++keys_[key] == 1 && may_watch_keys_) link_.subscribe(keyspace_prefix_ + key);
 }
 
 void ChannelFeeds::unwatch_key(const std::string& key) {
-  if (keys_.erase(key) > 0) link_.unsubscribe(keyspace_prefix_ + key);
+  const auto found = keys_.find(key);
+  if (found == keys_.end() || --found->second > 0) return;
+  keys_.erase(found);
+  link_.unsubscribe(keyspace_prefix_ + key);
 }
 
 void ChannelFeeds::confirm_invalidations() {
@@ -75,10 +76,14 @@ void ChannelFeeds::confirm_invalidations() {
 
 void ChannelFeeds::on_message(std::string_view channel, std::string_view payload) {
   if (channel.starts_with(keyspace_prefix_)) {
-    return key_events_.on_notified(channel.substr(keyspace_prefix_.size()), payload);
+    const std::string_view key = channel.substr(keyspace_prefix_.size());
+    for (const KeyEvents& events : key_events_) events.on_notified(key, payload);
+    return;
   }
-  if (channel == kInvalidations) return key_events_.on_invalidated(payload);
-  rest_.count_message();
+  if (channel == kInvalidations) {
+    for (const KeyEvents& events : key_events_) events.on_invalidated(payload);
+    return;
+  }
   ++messages_;
   hub_.publish(channel, payload);
 }
@@ -86,13 +91,15 @@ void ChannelFeeds::on_message(std::string_view channel, std::string_view payload
 void ChannelFeeds::on_confirmed(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
     if (!std::exchange(may_watch_keys_, true)) {
-      for (const std::string& key : keys_) link_.subscribe_refused(keyspace_prefix_ + key);
+      for (const auto& [key, count] : keys_) link_.subscribe_refused(keyspace_prefix_ + key);
     }
-    return key_events_.on_watched(channel.substr(keyspace_prefix_.size()));
+    for (const KeyEvents& events : key_events_) events.on_watched(channel.substr(keyspace_prefix_.size()));
+    return;
   }
   if (channel == kInvalidations) {
     may_hear_invalidations_ = true;
-    return key_events_.on_invalidations_confirmed();
+    for (const KeyEvents& events : key_events_) events.on_invalidations_confirmed();
+    return;
   }
   const auto found = feeds_.find(std::string(channel));
   if (found == feeds_.end()) return;
@@ -114,7 +121,7 @@ void ChannelFeeds::on_refused(std::string_view channel) {
   if (channel.starts_with(keyspace_prefix_)) {
     may_watch_keys_ = false;
     next_keys_trial_ = Loop::now() + refused_for_;
-    for (const std::string& key : keys_) link_.unsubscribe(keyspace_prefix_ + key);
+    for (const auto& [key, count] : keys_) link_.unsubscribe(keyspace_prefix_ + key);
     log_warning("log.wakeups_refused", {{"of", "notifications"}, {"why", "NOPERM " + keyspace_prefix_}});
     return;
   }
@@ -130,13 +137,13 @@ void ChannelFeeds::on_refused(std::string_view channel) {
 }
 
 // Asks again for the announcements that Redis refused, because an operator may have granted the right since.
-// A refusal costs the connection.  So Tailgate asks only on a new connection, before Redis has confirmed a
-// channel of a stream: a stream that lost the old connection then waits for one more, and gets one `resync`,
-// not two.
+// A refusal costs the connection.  So Tailgate asks only just after a reconnect, before any stream's channel
+// is confirmed.  If Redis refuses again, the streams wait for the next connection.  Each stream still gets
+// only one `resync`.
 void ChannelFeeds::on_up() {
   const TimePoint now = Loop::now();
   if (!may_watch_keys_ && !keys_.empty() && now >= next_keys_trial_) {
-    link_.subscribe_refused(keyspace_prefix_ + *keys_.begin());
+    link_.subscribe_refused(keyspace_prefix_ + keys_.begin()->first);
   }
   if (!may_hear_invalidations_ && now >= next_invalidations_trial_) {
     link_.subscribe_refused(std::string(kInvalidations));
@@ -153,9 +160,6 @@ void ChannelFeeds::on_down() {
 void ChannelFeeds::write_metrics(MetricsText& out) const {
   out.gauge("tailgate_channels_watched", "Redis channels that are subscribed to for streams.", feeds_.size());
   out.counter("tailgate_messages_received_total", "Messages received on channels.", messages_);
-  out.counter("tailgate_redis_rests_total",
-              "How often the busy subscriber link waited a moment, to read several messages at once.",
-              link().rests());
 }
 
 void ChannelFeeds::on_unobserved(Feed& feed) {

@@ -1,9 +1,9 @@
 // ChannelFeeds: keeps one Redis subscription for each channel that has an observer.
 //
 // Knows the subscriber link and the hub; knows no stream and no job.  A channel without observers stays
-// subscribed for three seconds, because some clients reopen their stream on every event.  Announcements of
-// changed keys (notifications and invalidations) that Redis refuses are asked for again on a later
-// connection.
+// subscribed for three seconds, because some clients reopen their stream on every event.  If Redis refuses
+// the announcements of changed keys (notifications or invalidations), ChannelFeeds asks for them again on a
+// later connection.
 #pragma once
 
 #include <chrono>
@@ -13,13 +13,11 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "gateway/base/lease.h"
 #include "gateway/base/metrics_text.h"
 #include "gateway/feeds/hub.h"
-#include "gateway/redis/read_rest.h"
 #include "gateway/redis/subscriber_link.h"
 
 namespace tailgate {
@@ -59,14 +57,16 @@ class ChannelFeeds {
     Feed* feed_ = nullptr;
   };
 
-  // Announcements that Redis has refused are not asked for again for `refused_for`.
+  // If Redis refuses announcements (keyspace notifications or invalidations), ChannelFeeds asks for them
+  // again only on a new connection, and `refused_for` after the refusal at the earliest.
   ChannelFeeds(const Loop& loop, Resolver& resolver, const RedisRule& rule, Hub& hub,
                std::chrono::milliseconds refused_for = std::chrono::seconds(60));
   ~ChannelFeeds();
   ChannelFeeds(const ChannelFeeds&) = delete;
   ChannelFeeds& operator=(const ChannelFeeds&) = delete;
 
-  // Called for changes of Redis keys, which Redis announces on the subscriber link too.
+  // Called when Redis announces a change of a Redis key on the subscriber link, and when Redis has confirmed
+  // that it announces changes from now on.
   struct KeyEvents {
     std::function<void(std::string_view key, std::string_view event)> on_notified = [](auto, auto) {};
     // Redis notifies of each change of the key from now on, but not of earlier changes.
@@ -77,20 +77,15 @@ class ChannelFeeds {
     // on_invalidated is called for each change from now on.  Called again after each loss of the link.
     std::function<void()> on_invalidations_confirmed = [] {};
   };
-  void set_key_events(KeyEvents events) { key_events_ = std::move(events); }
-  // Subscribes to the keyspace notifications of one Redis key.
+  void add_key_events(KeyEvents events) { key_events_.push_back(std::move(events)); }
+  // Subscribes to the keyspace notifications of one Redis key until unwatch_key().  Calls are counted,
+  // because a log and a record may have the same key.
   void watch_key(const std::string& key);
   void unwatch_key(const std::string& key);
   // Subscribes to invalidations (CLIENT TRACKING with REDIRECT).  Calls on_invalidations_confirmed even if
   // the subscription exists already.
   void confirm_invalidations();
   std::int64_t client_id() const { return link_.link().client_id(); }
-  void set_half_of_lines(std::chrono::microseconds half) { rest_.set_half_of_lines(half); }
-  // Call this after a read that an announcement caused.  `lines`: how many lines the read found.
-  void note_lines(std::size_t lines, Clock::duration took) {
-    rest_.count_lines(lines);
-    rest_.note_answer(took);
-  }
   // False while Redis refuses the notifications of keys to this user.
   bool may_watch_keys() const { return may_watch_keys_; }
   // False while Redis refuses the channel of invalidations to this user.
@@ -116,8 +111,8 @@ class ChannelFeeds {
   Hub& hub_;
   const std::chrono::milliseconds refused_for_;
   std::string keyspace_prefix_;
-  KeyEvents key_events_;
-  std::unordered_set<std::string> keys_;  // the Redis keys that are watched
+  std::vector<KeyEvents> key_events_;
+  std::unordered_map<std::string, int> keys_;  // the Redis keys that are watched, and how often
   bool may_watch_keys_ = true;
   bool may_hear_invalidations_ = true;
   TimePoint next_keys_trial_{};           // when notifications that were refused may be asked for again
@@ -125,7 +120,6 @@ class ChannelFeeds {
   std::unordered_map<std::string, std::unique_ptr<Feed>> feeds_;
   std::vector<Feed*> unobserved_;  // feeds that lost their last observer; some may have a new observer
   std::uint64_t messages_ = 0;
-  ReadRest rest_;
   Timer unsubscribe_timer_;
   SubscriberLink link_;
 };

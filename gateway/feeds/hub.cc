@@ -94,7 +94,7 @@ void Hub::publish(std::string_view name, std::string_view payload) {
   for (const auto& group : topic->groups) {
     if (group->batch.last) continue;
     if (group->bytes.empty()) Chunk::begin(group->bytes);
-    // Reserves no more than needed, because a slow client keeps the whole buffer alive.
+    // Makes room for the frame, so that appending it rarely allocates more than once.
     group->bytes.reserve(group->bytes.size() + payload.size() + kFraming);
     switch (append_message(group->bytes, group->route, payload)) {
       case FramingResult::kSkipped:
@@ -125,7 +125,8 @@ void Hub::publish(std::string_view name, std::span<const LogEntry> entries) {
   mark_pending(*topic);
 }
 
-// Returns true if the topic has no pending events left.
+// Delivers the topic's batches, one group after another.  Counts `deliveries` down and stops at 0.  Returns
+// true if the topic has no pending events left.
 bool Hub::hand_out(Topic& topic, std::size_t& deliveries) {
   for (std::size_t idle = 0; idle < topic.groups.size(); ++topic.current_group) {
     if (topic.current_group >= topic.groups.size()) topic.current_group = 0;

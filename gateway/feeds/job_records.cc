@@ -11,12 +11,14 @@ namespace tailgate {
 
 namespace {
 
-constexpr std::chrono::milliseconds kWatchEvery{1000};
-// About this many looks at watched jobs are sent in one turn of the loop.  Such a batch wakes the process
-// twice (to send, and for the answers), not twice for each job.  Larger batches would delay other work.
-constexpr int kBatch = 25;
-// The longest time that a look waits for a batch.
-constexpr std::chrono::milliseconds kLongestDelay{100};
+// While Redis announces changes, the sweep only finds those whose announcement got lost.
+constexpr std::chrono::seconds kSweepTrusted{10};
+constexpr std::chrono::milliseconds kSweepUntrusted{1000};
+// A job whose record changes all the time is looked at once a second.  A few changes in quick succession,
+// such as the last ones of a short job, are all looked at.
+constexpr int kBurst = 5;
+// The first look at a watched job, and the time between two looks while its record is missing.
+constexpr std::chrono::milliseconds kLookAgain{1000};
 constexpr std::chrono::seconds kLogEvery{60};
 constexpr std::size_t kMostLogged = 1000;
 
@@ -38,12 +40,12 @@ bool may_log(const std::string& key) {
   return true;
 }
 
-// Compares the parts of a record that observers use.
+// Compares the parts of a record that on_record() reports changes of.
 bool differs(const Record& a, const Record& b) {
   return a.user != b.user || a.session != b.session || a.status != b.status;
 }
 
-// Replies with the same fields have the same hash, so an unchanged record need not be parsed again.
+// A hash of the reply's fields.  If it has not changed since the last look, the record need not be parsed.
 std::size_t reply_hash(const redisReply& reply) {
   std::size_t hash = reply.elements;
   for (std::size_t i = 0; i < reply.elements; ++i) {
@@ -52,6 +54,11 @@ std::size_t reply_hash(const redisReply& reply) {
     hash = hash * 31 + (is_there ? std::hash<std::string_view>()(text_of(element)) : 1);
   }
   return hash;
+}
+
+bool has_field(const redisReply& reply) {
+  return std::any_of(reply.element, reply.element + reply.elements,
+                     [](const redisReply* element) { return element->type == REDIS_REPLY_STRING; });
 }
 
 std::optional<Record> read_hash(const RecordRule& rule, const std::vector<std::string>& fields,
@@ -82,42 +89,52 @@ struct JobRecords::PendingLook {
   RedisCall call;
 };
 
-struct JobRecords::Watched final : Wheel::Entry {
-  Watched(JobRecords& its_records, const RecordRule& its_rule, std::string its_key, Record its_known)
-      : records(its_records),
-        rule(its_rule),
-        key(std::move(its_key)),
-        known(std::move(its_known)),
-        observers([this] { records.watched_.erase(name_of(rule, key)); }) {}
+struct JobRecords::Watched final : WakeupLinks::Key, Wheel::Entry {
+  Watched(JobRecords& its_records, const RecordRule& its_rule, const std::string& key, Record its_known)
+      : Key(key), records(its_records), rule(its_rule), known(std::move(its_known)), observers([this] {
+          records.wakeups_.unwatch(*this);
+          records.watched_.erase(name_of(rule, name));
+        }) {}
 
   void on_due(Wheel::Time now) override {
-    records.deadlines_.set(*this, records.next_look(now));
-    if (!records.link_.up()) gone_since.reset();  // the record may exist while the link is down
-    if (!records.link_.up() || call.under_way()) return;
-    call = records.ask(key, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
+    records.wakeups_.read_soon(*this);
+    if (gone_since) records.deadlines_.set(*this, now + kLookAgain);
+  }
+
+  void look() {
+    call = records.ask(name, rule.watch_fields, [this](const redisReply* reply) { on_reply(reply); });
   }
 
   void on_reply(const redisReply* reply) {
     const bool is_hash = reply != nullptr && reply->type == REDIS_REPLY_ARRAY;
-    const std::size_t hash = is_hash ? reply_hash(*reply) : 0;
-    if (is_hash && hash == last_hash && !must_report) return;
+    const std::optional<std::size_t> hash = is_hash ? std::optional(reply_hash(*reply)) : std::nullopt;
+    const std::optional<std::size_t> before = std::exchange(last_hash, hash);
+    using Result = KeyWakeups::ReadResult;
+    Result result = is_hash ? Result::kUnchanged : Result::kFailed;
+    if (is_hash && before && hash != before) result = has_field(*reply) ? Result::kWritten : Result::kChanged;
+    records.wakeups_.on_read_ended(*this, result);
+    if (is_hash && hash == before && has_record && !must_report) return;
     const bool partial = rule.watch_fields.size() < rule.hash_fields.size();
-    read(rule, key, rule.watch_fields, reply, [&](Found found, const Record* record) {
-      last_hash = record != nullptr ? std::optional(hash) : std::nullopt;
-      on_looked(found, record, partial);
-    });
+    parse(rule, name, rule.watch_fields, reply,
+          [&](Found found, const Record* record) { on_looked(found, record, partial); });
   }
 
   // `partial`: the reply has only the rule's watch_fields, without the large fields that the message of an
-  // ended job contains.
+  // ended job may contain.
   void on_looked(Found found, const Record* record, bool partial) {
-    if (found == Found::kUnavailable) {
+    has_record = record != nullptr;
+    if (found == Found::kUnavailable || found == Found::kRefused) {
       gone_since.reset();
+      // Redis does not track a read that it has refused, so it will not announce the next change.
+      if (found == Found::kRefused) records.deadlines_.set(*this, Loop::now() + kLookAgain);
       return;
     }
     if (record == nullptr) {
       const auto now = Loop::now();
-      if (!gone_since) gone_since = now;
+      if (!gone_since) {
+        gone_since = now;
+        records.deadlines_.set(*this, now + kLookAgain);
+      }
       if (now - *gone_since < records.gone_after_) return;
       observers.for_each([](Observer* observer) { observer->on_record_gone(); });
       return;
@@ -127,9 +144,9 @@ struct JobRecords::Watched final : Wheel::Entry {
     if (partial && record->terminal) {
       must_report = true;
       last_hash.reset();  // the record may change before all of it is read
-      call = records.ask(key, rule.hash_fields, [this](const redisReply* reply) {
-        read(rule, key, rule.hash_fields, reply,
-             [this](Found again, const Record* whole) { on_looked(again, whole, false); });
+      call = records.ask(name, rule.hash_fields, [this](const redisReply* reply) {
+        parse(rule, name, rule.hash_fields, reply,
+              [this](Found again, const Record* whole) { on_looked(again, whole, false); });
       });
       return;
     }
@@ -139,20 +156,28 @@ struct JobRecords::Watched final : Wheel::Entry {
 
   JobRecords& records;
   const RecordRule& rule;
-  std::string key;
   Record known;              // the record that the observers got last
   bool must_report = false;  // the next record is reported even if it equals `known`
+  bool has_record = false;   // the last look found a record
   std::optional<TimePoint> gone_since;
-  std::optional<std::size_t> last_hash;  // reply_hash() of the last look, if it found a record
+  std::optional<std::size_t> last_hash;  // reply_hash() of the last look; none if it failed
   LeaseList<Observer*> observers;
   RedisCall call;
 };
 
-JobRecords::JobRecords(const Loop& loop, RedisLink& link, Deadlines& deadlines,
-                       std::chrono::milliseconds gone_after)
+JobRecords::JobRecords(const Loop& loop, RedisLink& link, ChannelFeeds& channels, Deadlines& deadlines,
+                       std::string_view wakeups, std::chrono::milliseconds gone_after)
     : link_(link),
       deadlines_(deadlines),
       gone_after_(gone_after),
+      wakeups_(loop, link, channels,
+               {.mode = WakeupLinks::mode_of(wakeups),
+                .commands = {"hset", "hincrby", "hincrbyfloat", "hdel"},
+                .prefers_tracking = true,
+                .sweep_trusted = kSweepTrusted,
+                .sweep_untrusted = kSweepUntrusted,
+                .burst = kBurst},
+               WakeupLinks::Kind::kRecord, *this),
       turn_end_(loop, [this] { send_pending(); }) {
 }
 
@@ -180,8 +205,8 @@ void JobRecords::send_pending() {
       const std::unique_ptr<PendingLook> answered = std::move(*place);
       sent_.erase(place);
       if (!answered->wanted()) return;
-      read(answered->rule, answered->key, answered->rule.hash_fields, reply,
-           [&](Found found, const Record* record) { answered->deliver(found, record); });
+      parse(answered->rule, answered->key, answered->rule.hash_fields, reply,
+            [&](Found found, const Record* record) { answered->deliver(found, record); });
     });
   }
 }
@@ -193,8 +218,8 @@ RedisCall JobRecords::ask(const std::string& key, const std::vector<std::string>
   return link_.command(arguments, std::move(call));
 }
 
-void JobRecords::read(const RecordRule& rule, const std::string& key, const std::vector<std::string>& fields,
-                      const redisReply* reply, const Done& done) {
+void JobRecords::parse(const RecordRule& rule, const std::string& key, const std::vector<std::string>& fields,
+                       const redisReply* reply, const Done& done) {
   if (reply == nullptr) return done(Found::kUnavailable, nullptr);
   if (reply->type == REDIS_REPLY_ARRAY) {
     const auto record = read_hash(rule, fields, *reply);
@@ -205,7 +230,7 @@ void JobRecords::read(const RecordRule& rule, const std::string& key, const std:
     done(Found::kWrongType, nullptr);
   } else {
     if (may_log(key)) log_error("record.refused", {{"key", key}, {"why", error_of(*reply)}});
-    done(Found::kUnavailable, nullptr);
+    done(Found::kRefused, nullptr);
   }
 }
 
@@ -214,25 +239,31 @@ JobRecords::Watch JobRecords::watch(const RecordRule& rule, const std::string& k
   auto [slot, is_new] = watched_.try_emplace(name_of(rule, key));
   if (is_new) {
     slot->second = std::make_unique<Watched>(*this, rule, key, known);
-    // Jitter spreads the looks at jobs whose streams were opened together.
-    deadlines_.set(*slot->second, Loop::now() + shortened(kWatchEvery, 1.0));
+    wakeups_.watch(*slot->second);
+    // A change between the caller's look and this call may have been announced already.  Jitter spreads the
+    // looks at jobs whose streams were opened together.
+    deadlines_.set(*slot->second, Loop::now() + shortened(kLookAgain, 1.0));
   }
   Watched& watched = *slot->second;
-  if (differs(known, watched.known)) watched.must_report = true;
+  if (differs(known, watched.known)) {
+    watched.must_report = true;
+    wakeups_.read_soon(watched);
+  }
   return watched.observers.add(&observer);
 }
 
-TimePoint JobRecords::next_look(TimePoint now) const {
-  using Span = Clock::duration;
-  const auto jobs = static_cast<int>(std::min<std::size_t>(watched_.size(), 1'000'000));
-  const Span grid =
-      std::clamp<Span>(Span(kWatchEvery) * kBatch / std::max(jobs, 1), Wheel::kSlot, kLongestDelay);
-  const Span soonest = now.time_since_epoch() + kWatchEvery;
-  return TimePoint((soonest + grid - Span(1)) / grid * grid);
+void JobRecords::on_up() {
+  for (const auto& [name, watched] : watched_) watched->gone_since.reset();  // it may have existed meanwhile
+  wakeups_.on_up();
+}
+
+void JobRecords::read(WakeupLinks::Key& key) {
+  static_cast<Watched&>(key).look();
 }
 
 void JobRecords::write_metrics(MetricsText& out) const {
   out.counter("tailgate_record_looks_total", "Looks at records in Redis.", looks_);
+  wakeups_.write_metrics(out);
 }
 
 }  // namespace tailgate

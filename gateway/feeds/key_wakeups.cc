@@ -1,7 +1,6 @@
 #include "gateway/feeds/key_wakeups.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace tailgate {
 
@@ -18,10 +17,16 @@ constexpr milliseconds kLongestPause{200};
 constexpr std::size_t kKeysOfFastSweep = 1000;
 // Redis needs five times as much CPU time for a hundred checks of one key as for one check of a hundred keys.
 constexpr std::size_t kKeysOfCheck = 100;
-// After this time without a read, a key is read even if nothing was announced.  Announcements may get lost.
-constexpr milliseconds kLongestUnread{2000};
-constexpr milliseconds kSlowSweep{500};
-// If growth was found without an announcement, the announcement counts as missing after this time.
+// The most reads that begin in one turn of the loop.  More would delay deliveries.
+constexpr std::size_t kReadsOfTurn = 64;
+// A sweep orders about this many reads.  The process then wakes twice for all of them (to send, and for the
+// answers), not twice for each key.
+constexpr int kReadsOfSweep = 64;
+constexpr milliseconds kShortestSweep{2};
+constexpr milliseconds kLongestSweep{500};      // while an announcer is trusted and no read is delayed
+constexpr milliseconds kLongestBusySweep{100};  // otherwise
+// If the sweep found a key written without an announcement, the announcement counts as missing after this
+// time.
 constexpr milliseconds kAnnouncementGrace{250};
 // How long notifications are not trusted after one was missing.  In the meantime tracking can be trusted.
 // Depending on its configuration, a server sends no notification for some changes, such as a RENAME onto a
@@ -29,36 +34,46 @@ constexpr milliseconds kAnnouncementGrace{250};
 constexpr std::chrono::minutes kDistrust{1};
 // The shortest interval between two reads of all keys, while a client sends FLUSHALL in a loop.
 constexpr milliseconds kFlushInterval{20};
+// With Rules::burst, each second permits one announced read of a key.
+constexpr std::chrono::seconds kAllowance{1};
+// With Rules::prefers_tracking, notifications are subscribed to if tracking was refused for this time.  A
+// refusal may pass, for example if Redis has closed the subscriber link just before.
+constexpr std::chrono::seconds kRefused{3};
+constexpr std::string_view kNoClientId = "CLIENT ID is not permitted, or not known";
 
 }  // namespace
 
-KeyWakeups::KeyWakeups(Owner& owner, Mode mode, std::string growth_command)
+KeyWakeups::KeyWakeups(Owner& owner, Rules rules)
     : owner_(owner),
-      mode_(mode),
-      growth_command_(std::move(growth_command)),
-      trusted_(mode == Mode::kNotifications ? Announcer::kNotifications : Announcer::kNobody) {
+      rules_(std::move(rules)),
+      trusted_(always_trusts() ? Announcer::kNotifications : Announcer::kNobody),
+      hears_notifications_(rules_.mode == Mode::kNotifications ||
+                           (rules_.mode == Mode::kAuto && !rules_.prefers_tracking)) {
 }
 
 void KeyWakeups::watch(Key& key, Time now) {
-  key.last_growth_ = now;
-  key.index_ = keys_.size();
-  keys_.push_back(&key);
+  key.last_growth_ = key.read_began_ = now;
+  key.place_ = keys_.insert(keys_.end(), &key);
   update_tracking(now);
-  read_soon(key);
-  if (!sweep_pending_) sweep_later();
+  if (sweep_pending_) return;
+  last_sweep_ = can_track_at_ = now;
+  sweep_later();
 }
 
 void KeyWakeups::unwatch(Key& key) {
-  keys_.back()->index_ = key.index_;
-  keys_[key.index_] = keys_.back();
-  keys_.pop_back();
+  keys_.erase(key.place_);
   if (key.phase_ == Key::Phase::kDue) std::erase(due_, &key);
+  if (key.phase_ == Key::Phase::kDelayed) delayed_.erase({key.delayed_until_, &key});
+  if (missing_ == &key) missing_ = nullptr;
 }
 
 // ---- announcements and reads ------------------------------------------------------------------------
 
 void KeyWakeups::read_soon(Key& key) {
   switch (key.phase_) {
+    case Key::Phase::kDelayed:
+      delayed_.erase({key.delayed_until_, &key});
+      [[fallthrough]];
     case Key::Phase::kIdle:
       key.phase_ = Key::Phase::kDue;
       due_.push_back(&key);
@@ -73,17 +88,38 @@ void KeyWakeups::read_soon(Key& key) {
   }
 }
 
-// A server may be configured to notify of some commands only: a notification of EXPIRE does not prove that
-// Redis notifies of XADD.
-void KeyWakeups::on_notified(Key& key, std::string_view command) {
-  if (command == growth_command_) return on_announced(key, Announcer::kNotifications);
-  read_soon(key);
+void KeyWakeups::on_notified(Key& key, std::string_view command, Time now) {
+  const bool proves =
+      std::find(rules_.commands.begin(), rules_.commands.end(), command) != rules_.commands.end();
+  on_announced(key, proves ? Announcer::kNotifications : Announcer::kNobody, now);
 }
 
-void KeyWakeups::on_announced(Key& key, Announcer announcer) {
+void KeyWakeups::on_announced(Key& key, Announcer announcer, Time now) {
   key.announced_ = std::max(key.announced_, announcer);
-  key.missed_at_.reset();
-  read_soon(key);
+  if (missing_ == &key) missing_ = nullptr;
+  read_announced(key, now);
+}
+
+void KeyWakeups::read_announced(Key& key, Time now) {
+  if (key.phase_ == Key::Phase::kDelayed) return;
+  if (key.phase_ != Key::Phase::kIdle || rules_.burst == 0) return read_soon(key);
+  const Time permitted = std::max(key.allowance_began_, now - kAllowance * rules_.burst) + kAllowance;
+  if (permitted <= now) {
+    key.allowance_began_ = permitted;
+    read_soon(key);
+  } else {
+    key.phase_ = Key::Phase::kDelayed;
+    key.delayed_until_ = permitted;
+    delayed_.insert({permitted, &key});
+  }
+}
+
+void KeyWakeups::read_delayed(Time now) {
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    Key& key = *delayed_.begin()->second;
+    key.allowance_began_ = key.delayed_until_;
+    read_soon(key);
+  }
 }
 
 void KeyWakeups::on_all_invalidated() {
@@ -95,17 +131,26 @@ void KeyWakeups::read_all() {
 }
 
 void KeyWakeups::start_reads(Time now) {
-  const bool can_read = owner_.links().reading;
-  for (Key* key : std::exchange(due_, {})) {
+  if (!owner_.links().reading) {
     // While the link is down nothing is read.  on_reading_link_up() reads every key.
-    key->phase_ = can_read ? Key::Phase::kReading : Key::Phase::kIdle;
-    if (!can_read) continue;
-    key->read_began_ = now;
-    owner_.read(*key);
+    for (Key* key : std::exchange(due_, {})) {
+      key->phase_ = Key::Phase::kIdle;
+      key->is_swept_ = false;
+    }
+    return;
   }
+  for (std::size_t left = kReadsOfTurn; left > 0 && !due_.empty(); --left) {
+    Key& key = *due_.front();
+    due_.pop_front();
+    key.phase_ = Key::Phase::kReading;
+    key.read_began_ = now;
+    keys_.splice(keys_.end(), keys_, key.place_);
+    owner_.read(key);
+  }
+  if (!due_.empty()) owner_.start_reads_next_turn();
 }
 
-KeyWakeups::Announcer KeyWakeups::on_read_ended(Key& key, ReadResult result, bool more, Time now) {
+void KeyWakeups::on_read_ended(Key& key, ReadResult result, bool more, Time now) {
   const bool is_stale = key.phase_ == Key::Phase::kReadingStale;
   key.phase_ = Key::Phase::kIdle;
   const Announcer announced = std::exchange(key.announced_, Announcer::kNobody);
@@ -113,37 +158,54 @@ KeyWakeups::Announcer KeyWakeups::on_read_ended(Key& key, ReadResult result, boo
   if (announced == Announcer::kTracking && result != ReadResult::kFailed) {
     tracking_table_.count_invalidation(result != ReadResult::kUnchanged);
   }
-  if (result == ReadResult::kGrew) {
+  if (result == ReadResult::kWritten) {
     key.last_growth_ = now;
     key.next_check_ = {};
-    if (announced > trusted_ && can_trust(announced, now)) {
-      trust(announced, "an announcement came before the sweep");
+    const bool is_better =
+        announced > trusted_ && !(rules_.prefers_tracking && trusted_ == Announcer::kTracking);
+    if (is_better && can_trust(announced, now)) trust(announced, "a change was announced");
+    const bool was_unannounced = announced == Announcer::kNobody && trusted_ != Announcer::kNobody;
+    if (was_swept && was_unannounced && missing_ == nullptr) {
+      missing_ = &key;
+      missing_since_ = now;
     }
-    if (was_swept && announced == Announcer::kNobody && trusted_ != Announcer::kNobody) key.missed_at_ = now;
   }
-  if (more || is_stale) read_soon(key);
-  return announced;
+  if (more) {
+    read_soon(key);
+  } else if (is_stale) {
+    read_announced(key, now);
+  }
 }
 
 // ---- trust ------------------------------------------------------------------------------------------
 
 // An announcement counts only while the subscriber link is up and, for tracking, while tracking is on.
 bool KeyWakeups::can_trust(Announcer announcer, Time now) const {
-  if (mode_ != Mode::kAuto || !owner_.links().subscriber) return false;
+  if (rules_.mode == Mode::kSweep || !owner_.links().subscriber) return false;
   return announcer == Announcer::kTracking ? tracking_ == Tracking::kOn : now >= distrusted_until_;
 }
 
 void KeyWakeups::trust(Announcer announcer, std::string_view why) {
   if (std::exchange(trusted_, announcer) == announcer) return;
-  for (Key* key : keys_) key->missed_at_.reset();  // only a trusted announcer's misses count
-  owner_.on_trust_changed(announcer, why);
+  missing_ = nullptr;  // only a trusted announcer's misses count
+  owner_.on_trust_changed(why);
   sweep_later();
+}
+
+void KeyWakeups::distrust_if_missing(Time now) {
+  if (always_trusts() || missing_ == nullptr || now - missing_since_ <= kAnnouncementGrace) return;
+  if (trusted_ == Announcer::kNotifications) {
+    distrusted_until_ = now + kDistrust;
+  } else {
+    has_missed_tracking_ = true;
+  }
+  trust(Announcer::kNobody, "a change was not announced");
 }
 
 // ---- tracking ---------------------------------------------------------------------------------------
 
 bool KeyWakeups::wants_tracking(Time now) const {
-  return mode_ == Mode::kAuto && trusted_ != Announcer::kNotifications && !keys_.empty() &&
+  return rules_.mode == Mode::kAuto && trusted_ != Announcer::kNotifications && !keys_.empty() &&
          !tracking_table_.is_full(now) && owner_.links().may_hear_invalidations;
 }
 
@@ -156,7 +218,7 @@ void KeyWakeups::update_tracking(Time now) {
   if (!wants_tracking(now)) {
     if (std::exchange(tracking_, Tracking::kOff) == Tracking::kOn) owner_.end_tracking();
   } else if (tracking_ == Tracking::kOff && links.subscriber) {
-    if (!links.has_client_id) return refuse_tracking("CLIENT ID is not permitted, or not known");
+    if (links.client_id == 0) return refuse_tracking(kNoClientId);
     tracking_ = Tracking::kAwaitingConfirmation;
     owner_.hear_invalidations();
   }
@@ -165,13 +227,21 @@ void KeyWakeups::update_tracking(Time now) {
 void KeyWakeups::on_reading_link_up(Time now) {
   tracking_ = Tracking::kOff;
   tracking_table_.reset();
+  has_missed_tracking_ = false;
+  if (trusted_ == Announcer::kTracking) trust(Announcer::kNobody, "the connection is new");
   update_tracking(now);
   read_all();
 }
 
+// Redis may confirm the subscription several times on one connection, because several owners ask for it.
 void KeyWakeups::on_invalidations_confirmed(Time now) {
-  if (!owner_.links().reading || !wants_tracking(now)) return;
+  const Links links = owner_.links();
+  if (!links.reading || !wants_tracking(now)) return;
+  if (tracking_ == Tracking::kOn && tracked_client_ == links.client_id) return;
+  if (links.client_id == 0) return refuse_tracking(kNoClientId);
   tracking_ = Tracking::kOn;
+  tracked_client_ = links.client_id;
+  missing_ = nullptr;  // nothing was announced while there was no connection
   owner_.start_tracking();
   read_all();  // Redis tracks a key only from its next read on
 }
@@ -179,6 +249,10 @@ void KeyWakeups::on_invalidations_confirmed(Time now) {
 void KeyWakeups::on_tracking_answered(std::string_view why_refused) {
   if (!why_refused.empty()) return refuse_tracking(why_refused);
   why_refused_.clear();
+  if (tracking_ == Tracking::kOn && trusted_ == Announcer::kNobody && !has_missed_tracking_ &&
+      owner_.links().subscriber) {
+    trust(Announcer::kTracking, "Redis tracks the keys");
+  }
 }
 
 void KeyWakeups::refuse_tracking(std::string_view why) {
@@ -188,7 +262,8 @@ void KeyWakeups::refuse_tracking(std::string_view why) {
 }
 
 void KeyWakeups::judge_tracking_table(Time now) {
-  if (tracking_ != Tracking::kOn) return;
+  // With a burst, a full table costs at most one read of each key a second, as without an announcer.
+  if (tracking_ != Tracking::kOn || rules_.burst > 0) return;
   tracking_table_.judge(now, keys_.size());
   if (!tracking_table_.is_full(now)) return;
   owner_.end_tracking();
@@ -199,45 +274,76 @@ void KeyWakeups::judge_tracking_table(Time now) {
 
 void KeyWakeups::sweep_later() {
   sweep_pending_ = true;
-  const auto fast =
-      std::max(kFastSweep, kFastSweep * static_cast<int>(keys_checked_) / static_cast<int>(kKeysOfFastSweep));
-  owner_.sweep_in(trusted_ == Announcer::kNobody ? fast : kSlowSweep);
+  owner_.sweep_in(sweep_every());
+}
+
+std::chrono::milliseconds KeyWakeups::sweep_every() const {
+  const bool is_trusted = trusted_ != Announcer::kNobody;
+  if (rules_.checks_growth && !is_trusted) {
+    return std::max(kFastSweep,
+                    kFastSweep * static_cast<int>(keys_checked_) / static_cast<int>(kKeysOfFastSweep));
+  }
+  const milliseconds all = is_trusted ? rules_.sweep_trusted : rules_.sweep_untrusted;
+  const bool may_be_rare = is_trusted && delayed_.empty();
+  return std::clamp(all * kReadsOfSweep / static_cast<int>(std::max<std::size_t>(keys_.size(), 1)),
+                    kShortestSweep, may_be_rare ? kLongestSweep : kLongestBusySweep);
 }
 
 void KeyWakeups::sweep(Time now) {
   sweep_pending_ = false;
   const Links links = owner_.links();
-  if (mode_ == Mode::kAuto && !links.subscriber) {
+  if (!always_trusts() && !links.subscriber) {
     trust(Announcer::kNobody, "the subscriber link is down");
   }
   if ((trusted_ == Announcer::kNotifications && !links.may_hear_notifications) ||
       (trusted_ == Announcer::kTracking && !links.may_hear_invalidations)) {
     trust(Announcer::kNobody, "not permitted any more");
   }
-  if (mode_ == Mode::kNotifications && links.may_hear_notifications) {
+  if (always_trusts() && links.may_hear_notifications) {
     trust(Announcer::kNotifications, "permitted again");
   }
-  if (std::exchange(all_invalidated_, false)) read_all();
+  if (why_refused_.empty() && links.may_hear_invalidations) can_track_at_ = now;
+  if (rules_.mode == Mode::kAuto && now - can_track_at_ >= kRefused &&
+      !std::exchange(hears_notifications_, true)) {
+    owner_.hear_notifications();
+  }
+  if (std::exchange(all_invalidated_, false)) {
+    for (Key* key : keys_) read_announced(*key, now);
+  }
   if (links.reading) {
     judge_tracking_table(now);
     update_tracking(now);
-    sweep_slowly(now);
-    if (trusted_ == Announcer::kNobody) check_all(now);
+    distrust_if_missing(now);
+    read_delayed(now);
+    read_oldest(now);
+    if (rules_.checks_growth && trusted_ == Announcer::kNobody) check_all(now);
   }
+  last_sweep_ = now;
   if (!keys_.empty()) sweep_later();
 }
 
-void KeyWakeups::sweep_slowly(Time now) {
-  for (Key* key : keys_) {
-    if (key->phase_ == Key::Phase::kReading || key->phase_ == Key::Phase::kReadingStale) continue;
-    if (mode_ == Mode::kAuto && key->missed_at_ && now - *key->missed_at_ > kAnnouncementGrace) {
-      if (trusted_ == Announcer::kNotifications) distrusted_until_ = now + kDistrust;
-      trust(Announcer::kNobody, "an entry was not announced");
+// Reads the keys that were read longest ago.  Their number grows with the time since the last sweep, so that
+// in the interval of the rules each key is read once.  This also spreads the reads of keys that were all read
+// at the same time.
+void KeyWakeups::read_oldest(Time now) {
+  const Time::duration every = trusted_ == Announcer::kNobody ? rules_.sweep_untrusted : rules_.sweep_trusted;
+  unread_ += static_cast<double>(keys_.size()) * (std::chrono::duration<double>(now - last_sweep_) / every);
+  unread_ = std::min(unread_, static_cast<double>(keys_.size()));
+  // Busy keys are read when they are announced or checked.  Otherwise the sweep alone finds changes, and no
+  // read is too early.
+  const bool only_sweeps = trusted_ == Announcer::kNobody && !rules_.checks_growth;
+  const Time::duration youngest = only_sweeps ? Time::duration(0) : every / 2;
+  for (auto place = keys_.begin(); unread_ >= 1 && place != keys_.end(); ++place) {
+    Key& key = **place;
+    if (now - key.read_began_ < youngest) {
+      unread_ = 1;  // so that this key is read as soon as it is old enough
+      return;
     }
-    if (now - key->read_began_ >= kLongestUnread) {
-      key->is_swept_ = true;
-      read_soon(*key);
-    }
+    --unread_;
+    const bool is_read_anyway = key.phase_ != Key::Phase::kIdle && key.phase_ != Key::Phase::kDelayed;
+    if (is_read_anyway) continue;
+    key.is_swept_ = true;
+    read_soon(key);
   }
 }
 
@@ -255,7 +361,8 @@ void KeyWakeups::check_all(Time now) {
     ++keys_checked_;
     const auto pause =
         std::clamp<Time::duration>((now - key->last_growth_) / kIdleDivisor, kFastSweep, kLongestPause);
-    // Half a sweep early, so that a sweep whose timer is inexact does not leave the check to the next sweep.
+    // The check is due half a sweep early.  Otherwise a sweep that runs slightly too early would skip the
+    // key, and the key would wait for the next sweep.
     key->next_check_ = now + pause - kFastSweep / 2;
     if (key->is_checked_alone_) {
       check({&key, 1});

@@ -22,13 +22,17 @@ struct LogTail {
   std::uint64_t length = 0;            // number of entries in the log
   EntryId first_entry;                 // the oldest entry, if length > 0
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
+  // max-deleted-entry-id (since Redis 7.0): the highest id that XDEL has deleted; 0-0: none.
+  EntryId max_deleted{};
+  // Which connection of the link has read the tail: how many it had lost before.
+  std::uint64_t connection = 0;
 };
 
 // Entries between `requested` and `first_available` may be lost.  A gap may be a false alarm.  The section
-// "What Tailgate cannot do" in deploy/README.md has the losses that no gap reports.
+// "What Tailgate cannot do" in deploy/README.md lists the losses that no gap reports.
 struct LogGap {
   EntryId requested;
-  std::optional<EntryId> first_available;  // none: the log is empty
+  std::optional<EntryId> first_available;  // none: there is no entry
 };
 
 class LogCursor {
@@ -44,22 +48,32 @@ class LogCursor {
   EntryId position() const { return position_; }
 
   // `first_read`: the first entry that an inclusive read from position() found; none if there is no entry.
-  // If true, deliver the entries.  If false, keep the entries, fetch the tail and call resolve_doubt().
-  bool proves_no_gap(std::optional<EntryId> first_read) const;
+  // `connection`: see LogTail.  If true, deliver the entries.  If false, keep the entries, fetch the tail and
+  // call resolve_doubt().
+  bool proves_no_gap(std::optional<EntryId> first_read, std::uint64_t connection);
   // The reader has delivered `count` (> 0) new entries, the newest of which is `last`.
   void advance(EntryId last, std::uint64_t count);
-  // Precondition: `tail` was fetched after the read.  If there is no gap, the kept entries are complete:
-  // deliver them.  If there is a gap, drop the kept entries and read again from position().
+  // Precondition: `tail` was fetched after a read that did not find the entry at position().  If there is no
+  // gap, the kept entries are complete: deliver them.  If there is a gap, drop the kept entries and read
+  // again from position().
   std::optional<LogGap> resolve_doubt(const LogTail& tail);
 
  private:
+  std::optional<LogGap> compare(const LogTail& tail);
+
   EntryId position_;
-  // The log's oldest entry when resolve_doubt() last found no entry at or before the position.  Until the
-  // position reaches the anchor, no read begins with the entry at the position.  A read that begins with the
-  // anchor then proves that no entry after the anchor was trimmed.
+  // The log's oldest entry when compare() last found that all entries are later than the position.  Until the
+  // anchor is delivered, an inclusive read cannot begin with the entry at the position.  A read that begins
+  // with the anchor proves that no entry after the anchor was trimmed.
   std::optional<EntryId> anchor_;
-  // The log's entries-added when the entry at position_ was its newest entry; none: unknown.
+  // The number of entries that were added to the log before the next one that the reader will deliver.  It is
+  // compared with what XINFO STREAM says (entries-added minus length).  None: unknown.
   std::optional<std::uint64_t> added_;
+  // The connection on which `added_` was last known to be true of the log.  While a connection is lost, a
+  // failover may replace the log by one that lacks its newest entries.  Then a count of the old log says
+  // nothing about the new one: entries that came later may have the same numbers.
+  std::uint64_t connection_ = 0;
+  bool is_known_missing_ = false;  // a gap was reported because the log lacks the entry at position_
 };
 
 }  // namespace tailgate

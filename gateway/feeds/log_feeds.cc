@@ -1,66 +1,46 @@
 #include "gateway/feeds/log_feeds.h"
 
-#include <algorithm>
-#include <array>
+#include <chrono>
 #include <utility>
-
-#include "gateway/base/log.h"
 
 namespace tailgate {
 
 namespace {
 
-// Replaces ReadRest::kHalfOfLines while tracking is trusted.  Tracking costs Redis more than notifications,
-// so more lines share one wake-up.
-constexpr std::chrono::microseconds kHalfOfTrackedLines{1500};
-// ReadRest counts one read as at most this many lines.
-constexpr std::size_t kLinesCounted = 4;
-
-KeyWakeups::Mode mode_of(std::string_view wakeups) {
-  if (wakeups == "notifications") return KeyWakeups::Mode::kNotifications;
-  return wakeups == "sweep" ? KeyWakeups::Mode::kSweep : KeyWakeups::Mode::kAuto;
-}
+// Announcements may get lost.  So a log is read about this long after its last read.
+constexpr std::chrono::milliseconds kSweep{2000};
 
 KeyWakeups::ReadResult result_of(const LogRead& read) {
   if (read.outcome != LogRead::Outcome::kRead) return KeyWakeups::ReadResult::kFailed;
-  if (!read.entries.empty()) return KeyWakeups::ReadResult::kGrew;
+  if (!read.entries.empty()) return KeyWakeups::ReadResult::kWritten;
   return read.gap ? KeyWakeups::ReadResult::kChanged : KeyWakeups::ReadResult::kUnchanged;
 }
 
 }  // namespace
 
-// The live reader of one log.  Each KeyWakeups::Key of LogFeeds is a Feed.
-struct LogFeeds::Feed : KeyWakeups::Key {
-  Feed(LogFeeds& feeds, std::string name, const LogCursor& at)
-      : key(std::move(name)), cursor(at), observers([this, &feeds] { feeds.on_unfollowed(*this); }) {}
+// The live reader of one log.  Each WakeupLinks::Key of LogFeeds is a Feed.
+struct LogFeeds::Feed : WakeupLinks::Key {
+  Feed(LogFeeds& feeds, std::string its_name, const LogCursor& at)
+      : Key(std::move(its_name)), cursor(at), observers([this, &feeds] { feeds.on_unfollowed(*this); }) {}
 
-  const std::string key;
   LogCursor cursor;
   ReadPace pace;
   LeaseList<Observer*> observers;
   LogReader::Read reading;
 };
 
-LogFeeds::LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub,
-                   const std::string& wakeups)
+LogFeeds::LogFeeds(const Loop& loop, RedisLink& link, LogReader& reader, ChannelFeeds& channels, Hub& hub,
+                   std::string_view wakeups)
     : reader_(reader),
-      channels_(channels),
       hub_(hub),
-      wakeups_(*this, mode_of(wakeups), "xadd"),
-      sweep_(loop, [this] { wakeups_.sweep(Loop::now()); }),
-      turn_end_(loop, [this] { wakeups_.start_reads(Loop::now()); }) {
-  channels_.set_key_events(
-      {.on_notified =
-           [this](std::string_view key, std::string_view command) {
-             if (Feed* feed = find(key)) wakeups_.on_notified(*feed, command);
-           },
-       .on_watched = [this](std::string_view key) { read_soon(key); },
-       .on_invalidated =
-           [this](std::string_view key) {
-             if (key.empty()) return wakeups_.on_all_invalidated();
-             if (Feed* feed = find(key)) wakeups_.on_invalidated(*feed);
-           },
-       .on_invalidations_confirmed = [this] { wakeups_.on_invalidations_confirmed(Loop::now()); }});
+      wakeups_(loop, link, channels,
+               {.mode = WakeupLinks::mode_of(wakeups),
+                .commands = {"xadd"},
+                .always_trusts_notifications = true,
+                .checks_growth = true,
+                .sweep_trusted = kSweep,
+                .sweep_untrusted = kSweep},
+               WakeupLinks::Kind::kLog, *this) {
 }
 
 LogFeeds::~LogFeeds() = default;
@@ -79,68 +59,43 @@ LogFeeds::Follow LogFeeds::follow(const std::string& key, const LogCursor& at, O
   std::unique_ptr<Feed>& feed = feeds_[key];
   if (!feed) {
     feed = std::make_unique<Feed>(*this, key, at);
-    if (wakeups_.wants_notifications()) channels_.watch_key(key);
-    wakeups_.watch(*feed, Loop::now());
+    wakeups_.watch(*feed);
+    wakeups_.read_soon(*feed);
   }
   return feed->observers.add(&observer);
 }
 
 void LogFeeds::on_unfollowed(Feed& feed) {
-  if (wakeups_.wants_notifications()) channels_.unwatch_key(feed.key);
   wakeups_.unwatch(feed);
-  feeds_.erase(feeds_.find(feed.key));
+  feeds_.erase(feeds_.find(feed.name));
 }
 
 void LogFeeds::read_soon(std::string_view key) {
   if (Feed* feed = find(key)) wakeups_.read_soon(*feed);
 }
 
-std::string_view LogFeeds::woken_by() const {
-  // In the order of the enumerators.
-  constexpr std::array<std::string_view, 3> kNames = {"sweep", "tracking", "notifications"};
-  return kNames.at(static_cast<std::size_t>(wakeups_.trusted()));
-}
-
 void LogFeeds::write_metrics(MetricsText& out) const {
   out.gauge("tailgate_logs_followed", "Redis Streams that have a live reader.", followed());
-  out.begin(
-      "tailgate_log_wakeups", MetricsText::Type::kGauge,
-      "1 for what wakes the readers of logs: notifications or tracking by Redis, or a sweep of our own.");
-  for (const std::string_view by : {"notifications", "tracking", "sweep"}) {
-    out.sample(MetricsText::label("by", by), std::uint64_t{by == woken_by()});
-  }
+  wakeups_.write_metrics(out);
 }
 
 void LogFeeds::on_read(Feed& feed, const LogRead& read) {
-  const TimePoint now = Loop::now();
-  const auto announcer = wakeups_.on_read_ended(feed, result_of(read), read.more, now);
+  wakeups_.on_read_ended(feed, result_of(read), read.more);
   if (read.outcome == LogRead::Outcome::kWrongType) {
     feed.observers.for_each([](Observer* observer) { observer->on_wrong_type(); });
   }
   if (read.gap) {
-    hub_.flush(topic(feed.key));
+    hub_.flush(topic(feed.name));
     feed.observers.for_each([&](Observer* observer) { observer->on_gap(*read.gap, feed.cursor); });
   }
-  if (read.entries.empty()) return;
-  if (announcer != KeyWakeups::Announcer::kNobody) {
-    channels_.note_lines(std::min(read.entries.size(), kLinesCounted), now - feed.read_began());
-  }
-  hub_.publish(topic(feed.key), read.entries);
+  if (!read.entries.empty()) hub_.publish(topic(feed.name), read.entries);
 }
 
-// ---- KeyWakeups::Owner ------------------------------------------------------------------------------
+// ---- WakeupLinks::Reader ----------------------------------------------------------------------------
 
-KeyWakeups::Links LogFeeds::links() const {
-  return {.reading = reader_.up(),
-          .subscriber = channels_.up(),
-          .has_client_id = channels_.client_id() != 0,
-          .may_hear_notifications = channels_.may_watch_keys(),
-          .may_hear_invalidations = channels_.may_hear_invalidations()};
-}
-
-void LogFeeds::read(KeyWakeups::Key& key) {
+void LogFeeds::read(WakeupLinks::Key& key) {
   Feed& feed = static_cast<Feed&>(key);
-  feed.reading = reader_.read(feed.key, feed.cursor, feed.pace, LogReader::Start::kAtOnce,
+  feed.reading = reader_.read(feed.name, feed.cursor, feed.pace, LogReader::Start::kAtOnce,
                               [this, &feed](const LogRead& read) { on_read(feed, read); });
 }
 
@@ -150,38 +105,25 @@ void LogFeeds::check_for_growth(std::span<KeyWakeups::Key* const> keys) {
   std::vector<std::string> names;  // not Feed pointers: some feeds may have ended before Redis answers
   for (const KeyWakeups::Key* key : keys) {
     const Feed& feed = static_cast<const Feed&>(*key);
-    logs.push_back({.key = feed.key, .last = feed.cursor.position()});
-    names.push_back(feed.key);
+    logs.push_back({.key = feed.name, .last = feed.cursor.position()});
+    names.push_back(feed.name);
   }
   checks_.push_back(reader_.check_for_growth(
       logs, [this, names = std::move(names)](const LogReader::Grown& grown) { on_checked(names, grown); }));
 }
 
 void LogFeeds::on_checked(const std::vector<std::string>& keys, const LogReader::Grown& grown) {
-  wakeups_.on_check_ended();
+  KeyWakeups& wakeups = wakeups_.wakeups();
+  wakeups.on_check_ended();
   if (grown) {
+    // The check of this key alone gave no error, so the key is not, or no longer, the cause of an error.
+    if (Feed* feed = keys.size() == 1 ? find(keys.front()) : nullptr) wakeups.check_together(*feed);
     for (const std::string_view key : *grown) read_soon(key);
     return;
   }
   for (const std::string& key : keys) {
-    if (Feed* feed = find(key)) wakeups_.check_alone(*feed);
+    if (Feed* feed = find(key)) wakeups.check_alone(*feed);
   }
-}
-
-void LogFeeds::start_tracking() {
-  tracking_ = reader_.track(channels_.client_id(), [this](std::string_view why_refused) {
-    wakeups_.on_tracking_answered(why_refused);
-  });
-}
-
-void LogFeeds::on_trust_changed(KeyWakeups::Announcer announcer, std::string_view why) {
-  log_info("log.wakeups", {{"by", woken_by()}, {"why", why}});
-  channels_.set_half_of_lines(announcer == KeyWakeups::Announcer::kTracking ? kHalfOfTrackedLines
-                                                                            : ReadRest::kHalfOfLines);
-}
-
-void LogFeeds::on_tracking_refused(std::string_view why) {
-  log_warning("log.wakeups_refused", {{"of", "tracking"}, {"why", why}});
 }
 
 }  // namespace tailgate

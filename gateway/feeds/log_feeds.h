@@ -4,8 +4,6 @@
 // log is read; LogReader reads it.  Knows no stream and no route.
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,15 +12,14 @@
 #include <vector>
 
 #include "gateway/base/lease.h"
-#include "gateway/feeds/channel_feeds.h"
 #include "gateway/feeds/hub.h"
-#include "gateway/feeds/key_wakeups.h"
 #include "gateway/feeds/log_reader.h"
+#include "gateway/feeds/wakeup_links.h"
 #include "gateway/text/text_map.h"
 
 namespace tailgate {
 
-class LogFeeds : private KeyWakeups::Owner {
+class LogFeeds : private WakeupLinks::Reader {
   struct Feed;
 
  public:
@@ -41,8 +38,9 @@ class LogFeeds : private KeyWakeups::Owner {
   // Lease: an observer's interest in a log.  The live reader of a log ends with its last lease.
   using Follow = LeaseList<Observer*>::Lease;
 
-  // `wakeups` is redis.wakeups of the configuration.
-  LogFeeds(const Loop& loop, LogReader& reader, ChannelFeeds& channels, Hub& hub, const std::string& wakeups);
+  // `reader` reads on `link`.  `wakeups` is redis.wakeups of the configuration.
+  LogFeeds(const Loop& loop, RedisLink& link, LogReader& reader, ChannelFeeds& channels, Hub& hub,
+           std::string_view wakeups);
   ~LogFeeds() override;
   LogFeeds(const LogFeeds&) = delete;
   LogFeeds& operator=(const LogFeeds&) = delete;
@@ -57,26 +55,18 @@ class LogFeeds : private KeyWakeups::Owner {
   // Reads `key` at the end of the turn.
   void read_soon(std::string_view key);
 
-  // Call this when the reading link is up.  Reads all logs.
-  void on_up() { wakeups_.on_reading_link_up(Loop::now()); }
+  // Call this when the reading link has come up.  Reads all logs.
+  void on_up() { wakeups_.on_up(); }
 
   std::size_t followed() const { return feeds_.size(); }
-  // The announcer that is trusted: "notifications" or "tracking"; "sweep" if none is.
-  std::string_view woken_by() const;
+  // See WakeupLinks.
+  std::string_view woken_by() const { return wakeups_.woken_by(); }
   void write_metrics(MetricsText& out) const;
 
  private:
-  // KeyWakeups::Owner
-  KeyWakeups::Links links() const override;
-  void read(KeyWakeups::Key& key) override;
+  // WakeupLinks::Reader
+  void read(WakeupLinks::Key& key) override;
   void check_for_growth(std::span<KeyWakeups::Key* const> keys) override;
-  void hear_invalidations() override { channels_.confirm_invalidations(); }
-  void start_tracking() override;
-  void end_tracking() override { tracking_ = reader_.untrack(); }
-  void start_reads_after_turn() override { turn_end_.ask(); }
-  void sweep_in(std::chrono::milliseconds delay) override { sweep_.after(delay); }
-  void on_trust_changed(KeyWakeups::Announcer announcer, std::string_view why) override;
-  void on_tracking_refused(std::string_view why) override;
 
   Feed* find(std::string_view key) const;
   void on_read(Feed& feed, const LogRead& read);
@@ -84,14 +74,10 @@ class LogFeeds : private KeyWakeups::Owner {
   void on_unfollowed(Feed& feed);
 
   LogReader& reader_;
-  ChannelFeeds& channels_;
   Hub& hub_;
-  KeyWakeups wakeups_;
+  WakeupLinks wakeups_;
   TextMap<std::unique_ptr<Feed>> feeds_;
-  RedisCall tracking_;  // the latest CLIENT TRACKING; replacing it drops the answer to the earlier one
   std::vector<RedisCall> checks_;
-  Timer sweep_;
-  TurnEnd turn_end_;
 };
 
 }  // namespace tailgate

@@ -15,7 +15,7 @@ constexpr unsigned kMostEntries = 512;
 constexpr std::size_t kSmallAnswer = 64 * 1024;
 constexpr std::size_t kLargeAnswer = 512 * 1024;
 
-// Logs why a read of `key` failed.
+// Logs why Redis refused a read of `key`, and returns the outcome of that read.
 LogRead::Outcome refused(const std::string& key, const redisReply& reply) {
   static LogValve valve(5, 1);
   if (valve.open(Loop::now())) {
@@ -39,6 +39,7 @@ LogRead::Outcome read_tail(const redisReply* reply, const std::string& key, LogT
     if (name == "length") tail.length = static_cast<std::uint64_t>(value.integer);
     if (name == "entries-added") tail.added = static_cast<std::uint64_t>(value.integer);
     if (name == "last-generated-id") tail.last = EntryId::parse(text_of(value)).value_or(EntryId{});
+    if (name == "max-deleted-entry-id") tail.max_deleted = EntryId::parse(text_of(value)).value_or(EntryId{});
     if (name != "first-entry") continue;
     if (const auto entry = read_entry(value, ignored)) tail.first_entry = entry->id;
   }
@@ -76,7 +77,7 @@ void ReadPace::shrink() {
   count = std::max<unsigned>(1, count / 4);
 }
 
-LogReader::Job::~Job() {
+LogReader::PendingRead::~PendingRead() {
   if (reader == nullptr) return;
   if (is_queued) std::erase(reader->queue_, this);
   if (counts) {
@@ -88,8 +89,8 @@ LogReader::Job::~Job() {
 LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when,
                                 Done done) {
   Read handle;
-  handle.job_ = std::make_unique<Job>();
-  Job& started = *handle.job_;
+  handle.pending_ = std::make_unique<PendingRead>();
+  PendingRead& started = *handle.pending_;
   started.reader = this;
   started.key = key;
   started.cursor = &cursor;
@@ -108,40 +109,41 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
   return handle;
 }
 
-void LogReader::start(Job& job) {
-  const EntryId from = job.cursor->position();
-  // Requests one more than pace->count, because the entry at the cursor's position was delivered before.
-  const std::string count = std::to_string(job.pace->count + 1);
-  job.call = link_.command({"XRANGE", job.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
-                           [&job](const redisReply* reply) { job.on_range(reply); });
+void LogReader::start(PendingRead& pending) {
+  const EntryId from = pending.cursor->position();
+  // Requests one more than pace->count, because the read repeats the entry at the cursor's position.
+  const std::string count = std::to_string(pending.pace->count + 1);
+  pending.call =
+      link_.command({"XRANGE", pending.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
+                    [&pending](const redisReply* reply) { pending.on_range(reply); });
 }
 
 void LogReader::start_next() {
   if (std::exchange(starting_, true)) return;
   while (!queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
-    Job& job = *queue_.front();
+    PendingRead& pending = *queue_.front();
     queue_.pop_front();
-    job.is_queued = false;
+    pending.is_queued = false;
     if (!link_.up()) {
-      finish(job, {.outcome = LogRead::Outcome::kUnavailable});
+      finish(pending, {.outcome = LogRead::Outcome::kUnavailable});
       continue;
     }
-    job.counts = true;
+    pending.counts = true;
     ++queued_under_way_;
-    start(job);
+    start(pending);
   }
   starting_ = false;
 }
 
-void LogReader::finish(Job& job, const LogRead& read) {
-  job.reader = nullptr;
-  if (std::exchange(job.counts, false)) --queued_under_way_;
-  const Done done = std::move(job.done);
-  done(read);  // may start another read with the same lease, which destroys the job
+void LogReader::finish(PendingRead& pending, const LogRead& read) {
+  pending.reader = nullptr;
+  if (std::exchange(pending.counts, false)) --queued_under_way_;
+  const Done done = std::move(pending.done);
+  done(read);  // may start another read with the same lease, which destroys `pending`
   start_next();
 }
 
-void LogReader::Job::on_range(const redisReply* reply) {
+void LogReader::PendingRead::on_range(const redisReply* reply) {
   LogReader& its_reader = *reader;
   if (reply == nullptr) {
     pace->shrink();
@@ -160,7 +162,7 @@ void LogReader::Job::on_range(const redisReply* reply) {
   pace->adapt(entries.size(), bytes);
 
   const auto first = entries.empty() ? std::nullopt : std::optional(entries.front().id);
-  if (!cursor->proves_no_gap(first)) {
+  if (!cursor->proves_no_gap(first, its_reader.times_lost())) {
     for (const LogEntry& entry : entries) {
       kept.push_back({.id = entry.id, .fields = {entry.fields.begin(), entry.fields.end()}});
     }
@@ -174,9 +176,10 @@ void LogReader::Job::on_range(const redisReply* reply) {
   its_reader.finish(*this, {.entries = fresh, .more = more});
 }
 
-void LogReader::Job::on_doubt(const redisReply* reply) {
+void LogReader::PendingRead::on_doubt(const redisReply* reply) {
   LogReader& its_reader = *reader;
   LogTail tail;
+  tail.connection = its_reader.times_lost();
   if (read_tail(reply, key, tail) != LogRead::Outcome::kRead)
     return its_reader.finish(*this, {.outcome = LogRead::Outcome::kUnavailable});
   if (const auto gap = cursor->resolve_doubt(tail))
@@ -186,17 +189,19 @@ void LogReader::Job::on_doubt(const redisReply* reply) {
     entries.push_back({.id = copy.id, .fields = {copy.fields.begin(), copy.fields.end()}});
   }
   if (!entries.empty()) cursor->advance(entries.back().id, entries.size());
-  // The entries point into the copies, and finish() may destroy this job.
+  // The entries point into the copies, and finish() may destroy this read.
   const std::vector<Kept> held = std::move(kept);
   its_reader.finish(*this, {.entries = entries, .more = more});
 }
 
 RedisCall LogReader::tail(const std::string& key, TailDone done) {
-  return link_.command({"XINFO", "STREAM", key}, [key, done = std::move(done)](const redisReply* reply) {
-    LogTail tail;
-    const LogRead::Outcome outcome = read_tail(reply, key, tail);
-    done(outcome, tail);
-  });
+  return link_.command({"XINFO", "STREAM", key},
+                       [this, key, done = std::move(done)](const redisReply* reply) {
+                         LogTail tail;
+                         tail.connection = times_lost();
+                         const LogRead::Outcome outcome = read_tail(reply, key, tail);
+                         done(outcome, tail);
+                       });
 }
 
 RedisCall LogReader::check_for_growth(std::span<const Position> logs,
@@ -219,18 +224,6 @@ RedisCall LogReader::check_for_growth(std::span<const Position> logs,
     }
     done(grown);
   });
-}
-
-RedisCall LogReader::track(std::int64_t client_id, std::function<void(std::string_view)> done) {
-  return link_.command({"CLIENT", "TRACKING", "ON", "REDIRECT", std::to_string(client_id)},
-                       [done = std::move(done)](const redisReply* reply) {
-                         if (reply == nullptr) return;
-                         done(reply->type == REDIS_REPLY_ERROR ? text_of(*reply) : std::string_view());
-                       });
-}
-
-RedisCall LogReader::untrack() {
-  return link_.command({"CLIENT", "TRACKING", "OFF"}, [](const redisReply*) {});
 }
 
 }  // namespace tailgate

@@ -1,9 +1,9 @@
 // LogReader: reads logs (Redis Streams) and detects gaps.
 //
-// Knows XRANGE, XREAD, XINFO STREAM, CLIENT TRACKING and the rules of LogCursor.  Knows no stream and no
-// route.  Does not decide when to read: KeyWakeups decides for the live feeds, LogStream for its own reads.
-// At most 16 queued reads are under way at once, so that many clients that reconnect together neither flood
-// Redis nor delay the live feeds.  The link must be up at every call.
+// Knows XRANGE, XREAD, XINFO STREAM and the rules of LogCursor.  Knows no stream and no route.  Does not
+// decide when to read: KeyWakeups decides for the live feeds, LogStream for its own reads.  At most 16 queued
+// reads are under way at once, so that many clients that reconnect together neither flood Redis nor delay the
+// live feeds.  The link must be up at every call.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ struct LogRead {
 };
 
 class LogReader {
-  struct Job;
+  struct PendingRead;
 
  public:
   using Done = std::function<void(const LogRead&)>;
@@ -58,7 +58,7 @@ class LogReader {
 
    private:
     friend class LogReader;
-    std::unique_ptr<Job> job_;
+    std::unique_ptr<PendingRead> pending_;
   };
 
   enum class Start { kAtOnce, kQueued };
@@ -83,28 +83,23 @@ class LogReader {
   [[nodiscard]] RedisCall check_for_growth(std::span<const Position> logs,
                                            std::function<void(const Grown& grown)> done);
 
-  // CLIENT TRACKING: when a log that was read on this link changes, Redis sends one invalidation to the
-  // connection with the id `client_id`.  `done` gets Redis's reason for a refusal, else an empty text.
-  [[nodiscard]] RedisCall track(std::int64_t client_id,
-                                std::function<void(std::string_view why_refused)> done);
-  [[nodiscard]] RedisCall untrack();
-
   bool up() const { return link_.up(); }
+  std::uint64_t times_lost() const { return link_.times_lost(); }
 
  private:
-  void start(Job& job);
-  void finish(Job& job, const LogRead& read);
+  void start(PendingRead& pending);
+  void finish(PendingRead& pending, const LogRead& read);
   void start_next();
 
   RedisLink& link_;
-  std::deque<Job*> queue_;
+  std::deque<PendingRead*> queue_;
   unsigned queued_under_way_ = 0;
   bool starting_ = false;  // start_next() is on the call stack
 };
 
 // One read, queued or under way.
-struct LogReader::Job {
-  ~Job();
+struct LogReader::PendingRead {
+  ~PendingRead();
 
   LogReader* reader = nullptr;  // null once finished
   std::string key;
@@ -128,7 +123,7 @@ struct LogReader::Job {
 };
 
 inline bool LogReader::Read::under_way() const {
-  return job_ != nullptr && job_->reader != nullptr;
+  return pending_ != nullptr && pending_->reader != nullptr;
 }
 
 }  // namespace tailgate

@@ -5,6 +5,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
+#include "gateway/redis/advice.h"
 #include "gateway/redis/reply.h"
 
 namespace tailgate {
@@ -16,12 +17,21 @@ constexpr std::chrono::milliseconds kPoll{20};
 // cluster has two nodes, one node holds all 16 keys of a pattern with a probability of 1 in 32,768.
 constexpr int kIds = 16;
 
-// "MOVED" for "MOVED 3999 10.0.0.7:6381": nginx publishes /readyz, and the address is internal.
+// Shortens "MOVED 3999 10.0.0.7:6381" to "MOVED": nginx publishes /readyz, and addresses and keys are
+// internal.
 std::string short_error(std::string_view error) {
   for (const std::string_view word : {"MOVED", "ASK"}) {
     if (error.starts_with(word)) return std::string(word);
   }
-  return std::string(error);
+  // "ERR unknown command 'HMGET', with args beginning with: …" goes on with the key and the fields.
+  return std::string(error.substr(0, error.find(", with args")));
+}
+
+// An id that the route accepts.
+std::string example_id(const IdRule& ids, int number) {
+  std::string text = std::to_string(number);
+  if (ids.fits(text)) return text;
+  return "00000000-0000-4000-8000-" + std::string(12 - text.size(), '0') + text;
 }
 
 std::string sentence(const std::string& begin, const std::string& error) {
@@ -31,27 +41,16 @@ std::string sentence(const std::string& begin, const std::string& error) {
 
 }  // namespace
 
-std::string_view advice_about(std::string_view error) {
-  for (const std::string_view word : {"MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"}) {
-    if (error.starts_with(word))
-      return "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys";
-  }
-  const auto has = [&](std::string_view words) { return error.find(words) != std::string_view::npos; };
-  if (has("NOPERM")) return "the Redis user lacks a right; see \"Redis rights\" in deploy/README.md";
-  if (has("unknown command") || has("unknown subcommand"))
-    return "this server lacks the command: is it a Sentinel or a proxy? redis.url must name the primary";
-  return {};
-}
-
 // One read of one key, or the subscription to one channel.
 struct ReadCheck::Question final : ChannelFeeds::Observer {
-  Question(ReadCheck& its_check, RedisLink* its_link, std::string its_command, std::string its_pattern,
-           std::vector<std::string> its_words)
+  Question(ReadCheck& its_check, RedisLink* its_link, std::string its_command, const KeyTemplate& key,
+           std::string its_example)
       : check(its_check),
         link(its_link),
         command(std::move(its_command)),
-        pattern(std::move(its_pattern)),
-        words(std::move(its_words)) {}
+        pattern(key.text()),
+        has_names(!key.names().empty()),
+        example(std::move(its_example)) {}
   virtual ~Question() = default;
 
   void on_confirmed() override { is_answered = true; }
@@ -59,10 +58,12 @@ struct ReadCheck::Question final : ChannelFeeds::Observer {
   void on_refused() override { check.refuse(*this, check.link_of(*this).why_lost()); }
 
   ReadCheck& check;
-  RedisLink* const link;                 // null for SUBSCRIBE, which ChannelFeeds sends
-  const std::string command;             // its name, for example "XINFO STREAM"
-  const std::string pattern;             // the key or channel, with "{id}"
-  const std::vector<std::string> words;  // the whole command
+  RedisLink* const link;           // null for SUBSCRIBE, which ChannelFeeds sends
+  const std::string command;       // its name, for example "XINFO STREAM"
+  const std::string pattern;       // the key or channel, with "{id}"
+  const bool has_names;            // true if `pattern` has a {name}
+  const std::string example;       // the key or channel that is read, with an example for each name
+  std::vector<std::string> words;  // the whole command
   bool is_answered = false;
   std::string refusal;  // Redis's last error; empty: none so far
   RedisCall call;
@@ -72,47 +73,62 @@ struct ReadCheck::Question final : ChannelFeeds::Observer {
 
 ReadCheck::ReadCheck(const Loop& loop, const Sources& sources, const std::vector<Route>& routes,
                      std::string_view wakeups)
-    : sources_(sources), timer_(loop, [this] { ask_open(); }) {
-  for (const Route& route : routes) add(route, wakeups);
+    : sources_(sources), wakeups_(wakeups), timer_(loop, [this] { ask_open(); }) {
+  for (const Route& route : routes) add(route);
   timer_.after(std::chrono::milliseconds(0));
 }
 
 ReadCheck::~ReadCheck() = default;
 
-void ReadCheck::add(const Route& route, std::string_view wakeups) {
+void ReadCheck::replace_routes(const std::vector<Route>& routes) {
+  if (passed_) return;
+  questions_.clear();
+  logged_.clear();
+  for (const Route& route : routes) add(route);
+  ask_again_at_ = {};
+  // ask_open() comes first, because a question hears only of refusals that come after it has subscribed.
+  ask_open();
+  if (!passed_) sources_.channels.retry_refused_now();
+}
+
+void ReadCheck::add(const Route& route) {
+  const IdRule& ids = route.path.ids();
   if (route.record != nullptr && route.record->kind == RecordRule::Kind::kHash) {
     const auto& fields = route.record->hash_fields;
-    add_questions(&sources_.records, "HMGET", route.record->key, {"HMGET"},
+    add_questions(&sources_.records, "HMGET", route.record->key, ids, {"HMGET"},
                   {fields.empty() ? "" : fields.front()});
   }
   switch (route.source) {
     case Source::kChannel:
-      add_questions(nullptr, "SUBSCRIBE", route.key, {"SUBSCRIBE"});
+      add_questions(nullptr, "SUBSCRIBE", route.key, ids, {"SUBSCRIBE"});
       break;
     case Source::kLog:
-      add_questions(&sources_.logs, "XRANGE", route.key, {"XRANGE"}, {"-", "+", "COUNT", "1"});
-      add_questions(&sources_.logs, "XINFO STREAM", route.key, {"XINFO", "STREAM"});
-      if (wakeups == "notifications") break;  // only the sweep checks logs with XREAD
-      add_questions(&sources_.logs, "XREAD", route.key, {"XREAD", "COUNT", "1", "STREAMS"}, {"0-0"});
+      add_questions(&sources_.logs, "XRANGE", route.key, ids, {"XRANGE"}, {"-", "+", "COUNT", "1"});
+      add_questions(&sources_.logs, "XINFO STREAM", route.key, ids, {"XINFO", "STREAM"});
+      if (wakeups_ == "notifications") break;  // only the sweep checks logs with XREAD
+      add_questions(&sources_.logs, "XREAD", route.key, ids, {"XREAD", "COUNT", "1", "STREAMS"}, {"0-0"});
       break;
     case Source::kPages:
-      add_questions(&sources_.pages, "XREVRANGE", route.key, {"XREVRANGE"}, {"+", "-", "COUNT", "1"});
+      add_questions(&sources_.pages, "XREVRANGE", route.key, ids, {"XREVRANGE"}, {"+", "-", "COUNT", "1"});
       break;
   }
 }
 
 void ReadCheck::add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key,
-                              const std::vector<std::string>& before, const std::vector<std::string>& after) {
+                              const IdRule& ids, const std::vector<std::string>& before,
+                              const std::vector<std::string>& after) {
   const bool is_known = std::ranges::any_of(questions_, [&](const auto& question) {
     return question->command == name && question->pattern == key.text();
   });
   if (is_known) return;  // several routes read the same keys
-  const int ids = link == nullptr || key.names().empty() ? 1 : kIds;
-  for (int id = 0; id < ids; ++id) {
-    std::vector<std::string> words = before;
-    words.push_back(key.expand_all(std::to_string(id)));
-    words.insert(words.end(), after.begin(), after.end());
-    questions_.push_back(std::make_unique<Question>(*this, link, name, key.text(), std::move(words)));
+  const int count = link == nullptr || key.names().empty() ? 1 : kIds;
+  for (int number = 0; number < count; ++number) {
+    auto question =
+        std::make_unique<Question>(*this, link, name, key, key.expand_all(example_id(ids, number)));
+    question->words = before;
+    question->words.push_back(question->example);
+    question->words.insert(question->words.end(), after.begin(), after.end());
+    questions_.push_back(std::move(question));
   }
 }
 
@@ -132,7 +148,8 @@ void ReadCheck::ask_open() {
 void ReadCheck::ask(Question& question) {
   if (question.link == nullptr) return subscribe(question);
   if (!question.link->up() || question.call.under_way()) return;
-  // A link hides this error from its commands, because a cluster that fails over gives it for a moment.
+  // The command never gets CLUSTERDOWN as its reply.  The link drops the connection instead, because a
+  // cluster answers CLUSTERDOWN for a moment while it fails over.
   const std::string& why_lost = question.link->why_lost();
   if (why_lost.starts_with("CLUSTERDOWN") && question.refusal.empty()) refuse(question, why_lost);
   const std::vector<std::string_view> words(question.words.begin(), question.words.end());
@@ -142,7 +159,7 @@ void ReadCheck::ask(Question& question) {
 
 void ReadCheck::subscribe(Question& question) {
   if (!std::exchange(question.is_subscribing, true)) {
-    question.interest = ChannelFeeds::Interest(sources_.channels, question.words.back(), question);
+    question.interest = ChannelFeeds::Interest(sources_.channels, question.example, question);
     question.is_answered = question.interest.confirmed();
     return;
   }
@@ -169,10 +186,12 @@ void ReadCheck::refuse(Question& question, std::string_view error) {
   question.refusal = short_error(error);
   try_later();
   if (!logged_.insert(question.command + ' ' + question.pattern + ' ' + question.refusal).second) return;
-  log_error("redis.refused", {{"command", question.command},
-                              {"key", question.pattern},
-                              {"why", question.refusal},
-                              {"advice", advice_about(question.refusal)}});
+  log_line(blocks(question) ? "error" : "warning", "redis.refused",
+           {{"command", question.command},
+            {"key", question.pattern},
+            {"example", question.example},
+            {"why", question.refusal},
+            {"advice", advice_about(question.refusal)}});
 }
 
 void ReadCheck::try_later() {
@@ -183,6 +202,10 @@ void ReadCheck::try_later() {
 bool ReadCheck::blocks(const Question& question) const {
   if (question.is_answered) return false;
   if (!question.refusal.starts_with("NOPERM")) return true;
+  // "… to run the 'hmget' command" is about all keys.  Any other NOPERM is about one key or channel.  The
+  // user may still have the right to the keys of real ids, which differ from the example.
+  const bool is_about_key = question.refusal.find("' command") == std::string::npos;
+  if (question.has_names && is_about_key) return false;
   return std::ranges::none_of(questions_, [&](const auto& other) {
     return other->command == question.command && other->is_answered;
   });

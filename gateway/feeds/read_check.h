@@ -1,9 +1,9 @@
-// ReadCheck: asks Redis once for each kind of read that the routes need, before the gateway is ready.
+// ReadCheck: tries each kind of read that the routes need, before the gateway is ready.
 //
 // A Sentinel, a node of a Redis Cluster, and a Redis whose user lacks a right all accept connections and
 // answer PING, but refuse reads.  ReadCheck finds this out before the first client does.  It reads keys that
-// need not exist.  What Redis refuses is logged once, and asked again until Redis answers, because an
-// operator may correct it.  After it has passed, ReadCheck asks nothing more.
+// need not exist.  A refusal is logged once.  ReadCheck asks again until Redis answers, because an operator
+// may correct the cause.  After it has passed, ReadCheck asks nothing more.
 #pragma once
 
 #include <chrono>
@@ -40,8 +40,13 @@ class ReadCheck {
   ReadCheck(const ReadCheck&) = delete;
   ReadCheck& operator=(const ReadCheck&) = delete;
 
-  // True once Redis has answered each kind of read.  A key or channel that is forbidden to this user fails
-  // only the routes that read it, as long as Redis answers the same command for another one.
+  // Begins again with the kinds of read of `routes`, unless it has passed.
+  void replace_routes(const std::vector<Route>& routes);
+
+  // True once Redis has answered each kind of read.  Two refusals (NOPERM) are ignored.  The first is about
+  // the example for a template with names, because the user may have the right to the keys of real ids.  The
+  // second is about a command that Redis answers for another key or channel: then only the routes that read
+  // the refused one fail.
   bool passed() const { return passed_; }
   // Why it has not passed: what Redis refuses and what to do, or why there is no connection.  Empty if it has
   // passed, and while Redis has not answered yet.
@@ -50,10 +55,10 @@ class ReadCheck {
  private:
   struct Question;
 
-  void add(const Route& route, std::string_view wakeups);
-  // Adds questions for the command `name`.  Its words are `before`, then a key made from `key`, then
-  // `after`.
-  void add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key,
+  void add(const Route& route);
+  // Adds questions for the command `name`.  Its words are `before`, then a key made from `key` and an id that
+  // fits `ids`, then `after`.
+  void add_questions(RedisLink* link, const std::string& name, const KeyTemplate& key, const IdRule& ids,
                      const std::vector<std::string>& before, const std::vector<std::string>& after = {});
   void ask_open();
   void ask(Question& question);
@@ -65,6 +70,7 @@ class ReadCheck {
   const RedisLink& link_of(const Question& question) const;
 
   Sources sources_;
+  const std::string wakeups_;
   std::vector<std::unique_ptr<Question>> questions_;
   std::set<std::string> logged_;  // the refusals that are in the log
   Backoff backoff_{std::chrono::milliseconds(500), std::chrono::seconds(10)};
@@ -72,8 +78,5 @@ class ReadCheck {
   bool passed_ = false;
   Timer timer_;
 };
-
-// What an operator can do about an error of Redis; empty if unknown.
-std::string_view advice_about(std::string_view error);
 
 }  // namespace tailgate

@@ -1,17 +1,34 @@
 #include "gateway/feeds/status_endpoint.h"
 
+#include <array>
+#include <cstdint>
+#include <ctime>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "gateway/base/endpoint.h"
 #include "gateway/base/log.h"
+#include "gateway/text/text.h"
 
 namespace tailgate {
 
 namespace {
 
 constexpr std::size_t kMaxBody = 8U << 20;
-constexpr std::size_t kLongestRetryAfter = 64;  // a date has 29 characters
+constexpr std::size_t kMostRetryAfterDigits = 9;
+
+// True for whole seconds, or a date as in "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 10.2.3).
+bool is_retry_after(const std::string& text) {
+  if (text.size() <= kMostRetryAfterDigits) return parse_number<std::uint32_t>(text).has_value();
+  // strptime() permits more than the RFC does.  So the date is written again and compared.
+  constexpr const char* kFormat = "%a, %d %b %Y %H:%M:%S GMT";
+  std::tm date{};
+  if (strptime(text.c_str(), kFormat, &date) == nullptr) return false;
+  timegm(&date);  // turns 31 February into a day in March, so the two texts differ
+  std::array<char, 64> written{};
+  return std::strftime(written.data(), written.size(), kFormat, &date) > 0 && text == written.data();
+}
 
 StatusAnswer no_answer(const RecordRule& rule, const std::string& why) {
   static LogValve valve(5, 1);
@@ -26,7 +43,7 @@ StatusAnswer read_answer(const RecordRule& rule, const Result<HttpAnswer>& answe
   if (!answer) return no_answer(rule, answer.error());
   const std::string* retry_after = answer->header("retry-after");
   StatusAnswer read;
-  if (retry_after != nullptr && retry_after->size() <= kLongestRetryAfter) read.retry_after = *retry_after;
+  if (retry_after != nullptr && is_retry_after(*retry_after)) read.retry_after = *retry_after;
   switch (answer->status) {
     case 200:
       break;

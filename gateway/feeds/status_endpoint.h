@@ -20,8 +20,8 @@ enum class Access {
   kNoRecord,      // there is no such job
   kForeign,       // the job belongs to another caller; a status endpoint reports kNoRecord instead
   kUnauthorized,  // the application refuses the caller's credentials
-  kTooMany,       // the application refuses the rate of requests
-  kUnavailable,   // Redis gave no answer in time
+  kTooMany,       // the application answers that it gets too many requests
+  kUnavailable,   // Redis gave no answer in time, or refuses the channel or the record
   kNoAnswer,      // the application gave no answer in time, or one that cannot be read
 };
 

@@ -35,9 +35,9 @@ class HttpAnswerReader {
   explicit HttpAnswerReader(std::size_t max_body_bytes) : max_body_bytes_(max_body_bytes) {}
 
   enum class State { kMore, kDone, kBroken };
-  // Takes the next bytes of the connection.
+  // Takes the next bytes from the connection.
   State feed(std::string_view bytes);
-  // The connection has ended.  An incomplete answer is broken.
+  // Call this when the connection has ended.  An answer that is still incomplete is broken.
   State end();
 
   // Precondition: kDone.

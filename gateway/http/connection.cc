@@ -113,7 +113,7 @@ void HttpConnection::hide_input() {
   bufferevent_setcb(buffer_, nullptr, write, event, arg);
 }
 
-// evhttp then reads the input, during the current read or in its check for pipelined input.
+// After this call evhttp reads the input: later in the current read, or when it checks for pipelined input.
 void HttpConnection::reveal_input() {
   state_ = State::kHeadAccepted;
   if (hidden_read_cb_ == nullptr) return;

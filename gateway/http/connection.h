@@ -2,8 +2,8 @@
 //
 // Knows evhttp and the time limits of a client; knows neither routes nor responses.  Hides the input from
 // evhttp until check_head() accepts a complete head, so that Tailgate, not evhttp, writes each refusal.
-// Bounds the bytes that a client sends ahead, and the time for a request.
-// Lives until evhttp frees the evhttp_connection: the owner then destroys the HttpConnection in on_closed().
+// Bounds the unread input of a client and the time that a request may take.  Lives until evhttp frees the
+// evhttp_connection: the owner then destroys the HttpConnection in on_closed().
 #pragma once
 
 #include <event2/buffer.h>
@@ -72,7 +72,7 @@ class HttpConnection final : public Wheel::Entry {
 
   // Checks the head of the next request, as far as it has arrived.
   void check_input();
-  // Frees the evhttp_connection; the owner then destroys `this`.
+  // Frees the evhttp_connection.  During the call, the owner destroys `this`.
   void close();
 
  private:

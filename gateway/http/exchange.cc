@@ -24,8 +24,8 @@ constexpr std::pair<unsigned, std::string_view> kMethods[] = {
 
 void add_headers(evhttp_request* request, const HttpHeaders& headers) {
   evkeyvalq* out = evhttp_request_get_output_headers(request);
-  // evhttp refuses a name or value with CR or LF.  The response then lacks the header, which does less harm
-  // than a split header.
+  // evhttp refuses a name or value whose CR or LF would begin another header line.  The response then lacks
+  // the header, which does less harm than a forged line.
   for (const auto& [name, value] : headers) (void)evhttp_add_header(out, name.c_str(), value.c_str());
 }
 
@@ -34,7 +34,7 @@ void delete_cb(const void* /*data*/, size_t /*length*/, void* storage) noexcept 
   delete static_cast<Storage*>(storage);
 }
 
-// Adds `bytes` without a copy.  Deletes `storage`, which holds them, when they have been sent.
+// Adds `bytes` without a copy.  `storage` owns the bytes and is deleted when they have been sent.
 template <typename Storage>
 void add_reference(evbuffer* buffer, std::string_view bytes, std::unique_ptr<Storage> storage) {
   if (evbuffer_add_reference(buffer, bytes.data(), bytes.size(), delete_cb<Storage>, storage.get()) == 0) {
@@ -90,7 +90,7 @@ std::optional<std::string> Exchange::joined_header(std::string_view name) const 
   std::optional<std::string> joined;
   const evkeyvalq* headers = evhttp_request_get_input_headers(request_);
   for (const evkeyval* each = headers->tqh_first; each != nullptr; each = each->next.tqe_next) {
-    if (ascii_lower(each->key) != lower) continue;
+    if (ascii_lower(each->key) != lower || trim(each->value).empty()) continue;
     if (joined) *joined += separator;
     joined = joined.value_or("") + each->value;
   }
@@ -118,8 +118,9 @@ void Exchange::watch(Observer& observer) {
 
 void Exchange::on_connection_closed() {
   connection_ = nullptr;
-  // evhttp detaches a request without a complete response, and we free it (2.1.12, evhttp_connection_free).
-  // If the whole server is freed, evhttp frees the request itself.
+  // When a client leaves before its response is complete, evhttp detaches the request, and we free it
+  // (2.1.12, evhttp_connection_incoming_fail).  When the whole server is freed, the request is still
+  // attached, and evhttp frees it.
   if (evhttp_request_get_connection(request_) != nullptr) request_ = nullptr;
   if (observer_ != nullptr) observer_->on_gone(stalled_ ? Gone::kStalled : Gone::kClientLeft);
 }
@@ -192,7 +193,7 @@ void Exchange::begin(const HttpHeaders& headers, std::chrono::milliseconds send_
   fd_ = bufferevent_getfd(buffer());
   evhttp_clear_headers(in);
   evhttp_clear_headers(out);
-  // evhttp no longer uses these members (2.1.12).  Each open stream would keep their memory.
+  // evhttp no longer uses these members (2.1.12).  Frees their memory now and not at the end of the stream.
   evbuffer_free(std::exchange(request_->input_buffer, nullptr));
   evbuffer_free(std::exchange(request_->output_buffer, nullptr));
   evhttp_uri_free(std::exchange(request_->uri_elems, nullptr));

@@ -1,7 +1,8 @@
 // Exchange: one HTTP request and its response.
 //
-// Knows evhttp and bytes; knows neither routes nor events.  Owns the evhttp_request.  An Exchange is used in
-// one of two ways:
+// Knows evhttp and bytes; knows neither routes nor events.  evhttp owns the evhttp_request.  If the client
+// leaves before the response is complete, evhttp detaches the request, and the Exchange frees it.  An
+// Exchange is used in one of two ways:
 //   answer()                          a complete response;
 //   begin(), write()…, end() | cut()  a stream.
 // After answer(), end() or cut() the Exchange may die.  If it dies earlier, it closes the connection.
@@ -49,7 +50,7 @@ class Exchange final : private HttpConnection::Observer {
   std::string_view target() const;                                 // path and query as sent
   std::optional<std::string_view> header(const char* name) const;  // the first line with this name
   // All lines of a header in one: cookies are joined by "; " (RFC 9113, section 8.2.3), others by ", " (RFC
-  // 9110, section 5.3).
+  // 9110, section 5.3).  Leaves out empty lines.
   std::optional<std::string> joined_header(std::string_view name) const;
 
   // From now on reports a client that leaves, even before the response begins.
@@ -83,7 +84,7 @@ class Exchange final : private HttpConnection::Observer {
   void install_callbacks();
   void release_request();
 
-  evhttp_request* request_;     // null once evhttp owns it again
+  evhttp_request* request_;     // null once the Exchange must not use it
   HttpConnection* connection_;  // null once the client is gone
   // Only for a stream: fd_ and is_output_empty_ repeat what libevent knows, because reading libevent's fields
   // costs three cache misses for each client of a batch.

@@ -61,7 +61,7 @@ class HeadChecker {
     if (name == "host") {
       ++hosts_;
     } else if (name == "transfer-encoding") {
-      coded_ = true;
+      has_transfer_encoding_ = true;
     } else if (name == "content-length") {
       if (length_) return refused(400, "The header names more than one Content-Length");
       std::size_t length = 0;
@@ -78,9 +78,10 @@ class HeadChecker {
 
   HeadCheck end() const {
     if (hosts_ > 1 || (is_1_1_ && hosts_ == 0)) return refused(400, "The header must name one Host");
-    if (coded_ && (length_ || !is_1_1_))
+    if (has_transfer_encoding_ && (length_ || !is_1_1_))
       return refused(400, "The header says in two ways where the body ends");
-    if (coded_) return refused(411, "A body here needs a Content-Length and no Transfer-Encoding");
+    if (has_transfer_encoding_)
+      return refused(411, "A body here needs a Content-Length and no Transfer-Encoding");
     if (length_.value_or(0) > 0 &&
         std::find(kMayHaveBody.begin(), kMayHaveBody.end(), method_) == kMayHaveBody.end())
       return refused(400, "A request of this method has no body here");
@@ -94,7 +95,7 @@ class HeadChecker {
   std::size_t fields_ = 0;
   std::size_t hosts_ = 0;
   std::optional<std::size_t> length_;
-  bool coded_ = false;
+  bool has_transfer_encoding_ = false;
 };
 
 }  // namespace
@@ -103,22 +104,22 @@ HeadCheck check_head(std::string_view bytes) {
   HeadChecker checker;
   std::size_t at = 0;
   for (bool first = true;; first = false) {
-    const std::size_t feed = bytes.find('\n', at);
-    if (std::min(feed, bytes.size()) > kMostHeadBytes) {
+    const std::size_t line_feed = bytes.find('\n', at);
+    if (std::min(line_feed, bytes.size()) > kMostHeadBytes) {
       return first ? refused(414, "The request line is too long") : refused(431, "The header is too large");
     }
-    if (feed == std::string_view::npos) {
-      // Refuses bytes that can never become a request, such as a TLS greeting.
+    if (line_feed == std::string_view::npos) {
+      // Refuses bytes that can never become a request, such as a TLS ClientHello.
       if (first && !bytes.empty() && !is_token(bytes.substr(0, 1)))
         return refused(400, "The request line is not a method, an address and a version");
       return {};
     }
-    std::string_view line = bytes.substr(at, feed - at);
-    at = feed + 1;
+    std::string_view line = bytes.substr(at, line_feed - at);
+    at = line_feed + 1;
     if (!line.ends_with('\r')) return refused(400, "A line of the head does not end in CR LF");
     line.remove_suffix(1);
-    // A header's value may hold control characters other than CR, LF and NUL: nginx passes them, and they are
-    // harmless there (RFC 9110, section 5.5).
+    // A header's value may hold control characters other than CR, LF and NUL: nginx passes them on, and they
+    // are harmless inside a value (RFC 9110, section 5.5).
     if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos)
       return refused(400, "The head has a stray CR or a NUL");
     if (!first && line.empty()) return checker.end();

@@ -12,8 +12,8 @@
 
 namespace tailgate {
 
-// nginx accepts more (large_client_header_buffers in nginx.conf.in), so that the refusal of a large head is
-// ours. nginx's own refusal of a header line would end all HTTP/2 streams of the connection.
+// nginx accepts larger heads (large_client_header_buffers in nginx.conf.in), so that Tailgate refuses a large
+// head, and not nginx.  If nginx refuses a header line, it ends all HTTP/2 streams of the connection.
 constexpr std::size_t kMostHeadBytes = 48 * 1024;
 constexpr std::size_t kMostHeadFields = 200;
 constexpr std::size_t kMostBodyBytes = 1024;

@@ -23,8 +23,8 @@ namespace {
 constexpr std::size_t kAcceptsPerTurn = 64;
 // How often a server that waits for a successor looks for connections that nobody accepts.
 constexpr std::chrono::milliseconds kAlonePoll{20};
-// The limits of evhttp.  check_head() refuses a large head earlier than evhttp, because it also counts line
-// ends.
+// The limits of evhttp.  check_head() refuses a large head earlier than evhttp, because check_head() also
+// counts line ends.
 constexpr auto kMaxHead = static_cast<ssize_t>(kMostHeadBytes);
 constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
 
@@ -33,14 +33,15 @@ constexpr auto kMaxBody = static_cast<ssize_t>(kMostBodyBytes);
 // reserved.
 constexpr rlim_t kReservedDescriptors = 96;
 
-// The kernel's send buffer for each client, in addition to our backlog.  The kernel doubles the value.
+// The kernel's send buffer for each TCP client, in addition to our backlog.  The kernel doubles the value.
 constexpr int kSendBuffer = 64 * 1024;
 // A client that acknowledges nothing for this time is gone.  A stream sets its own limit.
 constexpr unsigned kUnacknowledgedMs = 60'000;
 
 }  // namespace
 
-// Accepted connections inherit these options (tcp(7)).  On a unix socket these calls fail and are not needed.
+// Accepted connections inherit these options (tcp(7)).  On a unix socket the TCP options fail and are not
+// needed.
 void prepare_for_clients(int fd) {
   const int on = 1;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -109,8 +110,9 @@ void HttpServer::leave_to_successor() {
   accept_while_alone();
 }
 
-// Looks for a successor before each accept, because the successor must get every connection that it can
-// accept.  The listener is enabled only until the end of the turn in which it accepts.
+// Checks for a successor before it enables the listener, because the successor must get every connection that
+// it can accept.  The listener stays enabled until the end of the turn in which it accepts, or until the next
+// check.
 void HttpServer::accept_while_alone() {
   evconnlistener_disable(listener_);
   if (socket_.has_waiting_connection() && !socket_.is_accepted_by_another_process())
@@ -171,7 +173,7 @@ void HttpServer::adopt_accepted() {
     bufferevent_event_cb event = nullptr;
     void* arg = nullptr;
     bufferevent_getcb(buffer, nullptr, nullptr, &event, &arg);
-    // Without an event callback, evhttp has freed its connection, and our reference is the last.
+    // No event callback means that evhttp has freed its connection.  Then our reference is the last.
     const bool is_freed = event == nullptr;
     bufferevent_decref(buffer);
     if (is_freed) continue;
@@ -223,7 +225,7 @@ void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
 }
 
 // The system is out of descriptors or memory.  The connection stays in the kernel's queue, so the listener
-// would fail again at once.  The listener pauses for 100 ms.
+// would fail again at once.  So the listener pauses for 100 ms.
 void HttpServer::accept_failed_cb(evconnlistener* listener, void* /*http*/) noexcept {
   static LogValve valve(1, 1);
   if (valve.open(Loop::now())) {

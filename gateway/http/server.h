@@ -26,7 +26,7 @@ namespace tailgate {
 // number means that the process is near its limit.
 enum class DescriptorShare {
   kServed,    // all but the reserve
-  kReserved,  // all but half of the reserve, which links to Redis need
+  kReserved,  // all but half of the reserve; that half is for links to Redis, fetches and files
 };
 
 class HttpServer : private HttpConnection::Owner {

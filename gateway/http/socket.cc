@@ -72,8 +72,8 @@ void Socket::own_file(std::string path) {
   inode_ = there.st_ino;
 }
 
-// All processes have the same inode, so a lock of one process is visible to the others.  Read locks of
-// several processes do not exclude each other.
+// All processes that share the socket lock the same inode, so a lock of one process is visible to the others.
+// Read locks of several processes do not exclude each other.
 void Socket::say_accepting(bool accepting) const {
   struct flock lock = first_byte(accepting ? F_RDLCK : F_UNLCK);
   (void)fcntl(fd_, F_SETLK, &lock);

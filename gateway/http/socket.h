@@ -1,6 +1,7 @@
 // Socket: a listening socket, on a path or on a TCP port.
 //
-// Knows the file system and its modes; knows no HTTP.  Calls block; use them at the start of the process.
+// Knows the file system and its modes; knows no HTTP.  listen_unix() and listen_tcp() may block, so call them
+// only at the start of the process.
 #pragma once
 
 #include <sys/socket.h>
@@ -21,8 +22,8 @@ class Socket {
   Socket& operator=(Socket&& other) noexcept;
   ~Socket();
 
-  // Binding this socket has made the file at `path`.  The destructor removes the file unless another file has
-  // replaced it.
+  // Takes ownership of the file at `path`, which bind() has made for this socket.  The destructor removes the
+  // file unless another file has replaced it.
   void own_file(std::string path);
   int fd() const { return fd_; }
 

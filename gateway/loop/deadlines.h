@@ -1,6 +1,6 @@
-// Deadlines: a Wheel that the loop turns.
+// Deadlines: a Wheel that a timer of the loop advances.
 //
-// Runs a timer only while the wheel holds an entry.  Must outlive its entries.
+// The timer runs only while the wheel holds an entry.  Must outlive its entries.
 #pragma once
 
 #include "gateway/loop/loop.h"

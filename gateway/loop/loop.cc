@@ -1,6 +1,5 @@
 #include "gateway/loop/loop.h"
 
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,39 +56,6 @@ bool Timer::pending() const {
   return event_pending(event_.get(), EV_TIMEOUT, nullptr) != 0;
 }
 
-ShortTimer::ShortTimer(const Loop& loop, std::function<void()> call)
-    : call_([this, inner = std::move(call)] {
-        // cancel() may come after the expiry in the same turn.  Then libevent still calls this function.
-        if (std::exchange(pending_, false)) inner();
-      }),
-      fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      event_(make_event(loop, fd_, EV_READ | EV_PERSIST | EV_ET, &call_)) {
-  if (fd_ < 0 || event_add(event_.get(), nullptr) != 0) std::abort();
-}
-
-ShortTimer::~ShortTimer() {
-  event_.reset();
-  close(fd_);
-}
-
-// The descriptor is never read.  The event is edge-triggered, and each expiry is a new edge.  Setting the
-// timer clears an expiry that has not been read (timerfd_create(2)).
-void ShortTimer::set(std::chrono::microseconds delay) const {
-  const itimerspec when{{}, {delay.count() / 1'000'000, delay.count() % 1'000'000 * 1000}};
-  timerfd_settime(fd_, 0, &when, nullptr);
-}
-
-void ShortTimer::after(std::chrono::microseconds delay) {
-  pending_ = true;
-  set(delay);
-}
-
-void ShortTimer::cancel() {
-  if (std::exchange(pending_, false)) set(std::chrono::microseconds(0));
-}
-
-// event_active() appends the event to the queue of this turn, behind all events that the poll found.  The
-// alternative, an event of lower priority, would never run under load.
 TurnEnd::TurnEnd(const Loop& loop, std::function<void()> call)
     : call_([this, inner = std::move(call)] {
         asked_ = false;

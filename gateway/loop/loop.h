@@ -53,31 +53,8 @@ class Timer {
   EventHandle event_;
 };
 
-// A Timer with the kernel's fine clock (timerfd).  libevent's timers use the coarse clock, whose step is 4 ms
-// on most machines.  Each ShortTimer uses one file descriptor.
-class ShortTimer {
- public:
-  ShortTimer(const Loop& loop, std::function<void()> call);
-  ~ShortTimer();
-  ShortTimer(const ShortTimer&) = delete;
-  ShortTimer& operator=(const ShortTimer&) = delete;
-
-  // Precondition: `delay` is positive.
-  void after(std::chrono::microseconds delay);
-  void cancel();
-  bool pending() const { return pending_; }
-
- private:
-  void set(std::chrono::microseconds delay) const;
-
-  std::function<void()> call_;
-  int fd_;
-  EventHandle event_;
-  bool pending_ = false;
-};
-
-// Calls `call` once, after all callbacks of this turn of the loop.  No other callback runs then, so `call`
-// may destroy objects that callbacks use.
+// After ask(), calls `call` once, after the callbacks of all events that this turn of the loop has found.  No
+// other callback is running then, so `call` may destroy objects that callbacks use.
 class TurnEnd {
  public:
   TurnEnd(const Loop& loop, std::function<void()> call);

@@ -1,6 +1,6 @@
-// Random numbers for jitter and for names.  Not for keys.
+// Random numbers for jitter, identifiers and salts.  Not for keys.
 //
-// Names come from the system's generator, which also seeds the generator for jitter.
+// Identifiers and salts come from the system's generator.  It also seeds the generator for jitter.
 #pragma once
 
 #include <chrono>

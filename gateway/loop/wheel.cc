@@ -7,8 +7,8 @@ namespace tailgate {
 
 namespace {
 
-// on_due() reads the object around the entry, usually a Stream.  Among thousands of streams, this object is
-// not in the cache.
+// on_due() reads the object around the entry, usually a Stream.  With thousands of streams, this object is
+// usually not in the CPU's cache.
 void prefetch(const Wheel::Entry* entry) {
   const auto at = reinterpret_cast<std::uintptr_t>(entry);
   for (const std::uintptr_t line : {64U, 128U, 192U, 256U, 320U}) {

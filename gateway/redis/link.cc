@@ -4,24 +4,26 @@
 #include <sys/ioctl.h>
 
 #include <cassert>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "gateway/base/log.h"
 #include "gateway/loop/random.h"
+#include "gateway/redis/advice.h"
 
 namespace tailgate {
 
 namespace {
 
-// The most reads of 16 KB in one turn of the loop.  More reads make larger batches, and a write to a client
-// costs the same for one event as for ten.
-constexpr int kReadsPerTurn = 8;
-
-// Logs once for all links that Redis refuses ROLE.
+// Logs that Redis refuses ROLE or, if `why` is empty, that it answers ROLE again.  All links share one log
+// line: only a change of `why` is logged.
 void log_role_refused(const std::string& why) {
   static std::string last;
-  if (std::exchange(last, why) != why) log_warning("redis.role_refused", {{"why", why}});
+  if (std::exchange(last, why) == why) return;
+  if (why.empty()) return log_info("redis.role_permitted", {});
+  log_warning("redis.role_refused", {{"why", why}});
 }
 
 }  // namespace
@@ -52,7 +54,6 @@ void RedisLink::move_to(State next) {
     case State::kWaiting:
       query_.reset();
       probe_timer_.cancel();
-      if (rest_end_) rest_end_->cancel();
       timer_.after(backoff_.on_failure(random_unit()));
       break;
     case State::kUp:
@@ -77,7 +78,9 @@ void RedisLink::on_timer() {
   if (state_ == State::kWaiting) {
     connect();
   } else {
-    drop("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms");
+    const bool is_leg_silent = rule_.through_leg && state_ == State::kGreeting;
+    drop("no connection within " + std::to_string(rule_.connect_timeout.count()) + " ms" +
+         (is_leg_silent ? hint() : ""));
   }
 }
 
@@ -135,7 +138,7 @@ void RedisLink::attach() {
                         [](int, short, void* link) noexcept { redisAsyncHandleWrite(self(link)->context_); });
   auto& hooks = context_->ev;
   hooks.data = this;
-  hooks.addRead = [](void* link) noexcept { self(link)->watch_reading(); };
+  hooks.addRead = [](void* link) noexcept { event_add(self(link)->readable_.get(), nullptr); };
   hooks.delRead = [](void* link) noexcept { event_del(self(link)->readable_.get()); };
   hooks.addWrite = [](void* link) noexcept { event_add(self(link)->writable_.get(), nullptr); };
   hooks.delWrite = [](void* link) noexcept { event_del(self(link)->writable_.get()); };
@@ -145,39 +148,13 @@ void RedisLink::attach() {
   };
 }
 
-void RedisLink::set_rest(std::function<std::chrono::microseconds()> rest) {
-  rest_ = std::move(rest);
-  rest_end_ = std::make_unique<ShortTimer>(loop_, [this] {
-    // Reads waiting bytes now, because epoll would report them only in the next turn.
-    if (bytes_waiting()) {
-      read();
-    } else {
-      event_add(readable_.get(), nullptr);
-    }
-  });
-}
-
-// hiredis calls this function after each read and each write.
-void RedisLink::watch_reading() {
-  if (rest_end_ && rest_end_->pending()) return;
-  const auto rest = rest_ ? rest_() : std::chrono::microseconds(0);
-  // Bytes that have arrived already are read without a rest.
-  if (rest.count() > 0 && !bytes_waiting()) {
-    event_del(readable_.get());
-    rest_end_->after(rest);
-    ++rests_;
-  } else {
-    event_add(readable_.get(), nullptr);
-  }
-}
-
-// Only a link that rests, the subscriber link, reads more than once in a turn.  On the other links the
-// gateway answers after each read, so that Redis already works on the next command: with eight reads in a
-// turn, the gateway served 10 to 30 % fewer pages a second.
+// Only the subscriber link reads more than once in a turn.  On the other links the gateway handles the
+// replies of each read at once, so that Redis gets the next commands earlier.  With eight reads in a turn,
+// the gateway served 10 to 30 % fewer pages a second.
 void RedisLink::read() {
-  for (int left = rest_ ? kReadsPerTurn : 1;; --left) {
+  for (int left = events_.reads_per_turn;; --left) {
     redisAsyncHandleRead(context_);
-    if (left == 1 || (rest_end_ && rest_end_->pending()) || !bytes_waiting()) return;
+    if (left == 1 || !bytes_waiting()) return;
   }
 }
 
@@ -207,13 +184,21 @@ void RedisLink::disconnected_cb(const redisAsyncContext* context, int /*status*/
 // Why Redis, or the network, has closed the connection.
 std::string RedisLink::reason_of(const redisAsyncContext& context) const {
   std::string why = context.err != 0 ? context.errstr : "connection closed";
-  if (!was_up_ && !role_error_.empty()) {
-    why += "; Redis said: " + role_error_;
-  } else if (!has_answered_ && rule_.endpoint.unix_path.empty()) {
-    // A server that expects TLS closes a connection that begins with a command, and says nothing.
-    why += "; does this port speak TLS? then rediss://";
+  // Which of these errors occurs depends on the moment at which the server closes the connection.  With one
+  // text for all of them, on_lost() does not log each change.
+  for (const int error : {ECONNRESET, EPIPE}) {
+    if (why == std::strerror(error)) why = "Server closed the connection";
   }
-  return why;
+  if (!was_up_ && !role_error_.empty()) return why + "; Redis said: " + role_error_;
+  return why + hint();
+}
+
+// What may be wrong if Redis has not answered on this connection, and the link has never been up.
+std::string RedisLink::hint() const {
+  if (has_answered_ || was_up_ || times_lost_ > 0) return {};
+  if (rule_.through_leg) return "; nginx's leg at redis.tls_leg ended it, and nginx's error log says why";
+  // A server that expects TLS closes a connection that begins with a command, and says nothing.
+  return rule_.endpoint.unix_path.empty() ? "; does this port speak TLS? then rediss://" : "";
 }
 
 void RedisLink::greet() {
@@ -244,7 +229,7 @@ void RedisLink::greet() {
     }));
   }
   // PING shows whether the server can serve.  A server that is loading, or a replica that has lost its
-  // master, refuses PING.
+  // primary, refuses PING.
   greeting_.push_back(command({"PING"}, [this](const redisReply* reply) {
     if (reply == nullptr || state_ != State::kGreeting) return;
     // A server that cannot save (MISCONF) refuses writes and PING, but not reads.  Tailgate only reads.
@@ -259,14 +244,15 @@ void RedisLink::greet() {
 // Judges the answer to ROLE.
 void RedisLink::on_role(const redisReply& reply) {
   if (state_ != State::kGreeting && state_ != State::kUp) return;
+  const std::string_view error = reply.type == REDIS_REPLY_ERROR ? text_of(reply) : std::string_view();
+  const bool is_news = std::exchange(role_error_, error) != error;
+  if (up() && is_news) log_role_refused(role_error_);
+  // The last known role stays, so that a change in the meantime shows when Redis answers ROLE again.
+  if (!role_error_.empty()) return;
   const ServerRole before = std::exchange(role_, read_role(reply));
-  if (reply.type == REDIS_REPLY_ERROR) {
-    role_error_ = text_of(reply);
-    if (up()) log_role_refused(role_error_);
-  }
   std::string why = why_unsound(role_);
-  // A primary that was demoted follows its new primary, or soon will.  Messages that were published at the
-  // new primary in the meantime are missing.
+  // A demoted primary is sound again as soon as it follows its new primary.  But messages that were published
+  // at the new primary in the meantime are missing, so a change of the role drops the link too.
   if (why.empty() && before.known() && role_.known()) why = why_changed(before, role_);
   if (!why.empty()) drop_unsound(why);
 }
@@ -287,7 +273,7 @@ void RedisLink::drop_unsound(const std::string& why) {
 
 void RedisLink::on_greeted() {
   move_to(State::kUp);
-  if (!role_error_.empty()) log_role_refused(role_error_);
+  log_role_refused(role_error_);
   log_info("redis.up", {{"link", name_}});
   reason_logged_ = false;
   if (events_.on_up) events_.on_up();
@@ -299,7 +285,9 @@ void RedisLink::on_lost(const std::string& why) {
   if (!was_up) ++address_index_;
   // Logs one line for an outage, and another each time its reason changes.
   if (was_up || !reason_logged_ || why != why_lost_) {
-    log_warning(was_up ? "redis.lost" : "redis.unreachable", {{"link", name_}, {"why", why}});
+    log_warning(
+        was_up ? "redis.lost" : "redis.unreachable",
+        {{"link", name_}, {"address", text_of(rule_.endpoint)}, {"why", why}, {"advice", advice_about(why)}});
     reason_logged_ = true;
   }
   why_lost_ = why;
@@ -313,6 +301,12 @@ void RedisLink::drop(std::string why) {
   if (state_ == State::kDropping || state_ == State::kWaiting) return;
   why_dropped_ = std::move(why);
   move_to(State::kDropping);
+}
+
+void RedisLink::reconnect_now() {
+  if (state_ != State::kWaiting) return;
+  backoff_.on_success();
+  timer_.after(std::chrono::milliseconds(0));
 }
 
 // Called at the end of a turn, outside every hiredis callback.  In hiredis 0.14.1, freeing a context inside
@@ -338,11 +332,12 @@ void RedisLink::probe() {
   ++unanswered_probes_;
   if (events_.probe) {
     events_.probe();
-  } else if (!ping_.under_way()) {
-    ping_ = command({role_.known() ? "ROLE" : "PING"},
-                    [this, asked_role = role_.known()](const redisReply* reply) {
-                      if (asked_role && reply != nullptr) on_role(*reply);
-                    });
+  } else if (!ask_role_.under_way() && !ping_.under_way()) {
+    ask_role_ = command({"ROLE"}, [this](const redisReply* reply) {
+      if (reply != nullptr) on_role(*reply);
+    });
+    // Only PING shows whether a server that refuses ROLE can serve.
+    if (!role_.known() || !role_error_.empty()) ping_ = command({"PING"}, [](const redisReply*) {});
   }
   probe_timer_.after(rule_.probe_every);
 }

@@ -44,7 +44,8 @@
 
 namespace tailgate {
 
-// The reply is valid during the call.  It is null if the link was lost.
+// The reply is valid during the call.  It is null if the link was lost.  It is also null if Redis refuses to
+// serve for now (is_unavailable()) on a link that was up: the link is then dropped.
 using ReplyCall = std::function<void(const redisReply* reply)>;
 // Lease: one command under way.  Its reply is not delivered after the lease has died.
 using RedisCall = LeasedCall<const redisReply*>::Lease;
@@ -56,14 +57,18 @@ class RedisLink {
     std::function<void()> on_up = {};
     std::function<void()> on_down = {};
     // Called when the server turns out to be unsound, by its role or by LOADING or MASTERDOWN.  This link is
-    // being dropped; `was_up` is false if its greeting found it out.  Other links may lead to the same
-    // server, so the owner drops them too: a Pub/Sub connection cannot ask for the role.
+    // being dropped.  `was_up` is false if the link was still in its greeting.  The owner drops the other
+    // links to the same server.  A Pub/Sub connection that is up could not find out by itself, because it
+    // cannot ask for the role.
     std::function<void(const std::string& why, bool was_up)> on_unsound = {};
-    // Called for every reply to send(), and for every message that Redis pushes.
+    // Called for every reply to a command of send(), and for every message that Redis pushes.
     std::function<void(const redisReply& reply)> on_push = {};
-    // Sends a command that Redis answers.  If empty, the link sends ROLE, or PING if Redis refuses ROLE.  Set
-    // it on a Pub/Sub connection, which may send neither: hiredis 0.14.1 never runs PING's callback there.
+    // Sends a command that Redis answers.  If empty, the link sends ROLE, and PING too if Redis refuses ROLE.
+    // Set it on a Pub/Sub connection: there Redis refuses ROLE, and hiredis 0.14.1 never runs PING's
+    // callback.
     std::function<void()> probe = {};
+    // How often the link reads in one turn of the loop, while bytes are waiting.
+    int reads_per_turn = 1;
   };
 
   // `name` is for logs and CLIENT LIST.  `rule` must outlive the link.
@@ -75,16 +80,12 @@ class RedisLink {
   bool up() const { return state_ == State::kUp; }
   const std::string& name() const { return name_; }
   std::uint64_t times_lost() const { return times_lost_; }
-  // How many rests (pauses between two reads) there have been.
-  std::uint64_t rests() const { return rests_; }
   // Why the last connection was lost, or the last attempt failed.
   const std::string& why_lost() const { return why_lost_; }
-  // The CLIENT ID of this connection.  0 while the link is down, and if Redis refuses CLIENT ID.
+  // The CLIENT ID of this connection.  0 while the link is down, without request_client_id(), or if Redis
+  // refuses CLIENT ID.
   std::int64_t client_id() const { return up() ? client_id_ : 0; }
 
-  // `rest` is called after each read and each write.  It returns how long the link waits before it reads
-  // again.  Call set_rest() at most once, before the link is up.
-  void set_rest(std::function<std::chrono::microseconds()> rest);
   // Makes each greeting ask for client_id().  Call it before the link is up.
   void request_client_id() { wants_client_id_ = true; }
 
@@ -100,6 +101,8 @@ class RedisLink {
 
   // Closes the connection at the end of this turn of the loop, then reconnects.  `why` is for the log.
   void drop(std::string why);
+  // Ends the wait for the next attempt.  Call it in on_down, if the loss was no failure of the server.
+  void reconnect_now();
 
  private:
   enum class State { kWaiting, kResolving, kConnecting, kGreeting, kUp, kLosing, kDropping };
@@ -114,7 +117,6 @@ class RedisLink {
   void connect();
   void connect_to(const std::string& address);
   void attach();
-  void watch_reading();
   void read();
   void greet();
   void on_greeted();
@@ -122,6 +124,7 @@ class RedisLink {
   void refuse(const redisReply& reply, const std::string& why);
   void drop_unsound(const std::string& why);
   std::string reason_of(const redisAsyncContext& context) const;
+  std::string hint() const;
   void on_lost(const std::string& why);
   void free_dropped();
   void probe();
@@ -140,23 +143,21 @@ class RedisLink {
   redisAsyncContext* context_ = nullptr;  // after a loss hiredis frees it; see the table of states
   std::unique_ptr<Resolver::Query> query_;
   std::vector<RedisCall> greeting_;
+  RedisCall ask_role_;
   RedisCall ping_;
   int unanswered_probes_ = 0;
   Backoff backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2000)};
   std::string why_dropped_;
   std::string why_lost_;
-  bool reason_logged_ = false;  // why_lost_ is in the log already
+  bool reason_logged_ = false;  // why_lost_ has been logged since the link was last up
   bool wants_client_id_ = false;
   std::int64_t client_id_ = 0;
-  ServerRole role_;                // by this connection's last answer to ROLE
-  std::string role_error_;         // the error with which Redis refused ROLE on this connection
+  ServerRole role_;                // from the last answer to ROLE on this connection that was no error
+  std::string role_error_;         // empty unless the last answer to ROLE on this connection was an error
   bool has_answered_ = false;      // Redis has sent a reply on this connection
   std::size_t address_index_ = 0;  // of the host's addresses; advances after each failed attempt
   bool was_up_ = false;            // the link has been up since its last loss
   std::uint64_t times_lost_ = 0;
-  std::function<std::chrono::microseconds()> rest_;
-  std::unique_ptr<ShortTimer> rest_end_;  // null unless rest_ is set
-  std::uint64_t rests_ = 0;
   EventHandle readable_;  // null while context_ is null
   EventHandle writable_;  // null while context_ is null
   Timer timer_;           // the next attempt, or the connect timeout

@@ -11,7 +11,7 @@ namespace tailgate {
 
 // The text of a string, status or error; empty for a reply without text.  A view into the reply.
 std::string_view text_of(const redisReply& reply);
-// The error text of a reply that should have been an array.
+// The error text of a reply that should have been an array; a fixed text if the reply is no error.
 std::string_view error_of(const redisReply& reply);
 // True for an error by which Redis refuses to serve for now, for example LOADING, MASTERDOWN or READONLY.
 bool is_unavailable(const redisReply& reply);

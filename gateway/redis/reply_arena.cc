@@ -17,8 +17,8 @@ constexpr std::size_t kBlocksKept = 0;  // so that AddressSanitizer finds views 
 constexpr std::size_t kBlocksKept = 8;  // a page of a hundred lines takes five blocks
 #endif
 
-// Far more elements than any expected reply has.  A reply announces the length of an array before its
-// elements, and a server that is not Redis may announce any length.
+// The most elements of one array, far more than any expected reply has.  A reply announces the length of an
+// array before its elements, and a server that is not Redis may announce any length.
 constexpr std::size_t kMostElements = 1U << 20;
 
 // The outermost reply.  free_cb() gets only the address of `reply`, and finds the arena before it.

@@ -44,7 +44,7 @@ class ReplyArena {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
   };
-  std::vector<Block> blocks_;  // full before current_, empty after it
+  std::vector<Block> blocks_;  // those before current_ are full, those after it are empty
   std::size_t current_ = 0;
   std::size_t used_ = 0;  // how many bytes of the current block are taken
 };

@@ -30,16 +30,21 @@ Status read_credentials(RedisRule& rule, std::string_view text) {
   auto password = colon == std::string_view::npos ? std::string() : percent_decode(text.substr(colon + 1));
   if (!user || !password)
     return Error{"its user or password has a \"%\" that is not percent-encoding (write %25)"};
-  rule.user = std::move(*user);
-  rule.password = std::move(*password);
+  if ((!user->empty() && !rule.user.empty()) || (!password->empty() && !rule.password.empty()))
+    return Error{"it names its user or its password twice: before the \"@\" and in its query"};
+  if (!user->empty()) rule.user = std::move(*user);
+  if (!password->empty()) rule.password = std::move(*password);
   return {};
 }
 
-Status read_parameters(RedisRule& rule, std::string_view text) {
+// Sets `has_database` if the query names a database.
+Status read_parameters(RedisRule& rule, bool& has_database, std::string_view text) {
   const auto query = Query::parse(text);
   if (!query) return Error{"its query has a \"%\" that is not percent-encoding"};
   for (const auto& [name, value] : query->all()) {
+    if (query->repeats(name)) return Error{"its query has the same name twice"};
     if (name == "db") {
+      has_database = true;
       if (Status status = read_database(rule, value); !status) return status;
     } else if (name == "password") {
       rule.password = value;
@@ -53,13 +58,14 @@ Status read_parameters(RedisRule& rule, std::string_view text) {
 }
 
 // The part after "redis://" and the credentials: an address and perhaps "/<database>".
-Status read_address(RedisRule& rule, std::string_view text) {
+Status read_address(RedisRule& rule, bool has_database, std::string_view text) {
   const std::size_t slash = text.find('/');
   Result<Endpoint> endpoint = tcp_endpoint(text.substr(0, slash));
   if (!endpoint) return Error{endpoint.error()};
   rule.endpoint = std::move(*endpoint);
   if (rule.endpoint.port == 0) rule.endpoint.port = kRedisPort;
   if (slash == std::string_view::npos || slash + 1 == text.size()) return {};
+  if (has_database) return Error{"it names its database twice: in its path and in its query"};
   return read_database(rule, text.substr(slash + 1));
 }
 
@@ -67,6 +73,7 @@ Status read_address(RedisRule& rule, std::string_view text) {
 
 Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) {
   RedisRule rule;
+  bool has_database = false;
   std::string_view rest = url;
   const auto take = [&rest](std::string_view prefix) {
     if (!rest.starts_with(prefix)) return false;
@@ -80,7 +87,8 @@ Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) 
     return Error{"rediss:// needs redis.tls_leg, the socket of the nginx leg that speaks TLS to Redis"};
   }
   if (const std::size_t mark = rest.find('?'); mark != std::string_view::npos) {
-    if (Status status = read_parameters(rule, rest.substr(mark + 1)); !status) return Error{status.error()};
+    Status status = read_parameters(rule, has_database, rest.substr(mark + 1));
+    if (!status) return Error{status.error()};
     rest = rest.substr(0, mark);
   }
   const bool has_authority = is_tcp || take("//");
@@ -90,11 +98,15 @@ Result<RedisRule> parse_redis_url(std::string_view url, const std::string& leg) 
     rest.remove_prefix(at + 1);
   }
   if (is_tcp) {
-    if (Status status = read_address(rule, rest); !status) return Error{status.error()};
+    if (Status status = read_address(rule, has_database, rest); !status) return Error{status.error()};
   }
   if (!is_tcp || is_tls) {
-    if (is_tls) rest = leg;
-    if (is_tls) take("unix:");
+    if (is_tls) {
+      rule.through_leg = true;
+      rule.tls_server = std::move(rule.endpoint);
+      rest = leg;
+      take("unix:");
+    }
     Result<Endpoint> endpoint = unix_endpoint(rest);
     if (!endpoint) return Error{endpoint.error()};
     rule.endpoint = std::move(*endpoint);

@@ -1,8 +1,8 @@
 // ServerRole: what a Redis server says about itself in its answer to ROLE.
 //
-// A primary that is demoted keeps its connections, and so does a replica that loses its primary.  Both then
-// go on to answer, with data that may be out of date, and messages that are published elsewhere no longer
-// arrive.  Only their role shows it.
+// A primary that is demoted keeps its connections, and so does a replica that loses its primary.  Both go on
+// answering, with data that may be out of date.  Messages that are published elsewhere no longer arrive.
+// Only the server's role shows this.
 #pragma once
 
 #include <hiredis/hiredis.h>

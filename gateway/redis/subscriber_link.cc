@@ -10,8 +10,13 @@ namespace tailgate {
 namespace {
 
 // How long a refused channel waits for its next attempt.  Each refusal closes the whole connection.
-constexpr std::chrono::seconds kFirstLeftOut{30};
-constexpr std::chrono::seconds kLongestLeftOut{3600};
+constexpr std::chrono::seconds kFirstRetryDelay{30};
+constexpr std::chrono::seconds kLongestRetryDelay{3600};
+// The pauses between trials start again at the shortest one if no trial was refused for this time.
+constexpr std::chrono::seconds kForgotten{10};
+// The most reads of 16 KB in one turn of the loop.  More reads make larger batches, and a write to a client
+// costs the same for one event as for ten.
+constexpr int kReadsPerTurn = 8;
 
 }  // namespace
 
@@ -19,28 +24,48 @@ SubscriberLink::SubscriberLink(const Loop& loop, Resolver& resolver, const Redis
     : events_(std::move(events)),
       control_channel_("tailgate:control:" + random_hex(8)),
       retry_timer_(loop, [this] { retry_refused(); }),
+      trial_timer_(loop, [this] { try_waiting(); }),
       link_(loop, resolver, rule, "subscriber",
             {.on_up = [this] { on_link_up(); },
              .on_down = [this] { on_link_down(); },
              .on_push = [this](const redisReply& reply) { on_push(reply); },
-             .probe = [this] { send("SUBSCRIBE", control_channel_); }}) {
+             .probe = [this] { send("SUBSCRIBE", control_channel_); },
+             .reads_per_turn = kReadsPerTurn}) {
   link_.request_client_id();
-  if (events_.rest) link_.set_rest(events_.rest);
 }
 
 void SubscriberLink::subscribe(const std::string& channel) {
   Channel& state = channels_[channel];
-  if (!std::exchange(state.wanted, true)) send_subscribe(channel, state);
+  if (!std::exchange(state.wanted, true)) want(channel, state);
 }
 
 void SubscriberLink::confirm_again(const std::string& channel) {
   Channel& state = channels_[channel];
   state.wanted = true;
-  send_subscribe(channel, state);
+  want(channel, state);
+}
+
+void SubscriberLink::subscribe_refused(const std::string& channel) {
+  refused_.erase(channel);
+  Channel& state = channels_[channel];
+  if (!std::exchange(state.wanted, true)) send_subscribe(channel, state);
+}
+
+// A channel that was not tried waits for its trial, because Redis may refuse it and close the connection.
+void SubscriberLink::want(const std::string& name, Channel& channel) {
+  if (channel.tried || may_try()) send_subscribe(name, channel);
+}
+
+void SubscriberLink::try_waiting() {
+  if (!may_try()) return;
+  for (auto& [name, state] : channels_) {
+    if (state.wanted && !state.tried) send_subscribe(name, state);
+  }
 }
 
 void SubscriberLink::send_subscribe(const std::string& name, Channel& channel) {
-  if (!up() || is_left_out(name)) return;
+  if (!up() || awaits_retry(name)) return;
+  channel.tried = true;
   ++channel.unanswered;
   send("SUBSCRIBE", name);
 }
@@ -48,7 +73,7 @@ void SubscriberLink::send_subscribe(const std::string& name, Channel& channel) {
 void SubscriberLink::unsubscribe(const std::string& channel) {
   const auto found = channels_.find(channel);
   if (found == channels_.end() || !std::exchange(found->second.wanted, false)) return;
-  if (!up() || (refused_.contains(channel) && found->second.unanswered == 0)) {
+  if (!up() || !found->second.tried) {
     channels_.erase(found);
     return;
   }
@@ -56,15 +81,15 @@ void SubscriberLink::unsubscribe(const std::string& channel) {
   send("UNSUBSCRIBE", channel);
 }
 
-bool SubscriberLink::is_left_out(const std::string& channel) const {
+bool SubscriberLink::awaits_retry(const std::string& channel) const {
   const auto found = refused_.find(channel);
   return found != refused_.end() && Loop::now() < found->second.until;
 }
 
 bool SubscriberLink::confirmed(const std::string& channel) const {
   const auto found = channels_.find(channel);
-  return found != channels_.end() && up() && found->second.wanted && found->second.unanswered == 0 &&
-         !refused_.contains(channel);
+  return found != channels_.end() && up() && unsettled_ == 0 && found->second.wanted && found->second.tried &&
+         found->second.unanswered == 0;
 }
 
 void SubscriberLink::send(std::string_view verb, const std::string& channel) {
@@ -74,29 +99,50 @@ void SubscriberLink::send(std::string_view verb, const std::string& channel) {
 
 void SubscriberLink::on_link_up() {
   unanswered_.clear();
+  confirmed_unsettled_.clear();
+  subscriptions_ = 0;
+  unsettled_ = 0;
   for (auto& [name, state] : channels_) state.unanswered = 0;
   send("SUBSCRIBE", control_channel_);
   if (events_.on_up) events_.on_up();
   for (auto& [name, state] : channels_) {
-    if (state.unanswered == 0) send_subscribe(name, state);
+    if (state.tried && state.unanswered == 0) send_subscribe(name, state);
   }
+  unsettled_ = unanswered_.size();
 }
 
 // hiredis (0.14.1 and 1.2) closes the connection if Redis does not permit a SUBSCRIBE.  Redis's error does
 // not name the refused channel.  Redis answers in order, so the refused channel is the first in unanswered_.
 void SubscriberLink::on_link_down() {
   std::erase_if(channels_, [](const auto& entry) { return !entry.second.wanted; });
-  if (link_.why_lost().starts_with("NOPERM") && !unanswered_.empty() &&
-      unanswered_.front() != control_channel_) {
+  const bool is_refused = link_.why_lost().starts_with("NOPERM") && !unanswered_.empty();
+  if (is_refused && unanswered_.front() == control_channel_) {
+    if (!std::exchange(control_refusal_reported_, true)) events_.on_refused(control_channel_);
+  } else if (is_refused) {
     const std::string channel = unanswered_.front();
-    Refused& refused =
-        refused_.try_emplace(channel, Refused{.until = {}, .wait = kFirstLeftOut}).first->second;
-    refused.until = Loop::now() + refused.wait;
-    refused.wait = std::min(refused.wait * 2, kLongestLeftOut);
-    if (!retry_timer_.pending()) retry_timer_.after(kFirstLeftOut);
+    leave_out(channel);
     events_.on_refused(channel);
+    // The server answers, so there is no reason to wait.  Each connection finds only one refused channel:
+    // after an ACL change that takes many channels away, many connections follow each other.
+    link_.reconnect_now();
   }
+  unanswered_.clear();
   events_.on_down();
+}
+
+void SubscriberLink::leave_out(const std::string& channel) {
+  const TimePoint now = Loop::now();
+  Refused& refused =
+      refused_.try_emplace(channel, Refused{.until = {}, .wait = kFirstRetryDelay}).first->second;
+  refused.until = now + refused.wait;
+  refused.wait = std::min(refused.wait * 2, kLongestRetryDelay);
+  if (!retry_timer_.pending()) retry_timer_.after(kFirstRetryDelay);
+  if (const auto found = channels_.find(channel); found != channels_.end()) found->second.tried = false;
+  // On a connection that was not settled no channel was confirmed, so its loss costs no stream a `resync`.
+  if (unsettled_ > 0) return;
+  // Clients choose channels by their URLs.  They must not decide how often all streams get a `resync`.
+  if (now - std::exchange(last_trial_refused_, now) > kForgotten) trial_backoff_.on_success();
+  trial_timer_.after(trial_backoff_.on_failure(random_unit()));
 }
 
 // Tries refused channels again, because an operator may have permitted them in the meantime.
@@ -105,14 +151,8 @@ void SubscriberLink::retry_refused() {
   std::erase_if(refused_, [&](const auto& entry) {
     return entry.second.until <= now && !channels_.contains(entry.first);
   });
-  if (!refused_.empty()) retry_timer_.after(kFirstLeftOut);
-  if (!up()) return;
-  for (auto& [name, refused] : refused_) {
-    const auto found = channels_.find(name);
-    if (refused.until <= now && found != channels_.end() && found->second.unanswered == 0) {
-      send_subscribe(name, found->second);
-    }
-  }
+  if (!refused_.empty()) retry_timer_.after(kFirstRetryDelay);
+  try_waiting();
 }
 
 void SubscriberLink::retry_refused_now() {
@@ -136,18 +176,40 @@ void SubscriberLink::on_push(const redisReply& reply) {
     return;
   }
   if (!unanswered_.empty()) unanswered_.pop_front();
-  const auto found = channels_.find(std::string(channel));
-  if (found == channels_.end()) return;  // it is the control channel
+  on_answer(std::string(channel), reply.element[2]->integer);
+  if (unsettled_ > 0 && --unsettled_ == 0) confirm_settled();
+}
+
+// `subscriptions`: how many channels this connection has, by Redis.
+void SubscriberLink::on_answer(const std::string& channel, long long subscriptions) {
+  const long long before = std::exchange(subscriptions_, subscriptions);
+  if (channel == control_channel_) {
+    control_refusal_reported_ = false;
+    // A probe adds no subscription.  If the number of subscriptions changes with it, a proxy in between has
+    // replaced or reset its connection to Redis.
+    if (before != 0 && before != subscriptions) link_.drop("Redis has forgotten subscriptions");
+    return;
+  }
+  const auto found = channels_.find(channel);
+  if (found == channels_.end()) return;
   Channel& state = found->second;
   // While several commands for one channel are under way, only the answer to the last one shows whether the
   // channel is subscribed.
   if (--state.unanswered > 0) return;
   if (state.wanted) {
     refused_.erase(found->first);
+    if (unsettled_ > 0) return confirmed_unsettled_.push_back(found->first);
     events_.on_confirmed(found->first);
   } else {
     channels_.erase(found);
   }
+}
+
+void SubscriberLink::confirm_settled() {
+  for (const std::string& channel : std::exchange(confirmed_unsettled_, {})) {
+    if (confirmed(channel)) events_.on_confirmed(channel);
+  }
+  try_waiting();
 }
 
 }  // namespace tailgate

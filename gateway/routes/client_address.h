@@ -1,4 +1,4 @@
-// ClientAddress: which client sent a request, by the header that the proxies in front write.
+// ClientAddress: finds the address of a request's client in the header that the proxies in front write.
 //
 // Pure.
 #pragma once
@@ -18,7 +18,7 @@ struct AddressBlock {
   std::array<unsigned char, 16> network{};  // an IPv4 address is mapped to IPv6
   unsigned bits = 128;
 
-  // Nothing if `text` is malformed.
+  // Nothing if `text` is malformed, or is a block of mapped IPv4 addresses that also holds other addresses.
   static std::optional<AddressBlock> parse(std::string_view text);
   bool operator==(const AddressBlock&) const = default;
 };
@@ -32,8 +32,10 @@ struct ClientAddressRule {
 
 // The client's address: the rightmost hop of `value`, the header's value, that is not a trusted proxy.  If
 // all hops are trusted, the leftmost hop.  Ports and brackets are removed.  An IPv6 address becomes its
-// block, such as "2001:db8::/64".  Empty if there is no hop.  An error if a hop is not an address: the hops
-// before it cannot be believed, and the hop after it is a proxy.  Source: RFC 7239 for Forwarded.
+// block, such as "2001:db8::/64".  Empty if there is no hop.  Source: RFC 7239 for Forwarded.
+//
+// Reads from the right, because proxies append.  Fails if a hop that is read is not an address: the hops to
+// its left may be invented by the client, and all hops to its right are trusted proxies.
 Result<std::string> client_address(std::string_view value, const ClientAddressRule& rule);
 
 }  // namespace tailgate

@@ -26,7 +26,7 @@ bool is_ipv6_literal(std::string_view text) {
          text.find_first_not_of("0123456789abcdef:.", 1) == text.size() - 1;
 }
 
-// An error if `origin` is not "scheme://host[:port]" or "https://*.suffix[:port]".
+// Checks one origin by the rules of CorsRule::make().
 Status check_origin(std::string_view origin) {
   if (origin == "*") return Error{"\"*\" would let every site read the answers; name the origins"};
   if (origin == "null") return Error{"\"null\" is the origin of any sandboxed page"};

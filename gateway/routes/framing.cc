@@ -18,7 +18,12 @@ std::string id_from(const Members& members, const std::string& name) {
   const JsonValue* value = members.find(name);
   if (value == nullptr || (!value->is_string() && value->kind != JsonValue::Kind::kNumber)) return {};
   std::string id = value->text();
-  return id.size() <= kMaxIdBytes && is_sse_name(id) ? id : std::string();
+  // A client that sees the id of an end closes its stream, so no other event may have one.  The id is split
+  // at commas, because RequestHandler reads a Last-Event-ID with commas as several ids.
+  const bool is_end = std::ranges::any_of(split(id, ','), [](std::string_view part) {
+    return trim(part) == kEndId || trim(part).starts_with("end.");
+  });
+  return id.size() <= kMaxIdBytes && is_sse_name(id) && !is_end ? id : std::string();
 }
 
 bool has_last_value(const Members& members, const Route& route) {

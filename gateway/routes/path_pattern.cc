@@ -17,6 +17,7 @@ constexpr std::size_t kMaxDigits = 20;
 // The punctuation that literal segments may hold.  It has no special meaning in a URL's path, in nginx's
 // configuration or in an escaped regular expression.
 constexpr std::string_view kPathPunctuation = "-._~@:+,=";
+constexpr std::string_view kAlwaysInIds = "-._";
 constexpr std::string_view kNeverInIds = "/?#%{}\\\"'`";
 
 bool is_dots(std::string_view segment) {
@@ -31,10 +32,16 @@ bool is_hex_digit(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+constexpr std::string_view kUuidForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
 bool is_uuid(std::string_view text) {
-  constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
   const auto fits = [](char form, char c) { return form == '-' ? c == '-' : is_hex_digit(c); };
-  return std::ranges::equal(kForm, text, fits);
+  return std::ranges::equal(kUuidForm, text, fits);
+}
+
+bool is_number(std::string_view text) {
+  if (text.empty() || text.size() > kMaxDigits || !std::ranges::all_of(text, is_digit)) return false;
+  return text.size() == 1 || text.front() != '0';
 }
 
 // The name if `segment` is "{name}".
@@ -45,15 +52,17 @@ std::optional<std::string_view> name_in(std::string_view segment) {
   return name;
 }
 
-// The sentence about a segment that holds a brace and is no {name}.
+// The error text for a segment that holds a brace but is no {name}.
 std::string fault_of_braces(std::string_view segment) {
+  if (segment.find("{{") != std::string_view::npos)
+    return "must not have doubled braces; a named segment is written as in {id}";
   for (std::size_t open = segment.find('{'); open != std::string_view::npos;
        open = segment.find('{', open + 1)) {
     const std::string_view placeholder = segment.substr(open, segment.find('}', open) - open + 1);
     if (name_in(placeholder)) return std::string(placeholder) + " must be a whole segment";
   }
   return "may hold braces only around the name of a segment, as in {id}: a small letter, then small letters, "
-         "digits and \"_\"";
+         "digits and \"_\", at most 40 in all";
 }
 
 }  // namespace
@@ -66,7 +75,17 @@ Result<IdRule> IdRule::make(Form form, std::string_view further_chars) {
   }
   IdRule rule;
   rule.form_ = form;
-  rule.punctuation_ += further_chars;
+  for (const char c : further_chars) {
+    const std::string in_quotes = std::string("\"") + c + '"';
+    if (consists_of(std::string_view(&c, 1), kAlwaysInIds)) {
+      return Error{
+          "must not hold " + in_quotes +
+          ": ids may always hold letters, digits, \".\", \"_\" and \"-\", and ranges have no meaning"};
+    }
+    if (rule.punctuation_.find(c) != std::string::npos) return Error{"must not hold " + in_quotes + " twice"};
+    rule.punctuation_ += c;
+  }
+  std::ranges::sort(rule.punctuation_);  // so that operator== ignores the order
   return rule;
 }
 
@@ -77,9 +96,17 @@ bool IdRule::fits(std::string_view text) const {
     case Form::kUuid:
       return is_uuid(text);
     case Form::kInt:
-      return !text.empty() && text.size() <= kMaxDigits && std::ranges::all_of(text, is_digit);
+      return is_number(text);
   }
   return text.size() <= kMaxSegmentSize && consists_of(text, punctuation_) && !is_dots(text);
+}
+
+std::string IdRule::canonical(std::string_view text) const {
+  return form_ == Form::kUuid ? ascii_lower(text) : std::string(text);
+}
+
+std::string_view IdRule::fixed_form() const {
+  return form_ == Form::kUuid ? kUuidForm : std::string_view();
 }
 
 bool IdRule::can_hold(char c) const {
@@ -88,7 +115,7 @@ bool IdRule::can_hold(char c) const {
     case Form::kSegment:
       break;
     case Form::kUuid:
-      return is_hex_digit(c) || c == '-';
+      return is_digit(c) || (c >= 'a' && c <= 'f') || c == '-';
     case Form::kInt:
       return is_digit(c);
   }
@@ -112,11 +139,11 @@ Result<PathPattern> PathPattern::compile(std::string_view text, bool trailing_sl
         return Error{"must not have more than one " + std::string(segment)};
       if (pattern.names_.size() == kMaxNames) return Error{"must not have more than two named segments"};
       pattern.names_.emplace_back(*name);
-    } else if (segment.find_first_of("{}") != std::string_view::npos) {
-      return Error{fault_of_braces(segment)};
-    } else if (!consists_of(segment, kPathPunctuation)) {
+    } else if (!consists_of(segment, std::string(kPathPunctuation) + "{}")) {
       return Error{"may hold only letters, digits and " + std::string(kPathPunctuation) +
                    " between the slashes"};
+    } else if (segment.find_first_of("{}") != std::string_view::npos) {
+      return Error{fault_of_braces(segment)};
     }
     pattern.segments_.push_back({.text = std::string(name.value_or(segment)), .is_name = name.has_value()});
   }
@@ -128,8 +155,9 @@ const IdRule& PathPattern::rule_of(std::string_view name) const {
   return name == "id" ? ids_ : kOther;
 }
 
-bool PathPattern::value_can_hold(std::string_view name, char c) const {
-  return rule_of(name).can_hold(c);
+SegmentRules PathPattern::rules() const {
+  return {.can_hold = [this](std::string_view name, char c) { return rule_of(name).can_hold(c); },
+          .form = [this](std::string_view name) { return rule_of(name).fixed_form(); }};
 }
 
 std::optional<std::string> PathPattern::match(std::string_view path) const {
@@ -150,9 +178,10 @@ std::optional<std::string> PathPattern::match(std::string_view path) const {
       if (actual != segment.text) return std::nullopt;
       continue;
     }
-    if (!rule_of(segment.text).fits(actual)) return std::nullopt;
+    const IdRule& rule = rule_of(segment.text);
+    if (!rule.fits(actual)) return std::nullopt;
     if (!values.empty()) values += '/';
-    values += actual;
+    values += rule.canonical(actual);
   }
   if (!path.empty() && !(trailing_slash_ && path == "/")) return std::nullopt;
   return values;
@@ -160,10 +189,10 @@ std::optional<std::string> PathPattern::match(std::string_view path) const {
 
 bool overlap(const PathPattern& a, const PathPattern& b) {
   using Segment = PathPattern::Segment;
-  const bool is_for_gateway = a.is_one_path() || b.is_one_path();
+  const bool form_counts = a.is_one_path() || b.is_one_path();
   return std::ranges::equal(a.segments_, b.segments_, [&](const Segment& left, const Segment& right) {
     if (left.is_name == right.is_name) return left.is_name || left.text == right.text;
-    if (!is_for_gateway) return true;
+    if (!form_counts) return true;
     return left.is_name ? a.rule_of(left.text).fits(right.text) : b.rule_of(right.text).fits(left.text);
   });
 }

@@ -7,6 +7,12 @@
 
 namespace tailgate {
 
+namespace {
+
+constexpr std::string_view kNoSessionHeaders[] = {"authorization", "cookie", "host"};
+
+}  // namespace
+
 Result<Credential> Credential::parse(std::string_view text) {
   constexpr std::pair<std::string_view, Kind> kPrefixes[] = {{"query:", Kind::kTokenQuery},
                                                              {"cookie:", Kind::kTokenCookie},
@@ -16,8 +22,14 @@ Result<Credential> Credential::parse(std::string_view text) {
   for (const auto& [prefix, kind] : kPrefixes) {
     const std::string_view name = text.substr(std::min(prefix.size(), text.size()));
     if (!text.starts_with(prefix) || !is_token(name)) continue;
-    return Credential{.kind = kind,
-                      .name = kind == Kind::kSessionHeader ? ascii_lower(name) : std::string(name)};
+    if (kind != Kind::kSessionHeader) return Credential{.kind = kind, .name = std::string(name)};
+    std::string header = ascii_lower(name);
+    if (header.starts_with("x-tailgate-") || contains(kNoSessionHeaders, header))
+      return Error{'"' + std::string(text) +
+                   "\": this header has another meaning, so it cannot hold a session"};
+    if (header.find('_') != std::string::npos)
+      return Error{'"' + std::string(text) + "\": nginx drops headers with \"_\" in their names"};
+    return Credential{.kind = kind, .name = std::move(header)};
   }
   return Error{'"' + std::string(text) +
                "\" is none of bearer, query:<name>, cookie:<name>, session-header:<name> and "
@@ -32,8 +44,8 @@ std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::stri
 }
 
 bool is_reserved_channel(std::string_view name) {
-  return name.starts_with("__keyspace@") || name == "__redis__:invalidate" ||
-         name.starts_with("tailgate:control:");
+  return name.starts_with("__keyspace@") || name.starts_with("__keyevent@") ||
+         name == "__redis__:invalidate" || name.starts_with("tailgate:control:");
 }
 
 }  // namespace tailgate

@@ -1,4 +1,4 @@
-// Route: one row of the route table: path, source, access, framing, lifecycle.
+// Route: one [route.<name>] of the configuration: path, source, access, framing, and the life of its streams.
 //
 // Pure.  config/routes.cc makes the routes, which never change.  A stream keeps the Config that it was opened
 // under, so a reload does not affect the stream.
@@ -29,7 +29,7 @@ enum class AuthBy { kGateway, kApplication };
 enum class OnGap { kEvent, kClose };
 enum class OnUnavailable { kStatus, kSse, kAuto };
 
-// A part of a request that can hold a token or an anonymous session.
+// A part of a request that can hold a token or the id of an anonymous session.
 struct Credential {
   enum class Kind { kBearer, kTokenQuery, kTokenCookie, kSessionHeader, kSessionQuery };
   Kind kind = Kind::kBearer;
@@ -112,9 +112,9 @@ struct RouteMatch {
 // The route that matches `path`, the undecoded request target up to "?".  No two routes may overlap().
 std::optional<RouteMatch> find_route(const std::vector<Route>& routes, std::string_view path);
 
-// True for a channel that the gateway itself subscribes to, or may subscribe to, for its own purposes.  A
-// route that read such a channel would get none of its messages, and would end the gateway's own
-// subscription.
+// True for a channel that no route may read.  The gateway subscribes to some of these channels for its own
+// purposes.  A stream of such a channel would get no messages, and would end the gateway's subscription when
+// it ends.  A stream of __keyevent@… would reveal the names of all keys.
 bool is_reserved_channel(std::string_view name);
 
 }  // namespace tailgate

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include "gateway/sse/sse.h"
 #include "gateway/text/json.h"
@@ -11,10 +12,21 @@ namespace tailgate {
 
 namespace {
 
-// The JSON value of `name`.
+// The JSON value of `name`; "null" if there is none.
 std::string_view json_of(const Values& values, std::string_view name) {
   const auto found = values.find(name);
   return found != values.end() ? std::string_view(found->second) : "null";
+}
+
+// The first name of `known` that `text` writes as {name} instead of ${name}.  Keys are written with {name}.
+std::optional<std::string> name_without_dollar(std::string_view text, const std::vector<std::string>& known) {
+  for (const std::string& name : known) {
+    const std::string in_braces = '{' + name + '}';
+    for (auto at = text.find(in_braces); at != std::string_view::npos; at = text.find(in_braces, at + 1)) {
+      if (at == 0 || text[at - 1] != '$') return name;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -26,9 +38,10 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
     if (open != 0) compiled.pieces_.push_back({.text = std::string(text.substr(0, open))});
     if (open == std::string_view::npos) break;
     const std::size_t close = text.find('}', open);
-    if (close == std::string_view::npos) return Error{"a \"${\" is not closed"};
+    if (close == std::string_view::npos) return Error{"a \"${\" is not closed; it always begins a name"};
     std::string name(text.substr(open + 2, close - open - 2));
-    if (!contains(known, name)) return Error{"${" + name + "} is no name that is known here"};
+    if (!contains(known, name))
+      return Error{"${" + name + "} is no name that is known here; known are " + join(known, ", ")};
     compiled.pieces_.push_back({.text = std::move(name), .is_name = true});
     text.remove_prefix(close + 1);
   }
@@ -38,8 +51,8 @@ Result<Template> Template::compile(std::string_view text, const std::vector<std:
 Result<Template> Template::compile_json(std::string_view text, const std::vector<std::string>& known) {
   Result<Template> compiled = compile(text, known);
   if (!compiled) return compiled;
-  // The template must be JSON with either value.  The value "" breaks a ${name} inside quotes.  The value
-  // null breaks a ${name} that is used as a member's name.
+  // The template must be JSON with each of two test values.  The value "" reveals a ${name} inside quotes.
+  // The value null reveals a ${name} that is used as a member's name.
   for (const char* probe : {"\"\"", "null"}) {
     Values values;
     for (const std::string& name : known) values[name] = probe;
@@ -80,6 +93,8 @@ Result<Message> Message::make(Kind kind, std::string_view event, std::string_vie
   auto content =
       kind == Kind::kJsonEvent ? Template::compile_json(text, known) : Template::compile(text, known);
   if (!content) return Error{content.error()};
+  const auto name = kind == Kind::kJsonEvent ? std::nullopt : name_without_dollar(text, known);
+  if (name) return Error{"write ${" + *name + "}, not {" + *name + "}, which only keys and paths have"};
   Message message;
   message.kind_ = kind;
   message.event_ = event;

@@ -48,7 +48,9 @@ class Message {
     kTextEvent,  // an event whose data are plain text, for example "[DONE]"
   };
 
-  // Browsers read an empty `event` as "message".  A comment ignores `event`.
+  // Browsers read an empty `event` as "message".  A comment ignores `event`.  Fails unless
+  // is_sse_name(event).  Fails if Template refuses `text`.  Fails if a comment or a plain text writes a name
+  // of `known` as {name}, which is the spelling of keys.
   static Result<Message> make(Kind kind, std::string_view event, std::string_view text,
                               const std::vector<std::string>& known);
 

@@ -7,7 +7,8 @@
 
 namespace tailgate {
 
-// A stream ends at a moment between these two.  1 is the start of the drain, 0 is its end.
+// The part of the drain in which a stream ends.  Both bounds are fractions of the time that is left: 1 at the
+// start of the drain, 0 at its end.
 struct DrainPart {
   double least;
   double most;

@@ -13,11 +13,11 @@ enum class EndReason : std::uint8_t {
   kTerminal,      // the job has ended
   kClientLeft,    // FIN, RST, half-close
   kStalled,       // the client accepted no byte for the send timeout
-  kSlow,          // the client's backlog was full
+  kSlow,          // the backlog, or the events that a stream held during a reopening, were too large
   kMaxAge,        // the route's maximum age
   kDrained,       // this process is stopping
   kOwnerChanged,  // the caller may not see the job any more
-  kRecordGone,    // the record is missing; in Redis, for ten seconds
+  kRecordGone,    // Redis has had no record for ten seconds, or the status endpoint reports none
   kGap,           // events may be missing, and no event reports that to the client
   kTokenExpired,  // the client's token expired, and its provider has at_expiry = "end"
   kWrongType,     // the Redis key holds another type

@@ -1,5 +1,5 @@
 // HeartbeatCohorts: spreads the heartbeats of all streams.  Heartbeats that are due together are encoded once
-// for each route.
+// for each route, unless they contain a named segment of the path.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ class HeartbeatCohorts {
   template <typename MakeValues>
   Chunk message(const Route& route, TimePoint now, const MakeValues& values) {
     if (mentions_job(route)) return encode(route, values());
-    // Drops earlier encodings, because a reload may have freed their routes.
+    // Drops earlier encodings.  They may contain an earlier ${now}, and a reload may have freed their routes.
     if (std::exchange(encoded_at_, now) != now) encoded_.clear();
     for (const auto& [whose, chunk] : encoded_) {
       if (whose == &route) return chunk;

@@ -6,10 +6,10 @@ namespace tailgate {
 
 namespace {
 
-// The delay before a missing record is read again.
+// The delay before the next read of a record that is missing or another caller's.
 constexpr std::chrono::milliseconds kReadAgain{100};  // from Redis
 constexpr std::chrono::milliseconds kAskAgain{400};   // from an application, which may limit the rate
-// The delay before repeating a read that Redis did not answer.
+// The delay before the next attempt at a read that Redis refused or did not answer.
 constexpr std::chrono::milliseconds kTryAgain{500};
 
 }  // namespace
@@ -45,6 +45,7 @@ void Opening::advance() {
 void Opening::restart() {
   look_ = {};
   question_.reset();
+  refused_since_.reset();
   phase_ = Phase::kWaiting;
 }
 
@@ -53,7 +54,16 @@ void Opening::try_again() {
 }
 
 void Opening::on_read(JobRecords::Found found, const Record* record) {
-  if (found == JobRecords::Found::kUnavailable || !observer_.is_ready()) {
+  if (found != JobRecords::Found::kRefused) {
+    refused_since_.reset();
+  } else if (!refused_since_) {
+    refused_since_ = Loop::now();
+  } else if (Loop::now() - *refused_since_ >= request_.config->redis.wait) {
+    // A lost link comes back, but a missing right may stay missing.  An open stream must not wait silently
+    // for that right.
+    return report(Access::kUnavailable);
+  }
+  if (found == JobRecords::Found::kUnavailable || refused_since_ || !observer_.is_ready()) {
     try_again();
   } else if (record == nullptr) {
     on_missing(Access::kNoRecord);

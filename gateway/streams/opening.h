@@ -1,11 +1,14 @@
 // Opening: decides whether a caller may see a job, before its stream or page begins.
 //
-// Waits until the source can be read, then reads the job's record.  Repeats the read while the record is
-// missing or Redis does not answer.  Knows records and time limits; knows no source, response or status code.
-// An open ChannelStream uses an Opening again after each loss of Redis, without time limits.
+// Waits until the source can be read, then reads the job's record.  Repeats the read while Redis does not
+// answer or refuses it, and for a limited time while the record is missing or another caller's.  Knows
+// records and time limits; knows no source, response or status code.  After a loss of Redis, an open
+// ChannelStream uses another Opening.  That Opening waits for Redis without a limit, but gives up if Redis
+// goes on refusing the record.
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "gateway/feeds/job_records.h"
@@ -35,8 +38,8 @@ class Opening final : private Wheel::Entry {
     Deadlines& deadlines;
   };
   struct TimeLimits {
-    // How long to wait for Redis before kUnavailable; 0: no limit.  A record that is missing and an
-    // application that is asked have limits of their own, which may be longer.
+    // How long to wait for Redis before kUnavailable; 0: no limit.  The wait for a missing record and the
+    // wait for an application's answer have limits of their own, which may be longer.
     std::chrono::milliseconds redis{0};
     std::chrono::milliseconds record{0};  // how long to reread a record that is missing or another caller's
   };
@@ -68,7 +71,8 @@ class Opening final : private Wheel::Entry {
   void on_answered(const StatusAnswer& answer);
   void on_missing(Access access);
   void pause(TimePoint until);
-  // Postpones the end of the wait for Redis, because something else is waited for until `when`.
+  // Moves the end of the wait for Redis to `when`, unless the end is later already or there is none.  Call
+  // this before a wait that is not a wait for Redis.
   void allow_until(TimePoint when);
   void schedule();
   void report(Access access, const Record* record = nullptr);
@@ -77,10 +81,11 @@ class Opening final : private Wheel::Entry {
   const Request& request_;
   Observer& observer_;
   std::chrono::milliseconds redis_limit_;
-  TimePoint late_at_ = TimePoint::max();
-  TimePoint record_until_;
+  TimePoint late_at_ = TimePoint::max();  // the end of the wait for an answer; max(): never
+  TimePoint record_until_;                // until then, a missing or foreign record is reread
   TimePoint retry_at_ = TimePoint::max();
   Phase phase_ = Phase::kWaiting;
+  std::optional<TimePoint> refused_since_;  // since when Redis has refused each read of the record
   JobRecords::Look look_;
   StatusEndpoint::Question question_;
   std::string retry_after_;

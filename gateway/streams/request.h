@@ -1,7 +1,7 @@
-// Request: an accepted request, with its route, the caller's identity and its exchange.
+// Request: a request with its route, the caller's identity and its exchange.
 //
-// A Request has passed every check that needs no Redis.  It moves from the request handler into the stream
-// or page that serves it, and from there into Answers if it gets another answer.
+// RequestHandler makes every check that needs no Redis, then moves the Request into the stream or page that
+// serves it.  From there it moves into Answers if it gets a page or an error instead of a stream.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,8 @@ struct Request {
   std::string user;                      // the proven user; empty: none
   std::string session;                   // the proven session; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
-  // Null once the stream is open, except for an HTTP record, which is read again after a loss of Redis.
+  // Null once the stream is open.  Kept for an HTTP record, because the stream needs `caller` when it reads
+  // the record again after a loss of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;
@@ -62,7 +63,8 @@ inline bool may_see(const Request& request, const Record& record) {
   return request.route->who == Who::kAnyone || may_see(record, request.user, request.session);
 }
 
-// True if the client has seen the stream's end and the job has not been restarted.  Then the answer is 204.
+// True if the client has seen the stream's end and the job's record is still terminal.  Then the answer is
+// 204; for a log only if the log has no newer entry.
 inline bool has_seen_end(const Request& request, const Record* record) {
   return record != nullptr && record->terminal && request.parameters->saw_end;
 }

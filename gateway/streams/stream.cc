@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kDrainRetryLeast{1000};
 constexpr std::chrono::milliseconds kDrainRetryMost{15000};
+// The longest `retry` for an EventSource, whatever delay an application demands.
+constexpr std::chrono::minutes kMostRetry{10};
 
 // Lets an operator tell two users apart without learning their names.  The salt changes with every start, so
 // that nobody can test whether a name belongs to a hash.
@@ -86,6 +88,12 @@ void Stream::send_retry(std::chrono::milliseconds retry) {
   send(std::move(bytes), 0);
 }
 
+void Stream::send_retry_after(std::string_view seconds) {
+  if (const auto number = parse_number<std::uint32_t>(seconds))
+    send_retry(
+        std::clamp<std::chrono::milliseconds>(std::chrono::seconds(*number), route().retry, kMostRetry));
+}
+
 void Stream::send_first_messages(std::string_view request_id) {
   Values named = values();
   if (!request_id.empty()) named["request_id"] = json_quote(request_id);
@@ -133,7 +141,10 @@ void Stream::drain_at(TimePoint when) {
 }
 
 void Stream::drain_now() {
-  if (open()) send_retry(kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
+  if (open()) {
+    send_position();
+    send_retry(kDrainRetryLeast + shortened(kDrainRetryMost - kDrainRetryLeast, 1.0));
+  }
   condemn(EndReason::kDrained);
 }
 
@@ -163,8 +174,12 @@ void Stream::on_due(TimePoint now) {
       route().age_notice->append_to(bytes, values());
       send(std::move(bytes), 1);
     }
-    if (is_due(max_age_at_)) condemn(EndReason::kMaxAge);
+    if (is_due(max_age_at_)) {
+      send_position();
+      condemn(EndReason::kMaxAge);
+    }
     if (is_due(request().expires)) {
+      send_position();
       send_event("auth-expired", "{}");
       condemn(EndReason::kTokenExpired);
     }
@@ -180,7 +195,8 @@ std::chrono::milliseconds Stream::heartbeat_interval() const {
 }
 
 void Stream::heartbeat(TimePoint now) {
-  // A heartbeat is due when the stream has sent nothing for the interval, so each byte sent postpones it.
+  // Without `always`, a heartbeat is due when the stream has sent nothing for the interval, so everything
+  // that is sent postpones it.
   if (!route().heartbeat.always && now - last_sent_ < heartbeat_interval()) {
     next_heartbeat_ = last_sent_ + heartbeat_interval();
     return;

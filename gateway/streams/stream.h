@@ -58,9 +58,19 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_status(const std::vector<StatusMessage>& messages, const Record* record, std::string_view id = {},
                    const Values& more = {});
 
+  // Tells the client how long to wait before it reconnects.  A later `retry` replaces an earlier one.
+  void send_retry(std::chrono::milliseconds retry);
+  // Sends the Retry-After of an application as `retry`, because an EventSource cannot read the header.  Does
+  // nothing if `seconds` is no whole number.  The delay is at least the route's, because a client could
+  // otherwise reconnect without a pause.
+  void send_retry_after(std::string_view seconds);
   // Calls on_reminder() at `when`.  Replaces an earlier remind_at().
   void remind_at(TimePoint when);
   virtual void on_reminder() {}
+  // Called before the stream ends because of its maximum age, its token's expiry or a drain.  If the source
+  // has positions, sends the stream's position as an `id`: a client that has received no event yet has no id
+  // to resume from.
+  virtual void send_position() {}
 
  private:
   void on_due(TimePoint now) override;
@@ -69,7 +79,6 @@ class Stream : private StreamTimes, public ActiveRequest {
   void send_first_messages(std::string_view request_id);
   void heartbeat(TimePoint now);
   std::chrono::milliseconds heartbeat_interval() const;
-  void send_retry(std::chrono::milliseconds retry);
 
   TimePoint last_sent_{};
   std::uint64_t events_ = 0;

@@ -16,7 +16,8 @@ Digest sha256(std::string_view text);
 enum class Hash { kSha256, kSha384, kSha512 };
 std::string hmac(Hash hash, std::string_view key, std::string_view text);
 
-// The time taken depends only on the sizes, so a secret cannot be guessed byte by byte.
+// True if `a` and `b` are equal.  The run time depends only on their sizes, so a secret cannot be guessed
+// byte by byte.
 bool same_secret(std::string_view a, std::string_view b);
 
 }  // namespace tailgate

@@ -24,7 +24,8 @@ constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f/";
 constexpr std::string_view kLetters = "\"\\nrtbf/";
 constexpr std::size_t kQuoted = 5;
 
-// The length of the prefix of `text` that needs no escape in JSON.
+// The length of the longest prefix of `text` without a quote, a backslash or a control character (0x7F
+// included).
 std::size_t unescaped_prefix(std::string_view text) {
   // Checks eight bytes at once (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n").
   constexpr std::uint64_t kOnes = 0x0101010101010101U;
@@ -148,7 +149,8 @@ bool Scanner::take_name() {
   return true;
 }
 
-// The outermost value, or the current part of it.  Null for a value that is only validated.
+// The place for the current value: the outermost value, or one of its parts.  Null if the value is only
+// validated.
 JsonValue* Scanner::value_to_fill() {
   if (open_.empty()) return &outermost_;
   return open_.size() == 1 && parts_ != nullptr ? &parts_->back().value : nullptr;
@@ -170,7 +172,7 @@ std::optional<JsonValue> Scanner::scan() {
         continue;
       }
     }
-    // After a value, a comma begins the next value, and a bracket closes the outer value.
+    // A value is followed by a comma and the next value, or by the bracket that closes the enclosing value.
     while (true) {
       skip_space();
       if (open_.empty()) return at_end() ? std::optional(outermost_) : std::nullopt;

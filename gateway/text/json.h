@@ -2,8 +2,8 @@
 //
 // Pure.  One pass validates a text and finds the members of its outermost object.  The members are slices of
 // the text, so a payload can be passed on unchanged.  No function recurses or throws.  Follows RFC 8259 as
-// browsers do: strings may hold lone surrogate escapes and ill-formed UTF-8 (json_unquote() replaces them);
-// numbers and depths may have any size.
+// browsers do.  Strings may hold lone surrogate escapes and ill-formed UTF-8; json_unquote() replaces both.
+// Numbers may have any size, and values may nest to any depth.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ struct JsonMember {
   std::string_view name;
   std::string_view json;
 };
-// "{"name":json,...}" in the given order.
+// The object {"name":json,...} with the members in the given order.
 std::string json_object(const std::vector<JsonMember>& members);
 
 bool is_json(std::string_view text);
@@ -52,8 +52,8 @@ std::vector<JsonValue> json_elements(std::string_view array);
 // The members of a JSON object.
 class Members {
  public:
-  // If `text` is one JSON object, holds its members and returns true.  Otherwise holds no members.  `text`
-  // must outlive the members.  Reading again reuses the memory.
+  // If `text` is one JSON object, holds its members and returns true.  Otherwise holds no members and returns
+  // false.  `text` must outlive the members.  Reading again reuses the memory.
   bool read(std::string_view text);
 
   // The last member called `name`, as in JSON.parse(), or null.  Valid until the next read().

@@ -131,6 +131,13 @@ const std::string* Query::find(std::string_view name) const {
   return nullptr;
 }
 
+const std::string* Query::find_non_empty(std::string_view name) const {
+  for (const auto& [key, value] : pairs_) {
+    if (key == name && !value.empty()) return &value;
+  }
+  return nullptr;
+}
+
 bool Query::repeats(std::string_view name) const {
   return std::count_if(pairs_.begin(), pairs_.end(),
                        [name](const auto& pair) { return pair.first == name; }) > 1;

@@ -1,6 +1,7 @@
 // Text: decoding and checking the texts of request lines, headers and tokens.
 //
-// Pure.  Knows no HTTP message and no JSON.  A malformed text gives nothing, never a guess.
+// Pure.  Knows no HTTP message and no JSON.  Decoding a malformed text gives nothing, unless a comment says
+// otherwise.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +19,8 @@ namespace tailgate {
 
 // "%41" becomes "A".  Nothing if a "%" is not followed by two hexadecimal digits.
 std::optional<std::string> percent_decode(std::string_view text);
-// Encodes all bytes but the "unreserved" ones (RFC 3986 section 2.3), so that the text may be a part of a
-// URL's path or query.
+// Encodes all bytes but the "unreserved" ones (RFC 3986 section 2.3), so that the result may stand in a URL's
+// path or query.
 std::string percent_encode(std::string_view text);
 
 // The parameters of a query, decoded, in their order.
@@ -32,6 +33,9 @@ class Query {
 
   // The first value of `name`, or null.
   const std::string* find(std::string_view name) const;
+  // The first value of `name` that is not empty, or null.  Some libraries add their parameter to a URL that
+  // already has an empty one.
+  const std::string* find_non_empty(std::string_view name) const;
   // True if `name` occurs more than once.
   bool repeats(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return pairs_; }

@@ -4,9 +4,10 @@
     folder = ending.folder("prefix-")    a temporary folder
     ending.keep_stack(directory)         before `scripts/stack up`; ending.forget_stack(directory) after `down`
 
-When the tool exits, or gets SIGTERM, SIGINT or SIGHUP, it ends its child processes with all that is left in their
-sessions, then its stacks, and then removes its folders.  The processes of a stack are no children of the tool, because
-`scripts/stack up` starts them and ends.  Further signals are ignored meanwhile.  Nothing helps against SIGKILL.
+When the tool exits, or gets SIGTERM, SIGINT or SIGHUP, it ends its child processes and all processes that are left in
+their sessions.  Then it ends its stacks, and removes its folders.  The processes of a stack are not children of the
+tool, because `scripts/stack up` starts them and exits.  Meanwhile the tool ignores further signals.  After SIGKILL
+nothing is cleaned up.
 """
 
 import atexit
@@ -25,6 +26,11 @@ from tailgate_stack.processes import end, proc_stat, send, wait_until
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A child may have children and stacks of its own, which it ends first.
 PATIENCE_SECONDS = 60
+
+
+def _ours():
+    """SIGNALS without those that were ignored at the start, as SIGHUP under nohup.  These stay ignored."""
+    return [each for each in SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
 
 
 class _Custody:
@@ -128,9 +134,9 @@ def end_everything():
 
 
 def end_on_signals(then=None, notice=""):
-    """Calls end_everything() at the exit of this process, and when it gets one of SIGNALS.  After a signal `notice` is
-    printed first, and at last `then` is called with the signal's number; by default the process exits at once with
-    128 + number."""
+    """Calls end_everything() at the exit of this process, and when it gets one of SIGNALS.  After a signal, `notice` is
+    printed first.  At the end `then` is called with the signal's number.  Without `then` the process exits with 128 +
+    number."""
 
     def on_signal(number, _frame):
         if _custody.pid != os.getpid():
@@ -149,7 +155,7 @@ def end_on_signals(then=None, notice=""):
         then(number)
 
     _mine()
-    for each in SIGNALS:
+    for each in _ours():
         signal.signal(each, on_signal)
     atexit.register(end_everything)
 
@@ -171,7 +177,7 @@ def _exit_unless_deferred(number, _frame):
 def exit_on_signals():
     """For a program that cleans up in `except` and `finally`: raises SystemExit at the first of SIGNALS, but not inside
     uninterrupted(), and ignores further ones."""
-    for each in SIGNALS:
+    for each in _ours():
         signal.signal(each, _exit_unless_deferred)
 
 

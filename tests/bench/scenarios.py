@@ -14,6 +14,7 @@ from contestants.deliveries import (
     growth_channels,
     growth_streams,
     idle,
+    idle_jobs,
     many_channels,
     sized,
 )
@@ -102,6 +103,25 @@ SCENARIOS = [
         [
             Row("memory per stream", "memory", "B", most=3072, goal="≤ 3.0 KB"),
             Row("CPU per heartbeat", "beat_us", "µs", "bare", most=1.2, goal="≤ 1.2 × bare"),
+        ],
+    ),
+    Scenario(
+        "idle-jobs",
+        "10,000 idle jobs × 1 viewer",
+        idle_jobs(sized(10000, 4000, 50)),
+        [
+            Row(
+                "gateway CPU per job and second",
+                "cpu_us",
+                "µs",
+                "no-record",
+                most=1.1,
+                goal="≤ 1.1 × without records",
+            ),
+            Row("Redis CPU per job and second", "redis_us", "µs", most=0.2, goal="≤ 0.2 µs"),
+            Row("gateway CPU, by the sweep", "cpu_us", "µs", contestant="sweep", goal="(a look a second)"),
+            Row("Redis CPU, by the sweep", "redis_us", "µs", contestant="sweep", goal="(a look a second)"),
+            Row("memory per stream", "memory", "B", goal="(with channel and record)"),
         ],
     ),
     Scenario(

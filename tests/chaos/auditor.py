@@ -14,7 +14,7 @@ import dataclasses
 
 from chaos.ledger import NEVER, entry_id
 
-LOSSY = ("slow", "late")  # habits of clients whose channel streams may be closed because they do not read
+LOSSY = ("slow", "late")  # habits of clients that read too slowly, so their channel streams may be closed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +24,16 @@ class Patience:
     delivery: float = 6
     ending: float = 5  # the gateway promises 2, but the machine may be busy
     silence: float = 15  # must be well above the heartbeat interval
-    grace: float = 1  # added before the begin of a fault's window
-    flush: float = 0.8  # a line that follows the end of its job so soon arrives before `done`; below end_grace_ms
+    grace: float = 1  # a fault excuses what happens up to this long after its window
+    # A line must arrive before `done` if it is written at most `flush` after the job's end, or at most `flush` after
+    # another such line.  `flush` is shorter than end_grace_ms.
+    flush: float = 0.8
+    fresh: float = 4  # shorter than the 5 s that a stream waits at most after the job's end
 
     def times(self, factor):
-        return Patience(*(value * factor for value in dataclasses.astuple(self)))
+        """For a slow machine.  `flush` and `fresh` stay, because they are promises of the gateway."""
+        slower = {f.name: getattr(self, f.name) * factor for f in dataclasses.fields(self)}
+        return Patience(**{**slower, "flush": self.flush, "fresh": self.fresh})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Audit:
         self.counts = collections.Counter()
 
     def run(self):
+        self.ledger.close()
         for client in self.ledger.clients:
             if client.source.kind == "log":
                 self.check_log_client(client)
@@ -63,8 +69,13 @@ class Audit:
         number = client.connections.index(connection)
         where = f"{client.name} ({client.route}, {client.habit}), connection {number}, asked {connection.asked:.2f}"
         near = sorted({w.kind for w in self.ledger.faults_within(at - 10, at)})
+        before = [str(seen) for seen in connection.seen if seen.at <= at][-8:]
         self.violations.append(
-            Violation(kind, f"{where}: {text} [at {at:.2f}; faults in the last 10 s: {', '.join(near) or 'none'}]")
+            Violation(
+                kind,
+                f"{where}: {text} [at {at:.2f}; faults in the last 10 s: {', '.join(near) or 'none'}; "
+                f"the client's last events: {', '.join(before)}]",
+            )
         )
 
     # ---- logs ---------------------------------------------------------------------------------------
@@ -83,28 +94,34 @@ class Audit:
             elif position is None:
                 position = entry_id(connection.resume)
             head = connection.head
+            lower = None  # where the gateway may have begun to read the log again
             for seen in connection.seen:
                 if seen.what == "gap":
                     gaps.append((seen.low, seen.high))
                     self.counts["gaps"] += 1
-                    if seen.high and position and seen.high <= position and self.ledger.lost_within(since, seen.at):
-                        # Redis lost its newest entries, and the gap event names the first entry that it still has.
-                        # The gateway reads the log again from there.
-                        self.counts["logs read again"] += 1
-                        position, gaps = (seen.high[0], seen.high[1] - 1), []
+                    # Redis lost data, and the gap event names the oldest entry that is left.  If this entry is not
+                    # above the position, the gateway may read the log again from it.
+                    written = since if position else connection.asked
+                    if seen.high and seen.high <= (position or seen.high) and self.ledger.lost_within(written, seen.at):
+                        lower = (seen.high[0], seen.high[1] - 1)
                 elif seen.what == "item":
                     self.counts["entries delivered"] += 1
                     item = source.items.get(seen.n)
                     if item is None:
                         self.add_violation("invented", client, connection, f"line {seen.n} was never written", seen.at)
                         continue
+                    is_old = item.acked is not None and item.acked < connection.asked
+                    if lower and (seen.id <= position if position else is_old):
+                        self.counts["logs read again"] += 1
+                        position, gaps = lower, []
+                    lower = None
                     if position is not None and seen.id <= position:
                         kind = "duplicate" if seen.n in received else "disorder"
                         self.add_violation(
                             kind, client, connection, f"line {seen.n} {seen.id} after {position}", seen.at
                         )
                         continue
-                    if position is None and item.acked is not None and item.acked < connection.asked:
+                    if position is None and is_old:
                         self.add_violation(
                             "too old", client, connection, f"line {seen.n} is older than the opening", seen.at
                         )
@@ -114,6 +131,8 @@ class Audit:
                     received.add(seen.n)
                     position, gaps, since = seen.id, [], item.sent
                 elif seen.what == "final":
+                    if lower and position and seen.id and seen.id < position:
+                        position, gaps = lower, []
                     above = (seen.id[0], seen.id[1] + 1) if seen.id else position
                     if above and (position is None or above > position):
                         self.check_missing_lines(client, connection, position, above, head, gaps, seen.at, "done")
@@ -127,7 +146,7 @@ class Audit:
         """The entries that must arrive between two positions.  If `position` is None: those written after the head
         of the answer."""
         if position is None:
-            return [item for item in source.between((0, 0), high) if item.certain and item.sent > head]
+            return [item for item in source.between((0, 0), high, head) if item.certain and item.sent > head]
         return [item for item in source.between(position, high) if item.certain]
 
     def check_missing_lines(self, client, connection, position, high, head, gaps, at, before):
@@ -155,13 +174,10 @@ class Audit:
         else:
             self.add_violation("false end", client, connection, "done, though the job had not ended", at)
             return
-        # The gateway promises late lines only to streams that were open when the job ended.
-        written = move.sent if head < move.sent else None
+        late = self.late_lines(client.source, move, connection.asked, head)
+        self.counts["lines after the end"] += len(late)
         for item in self.required_items(client.source, position, (NEVER, 0), head):
-            is_late = written is not None and move.sent <= item.sent and item.acked < written + self.patience.flush
-            if is_late:
-                self.counts["lines after the end"] += 1
-                written = item.sent
+            is_late = item.n in late
             if (item.acked < move.sent or is_late) and not any(
                 low < item.id and (top is None or item.id < top) for low, top in gaps
             ):
@@ -172,6 +188,29 @@ class Audit:
                 when = "soon after" if is_late else "before"
                 text = f"line {item.n} {item.id} was written {when} the job ended, but did not arrive before done"
                 self.add_violation("lost line", client, connection, text, at)
+
+    def late_lines(self, source, move, asked, head):
+        """The numbers of the lines after the job's end that must arrive before `done`.  Each of them follows the end,
+        or the previous such line, within `flush`.  A stream that was opened after the end counts from its opening, and
+        waits for such lines only if the log was not silent when the gateway read its tail, between `asked` and `head`.
+        """
+        since = min(move.sent, head - self.patience.fresh)
+        lines = [item for item in source.between((0, 0), (NEVER, 0), since) if item.certain]
+        # Lost lines do not count: the gateway could not see them, so the log looked silent.
+        if head >= move.sent and not any(
+            head - self.patience.fresh < item.sent
+            and item.acked < asked
+            and not self.ledger.lost_within(item.sent, head)
+            for item in lines
+        ):
+            return set()
+        begin, late = max(move.sent, head), set()
+        until = begin + self.patience.flush
+        for item in lines:
+            if begin <= item.sent and item.acked < min(until, begin + self.patience.fresh):
+                late.add(item.n)
+                until = item.sent + self.patience.flush
+        return late
 
     def check_undelivered_lines(self, client, connection, position, head, gaps):
         for item in self.required_items(client.source, position, (NEVER, 0), head):
@@ -226,12 +265,11 @@ class Audit:
                 self.check_undelivered_messages(client, connection, before, resyncs)
 
     def check_missing_messages(self, client, connection, before, from_record, until, resyncs, at):
-        for n in range((before if before is not None else 0) + 1, until):
-            item = client.source.items.get(n)
-            if item is None or not item.certain:
+        # Messages that were sent before the head of the answer may have been published before the subscription.
+        earliest = connection.head if before is None else 0.0
+        for item in client.source.numbers(before or 0, until, earliest):
+            if not item.certain or (before is None and item.sent <= connection.head):
                 continue
-            if before is None and item.sent <= connection.head:
-                continue  # it may have been published before the subscription
             # After a loss of data, the record in Redis may have a lower number than the last message.
             if from_record and (item.acked < connection.asked or self.ledger.lost_within(item.sent, connection.head)):
                 continue
@@ -239,19 +277,17 @@ class Audit:
                 self.counts["events in resyncs"] += 1
                 continue
             since = f"the record, which said {before}" if from_record else f"message {before}"
-            text = (
-                f"message {n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
-            )
+            text = f"message {item.n}, published at {item.sent:.2f}, is missing between {since} and {until}; resyncs {resyncs}"
             self.add_violation("lost message", client, connection, text, at)
 
     def check_undelivered_messages(self, client, connection, before, resyncs):
-        for n, item in client.source.items.items():
-            if not item.certain or (before is not None and n <= before) or item.sent <= connection.head:
+        for item in client.source.numbers(before or 0, NEVER, connection.head):
+            if not item.certain or item.sent <= connection.head:
                 continue
             if any(item.sent <= resync for resync in resyncs):
                 continue
             if self.ledger.healthy(item.acked, self.ledger.ended) > self.patience.delivery:
-                text = f"message {n}, published at {item.sent:.2f}, had not arrived at the end of the run"
+                text = f"message {item.n}, published at {item.sent:.2f}, had not arrived at the end of the run"
                 self.add_violation("late event", client, connection, text, self.ledger.ended)
                 return
 
@@ -276,6 +312,11 @@ class Audit:
                 self.add_violation("refusal", client, connection, f"204 for {connection.resume!r}", head)
             elif client.job and not client.job.terminal_within(connection.asked - grace, head):
                 self.add_violation("refusal", client, connection, "204, though the job runs", head)
+            elif client.source.kind == "log" and (last := entry_id(connection.resume)):
+                for item in client.source.between(last, (NEVER, 0)):
+                    if item.certain and item.acked < connection.asked and item.n in client.source.left:
+                        text = f"204, though line {item.n} {item.id} is above {connection.resume}"
+                        self.add_violation("lost line", client, connection, text, head)
             return
         at = head or connection.end or self.ledger.ended
         if not self.ledger.faults_within(connection.asked - self.patience.grace, at):
@@ -295,7 +336,7 @@ class Audit:
             self.counts["slow clients closed"] += 1
             return
         if client.habit in LOSSY:
-            return  # it reads the end of the stream long after the end
+            return  # a slow client of a log notices the end of its stream much later
         if not self.ledger.faults_within(connection.end - self.patience.grace, connection.end, cuts=True):
             self.add_violation(
                 "unexplained end", client, connection, f"ended ({connection.how}) for no reason", connection.end
@@ -321,6 +362,8 @@ class Audit:
             item = client.source.items.get(seen.n) if seen.what == "item" else None
             if item is None or item.acked is None or item.sent < connection.head:
                 continue
+            if seen.at - item.acked <= self.patience.delivery:
+                continue  # not late, whether or not there was a fault
             late = self.ledger.healthy(item.acked, seen.at)
             if late > self.patience.delivery:
                 text = f"{seen.n}, written at {item.acked:.2f}, took {late:.1f} healthy seconds"
@@ -328,8 +371,8 @@ class Audit:
                 return
 
     def held_back(self, item, at):
-        """True if a fault delayed this message until `at`.  Then a stream that was opened after it was published may
-        still receive it."""
+        """True if a fault delayed this message until `at`.  Then a stream that was opened after the publication may
+        still receive the message."""
         if item is None or not self.ledger.faults_within(item.sent, at):
             return False
         return self.ledger.healthy(item.sent, at) <= self.patience.delivery
@@ -344,12 +387,11 @@ class Audit:
                 if self.held_back(client.source.items.get(seen.n), seen.at):
                     self.counts["ends by delayed messages"] += 1
                     continue
-                ends = [
-                    f"{move.sent:.2f} to {gone:.2f}"
-                    for move, _, gone in client.job.spans()
-                    if move.terminal and move.sent <= seen.at
-                ]
-                text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {', '.join(ends[-2:])}"
+                ends = sorted(
+                    (move.sent, gone) for move, _, gone in client.job.spans() if move.terminal and move.sent <= seen.at
+                )
+                last = ", ".join(f"{sent:.2f} to {gone:.2f}" for sent, gone in ends[-2:])
+                text = f"the last event, message {seen.n}, though the job had not ended; its last ends: {last}"
                 self.add_violation("false end", client, connection, text, seen.at)
             if finals:
                 self.counts["last events"] += 1

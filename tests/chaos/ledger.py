@@ -7,6 +7,7 @@ entry of a log also has its Redis id, as a pair of integers.
 
 import bisect
 import dataclasses
+import itertools
 
 NEVER = float("inf")
 
@@ -39,20 +40,39 @@ class Source:
         self.name, self.kind = name, kind
         self.items = {}  # by number
         self.left = set()  # the numbers of the entries that a log still has at the end of the run
-        self._by_id = None
+        self._by_id = self._by_number = None
 
     def add(self, item):
         self.items[item.n] = item
-        self._by_id = None
+        self._by_id = self._by_number = None
         return item
 
-    def between(self, low, high):
-        """The entries with low < id < high, by id."""
+    def between(self, low, high, since=0.0):
+        """The entries with low < id < high, by id.  Skips the leading ones that were sent before `since`."""
         if self._by_id is None:
-            self._by_id = sorted((item.id, item.n) for item in self.items.values() if item.id)
-        begin = bisect.bisect_right(self._by_id, (low, NEVER))
-        end = bisect.bisect_left(self._by_id, (high, -1))
-        return [self.items[n] for _, n in self._by_id[begin:end]]
+            items = sorted((item for item in self.items.values() if item.id), key=lambda item: item.id)
+            self._by_id = Ordered(items, [item.id for item in items])
+        return self._by_id.between(low, high, since)
+
+    def numbers(self, low, high, since=0.0):
+        """The items with low < number < high.  Skips the leading ones that were sent before `since`."""
+        if self._by_number is None:
+            items = sorted(self.items.values(), key=lambda item: item.n)
+            self._by_number = Ordered(items, [item.n for item in items])
+        return self._by_number.between(low, high, since)
+
+
+class Ordered:
+    """Items in the order of `keys`, found by binary search.  If each question scanned all items, an audit would take
+    longer than its run."""
+
+    def __init__(self, items, keys):
+        self._items, self._keys = items, keys
+        self._latest = list(itertools.accumulate((item.sent for item in items), max))
+
+    def between(self, low, high, since):
+        begin = max(bisect.bisect_right(self._keys, low), bisect.bisect_left(self._latest, since))
+        return self._items[begin : bisect.bisect_left(self._keys, high)]
 
 
 @dataclasses.dataclass(slots=True)
@@ -81,14 +101,19 @@ class Job:
     name: str
     rollbacks: list  # shared by all jobs of a ledger
     moves: list = dataclasses.field(default_factory=list)
+    _spans: list | None = None
+
+    def close(self):
+        self._spans = list(self._all_spans())
 
     def spans(self):
-        """Yields (move, earliest end, latest end) for each status that a reader of the record may have found.  The end
-        of a status is the `sent` to `acked` of the next move.  A rollback yields the old status once more."""
-        written = [
-            (move, following.sent if following else NEVER, following.acked if following else NEVER)
-            for move, following in zip(self.moves, [*self.moves[1:], None], strict=True)
-        ]
+        """(move, earliest end, latest end) for each status that a reader of the record may have found.  A status ends
+        at some time between `sent` and `acked` of the next move.  A rollback brings the old status back."""
+        return self._spans
+
+    def _all_spans(self):
+        following = [*self.moves[1:], Move(NEVER, NEVER, "", False)]
+        written = [(move, after.sent, after.acked) for move, after in zip(self.moves, following, strict=False)]
         yield from written
         for rollback in self.rollbacks:
             for move, _, gone in written:
@@ -123,6 +148,10 @@ class Seen:
     low: tuple | None = None
     high: tuple | None = None
 
+    def __str__(self):
+        members = [str(value) for value in (self.n, self.id, self.low, self.high) if value is not None]
+        return " ".join([f"{self.at:.2f}", self.what, *members])
+
 
 @dataclasses.dataclass
 class Connection:
@@ -147,7 +176,7 @@ class Client:
     source: Source
     job: Job | None = None
     habit: str = "fast"  # fast, slow, late (reads nothing until the end), guest (comes and goes)
-    native: bool = False  # an EventSource, or a hook like it: every status other than 200, also 404, stops it for good
+    native: bool = False  # like an EventSource: every status other than 200 stops it for good, also 404
     connections: list = dataclasses.field(default_factory=list)
 
     @property
@@ -166,10 +195,46 @@ class Window:
     cuts: bool = True  # streams may end
 
 
+class Windows:
+    """The windows that pass `counts`, sorted and merged, so that questions about an interval are fast."""
+
+    def __init__(self, windows, counts):
+        self._windows = sorted((w for w in windows if counts(w)), key=lambda w: w.begin)
+        self._begins = [w.begin for w in self._windows]
+        self._merged = []  # (begin, end), without overlaps
+        for window in self._windows:
+            if self._merged and window.begin <= self._merged[-1][1]:
+                self._merged[-1] = (self._merged[-1][0], max(self._merged[-1][1], window.end))
+            else:
+                self._merged.append((window.begin, window.end))
+        self._merged_ends = [end for _, end in self._merged]
+
+    def within(self, begin, end):
+        """The windows that overlap [begin, end]."""
+        before_end = bisect.bisect_right(self._begins, end)
+        if next(self._merged_within(begin, end), None) is None:
+            return []
+        return [w for w in self._windows[:before_end] if w.end >= begin]
+
+    def seconds_outside(self, begin, end):
+        outside, at = 0.0, begin
+        for low, high in self._merged_within(begin, end):
+            outside += max(0.0, low - at)
+            at = max(at, high)
+        return outside + max(0.0, end - at)
+
+    def _merged_within(self, begin, end):
+        for number in range(bisect.bisect_left(self._merged_ends, begin), len(self._merged)):
+            low, high = self._merged[number]
+            if low > end:
+                return
+            yield low, high
+
+
 class Ledger:
     def __init__(self):
         self.sources, self.jobs, self.clients = {}, {}, []
-        self.windows = []
+        self.windows = []  # of the faults
         self.rollbacks = []
         self.losses = []  # the times at which Redis lost all data or its last writes
         self.ended = NEVER  # the time at which the clients were stopped
@@ -180,22 +245,21 @@ class Ledger:
     def job(self, name):
         return self.jobs.setdefault(name, Job(name, self.rollbacks))
 
+    def close(self):
+        """Ends the run.  The questions below may be asked only after it: their answers are prepared here, because an
+        audit asks them millions of times."""
+        self._faults = Windows(self.windows, lambda w: w.delays or w.cuts)
+        self._cuts = Windows(self.windows, lambda w: w.cuts)
+        self._delays = Windows(self.windows, lambda w: w.delays)
+        for job in self.jobs.values():
+            job.close()
+
     def faults_within(self, begin, end, cuts=False):
-        return [
-            w for w in self.windows if w.begin <= end and w.end >= begin and (w.cuts if cuts else w.delays or w.cuts)
-        ]
+        return (self._cuts if cuts else self._faults).within(begin, end)
 
     def healthy(self, begin, end):
-        """The number of seconds in [begin, end] without a fault."""
-        left, at = 0.0, begin
-        for window in sorted((w for w in self.windows if w.delays), key=lambda w: w.begin):
-            if window.end <= at:
-                continue
-            if window.begin >= end:
-                break
-            left += max(0.0, window.begin - at)
-            at = max(at, window.end)
-        return left + max(0.0, end - at)
+        """The number of seconds in [begin, end] without a fault that delays events."""
+        return self._delays.seconds_outside(begin, end)
 
     def lost_within(self, begin, end):
         return any(begin <= at <= end for at in self.losses)

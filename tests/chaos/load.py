@@ -1,4 +1,5 @@
-"""The workers of the three systems.  They write during faults and record in the ledger which writes Redis acknowledged.
+"""The workers of three example applications: builder, blog and spools.  They write during faults and record in the
+ledger which writes Redis acknowledged.
 
 Each worker numbers its messages and writes the number into its job's record before it publishes the message.  So the
 auditor can check that a stream misses no event between the record and the first message.
@@ -98,7 +99,7 @@ class Worker:
         await self.publish_next()
 
     def forget_since(self, since):
-        """Records that Redis lost the log entries that it acknowledged after `since`."""
+        """Notes in the ledger which log entries Redis acknowledged after `since` and then lost."""
 
     async def close(self):
         await self.redis.close()
@@ -175,7 +176,7 @@ class BuilderJob(Worker):
             await self.write_line()
 
     async def read_remaining(self):
-        """Records which entries the log still has."""
+        """Notes in the ledger which entries the log still has."""
         if self.unknown:
             await self.find_unknown()
         entries = await self.retry(lambda: self.redis.xrange(self.log_key))
@@ -201,17 +202,16 @@ class BlogJob(Worker):
 
     async def finish(self):
         status = self.rng.choice(("succeeded", "failed", "cancelled"))
-        await self.move(status, True)
         if self.rng.random() < 0.6:
+            self.n += 1
+            await self.move(status, True)
             if status == "succeeded":
-                message = {"event": "complete", "data": {"result": None}}
+                message = {"event": "complete", "data": {"result": None, "n": self.n}}
             else:
-                message = {"event": "failed", "data": {"error": "E", "errorCode": None}}
-            # The last message has no number: it contains nothing that is not in the record.
-            try:
-                await self.redis.publish(self.channel_name, json.dumps(message))
-            except LOST:
-                return
+                message = {"event": "failed", "data": {"error": "E", "errorCode": None, "n": self.n}}
+            await self.publish(self.channel_name, self.channel, message, self.n)
+        else:
+            await self.move(status, True)  # a worker whose PUBLISH failed
 
 
 class SpoolsUpdates(Worker):
@@ -233,8 +233,7 @@ class SpoolsUpdates(Worker):
 
 
 class Chatter:
-    """Publishes bursts of messages that no client receives.  They make the gateway pause between reads of its link;
-    the pauses must not lose a message."""
+    """Publishes bursts of messages that no client receives."""
 
     def __init__(self, world, rng):
         self.world, self.rng = world, rng

@@ -5,7 +5,8 @@ import contextlib
 
 
 class FaultProxy:
-    """Relays each connection to `target`.  Faults apply to all connections until `heal()`.
+    """Relays each connection to `target`.  `delay`, `rate` and stall() apply to all connections until heal().  cut()
+    and swallow() apply to the chosen connections.  swallow() also applies to all new connections until heal().
 
     A connection that was swallowed relays nothing more, even after `heal()`, because the lost bytes cannot be sent
     again.

@@ -1,7 +1,7 @@
 """Hundreds of clients in one event loop, which record in the ledger every event that they receive.
 
-A viewer behaves like a browser's EventSource.  It reconnects after the time in `retry:` and sends the last event id.
-A 204 ends it.  It ignores an incomplete event at the end of a stream.
+A viewer behaves like a browser's EventSource.  It reconnects after the time in `retry:` and sends the last event id.  A
+204 stops it until its job runs again.  It ignores an incomplete event at the end of a stream.
 """
 
 import asyncio
@@ -165,7 +165,7 @@ class Kind:
         if self.route == "job":
             if event.name == "progress-update":
                 return [Seen(at, "standing", body["progress"])]
-            if event.name == "step-change":
+            if event.name == "step-change" or "n" in body:
                 seen.append(Seen(at, "item", body["n"]))
         elif "n" in body:
             seen.append(Seen(at, "item", body["n"]))

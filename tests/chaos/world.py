@@ -192,7 +192,7 @@ class World:
             await asyncio.sleep(0.1)
 
     async def _calm_down(self):
-        """Waits until the system has recovered, stops the workers, and waits until clients have received everything."""
+        """Waits for the recovery, stops the workers, and gives the clients time to receive everything."""
         self.print_line("the last fault is over")
         self.calm.set()
         # Wait for the recovery from the last fault.  A short run waits only 4 s; the auditor then excuses late events.

@@ -14,6 +14,7 @@ import signal
 import uuid
 
 import pytest
+import redis
 
 from support.clients import close_all
 from support.stack import Stack
@@ -46,17 +47,21 @@ def close_clients():
 @pytest.fixture(scope="module")
 def stack_with(tmp_path_factory):
     """stack_with(settings, **arguments of Stack.up) returns a stack that the tests of the file share.  The first call
-    starts it."""
-    stacks = {}
+    starts it.  Fails if a test has left Redis with another configuration, because the next test would see it."""
+    stacks, before = {}, {}
 
     def get(settings=None, **more):
         key = json.dumps([settings, more], sort_keys=True, default=str)
         if key not in stacks:
             stacks[key] = Stack.up(tmp_path_factory.mktemp("stack") / "s", settings, **more)
+            before[key] = redis_configuration(stacks[key])
         return stacks[key]
 
     yield get
+    after = {key: redis_configuration(stack) for key, stack in stacks.items()}
     end_all(stacks.values())
+    changed = [key for key in stacks if before[key] and after[key] and before[key] != after[key]]
+    assert not changed, "a test that changes Redis's configuration needs private_stack"
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +85,14 @@ def private_stack(tmp_path):
     start.stacks = stacks
     yield start
     end_all(stacks)
+
+
+def redis_configuration(stack):
+    """Empty if this stack's Redis is not running or has no CONFIG command."""
+    try:
+        return stack.redis.config_get()
+    except redis.exceptions.RedisError:
+        return {}
 
 
 def end_all(stacks):

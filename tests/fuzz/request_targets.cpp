@@ -187,7 +187,10 @@ void fuzz_credentials(std::string_view input) {
                        return found->second;
                      }};
   const std::vector<Credential> places = shipped_route("job").credentials;
-  bool was_explicit_empty = false;
+  const auto decoded = Query::parse(query);
+  const std::string* const in_query = decoded ? decoded->find_non_empty("sessionId") : nullptr;
+  const auto is_bad = [](std::string_view id) { return !id.empty() && !is_session_id(id); };
+  const bool has_bad_session = is_bad(headers["x-session-id"]) || (in_query != nullptr && is_bad(*in_query));
   const auto found = find_credentials(places, parts);
   must(found.size() <= places.size(), "a place has at most one credential");
   for (const PresentedCredential& one : found) {
@@ -196,9 +199,8 @@ void fuzz_credentials(std::string_view input) {
       must(!has_control(one.text) && one.text.find(' ') == std::string::npos,
            "a session id has no space and no control characters");
     } else if (one.text.empty()) {
-      must(one.is_explicit && !Query::parse(query), "only a malformed query counts as an empty token");
-      must(!was_explicit_empty, "a malformed query counts only once");
-      was_explicit_empty = true;
+      must(one.is_explicit && (!decoded || has_bad_session),
+           "only a malformed query or session id counts as an empty token");
     }
   }
 
@@ -293,10 +295,15 @@ void fuzz_forwarded(std::string_view input) {
   for (const auto header :
        {ClientAddressRule::Header::kXForwardedFor, ClientAddressRule::Header::kForwarded}) {
     rule.header = header;
+    const bool is_forwarded = header == ClientAddressRule::Header::kForwarded;
+    const std::string_view added =
+        is_forwarded ? ", for=203.0.113.9, for=10.0.0.1" : ", 203.0.113.9, 10.0.0.1";
+    const auto behind = client_address(std::string(input) + std::string(added), rule);
+    must(behind && *behind == "203.0.113.9", "what a client sends changes no hop of the proxies");
     const auto address = client_address(input, rule);
     if (!address || address->empty()) continue;
     must(is_numeric_address(*address), "a client's address is a numeric address");
-    if (header == ClientAddressRule::Header::kForwarded) continue;
+    if (is_forwarded) continue;
     must(*client_address(*address, rule) == *address, "an address alone is the client");
     must(*client_address("6.6.6.6, " + std::string(input), rule) == *address || is_inside(*address),
          "a hop that a client adds changes nothing, unless all others are trusted proxies");

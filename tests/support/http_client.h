@@ -12,7 +12,7 @@ namespace tailgate::testing {
 
 class HttpClient {
  public:
-  // Connects and sends the request at once.  It waits in the kernel until the loop runs.
+  // Connects and sends the request at once.  The request waits in the kernel until the loop runs.
   HttpClient(const std::string& socket_path, std::string_view target, const HttpHeaders& headers = {},
              std::string_view method = "GET");
   HttpClient(HttpClient&& other) noexcept;

@@ -135,6 +135,17 @@ void LaggingProxy::cut() {
   connections_.clear();
 }
 
+void LaggingProxy::replace_server_connections() {
+  sockaddr_un address = address_of(server_path_);
+  for (const auto& connection : connections_) {
+    connection->server.reset(bufferevent_socket_new(loop_.base(), -1, BEV_OPT_CLOSE_ON_FREE));
+    bufferevent* server = connection->server.get();
+    bufferevent_setcb(server, read_cb, written_cb, event_cb, connection.get());
+    bufferevent_enable(server, EV_READ | EV_WRITE);
+    bufferevent_socket_connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+}
+
 void LaggingProxy::refuse() {
   listener_.reset();
 }

@@ -45,6 +45,8 @@ class LaggingProxy {
 
   // Closes every connection on both sides.  Held bytes are lost.
   void cut();
+  // Replaces the connections to the server; the clients notice nothing.
+  void replace_server_connections();
   // Until accept(), connect() to the proxy fails with ECONNREFUSED.  Open connections stay.
   void refuse();
   void accept();

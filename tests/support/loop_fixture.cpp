@@ -1,5 +1,6 @@
 #include "tests/support/loop_fixture.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -56,9 +57,27 @@ RawServer::RawServer(const Loop& loop, const std::string& socket_path, std::stri
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket_path.c_str(),
               std::min(socket_path.size() + 1, sizeof address.sun_path - 1));
-  listener_.reset(evconnlistener_new_bind(loop.base(), accept_cb, this, LEV_OPT_CLOSE_ON_FREE, 64,
-                                          reinterpret_cast<sockaddr*>(&address), sizeof address));
-  if (!listener_) throw std::runtime_error("cannot listen on " + socket_path);
+  listen(reinterpret_cast<sockaddr*>(&address), sizeof address);
+}
+
+RawServer::RawServer(const Loop& loop, std::string bytes) : answer(std::move(bytes)), loop_(loop) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  listen(reinterpret_cast<sockaddr*>(&address), sizeof address);
+}
+
+void RawServer::listen(const sockaddr* address, socklen_t size) {
+  listener_.reset(
+      evconnlistener_new_bind(loop_.base(), accept_cb, this, LEV_OPT_CLOSE_ON_FREE, 64, address, size));
+  if (!listener_) throw std::runtime_error("RawServer cannot listen");
+}
+
+std::string RawServer::address() const {
+  sockaddr_in bound{};
+  socklen_t size = sizeof bound;
+  getsockname(evconnlistener_get_fd(listener_.get()), reinterpret_cast<sockaddr*>(&bound), &size);
+  return "127.0.0.1:" + std::to_string(ntohs(bound.sin_port));
 }
 
 void RawServer::accept_cb(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*from*/, int /*size*/,

@@ -1,8 +1,9 @@
-// LoopTest: a loop that runs until a condition is true, and a temporary folder.  RawServer: a server on a
-// unix socket that answers with given bytes.
+// LoopTest: a loop that runs until a condition is true, and a temporary folder.  RawServer: a server that
+// answers with given bytes.
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <functional>
 #include <memory>
@@ -39,8 +40,13 @@ class LoopTest : public ::testing::Test {
 class RawServer {
  public:
   RawServer(const Loop& loop, const std::string& socket_path, std::string answer);
+  // Listens on a free TCP port of 127.0.0.1.
+  RawServer(const Loop& loop, std::string answer);
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
+
+  // Of a server that listens on TCP: "127.0.0.1:<port>".
+  std::string address() const;
 
   std::string answer;
   bool closes = true;
@@ -53,6 +59,7 @@ class RawServer {
   static void read_cb(bufferevent* buffer, void* self) noexcept;
   static void written_cb(bufferevent* buffer, void* self) noexcept;
   static void event_cb(bufferevent* buffer, short what, void* self) noexcept;
+  void listen(const sockaddr* address, socklen_t size);
   void forget(bufferevent* buffer);
 
   const Loop& loop_;

@@ -30,7 +30,7 @@ def render(out, *more, config="all-three.toml", env=ENV):
 
 
 class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The application behind nginx.  It answers with the request that it got."""
+    """The application behind nginx.  By default it answers with the request that it got."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -41,6 +41,7 @@ class Application(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         # path: the JSON value to answer instead of the request, None for 404, or a function that gets the headers and
         # returns a status and a JSON value.
         self.answers = {}
+        self.headers = {}  # further headers of the answer to each path
         self.asked = {}  # path: the headers of the last request
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -78,6 +79,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
             body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("X-Application", "yes")
+        for name, value in self.server.headers.get(self.path, {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

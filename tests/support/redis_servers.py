@@ -1,5 +1,5 @@
-"""Redis servers beside the one of a stack: Sentinels, nodes of a cluster, primaries with replicas, TLS ports.  And
-the rights that deploy/README.md gives to the gateway's user.
+"""Redis servers beside the one of a stack: Sentinels, nodes of a cluster, primaries with replicas, TLS ports.  Also
+reads from deploy/README.md the rights of the gateway's user.
 
 The servers listen on TCP ports of 127.0.0.1, because Redis replicates over TCP only.
 """

@@ -17,14 +17,14 @@ class SigningKey {
   static SigningKey make_ec(const char* curve);  // "P-256", "P-384", "P-521", "secp256k1"
   static SigningKey make_ed25519();
 
-  // Made once a run, because RSA keys are slow to make.
+  // These keys are made once in each test run, because RSA keys are slow to make.
   static const SigningKey& rsa();
   static const SigningKey& other_rsa();
   static const SigningKey& p256();
   static const SigningKey& p384();
   static const SigningKey& ed25519();
 
-  // A signature in the format of JOSE: of ECDSA, r and s one after the other.
+  // A signature in the format of JOSE.  For ECDSA that is r, then s.
   std::string sign(Algorithm algorithm, std::string_view text) const;
   // A signature in the format of OpenSSL, which is DER for ECDSA.
   std::string sign_der(Algorithm algorithm, std::string_view text) const;

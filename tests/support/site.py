@@ -43,7 +43,7 @@ http {{
 }}
 """
 
-# Each of them would buffer, change, delay or cut a stream if the routes inherited it.
+# Each of these directives would buffer, change, delay or cut a stream if the routes inherited it.
 DISTURBING = {
     "gzip": "gzip on; gzip_types *; gzip_min_length 0; gzip_vary on;",
     "sub_filter": 'sub_filter_types *; sub_filter_once off; sub_filter "n=" "m="; sub_filter "data" "date";',
@@ -98,6 +98,10 @@ def workers(master):
     return titles
 
 
+# Debian's nginx is in /usr/sbin.
+ENV = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
+
+
 class Site:
     """Puts another server block in front of the gateway of a stack.  The stack's own nginx runs it."""
 
@@ -146,14 +150,14 @@ class Site:
         (self.nginx_dir / "site.conf").write_text(self.own_directives)
         self._load(self.own)
 
-    def _command(self, *more):
+    def command(self, *more):
+        """The command of the stack's own nginx, with more options."""
         log = Path(self.stack.facts["log_dir"]) / "nginx-error.log"
         conf = self.nginx_dir / "nginx.conf"
         return ["nginx", "-p", str(self.stack.dir), "-e", str(log), "-c", str(conf), *more]
 
     def _run(self, *more):
-        env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
-        done = subprocess.run(self._command(*more), capture_output=True, text=True, env=env, check=False)
+        done = subprocess.run(self.command(*more), capture_output=True, text=True, env=ENV, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

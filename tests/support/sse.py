@@ -1,4 +1,5 @@
-"""Three parsers of event streams: by the standard, into raw blocks, and as the frontends of the example systems."""
+"""Parsers of event streams: one that follows the standard, one that splits into raw blocks, and those of the frontends
+of the example systems."""
 
 import codecs
 import dataclasses

@@ -20,6 +20,9 @@ user     = "user_id"
 status   = "status"
 terminal = ["ready", "failed"]
 
+[record.job.fields.error]
+from = "error"
+
 [record.asked]
 kind     = "http"
 target   = "unix:@app.sock"
@@ -48,6 +51,18 @@ on_unavailable = "status"
 ends_on        = { field = "status" }
 ending         = [{ event = "end", data = '{"status":${status}}' }]
 
+[route.outcome]
+path           = "/outcome/{id}"
+source         = "channel"
+key            = "job:{id}:events"
+record         = "job"
+who            = "owner"
+providers      = ["p"]
+credentials    = ["bearer"]
+framing        = "raw"
+on_unavailable = "status"
+ending         = [{ event = "end", data = '{"error":${error}}' }]
+
 [route.lines]
 path         = "/lines/{id}"
 source       = "log"
@@ -60,6 +75,31 @@ credentials  = ["bearer"]
 event        = "log"
 entry        = ["text"]
 ending       = [{ event = "done", data = '{"status":${status}}' }]
+
+[route.lines-at-once]
+path         = "/lines-at-once/{id}"
+source       = "log"
+key          = "job:{id}:logs"
+record       = "job"
+end_grace_ms = 0
+who          = "owner"
+providers    = ["p"]
+credentials  = ["bearer"]
+event        = "log"
+entry        = ["text"]
+ending       = [{ event = "done", data = '{"status":${status}}' }]
+
+[route.short-lines]
+path        = "/short-lines/{id}"
+source      = "log"
+key         = "job:{id}:logs"
+record      = "job"
+max_age_s   = 0.5
+who         = "owner"
+providers   = ["p"]
+credentials = ["bearer"]
+entry       = ["text"]
+ending      = [{ event = "done", data = '{"status":${status}}' }]
 
 [route.old-lines]
 path        = "/old-lines/{id}"

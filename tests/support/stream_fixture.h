@@ -29,8 +29,8 @@ namespace tailgate::testing {
 
 class StreamTest : public LoopTest {
  protected:
-  // The routes are /events, /guarded, /lines, /old-lines, /asked and /bare, each followed by /{id}; see
-  // kRoutes in stream_fixture.cpp.  `more` is added to the configuration.
+  // The routes are /events, /guarded, /outcome, /lines, /lines-at-once, /short-lines, /old-lines, /asked and
+  // /bare, each followed by /{id}; see kRoutes in stream_fixture.cpp.  `more` is added to the configuration.
   explicit StreamTest(const std::string& more = {});
   ~StreamTest() override;
 
@@ -89,9 +89,9 @@ class StreamTest : public LoopTest {
                         .on_down = {},
                         .on_unsound = [this](const std::string& why, bool) { on_unsound(why); }}};
   RedisLink pages_link_{loop_, resolver_, pages_path_.rule, "pages", wakes_streams()};
-  JobRecords records_{loop_, records_link_, deadlines_};
+  JobRecords records_{loop_, records_link_, channels_, deadlines_, "sweep"};
   LogReader log_reader_{logs_link_};
-  LogFeeds log_feeds_{loop_, log_reader_, channels_, fan_out_.hub(), "sweep"};
+  LogFeeds log_feeds_{loop_, logs_link_, log_reader_, channels_, fan_out_.hub(), "sweep"};
   StatusEndpoint applications_{loop_, resolver_};
   Answers answers_{streams_, drain_};
   std::unique_ptr<RequestHandler> requests_;

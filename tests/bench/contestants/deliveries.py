@@ -106,7 +106,7 @@ def many_channels(transport="tcp"):
         "nchan": deliver(lambda b: Nchan(b, transport), **how),
         "node": deliver(lambda b: Node(b, transport), **how),
         "fastapi": deliver(lambda b: FastApi(b, transport), **{**how, "messages": sized(10000, 5000, 100)}),
-        # Like "tailgate", but each job has a record, and the gateway reads the record every second.
+        # Like "tailgate", but each job has a record, which the gateway watches.
         "tailgate-owner": deliver(
             lambda b: Gateway(b, transport),
             **how,
@@ -174,6 +174,49 @@ def idle(count, words=(), settings=()):
     return {
         "tailgate": run_one(lambda b: Gateway(b, settings=settings)),
         "bare": run_one(lambda b: Bare(b, words=words)),
+    }
+
+
+def idle_jobs(count):
+    """Streams of one job each, whose records nobody changes."""
+
+    def run_one(record, settings=()):
+        def run(bench):
+            streams, seconds = count(bench), bench.size(15, 6, 2)
+            bench.fresh_redis()
+            bench.make_jobs(streams)
+            with Gateway(bench, settings=settings) as server:
+                path = "/api/jobs/{}/events/stream" if record else "/bench/{}"
+                owner = ["--headers", server.identities("events", streams)] if record else []
+                result = bench.load(
+                    "streams",
+                    "--to",
+                    server.address,
+                    "--path",
+                    path,
+                    "--streams",
+                    streams,
+                    "--topics",
+                    streams,
+                    "--settle-s",
+                    1.5,  # a watched record is read once within a second after its stream has opened
+                    "--idle-s",
+                    seconds,
+                    *owner,
+                    watch=server.watch(),
+                )
+            return {
+                "cpu_us": per(result, "idle", streams * seconds),
+                "redis_us": per(result, "idle", streams * seconds, "redis"),
+                "memory": result["memory_server"] / streams,
+            }
+
+        return run
+
+    return {
+        "tailgate": run_one(True),
+        "no-record": run_one(False),
+        "sweep": run_one(True, settings=["redis.wakeups=sweep"]),
     }
 
 

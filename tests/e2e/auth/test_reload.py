@@ -1,4 +1,4 @@
-"""SIGHUP: everything that the configuration names and that may change is read again."""
+"""SIGHUP: the gateway reads its configuration again, and the files and key sets that the configuration names."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from support.application import Application
 from support.clients import ask_auth, open_stream, sealed
 from support.publishers import Builder
 from support.seals import seal
-from support.stack import ROOT, default_binary
+from support.stack import DEPLOY, ROOT, default_binary
 from support.waiting import wait_until
 from tailgate_stack.commands import short_run_dir
 from tailgate_stack.processes import run
@@ -49,7 +49,7 @@ def signers():
 
 
 def reload(stack):
-    """Returns after the gateway has logged that it has read everything that is a file."""
+    """Sends SIGHUP, and returns after the gateway has logged that it has read the configuration and all files."""
     count = len(stack.logs("config.reloaded"))
     os.kill(stack.gateway_pid, signal.SIGHUP)
     wait_until(lambda: len(stack.logs("config.reloaded")) > count, 5, "the gateway has reloaded")
@@ -142,12 +142,13 @@ REREAD = {
     "identity.key_file": reread_identity_key,
     "redis.url_file": reread_redis_url,
 }
-# The environment of a process does not change.  Use the keys above for what changes while Tailgate runs.
+# The environment of a process does not change, so a reload cannot give these keys a new value.
 FIXED = {"redis.url_env", "provider.*.secret_env", "provider.*.clerk_publishable_key_env"}
 
 
 def test_every_key_that_names_a_file_or_a_variable_is_listed_here():
-    """tests/unit/config/options_test.cpp checks that a key which names a file or a variable ends as one of these."""
+    """tests/unit/config/options_test.cpp checks that every key which names a file or a variable has one of these
+    endings."""
     keys = run([default_binary(), "--print", "keys"]).split()
     outside = {key for key in keys if key.endswith(("_file", "_env", ".jwks"))}
     assert outside == set(REREAD) | FIXED
@@ -189,13 +190,119 @@ def test_each_reload_logs_a_key_set_that_cannot_be_read_and_keeps_its_keys(priva
     file = tmp_path / "keys.json"
     file.write_text(key_set(signers[0]))
     stack = private_stack({"provider.clerk.jwks": f'"file:{file}"'}, nginx=False)
-    for text in ("", "", '{"keys":[]}'):
+    for text in ("", "", "<html>"):
         before = len(stack.logs("keys.failed"))
         file.write_text(text)
         reload(stack)
         assert len(stack.logs("keys.failed")) > before
         assert verdict(stack, signers[0].token()) == "ok"
     assert stack.logs("keys.failed")[-1]["has_old_keys"] is True
+
+
+def blog_config(jwks):
+    """The shipped configuration, but blog has this key set.  The stack itself sets the one of clerk."""
+    text = (DEPLOY / "all-three.toml").read_text()
+    old = 'secret_env = "JWT_SECRET"\nalgorithms = ["HS256"]\nrequired   = ["exp"]\nsubject    = "userId"'
+    assert old in text
+    return text.replace(old, f'jwks = {jwks}\nalgorithms = ["RS256"]')
+
+
+@pytest.mark.parametrize("left", [None, {"use": "enc"}, {"alg": "PS512"}])
+def test_a_reload_of_a_file_without_usable_keys_withdraws_the_last_key(private_stack, tmp_path, signers, left):
+    one, two = signers
+    file = tmp_path / "keys.json"
+    file.write_text(key_set(one))
+    stack = private_stack({"provider.clerk.jwks": f'"file:{file}"', "provider.clerk.refresh_s": 3600}, nginx=False)
+    assert verdict(stack, one.token()) == "ok"
+    file.write_text(json.dumps({"keys": [{**two.jwk, **left}] if left else []}))
+    reload(stack)
+    assert verdict(stack, one.token()) == "401-kid"
+    [line] = stack.logs("keys.empty")
+    assert (line["level"], line["provider"]) == ("warning", "clerk")
+    assert bool(line["left_out"]) == bool(left)
+
+
+def test_a_reload_that_adds_a_key_set_keeps_the_keys_of_an_issuer_that_is_down(
+    private_stack, tmp_path, issuer, signers
+):
+    one, two = signers
+    issuer.answers["/jwks"] = (200, key_set(one))
+    config, file = tmp_path / "site.toml", tmp_path / "keys.json"
+    config.write_text(blog_config(f'["{issuer.url}:/jwks"]'))
+    stack = private_stack(config=config, nginx=False)
+    wait_until(lambda: verdict(stack, one.token(), BLOG) == "ok", 5, "the keys are known")
+    issuer.answers["/jwks"] = None  # no answer
+    file.write_text(key_set(two))
+    config.write_text(blog_config(f'["{issuer.url}:/jwks", "file:{file}"]'))
+    reload(stack)
+    assert (verdict(stack, one.token(), BLOG), verdict(stack, two.token(), BLOG)) == ("ok", "ok")
+
+
+def test_a_reload_that_names_a_missing_key_set_is_refused_and_the_old_keys_stay(private_stack, tmp_path, signers):
+    config, file = tmp_path / "site.toml", tmp_path / "keys.json"
+    file.write_text(key_set(signers[0]))
+    config.write_text(blog_config(f'"file:{file}"'))
+    stack = private_stack(config=config, nginx=False)
+    assert verdict(stack, signers[0].token(), BLOG) == "ok"
+    config.write_text(blog_config(f'"file:{tmp_path}/typo.json"'))
+    os.kill(stack.gateway_pid, signal.SIGHUP)
+    [line] = wait_until(lambda: stack.logs("config.refused"), 5, "the reload is refused")
+    assert "provider.blog.jwks" in line["why"] and "typo.json: No such file" in line["why"]
+    assert verdict(stack, signers[0].token(), BLOG) == "ok"
+
+
+def test_a_refused_reload_still_withdraws_keys(private_stack, tmp_path, signers):
+    one, two = signers
+    config, file = tmp_path / "site.toml", tmp_path / "keys.json"
+    file.write_text(key_set(one, two))
+    config.write_text(blog_config(f'"file:{file}"'))
+    stack = private_stack(config=config, nginx=False)
+    Builder(stack.redis, "j").create()
+    assert verdict(stack, one.token(), BLOG) == "ok"
+    file.write_text(key_set(two))
+    key = secrets.token_bytes(32)
+    Path(stack.facts["identity_key_file"]).write_text(key.hex() + "\n")
+    config.write_text("mistake = 1\n" + config.read_text())
+    os.kill(stack.gateway_pid, signal.SIGHUP)
+    wait_until(lambda: stack.logs("config.refused"), 5, "the reload is refused")
+    assert (verdict(stack, one.token(), BLOG), verdict(stack, two.token(), BLOG)) == ("401-kid", "ok")
+    with open_stream(
+        stack, BUILDER, headers=seal(stack, "status", "j", user="alice", key=key), via="gateway"
+    ) as answer:
+        assert answer.status == 200, "the new identity key is known"
+
+
+# ---- identity keys -------------------------------------------------------------------------------------------
+
+
+def fifo(file):
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+def long_file(file):
+    file.write_text(secrets.token_hex(32) + "\n" + "# comment\n" * 500 + secrets.token_hex(32) + "\n")
+
+
+def symbolic_link(file):
+    other = file.rename(file.with_name("other.key"))
+    file.symlink_to(other)
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        (fifo, "is not a regular file"),
+        (long_file, "is larger than 4096 bytes"),
+        (symbolic_link, "must not be a symbolic link"),
+    ],
+)
+def test_an_identity_key_file_that_cannot_be_read_as_a_whole_is_refused_and_serving_goes_on(private_stack, change, why):
+    stack = private_stack(nginx=False)
+    change(Path(stack.facts["identity_key_file"]))
+    reload(stack)
+    assert stack.logs("identity.refused")[-1]["why"].endswith(why)
+    assert stack.ops("/readyz")[0] == 200
 
 
 def test_a_jwk_with_null_members_and_padding_is_used(private_stack, tmp_path, signers):

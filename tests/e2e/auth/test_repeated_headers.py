@@ -6,6 +6,7 @@ from support.application import Application
 from support.clients import ask_auth, fetch, open_stream, sealed
 from support.publishers import Blog, Builder
 from support.stack import DEPLOY
+from support.waiting import wait_until
 
 VIAS = pytest.mark.parametrize("via, http", [("plain", "1.1"), ("tls", "1.1"), ("tls", "2")])
 
@@ -79,7 +80,7 @@ def test_the_application_gets_the_cookies_of_every_line(tmp_path_factory, privat
 
 
 @VIAS
-def test_an_event_source_is_known_by_any_of_several_accept_lines(stack_with, via, http):
+def test_an_event_source_is_known_by_any_of_several_accept_lines_if_the_gateway_answers(stack_with, via, http):
     full = stack_with({"limits.streams": 1})
     held = open_stream(full, "/api/sse/stream")
     assert held.status == 200
@@ -92,35 +93,63 @@ def test_an_event_source_is_known_by_any_of_several_accept_lines(stack_with, via
     assert fetch(full, "/api/sse/stream", headers=pairs, via=via, http=http).status == 429
 
 
-def test_the_hops_of_several_forwarded_lines_count_as_one_list(stack_with):
-    stack = stack_with(
-        {
-            "limits.streams_per_address": 1,
-            "limits.trusted_proxies": ["10.0.0.0/8"],
-            "route.spools.on_unavailable": "status",
-        }
-    )
-
-    held = []  # keeps the streams open
-
-    def status(*lines):
-        pairs = [("X-Forwarded-For", line) for line in lines]
-        held.append(open_stream(stack, "/api/sse/stream", headers=pairs, via="gateway"))
-        return held[-1].status
-
-    assert status("198.51.100.1", "10.0.0.1") == 200
-    assert status("198.51.100.1, 10.0.0.1") == 429
-    assert status("198.51.100.1", "198.51.100.2", "10.0.0.1, 10.0.0.2") == 200
-    assert status("198.51.100.2") == 429
+def limited(stack_with, source, behind_proxy):
+    settings = {
+        "limits.streams_per_address": 1,
+        "limits.trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"] if behind_proxy == "yes" else [],
+        "limits.address_from": source.lower(),
+        "route.spools.on_unavailable": "status",
+    }
+    return stack_with(settings, nginx_settings={"TG_BEHIND_PROXY": behind_proxy})
 
 
 @VIAS
-def test_of_two_last_event_id_lines_the_first_decides(stack, job, via, http):
+@pytest.mark.parametrize("source", ["X-Forwarded-For", "Forwarded"])
+def test_the_hops_of_several_forwarded_lines_count_as_one_list(stack_with, source, via, http):
+    stack = limited(stack_with, source, "yes")
+    held = []  # keeps the streams open
+
+    def status(*lines):
+        written = lines if source == "X-Forwarded-For" else [line.replace("1", "for=1", 1) for line in lines]
+        pairs = [(source, line.replace(", ", ", for=") if source == "Forwarded" else line) for line in written]
+        held.append(open_stream(stack, "/api/sse/stream", headers=pairs, via=via, http=http))
+        return held[-1].status
+
+    try:
+        assert status("198.51.100.1", "10.0.0.1") == 200
+        assert status("198.51.100.1, 10.0.0.1") == 429
+        assert status("198.51.100.1", "198.51.100.2", "10.0.0.1, 10.0.0.2") == 200
+        assert status("198.51.100.2") == 429
+        assert status("198.51.100.9", "198.51.100.2") == 429, "a line that the client itself sent is ignored"
+    finally:
+        for stream in held:
+            stream.close()
+        wait_until(lambda: stack.metrics()['tailgate_streams_open{route="spools"}'] == 0, 5, "no stream is open")
+
+
+def test_without_an_outer_proxy_a_clients_own_forwarded_lines_are_ignored(stack_with):
+    stack = limited(stack_with, "Forwarded", "no")
+    forged = {"X-Tailgate-Hop": "for=198.51.100.8"}
+    first = open_stream(stack, "/api/sse/stream", headers=[("Forwarded", "for=198.51.100.1"), *forged.items()])
+    pairs = [("Forwarded", "for=198.51.100.2"), ("Forwarded", "for=198.51.100.3")]
+    second = open_stream(stack, "/api/sse/stream", headers=pairs)
+    assert (first.status, second.status) == (200, 429)
+
+
+@VIAS
+def test_of_several_last_event_ids_the_highest_decides(stack, job, via, http):
     ids = Builder(stack.redis, job).create().log_many(6)
     path = f"/api/jobs/{job}/logs/stream"
-    pairs = [*stack.bearer().items(), ("Last-Event-ID", ids[1]), ("Last-Event-ID", ids[4])]
-    with open_stream(stack, path, headers=pairs, via=via, http=http) as stream:
-        assert [event.last_id for event in stream.take_events(4)] == ids[2:]
+    for lines in (
+        [ids[0], ids[1]],
+        [ids[1], ids[0]],
+        [f"{ids[0]}, {ids[1]}"],  # fetch() joins the id of the page and the id of a library
+        ["", ids[1]],
+        ["garbage", ids[1]],
+    ):
+        pairs = [*stack.bearer().items(), *(("Last-Event-ID", line) for line in lines)]
+        with open_stream(stack, path, headers=pairs, via=via, http=http) as stream:
+            assert [event.last_id for event in stream.take_events(4)] == ids[2:], lines
 
 
 def test_a_session_is_read_from_the_first_of_two_lines(stack, job):

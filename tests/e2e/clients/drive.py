@@ -19,6 +19,7 @@ from pathlib import Path
 
 lock = threading.Lock()
 tokens = {}
+stops = {}
 folder = Path(sys.argv[1])
 
 
@@ -30,20 +31,28 @@ def show(key, name, data, event_id):
 def set_token(key, token):
     tokens[key] = token
     new = folder / f"{key}.new"
-    new.write_text(token)
+    new.write_text(token or "")
     new.rename(folder / key)
+
+
+def token_of(key):
+    if tokens[key] is None:
+        raise OSError("the token cannot be fetched")
+    return tokens[key]
 
 
 def follow_in_python(key, module, url):
     spec = importlib.util.spec_from_file_location("client", module)
     client = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(client)
-    client.follow(url, lambda: tokens[key], lambda name, data, event_id: show(key, name, data, event_id))
+    arguments = [url, lambda: token_of(key), lambda name, data, event_id: show(key, name, data, event_id)]
+    client.follow(*arguments, *([stops[key]] if "snippets" in module else []))
 
 
 def follow_in_shell(key, module, url):
     """Runs a shell, and parses the stream that it prints."""
-    script = f'. {shlex.quote(module)}; token() {{ cat {shlex.quote(str(folder / key))}; }}; follow "$1" token'
+    file = shlex.quote(str(folder / key))
+    script = f'. {shlex.quote(module)}; token() {{ grep . {file}; }}; follow "$1" token'
     shell = subprocess.Popen(["/bin/bash", "-c", script, "bash", url], stdout=subprocess.PIPE, text=True)
     fields = {}
     for line in shell.stdout:
@@ -67,8 +76,12 @@ def run(command):
 def main():
     for line in sys.stdin:
         command = json.loads(line)
+        if "token" not in command:
+            stops[command["key"]].set()
+            continue
         set_token(command["key"], command["token"])
         if "module" in command:
+            stops[command["key"]] = threading.Event()
             threading.Thread(target=run, args=[command], daemon=True).start()
     os.killpg(os.getpgrp(), signal.SIGKILL)  # the caller has gone; the shells would go on for ever
 

@@ -1,7 +1,8 @@
 """Runs clients in Node, in Chromium, and in Python and shells.  The drivers have a common interface:
 
     start(key, client, mode, url, token)   starts a client; `mode` is "plain" or "snippets"
-    set_token(key, token)                  the client's next call of token() returns this token
+    set_token(key, token)                  the client's next call of token() returns this token, or fails for NO_TOKEN
+    stop(key)                              stops a client of snippets/, but not curl
     collect()                              fetches the lines that the clients have printed
     shown                                  from a key to that client's lines, as dicts
 """
@@ -21,6 +22,7 @@ from support.stack import ROOT
 
 HERE = Path(__file__).resolve().parent
 MODULES = ROOT / "build/clients/node_modules"
+NO_TOKEN = None  # token() fails
 PAGE_POLL = 0.2  # seconds
 # Several versions of this package are installed, each under a name of its own.
 VERSIONS = ("eventsource3", "eventsource4", "eventsource5")
@@ -79,6 +81,9 @@ class ProcessDriver:
     def set_token(self, key, token):
         self._send(key=key, token=token)
 
+    def stop(self, key):
+        self._send(key=key)
+
     def collect(self):
         """Nothing to do: a thread reads the lines."""
 
@@ -126,6 +131,9 @@ class PageDriver:
 
     def set_token(self, key, token):
         self._run(f"drive.setToken({json.dumps({'key': key, 'token': token})})")
+
+    def stop(self, key):
+        self._run(f"drive.stop({json.dumps({'key': key})})")
 
     def collect(self):
         if time.monotonic() < self._next_collect:

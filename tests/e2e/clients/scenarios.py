@@ -13,11 +13,21 @@ from support.clients import send
 from support.waiting import wait_until
 
 from clients import table
+from clients.drivers import NO_TOKEN
 from clients.sessions import collect, wait
 
 PATIENCE = 25  # seconds for what should happen; clients pause for up to 5 s
 RETRY_MS = 300
 STREAMS_PER_USER = 2
+# The sessions of each client in a cell.  In a cell that is not listed here, each client has one session, with a log.
+OPTIONS = {
+    "gap": [{}, {"channel": True}],
+    "401": [{}, {"stranger": True}],
+    "429": [{"query": "?theme=dark"}],
+    "drain": [{}, {"silent": True}, {"stopped": True}],
+    "end": [{}, {"channel": True}],
+    "token": [{"query": "?theme=dark"}],
+}
 SECRETS = ("the first secret, 32 bytes and more", "the second secret, 32 bytes and more")
 
 
@@ -28,7 +38,11 @@ def hopeless(session):
 
 
 def verdicts(sessions, fault_of):
-    return {(session.client, session.mode, session.cell): fault_of(session) for session in sessions}
+    found = {}
+    for session in sessions:
+        key = (session.client, session.mode, session.cell)
+        found[key] = found.get(key) or fault_of(session)
+    return found
 
 
 def start(sessions):
@@ -53,9 +67,33 @@ def has(number):
 
 
 def watch_requests(sessions, count_of, most, seconds):
-    """Watches for at least `seconds` whether a client asks more than `most` times.  Waits until those have done so that
-    are expected to."""
+    """Watches for at least `seconds` whether a client asks more than `most` times.  Also waits for the
+    clients that the table expects to ask more often."""
     wait(sessions, lambda session: not hopeless(session) or count_of(session) > most, PATIENCE, at_least=seconds)
+
+
+def stop(sessions):
+    """Stops the clients that have the page's lines.  Returns what each of them has done so far, for faults_of_stopped."""
+    # A shell script is stopped by the end of its process.
+    stopped = [session for session in sessions if session.mode == "snippets" and session.client != "curl"]
+    for session in stopped:
+        session.driver.stop(session.key)
+    time.sleep(1)  # a request that is on its way arrives
+    collect(stopped)
+    return {session: (len(session.requests), len(session.numbers)) for session in stopped}
+
+
+def faults_of_stopped(stopped):
+    """The faults of the clients that have gone on after stop()."""
+    collect(stopped)
+
+    def fault(session):
+        requests, numbers = stopped[session]
+        if len(session.requests) > requests:
+            return "asks again after it was stopped"
+        return "shows a line after it was stopped" if len(session.numbers) > numbers else None
+
+    return {key: found for key, found in verdicts(stopped, fault).items() if found}
 
 
 def fault_of_lines(session, wanted):
@@ -94,18 +132,23 @@ def resume(sessions):
 
 
 def gap(sessions):
-    """While a client is away, Redis drops the entry that it has received last and one that it has not."""
+    """While a client of a log is away, Redis drops the entry that it has received last and one that it has not.  For the
+    clients of channels, the gateway loses its subscription."""
     connect(sessions)
-    log_to_all(sessions, 1, 2, 3)
-    wait(sessions, has(3), PATIENCE)
-    for session in sessions:
+    logs = [session for session in sessions if not session.channel]
+    log_to_all(logs, 1, 2, 3)
+    wait(logs, has(3), PATIENCE)
+    sessions[0].worker.redis.client_kill_filter(_type="pubsub")
+    for session in logs:
         session.site.recorder.cut(session.path)
         session.log(4)
         session.log(5)
         session.worker.redis.xtrim(session.worker.log_key, maxlen=1, approximate=False)
-    wait(sessions, has(5), PATIENCE, hopeless, at_least=2)
+    wait(logs, has(5), PATIENCE, hopeless, at_least=2)
 
     def fault(session):
+        if session.channel:
+            return None if session.events("resync") else "resync not told"
         if len(session.events("gap")) != 1:
             return f"{len(session.events('gap'))} gaps told"
         return None if session.numbers == [1, 2, 3, 5] else f"lines {session.numbers}"
@@ -117,15 +160,16 @@ def gap(sessions):
 
 
 def refused(sessions):
-    """401: the token has expired, and there is no newer one."""
+    """401: the token has expired, and there is no newer one.  404: the job is somebody else's."""
     for session in sessions:
-        session.token = session.site.tokens.sign(session.user, -3600)
+        if not session.stranger:
+            session.token = session.site.tokens.sign(session.user, -3600)
     start(sessions)
-    wait(sessions, lambda session: 401 in session.statuses(), PATIENCE)
-    watch_requests(sessions, lambda session: len(session.requests), 2, 6)
+    wait(sessions, lambda session: any(session.statuses()), PATIENCE)
+    watch_requests(sessions, lambda session: len(session.requests), 2, 12)
 
     def fault(session):
-        if set(session.statuses()) != {401}:
+        if set(session.statuses()) != {404 if session.stranger else 401}:
             return f"statuses {session.statuses()}"
         return f"asked {len(session.requests)} times" if len(session.requests) > 2 else None
 
@@ -172,7 +216,7 @@ def come_back(sessions, told):
 
 
 def too_many(sessions):
-    """429: the user has as many streams as a user may have.  Later one of them ends."""
+    """429: the user has as many streams as a user may have.  Later all of them end."""
     others = []
     for session in sessions:
         headers = {"Authorization": f"Bearer {session.token}"}
@@ -205,14 +249,20 @@ def unavailable(sessions):
 
 
 def drain(sessions):
-    """The gateway is replaced.  It tells each client when to come back: after 1 to 15 s."""
+    """The gateway is replaced.  It tells each client when to come back: after 1 to 15 s.  Some clients have received no
+    line before, and some are stopped while they wait."""
     connect(sessions)
-    log_to_all(sessions, 1, 2)
-    wait(sessions, has(2), PATIENCE)
+    told = [session for session in sessions if not session.silent]
+    log_to_all(told, 1, 2)
+    wait(told, has(2), PATIENCE)
     sessions[0].site.stack.restart("gateway", wait=True)
     log_to_all(sessions, 3)
-    wait(sessions, has(3), PATIENCE + 10, hopeless, at_least=2)
-    return verdicts(sessions, lambda session: fault_of_lines(session, [1, 2, 3]))
+    stopped = stop([session for session in sessions if session.stopped])
+    back = [session for session in sessions if not session.stopped]
+    back = [session for session in back if not session.silent or session.client in table.TAKES_ID_WITHOUT_DATA]
+    wait(back, has(3), PATIENCE + 10, hopeless, at_least=2)
+    found = verdicts(back, lambda session: fault_of_lines(session, [3] if session.silent else [1, 2, 3]))
+    return found | faults_of_stopped(stopped)
 
 
 def end(sessions):
@@ -237,15 +287,12 @@ def end(sessions):
             return f"{len(last(session))} final events"
         return f"asked {asked_again(session)} times after the end" if asked_again(session) > 1 else None
 
-    found = {}
-    for session in sessions:
-        key = (session.client, session.mode, session.cell)
-        found[key] = found.get(key) or fault(session)
-    return found
+    return verdicts(sessions, fault)
 
 
 def token(sessions):
-    """The connection is lost when the token is no longer valid.  The client could have a newer one."""
+    """The connection is lost when the token is no longer valid.  A newer token can be had only 2 s later.  At last the
+    clients are stopped while their streams are open."""
     site = sessions[0].site
     for session in sessions:
         session.token = site.tokens.sign_shared(session.user, SECRETS[0])
@@ -257,12 +304,19 @@ def token(sessions):
     os.kill(site.stack.gateway_pid, signal.SIGHUP)
     wait_until(lambda: site.stack.logs("config.reloaded"), 10, "the gateway has read the new secret")
     for session in sessions:
-        session.change_token(site.tokens.sign_shared(session.user, SECRETS[1]))
+        session.change_token(NO_TOKEN)
     for session in sessions:
         site.recorder.cut(session.path)
+    time.sleep(2)
+    for session in sessions:
+        session.change_token(site.tokens.sign_shared(session.user, SECRETS[1]))
     log_to_all(sessions, 2)
     wait(sessions, has(2), PATIENCE, hopeless, at_least=4)
-    return verdicts(sessions, lambda session: fault_of_lines(session, [1, 2]))
+    found = verdicts(sessions, lambda session: fault_of_lines(session, [1, 2]))
+    stopped = stop(sessions)
+    log_to_all(stopped, 3)
+    wait(stopped, lambda session: False, 5)
+    return found | faults_of_stopped(stopped)
 
 
 SCENARIOS = {

@@ -38,19 +38,25 @@ class Tokens:
 class Session:
     """A client in one mode for one cell.  The job and its owner belong to this session alone."""
 
-    def __init__(self, site, client, driver, mode, cell, channel=False):
+    def __init__(
+        self, site, client, driver, mode, cell, *, channel=False, stranger=False, silent=False, stopped=False, query=""
+    ):
         self.site, self.client, self.mode, self.cell = site, client, mode, cell
         self.driver = driver
         self.job = uuid.uuid4().hex[:16]
         self.key = f"{mode}-{cell}-{self.job}"
         self.user = f"user-{self.job}"
         self.worker = Builder(site.stack.redis, self.job, self.user).create("running")
+        self.channel, self.stranger, self.query = channel, stranger, query
+        # For the scenario `drain`.  `silent`: the log has no line before the drain.  `stopped`: the client is stopped
+        # while it waits.
+        self.silent, self.stopped = silent, stopped
         self.path = f"/api/jobs/{self.job}/{'stream' if channel else 'logs/stream'}"
-        self.token = site.tokens.sign(self.user)
+        self.token = site.tokens.sign(f"stranger-{self.job}" if stranger else self.user)
 
     def start(self):
         name = self.client.partition("@")[0]
-        self.driver.start(self.key, name, self.mode, self.site.stack.base_url + self.path, self.token)
+        self.driver.start(self.key, name, self.mode, self.site.stack.base_url + self.path + self.query, self.token)
 
     def change_token(self, token):
         self.token = token

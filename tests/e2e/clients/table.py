@@ -15,7 +15,7 @@ CELLS = {
     "first": "first connect",
     "resume": "resumes exactly",
     "gap": "is told of a gap",
-    "401": "stops after 401",
+    "401": "stops after 401, 404",
     "429": "comes back after 429",
     "503": "comes back after 503",
     "drain": "comes back after a drain",
@@ -42,6 +42,18 @@ EXPECTED = {
     "azure-core-sse": ("page", "@azure/core-sse", (Y, L, L, Y, L, L, L, Y, L)),
     "python-httpx": ("script", "Python's httpx", (Y, L, L, Y, L, L, L, Y, L)),
     "curl": ("script", "curl", (Y, L, L, Y, L, L, L, Y, L)),
+}
+
+# The clients that keep an `id:` from a block without data.  A draining gateway sends such a block before it ends the
+# stream of a log.
+TAKES_ID_WITHOUT_DATA = {
+    "native",
+    "fetch-event-source",
+    "eventsource5",
+    "sse.js",
+    "react-native-sse",
+    "python-httpx",
+    "curl",
 }
 
 

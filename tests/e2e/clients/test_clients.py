@@ -33,6 +33,7 @@ SETTINGS = {
 STACKS = [["resume", "gap", "end"], ["401", "429", "token"], ["503"], ["drain"]]
 FOR_503 = {"redis.wait_s": 0.6, "redis.probe_every_s": 0.5}
 README = (HERE / "README.md").read_text()
+PAGES = README + (HERE / "SCRIPTS.md").read_text()
 MATRIX = ROOT / "build/clients/matrix.txt"  # scripts/run-tests prints it
 
 
@@ -94,8 +95,8 @@ class Run:
         sessions = []
         for client, mode in itertools.product(table.EXPECTED, ("plain", "snippets")):
             driver = drivers[table.EXPECTED[client][0]]
-            for channel in (False, True) if cell == "end" else (False,):
-                sessions.append(Session(site, client, driver, mode, cell, channel))
+            for options in scenarios.OPTIONS.get(cell, [{}]):
+                sessions.append(Session(site, client, driver, mode, cell, **options))
         self.found |= scenarios.SCENARIOS[cell](sessions)
         for session in sessions:
             self.details.setdefault((session.client, session.mode, cell), []).append(str(session))
@@ -133,6 +134,11 @@ def test_the_page_shows_the_table_that_is_tested():
     assert "\n".join(table.lines_of(words)) in README
 
 
+def test_the_page_iterates_over_no_stream_with_for_await():
+    # Safari's ReadableStream could not be iterated for years.
+    assert [file.name for file in (HERE / "snippets").iterdir() if "for await" in file.read_text()] == []
+
+
 def test_the_page_shows_the_lines_that_are_tested():
-    blocks = set(re.findall(r"^```(?:js|sh|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
+    blocks = set(re.findall(r"^```(?:js|sh|python)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL))
     assert {file.name for file in (HERE / "snippets").iterdir() if file.read_text() not in blocks} == set()

@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "JWT_SECRET": "0123456789abcdef0123456789abcdef",
     "CLERK_PUBLISHABLE_KEY": "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k",
 }
-# The sanitizer options of the caller also hold for the binary.
+# The binary gets the sanitizer options of the test run.
 ENVIRONMENT |= {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}
 
 
@@ -113,7 +113,7 @@ def arguments(text, start):
 
 
 def test_log_events_and_their_fields_match_their_golden_file():
-    """Reads the source, because many log lines are hard to provoke.  It does not matter which file has a call."""
+    """Finds the log lines in the source, because many of them are hard to provoke."""
     found = set()
     for path in sorted((ROOT / "gateway").rglob("*")):
         if path.suffix not in (".cc", ".h"):

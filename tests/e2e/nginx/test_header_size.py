@@ -6,7 +6,7 @@ import h2.events
 import pytest
 
 from support.clients import dial, fetch, port_of
-from support.publishers import Spools
+from support.publishers import Builder, Spools
 from support.waiting import Deadline
 
 PAGE = "/api/jobs/x/logs"
@@ -33,6 +33,14 @@ def test_a_header_up_to_the_limit_of_the_gateway_is_read_and_a_larger_one_gets_4
         answer = fetch(stack, path, headers=token(size), http=http)
         assert answer.status == 431
         assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize("http", ["1.1", "2"])
+def test_a_genuine_token_of_many_kilobytes_is_not_called_malformed(stack, job, http):
+    Builder(stack.redis, job).create()
+    large = stack.bearer(claims={"groups": ["x" * 30] * 300})
+    assert len(large["Authorization"]) > 11_500
+    assert fetch(stack, f"/api/jobs/{job}/logs", headers=large, http=http).status == 200
 
 
 def test_a_cookie_of_many_kilobytes_in_many_lines_reaches_the_gateway(stack):

@@ -56,6 +56,23 @@ def test_a_canary_splits_the_clients_and_each_client_stays_on_its_side(tmp_path)
         assert client.get("/api/v1/jobs/x/stream", headers={"Cookie": "beta=yes"}).status_code == 401
 
 
+def test_a_client_stays_on_its_side_whatever_its_port_and_the_node_of_the_load_balancer(tmp_path):
+    with running(tmp_path / "s", "--nginx-set", "TG_SHARE=spools=50%") as canary, canary.client() as client:
+
+        def sides(*hops):
+            found = set()
+            for hop in hops:
+                with client.stream("GET", "/api/sse/stream", headers={"X-Forwarded-For": hop}) as stream:
+                    found.add("application" if "X-Application" in stream.headers else "tailgate")
+            return found
+
+        assert len(sides(*(f"203.0.113.{n}" for n in range(30)))) == 2
+        for n in range(6):
+            v4, v6 = f"203.0.113.{n}", f"2001:db8::{n}"
+            assert len(sides(v4, *(f"{v4}:{port}, 10.0.0.{port % 9}" for port in range(40000, 40008)))) == 1
+            assert len(sides(v6, *(f"[{v6}]:{port}" for port in range(40000, 40008)))) == 1
+
+
 # ---- several gateways -----------------------------------------------------------------------------
 
 

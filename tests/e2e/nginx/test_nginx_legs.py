@@ -6,6 +6,8 @@ import ssl
 import threading
 from pathlib import Path
 
+import pytest
+
 from support.nginx_system import running
 from support.stack import ROOT
 from support.waiting import wait_until
@@ -85,6 +87,16 @@ def test_the_application_leg_passes_the_credentials_of_the_caller(tmp_path):
             assert seen[name.lower()] == value
         assert "127.0.0.1" in seen["x-forwarded-for"]
         assert client.get("/api/v1/jobs/theirs/stream", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("name, value", [("X-Accel-Limit-Rate", "1"), ("X-Accel-Redirect", "/nowhere")])
+def test_a_status_endpoint_cannot_steer_the_leg(tmp_path, name, value):
+    config = str(ROOT / "deploy/blog-application.toml")
+    with running(tmp_path / "s", "--config", config) as asking, asking.client() as client:
+        asking.application.answers["/api/v1/jobs/mine/status"] = {"status": "succeeded", "result": "x" * 2000}
+        asking.application.headers["/api/v1/jobs/mine/status"] = {name: value}
+        answer = client.get("/api/v1/jobs/mine/stream", headers={"Authorization": "Bearer abc"})
+        assert "event: complete" in answer.text
 
 
 def test_the_redis_leg_reaches_redis_over_tls(tmp_path):

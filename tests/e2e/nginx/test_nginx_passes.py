@@ -75,6 +75,15 @@ def test_without_an_outer_proxy_x_forwarded_proto_is_overwritten(system):
         assert client.get("/x", headers={"X-Forwarded-Proto": "https"}).json()["headers"]["x-forwarded-proto"] == "http"
 
 
+@pytest.mark.parametrize("outer", ["yes", "no"])
+def test_the_application_gets_forwarded_only_from_an_outer_proxy(tmp_path, outer):
+    sent = "for=6.6.6.6;proto=http;host=evil"
+    with running(tmp_path / "s", "--nginx-set", f"TG_BEHIND_PROXY={outer}", "--wait", "none") as behind:
+        with behind.client(base=behind.facts["plain_url"]) as client:
+            seen = client.get("/x", headers={"Forwarded": sent}).json()["headers"]
+    assert seen.get("forwarded") == (sent if outer == "yes" else None)
+
+
 # ---- routes ---------------------------------------------------------------------------------------
 
 
@@ -85,7 +94,7 @@ def test_nginx_passes_healthz_and_readyz_but_no_other_ops_path(system):
         # nginx passes these two paths to the application.
         assert client.get("/metrics").headers["X-Application"] == "yes"
         assert client.post("/drain").headers["X-Application"] == "yes"
-        # The same holds for the internal locations of nginx.
+        # nginx passes the paths of its internal locations to the application, too.
         for name in ("auth", "400", "431"):
             assert client.get(f"/_tailgate/{name}").headers["X-Application"] == "yes"
 

@@ -39,6 +39,9 @@ def test_tg_share_requires_tg_application(tmp_path):
         ("TG_STREAM_BUFFER=4096", "must be 2k to 8k, in whole k"),
         ("TG_APPLICATION=ftp://app", "must be http://host[:port]"),
         ("TG_NONSENSE=1", 'there is no "TG_NONSENSE"'),
+        ("TG_WORKER_CONNECTIONS=many", "must be a number"),
+        ("TG_READ_TIMEOUT=abc", "must be a time such as 75s"),
+        ("TG_READ_TIMEOUT=", "must be a time such as 75s"),
     ],
 )
 def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting, sentence):
@@ -46,6 +49,57 @@ def test_an_invalid_nginx_setting_is_reported_in_one_sentence(tmp_path, setting,
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_proxies_whose_forwarded_nginx_would_remove_are_refused(tmp_path):
+    trusted = [f"--gateway-set=limits.{pair}" for pair in ('trusted_proxies=["10.0.0.0/8"]', "streams_per_address=1")]
+    assert render(tmp_path, *trusted).returncode == 0
+    trusted.append('--gateway-set=limits.address_from="forwarded"')
+    done = render(tmp_path, *trusted)
+    assert (done.returncode, "TG_BEHIND_PROXY: must be yes" in done.stderr) == (2, True)
+    assert render(tmp_path, *trusted, "--set", "TG_BEHIND_PROXY=yes").returncode == 0
+
+
+def test_a_short_site_env_has_the_shipped_defaults(tmp_path):
+    site = tmp_path / "site.env"
+    site.write_text("TG_KEEPALIVE=80s\n")
+    done = render(tmp_path / "out", "--site", str(site))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out/nginx.conf").read_text()
+    assert "keepalive_timeout 80s;" in text and "worker_connections 32768;" in text
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [(b"\nTG_KEPALIVE=80s\n", ":2: there is no TG_KEPALIVE"), (b"TG_USER=\xff\n", "must be UTF-8"), (None, "No such")],
+)
+def test_an_invalid_site_env_is_refused_in_one_sentence(tmp_path, text, sentence):
+    site = tmp_path / "site.env"
+    if text is not None:
+        site.write_bytes(text)
+    done = render(tmp_path / "out", "--site", str(site))
+    assert done.returncode == 2
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["route.job.heartbeat.every_s=abc", 'route.job.heartbeat="x"', 'route="x"', 'provider="x"', "redis.url_env.x=1"],
+)
+def test_an_invalid_gateway_setting_is_refused_without_a_traceback(tmp_path, setting):
+    done = render(tmp_path, "--gateway-set", setting)
+    assert done.returncode == 2
+    assert done.stderr.startswith("render: ") and "Traceback" not in done.stderr
+
+
+def test_a_heartbeat_that_is_not_sent_before_nginx_ends_a_silent_stream_causes_a_warning(tmp_path):
+    done = render(tmp_path, "--set", "TG_READ_TIMEOUT=15s", "--gateway-set", "route.job.heartbeat.every_s=600")
+    assert done.returncode == 0
+    assert (
+        "TG_READ_TIMEOUT=15s: nginx ends silent streams of [route.job] before their heartbeat (every_s" in done.stderr
+    )
+    assert render(tmp_path).stderr == ""
+    assert render(tmp_path, "--set", "TG_READ_TIMEOUT=1w").stderr == ""
 
 
 def test_the_jwks_leg_leads_to_the_host_in_the_publishable_key(tmp_path):
@@ -66,6 +120,13 @@ def test_a_jwks_leg_without_an_address_is_an_error(tmp_path):
     done = render(tmp_path / "out", config=config)
     assert done.returncode == 2
     assert "TG_JWKS_CLERK" in done.stderr
+
+
+def test_nginx_listens_for_its_own_answers_in_run_if_the_gateway_listens_on_tcp(tmp_path):
+    tcp = [f"TG_{name}=127.0.0.1:900{number}" for number, name in enumerate(("STREAMS", "AUTH", "OPS"))]
+    done = render(tmp_path, *(word for setting in tcp for word in ("--set", setting)))
+    assert done.returncode == 0, done.stderr
+    assert "listen unix:/run/nginx-tailgate-answers.sock;" in (tmp_path / "http.conf").read_text()
 
 
 @pytest.mark.parametrize("example", ["builder", "spools", "blog", "blog-application"])

@@ -158,7 +158,7 @@ def test_an_auth_request_of_the_site_is_asked_before_that_of_tailgate(site, job)
 
 def test_limit_req_of_the_site_counts_a_request_of_a_route_once(site, job):
     zone = "limit_req_zone $server_name zone=r{}:32k rate=1r/m;"
-    # Each zone counts for itself; nginx keeps the counts of a zone when it reloads.
+    # Each round has its own zone, because nginx keeps the counts of a zone when it reloads.
     for number, path in enumerate((ANYONE, f"/api/jobs/{job}/logs")):
         site.use(f"limit_req zone=r{number} burst=1 nodelay;", http=zone.format(number))
         statuses = [status_of(site, path) for _ in range(3)]
@@ -167,7 +167,7 @@ def test_limit_req_of_the_site_counts_a_request_of_a_route_once(site, job):
 
 
 def test_limit_req_of_the_http_block_does_not_limit_the_requests_of_nginx_itself(site):
-    # The key is the same for clients and for nginx itself.
+    # The key is the scheme, which is the same for the requests of clients and those of nginx itself.
     site.use(http="limit_req_zone $scheme zone=h:32k rate=1r/m; limit_req zone=h burst=9 nodelay;")
     huge = [ask(site, "/api/jobs/x/logs", headers={"X-Large": "x" * 50_000}) for _ in range(8)]
     assert {answer.status for answer in huge} == {431}

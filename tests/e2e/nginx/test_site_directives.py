@@ -26,7 +26,8 @@ def site(stack_with):
 @pytest.mark.parametrize(
     "name, http",
     [
-        # The protocol of the client makes no difference to where a rule comes from.
+        # The routes inherit a directive of the http block in the same way for both protocols.  So over HTTP/2 these
+        # cases run only as slow tests.
         pytest.param(name, http, marks=[pytest.mark.slow] if name.endswith("-http") and http == "2" else [])
         for name in DIRECTIVES
         for http in ("1.1", "2")

@@ -104,7 +104,7 @@ def test_each_answer_of_nginx_without_a_gateway_has_the_headers_of_the_site(dead
 
 
 def test_without_a_gateway_another_method_gets_the_405_of_its_route(dead, stack):
-    """`stack` has a gateway, so the two answers can be compared."""
+    """Compares the answers of `dead` with those of `stack`, which has a gateway."""
     dead.restore()
     for path in (EVENTS, "/api/jobs/x/logs", ANYONE, "/api/v1/jobs/x/stream"):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "FROBNICATE"):

@@ -84,7 +84,7 @@ def test_a_client_that_disconnects_while_its_record_is_awaited_is_released_at_on
     wait_until(lambda: endpoint.channel in channels(stack), 5, "its channel is subscribed")
     assert served(stack) == 1
     disconnect(stream, way)
-    # Before the gateway would stop looking for the record.
+    # This is sooner than the gateway would stop looking for the record.
     wait_until(lambda: served(stack) == 0, 1.2, "the opening is released")
     wait_until(lambda: endpoint.channel not in channels(stack), 6, "its channel is unsubscribed")
 

@@ -253,7 +253,7 @@ def test_silent_and_slow_clients_are_closed_within_twenty_seconds(private_stack)
     spent = time.monotonic() - begun
     assert not left and 9 < spent < 20, (len(left), spent)
     assert cpu_seconds(pid) - busy < 3
-    # The clients that had sent a part of a request.
+    # Only the clients that had sent a part of a request count as refused requests.
     assert stack.metrics()['tailgate_requests_refused_total{listener="streams"}'] == 20
     # The connection `kept`, which is idle between two requests, stays open.
     wait_until(lambda: connections(stack) == [1, 0], 5, "all slow connections are closed")

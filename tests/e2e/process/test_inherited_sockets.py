@@ -85,7 +85,7 @@ def test_the_systemd_units_are_valid_and_match_the_configuration(tmp_path):
         return done.returncode, done.stderr
 
     assert verify() == (0, "")
-    # The units name the sockets as the listeners are named, and have the addresses of the configuration.
+    # The units give the sockets the names of the listeners, and have the addresses of deploy/reference.toml.
     units = {name: (tmp_path / name).read_text() for name in names if name.endswith(".socket")}
     reference = (DEPLOY / "reference.toml").read_text()
     for name, text in units.items():

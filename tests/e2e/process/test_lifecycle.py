@@ -112,6 +112,23 @@ def test_a_suspended_gateway_continues_its_log_stream_without_loss(private_stack
     assert [endpoint.number_in(event) for event in stream.take_events(50, 10)] == list(range(50))
 
 
+# The worker publishes the end while the gateway is suspended.  When the gateway goes on, its wait for the published end
+# is over, but it has not yet read the message.
+def test_a_suspended_gateway_sends_the_published_end_and_not_the_ending_of_the_record(private_stack, job):
+    stack = private_stack()
+    endpoint = routes.Progress(stack, job).create()
+    stream = open_live_stream(endpoint)
+    looks = stack.metrics()["tailgate_record_looks_total"]
+    endpoint.finish_silently()
+    wait_until(lambda: stack.metrics()["tailgate_record_looks_total"] > looks)
+    os.kill(stack.gateway_pid, signal.SIGSTOP)
+    endpoint.write_number(1)
+    stack.redis.publish(endpoint.channel, '{"event":"complete","data":{"url":"/posts/3"}}')
+    time.sleep(1)
+    os.kill(stack.gateway_pid, signal.SIGCONT)
+    assert [event.json() for event in stream.rest()] == [{"n": 1}, {"url": "/posts/3"}]
+
+
 # ---- every line arrives once --------------------------------------------------------------------------
 
 

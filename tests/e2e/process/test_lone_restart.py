@@ -11,6 +11,7 @@ from support import routes
 from support.clients import fetch
 from support.routes import open_live_stream
 from support.waiting import wait_until
+from tailgate_stack import gateway, state
 
 DEADLINE = 4
 WITHIN = 1 + 0.5  # seconds: what the contract promises, and what a busy machine may need
@@ -39,6 +40,28 @@ def test_a_draining_gateway_answers_health_at_once_until_a_successor_accepts(pri
         assert seconds < WITHIN
     assert held.ended is None
     assert held.wait_closed(DEADLINE)
+
+
+@pytest.mark.parametrize("via", ["plain", "ops"])
+def test_a_gateway_that_drains_after_post_drain_leaves_health_to_a_successor(private_stack, job, via):
+    stack = private_stack({"drain.settle_s": 0.5, "drain.deadline_s": DEADLINE})
+    held = open_live_stream(routes.Lines(stack, job).create())
+    facts = state.load(stack.dir)
+    entry = facts["processes"]["gateway-0"]
+    assert stack.ops("/drain", "POST")[0] in (200, 202)
+    # This does not use stack.restart(), which would send SIGTERM to the old gateway.
+    successor = gateway.start_on_kept_sockets(facts, "gateway-0", entry["command"], entry["env"])
+
+    def answer():
+        status, body, _ = timed(stack, "/readyz", "ops")
+        return status, body["pid"]
+
+    wait_until(lambda: answer() == (200, successor), 5, "the successor is ready")
+    for _ in range(30):
+        status, body, seconds = timed(stack, "/readyz", via)
+        assert (status, body["pid"]) == (200, successor)
+        assert seconds < WITHIN
+    assert held.ended is None, "the old gateway still drains"
 
 
 @pytest.mark.parametrize("via", ["plain", "ops"])

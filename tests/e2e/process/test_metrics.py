@@ -1,17 +1,12 @@
 """/metrics: the format and the counts."""
 
-import contextlib
 import re
 import subprocess
-import time
-
-import pytest
 
 from support import routes
-from support.clients import dial, fetch
+from support.clients import fetch
 from support.publishers import Spools
 from support.routes import open_live_stream
-from support.stack import ROOT
 from support.waiting import wait_until
 
 SAMPLE = re.compile(
@@ -84,66 +79,6 @@ def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, jo
     assert grown("tailgate_messages_received_total") >= 24
     assert grown("tailgate_record_looks_total") >= 5
     assert {value for name, value in stack.metrics().items() if name.startswith("tailgate_redis_up")} == {1}
-
-
-def publish_ignored_message(pipe, endpoint):
-    pipe.publish(endpoint.channel, "-")
-
-
-def write_a_line(pipe, endpoint):
-    pipe.xadd(endpoint.worker.log_key, {"text": "line"}, maxlen=1000)
-
-
-@contextlib.contextmanager
-def open_unparsed(endpoint):
-    """Opens a stream.  Yields a function that throws away what has arrived, which is faster than reading events."""
-    headers = "".join(f"{name}: {value}\r\n" for name, value in endpoint.headers().items())
-    with dial(endpoint.stack, "plain") as link:
-        link.sendall(f"GET {endpoint.path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
-        assert link.recv(12) == b"HTTP/1.1 200"
-        link.setblocking(False)
-
-        def discard():
-            with contextlib.suppress(BlockingIOError):
-                while link.recv(1 << 20):
-                    pass
-
-        yield discard
-
-
-@pytest.mark.parametrize(
-    "kind, write",
-    [
-        (routes.Updates, publish_ignored_message),
-        # Slow and with the release build: a busy machine delivers too few lines of one log to make rests worthwhile.
-        pytest.param(routes.Lines, write_a_line, marks=pytest.mark.slow),
-    ],
-)
-def test_a_redis_link_rests_between_reads_only_under_heavy_traffic(private_stack, job, kind, write, monkeypatch):
-    if kind is routes.Lines:
-        monkeypatch.setenv("TAILGATE_BINARY", str(ROOT / "build/release/tailgate"))
-    stack = private_stack()
-
-    def rests():
-        return stack.metrics()["tailgate_redis_rests_total"]
-
-    endpoint = kind(stack, job).create()
-    with open_live_stream(endpoint), open_unparsed(endpoint) as discard:
-        for number in range(10):
-            endpoint.write_number(number)
-        assert rests() == 0
-
-        def one_more_burst():
-            until = time.monotonic() + 0.2
-            while time.monotonic() < until:
-                burst = stack.redis.pipeline(transaction=False)
-                for _ in range(50):
-                    write(burst, endpoint)
-                burst.execute()
-                discard()  # the gateway reads no further lines while its clients read none
-            return rests() > 0
-
-        wait_until(one_more_burst, 20, "the link has rested")
 
 
 def test_unknown_jobs_paths_and_verdicts_add_no_metrics(stack, job):

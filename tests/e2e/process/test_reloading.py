@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import tempfile
 from pathlib import Path
 
 from support import routes
@@ -11,7 +13,7 @@ from support.clients import fetch, open_stream
 from support.draining import gone
 from support.publishers import Spools
 from support.routes import open_live_stream
-from support.stack import DEPLOY
+from support.stack import DEPLOY, default_binary
 from support.waiting import wait_until
 
 
@@ -95,3 +97,26 @@ def test_a_reload_reads_a_changed_secret_file(private_stack, tmp_path, job):
     os.kill(stack.gateway_pid, signal.SIGHUP)
     wait_until(lambda: stack.logs("config.reloaded"), 3, "the gateway has reloaded")
     assert open_stream(stack, endpoint.path, headers=endpoint.headers()).status == 200
+
+
+def test_a_reload_that_comes_before_the_gateway_listens_to_signals_is_done_later(tmp_path):
+    log = tmp_path / "log"
+    # The paths of unix sockets must be short.
+    with log.open("w") as out, tempfile.TemporaryDirectory(prefix="tg-", dir="/tmp") as run_dir:
+        settings = [f"listen.{name}=unix:{run_dir}/{name}.sock" for name in ("streams", "auth", "ops")]
+        settings += [f"redis.url=unix:{run_dir}/none.sock", f"identity.key_file={run_dir}/identity.key"]
+        command = [default_binary(), "--config", DEPLOY / "spools.toml"]
+        for setting in settings:
+            command += ["--set", setting]
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # inherited, as if the gateway had blocked it
+        try:
+            gateway = subprocess.Popen(command, stderr=out, env={"PATH": os.environ["PATH"]})
+            gateway.send_signal(signal.SIGHUP)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        try:
+            wait_until(lambda: "config.reloaded" in log.read_text(), 5, "the gateway has reloaded")
+            assert gateway.poll() is None
+        finally:
+            gateway.kill()
+            gateway.wait()

@@ -1,12 +1,15 @@
 """Readiness: the gateway is ready only when Redis has answered each kind of read that its routes need."""
 
 import json
+import os
+import signal
 
 import pytest
 
 from support.clients import fetch, open_stream, sealed
 from support.publishers import Builder
 from support.redis_servers import acl_of_readme, make_cluster
+from support.stack import DEPLOY
 from support.waiting import wait_until
 
 
@@ -46,7 +49,10 @@ def test_a_gateway_at_a_sentinel_that_hides_its_role_names_the_refused_command(p
     stack = gateway(private_stack, sentinel.url.replace("//", "//limited:secret@"))
     wait_why(stack, "redis: HMGET is refused: ERR unknown command")
     wait_why(stack, "is it a Sentinel or a proxy? redis.url must name the primary")
-    assert {line["command"] for line in stack.logs("redis.refused")} >= {"HMGET", "XRANGE", "XREVRANGE"}
+    refused = [(line["command"], line["key"]) for line in stack.logs("redis.refused")]
+    assert {command for command, _ in refused} >= {"HMGET", "XRANGE", "XREVRANGE"}
+    assert len(set(refused)) == len(refused), "each refusal is logged once, not once for each id"
+    assert "job:0" not in stack.ops("/readyz")[1], "/readyz names no key"
 
 
 def test_a_gateway_at_a_cluster_node_without_slots_is_not_ready_and_says_why(private_stack, start_redis):
@@ -61,8 +67,12 @@ def test_a_gateway_at_one_of_two_cluster_nodes_is_not_ready_and_says_why(private
     nodes = make_cluster(start_redis, (0, 8191), (8192, 16383))
     stack = gateway(private_stack, nodes[0].url)
     wait_why(stack, f"is refused: MOVED; {CLUSTER_ADVICE}")
-    refused = [(line["command"], line["key"], line["why"]) for line in stack.logs("redis.refused")]
-    assert ("HMGET", "job:{id}", "MOVED") in refused
+
+    def refusals():
+        return [(line["command"], line["key"], line["why"]) for line in stack.logs("redis.refused")]
+
+    wait_until(lambda: ("HMGET", "job:{id}", "MOVED") in refusals(), 5, "each kind of read is refused")
+    refused = refusals()
     assert len(set(refused)) == len(refused), "each refusal is logged once"
     assert str(nodes[1].port) not in stack.ops("/readyz")[1], "/readyz names no internal address"
 
@@ -97,6 +107,31 @@ def test_a_gateway_without_a_right_is_not_ready_until_the_right_is_granted(priva
     wait_why(stack, command)
     assert not stack.logs("ready")
     server.client.execute_command("ACL", "SETUSER", "tailgate", f"+{right}")
+    wait_ready(stack)
+
+
+def test_a_gateway_whose_user_may_read_only_real_ids_is_ready(private_stack, start_redis):
+    server = start_redis(f"user {acl_of_readme()}")
+    server.client.execute_command(
+        "ACL", "SETUSER", "tailgate", "resetkeys", "~job*:prod-*", "resetchannels", "&tailgate:*", "&job*:prod-*",
+        "&spools:*",
+    )  # fmt: skip
+    stack = gateway(private_stack, server.url.replace("//", "//tailgate:secret@"))
+    wait_ready(stack)
+    assert {line["level"] for line in stack.logs("redis.refused")} == {"warning"}
+
+
+def test_a_reload_before_the_first_readiness_changes_what_is_checked(private_stack, start_redis, tmp_path):
+    server = start_redis(f"user {acl_of_readme()}")
+    server.client.execute_command("ACL", "SETUSER", "tailgate", "-xrevrange")
+    config = tmp_path / "site.toml"
+    text = (DEPLOY / "all-three.toml").read_text()
+    config.write_text(text)
+    stack = gateway(private_stack, server.url.replace("//", "//tailgate:secret@"), config=config)
+    wait_why(stack, "XREVRANGE is refused")
+    text = text[: text.index("[route.log-pages]")] + text[text.index("[route.spools]") :]
+    config.write_text(text)
+    os.kill(stack.gateway_pid, signal.SIGHUP)
     wait_ready(stack)
 
 

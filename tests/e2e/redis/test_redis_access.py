@@ -124,11 +124,11 @@ def test_a_channel_that_redis_does_not_permit_fails_only_its_own_route(private_s
     events.events_until("resync")
     builder.publish("snapshot.updated")
     events.events_until(lambda event: "snapshot.updated" in event.data)
-    # The first one belongs to the check before the first readiness.
+    # The channel jobs:0:events belongs to the check before the first readiness.
     assert [line["channel"] for line in stack.logs("channel.refused")] == ["jobs:0:events", f"jobs:{job}:events"]
     assert len(stack.logs("redis.lost")) == 2
-    assert [(line["command"], line["key"]) for line in stack.logs("redis.refused")] == [
-        ("SUBSCRIBE", "jobs:{id}:events")
+    assert [(line["command"], line["key"], line["example"]) for line in stack.logs("redis.refused")] == [
+        ("SUBSCRIBE", "jobs:{id}:events", "jobs:0:events")
     ]
 
 
@@ -143,6 +143,26 @@ def test_revoking_the_right_to_a_channel_closes_its_streams(private_stack, job):
     spools.events_until("resync", timeout=10)
 
 
+def test_thirty_channels_revoked_at_once_cost_the_other_streams_one_resync(private_stack, job):
+    """Each refused channel costs the gateway one connection."""
+    stack = stack_for(private_stack, acl_of_readme())
+    progress = []
+    for number in range(30):
+        Blog(stack.redis, f"{job}-{number}", user="7").create()
+        path = f"/api/v1/jobs/{job}-{number}/stream"
+        progress.append(open_stream(stack, path, headers=stack.bearer("7", "blog")).wait_head())
+    spools = open_stream(stack, "/api/sse/stream").wait_head()
+    begin = time.monotonic()
+    stack.redis.execute_command("ACL", "SETUSER", "tailgate", "resetchannels", "&spools:updates", "&tailgate:*")
+    spools.events_until("resync", timeout=20)
+    assert time.monotonic() - begin < 10, "about 40 s with a wait before each connection"
+    for stream in progress:
+        assert stream.wait_closed(10)
+    Spools(stack.redis).update("TOMAR")
+    spools.events_until("spool_update")
+    assert [event.name for event in spools.events].count("resync") == 1
+
+
 def wait_tracked(stack, builder, lines):
     def tracked():
         builder.log("line")
@@ -153,8 +173,8 @@ def wait_tracked(stack, builder, lines):
 
 
 def test_a_line_announced_to_a_lost_subscriber_link_arrives_after_its_reconnect(private_stack, job):
-    """Without the right to keyspace notifications, because the gateway reads all logs when their
-    subscription is confirmed."""
+    """The user lacks the right to keyspace notifications: otherwise the gateway would read the log when Redis confirms
+    the subscription to its notifications."""
     stack = stack_for(private_stack, without(acl_of_readme(), KEYSPACE), '""')
     builder = Builder(stack.redis, job).create()
     lines = open_stream(stack, f"/api/jobs/{job}/logs/stream", headers=stack.bearer())
@@ -207,7 +227,8 @@ def test_without_the_right_to_ask_for_the_role_streams_work_and_the_log_says_so_
     builder.publish("snapshot.updated")
     events.events_until(lambda event: "snapshot.updated" in event.data)
     assert len(stack.logs("redis.role_refused")) == 1
-    # PING, which is asked instead, tells of a replica that has lost its primary only if it refuses all reads.
+    # Without ROLE, only PING shows the state of the server.  A replica that has lost its primary refuses PING only if
+    # it refuses all reads.
     stack.redis.config_set("replica-serve-stale-data", "no")
     stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     wait_until(lambda: stack.metrics()['tailgate_redis_up{link="subscriber"}'] == 0, 8, "the loss is noticed")

@@ -113,7 +113,7 @@ def test_a_blog_stream_is_closed_when_its_subscription_is_lost(own_stack, job):
 def test_a_job_that_ended_just_before_a_redis_loss_ends_its_streams_with_their_last_event(outage, job, kind):
     endpoint = kind(outage.stack, job).create()
     stream = open_live_stream(endpoint)
-    # The record that Redis saves has the end of the job, and no message announces it.
+    # No message announces the end of the job.  Only the record has it, and Redis saves the record before the outage.
     endpoint.finish_silently()
     outage.begin()
     before = stream.pump(0.1).ended
@@ -178,7 +178,7 @@ def test_an_opening_that_a_redis_loss_interrupts_starts_again(private_stack, job
     stack = private_stack({"redis.wait_s": 9})
     endpoints = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.ALL]
     stack.redis.save()
-    stack.wait_idle()  # otherwise a channel that needs no subscription would open a stream at once
+    stack.wait_idle()  # otherwise a stream of a channel that is still subscribed would open at once
     os.kill(stack.redis_pid, signal.SIGSTOP)
     answers = [send(stack, endpoint.path, headers=endpoint.headers()) for endpoint in endpoints for _ in range(2)]
     wait_until(lambda: stack.metrics()["tailgate_streams"] == len(answers), 5, "the openings have begun")

@@ -276,7 +276,7 @@ def test_no_message_is_lost_silently_while_redis_is_wrong(private_stack, job, fa
     try:
         stream.events_until(lambda event: (endpoint.number_in(event) or 0) > 5)
         fault(stack)
-        # The channel's right may be missing for 30 s after its refusal: the stream has ended then.
+        # After the fault `revoked_channel` the gateway leaves the channel out for 30 s.  Then the stream has ended.
         after = publisher.published[-1]
         stream.wait(
             lambda: any((endpoint.number_in(event) or 0) > after + 20 for event in stream.events), 20, "later messages"

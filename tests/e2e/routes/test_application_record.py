@@ -118,6 +118,20 @@ def test_the_application_gets_the_credentials_and_the_address_of_the_caller(stac
     assert "x-secret-of-his" not in headers and "x-tailgate-identity" not in headers
 
 
+@pytest.mark.parametrize("behind_proxy, expected", [("yes", "for=203.0.113.9, for=127.0.0.1"), ("no", "for=127.0.0.1")])
+def test_the_application_gets_the_hop_of_nginx_at_the_end_of_forwarded(
+    private_stack, application, job, behind_proxy, expected
+):
+    stack = private_stack(
+        {"record.job.forward": ["forwarded"]},
+        config=CONFIG,
+        application=application.url,
+        nginx_settings={"TG_BEHIND_PROXY": behind_proxy},
+    )
+    sent = {"Forwarded": "for=203.0.113.9", "X-Tailgate-Hop": "for=198.51.100.1"}
+    assert headers_at_application(stack, application, job, headers=sent)["forwarded"] == expected
+
+
 def test_the_application_gets_no_credentials_if_the_caller_has_none(stack, application, job):
     headers = headers_at_application(stack, application, job)
     assert not {"cookie", "authorization", "x-session-id"} & set(headers)
@@ -142,10 +156,62 @@ def test_a_header_takes_precedence_over_the_query(stack, application, job):
     assert (headers["authorization"], headers["x-session-id"]) == ("Bearer header", "header")
 
 
-INJECTIONS = pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
+@pytest.mark.parametrize("via", ["plain", "tls"])
+def test_of_two_session_lines_the_application_gets_the_first(stack, application, job, via):
+    """`/auth` reads the first line, too: gateway and application must not see different callers."""
+    lines = [("X-Session-Id", "first"), ("X-Session-Id", "second")]
+    headers = headers_at_application(stack, application, job, headers=lines, via=via)
+    assert headers["x-session-id"] == "first"
 
 
-@INJECTIONS
+def test_of_two_lines_of_a_header_that_the_route_takes_a_session_from_both_use_the_first(
+    private_stack, application, job
+):
+    visitor = {
+        "route.job.auth": "gateway",
+        "route.job.credentials": ["session-header:x-visitor"],
+        "record.job.forward": ["x-visitor"],
+    }
+    stack = private_stack(visitor, config=CONFIG, application=application.url)
+    lines = [("X-Visitor", "first"), ("X-Visitor", "second")]
+    assert headers_at_application(stack, application, job, headers=lines)["x-visitor"] == "first"
+
+
+@pytest.mark.parametrize("sent", ["Basic c3RhZ2luZzpwYXNz", "", "Bearer", "Digest x"])
+def test_a_token_in_the_query_reaches_the_application_beside_a_header_without_a_token(stack, application, job, sent):
+    headers = headers_at_application(
+        stack,
+        application,
+        job,
+        headers={"Authorization": sent, "X-Session-Id": ""},
+        params={"token": "T", "sessionId": "S"},
+    )
+    assert (headers["authorization"], headers["x-session-id"]) == ("Bearer T", "S")
+
+
+@pytest.mark.parametrize("byte", ["\x01", "\x7f"])
+def test_a_control_character_in_a_header_does_not_blame_the_application(stack, application, job, byte):
+    sent = {"Cookie": f"a={byte}; sid=mine", "X-Forwarded-For": f"a{byte}"}
+    headers = headers_at_application(stack, application, job, headers=sent)
+    assert headers["cookie"] == "a= ; sid=mine"
+
+
+@pytest.mark.parametrize("name, value", [("Authorization", "Bearer a\x01b"), ("X-Session-Id", "a\x01b")])
+def test_a_header_that_can_be_no_credential_does_not_let_a_cookie_decide(stack, application, job, name, value):
+    application.answers[status_path(job)] = (200, RUNNING)
+    assert fetch(stack, path(job), headers={"Cookie": "accessToken=good", name: value}).status == 401
+    assert application.asked_for(status_path(job)) == []
+
+
+def test_an_empty_token_in_the_query_does_not_hide_a_second_one(stack, application, job):
+    application.answers[status_path(job)] = (200, RUNNING)
+    answer = fetch(stack, path(job) + "?token=&token=a%0d%0aX:1", headers={"Cookie": "accessToken=good"})
+    assert answer.status == 401
+    headers = headers_at_application(stack, application, job, params=[("token", ""), ("token", "T")])
+    assert headers["authorization"] == "Bearer T"
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b"])
 def test_a_query_cannot_forge_a_header(stack, application, job, value):
     application.answers[status_path(job)] = (200, RUNNING)
     open_stream(stack, path(job), params={"sessionId": value})
@@ -153,16 +219,17 @@ def test_a_query_cannot_forge_a_header(stack, application, job, value):
         assert not {"x-injected", "authorization", "x-session-id"} & set(headers)
 
 
-@INJECTIONS
-def test_a_token_that_cannot_be_one_does_not_let_a_cookie_decide(stack, application, job, value):
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0b", " ", "\t"])
+@pytest.mark.parametrize("name", ["token", "sessionId"])
+def test_a_credential_that_cannot_be_one_does_not_let_a_cookie_decide(stack, application, job, name, value):
     application.answers[status_path(job)] = (200, RUNNING)
-    answer = fetch(stack, path(job), headers={"Cookie": "accessToken=good"}, params={"token": value})
+    answer = fetch(stack, path(job), headers={"Cookie": "accessToken=good"}, params={name: value})
     assert answer.status == 401
     assert application.asked_for(status_path(job)) == []
 
 
 def test_the_application_gets_all_cookie_lines_of_a_request(stack, application, job):
-    sent = [("Cookie", "a=b"), ("Cookie", "accessToken=abc")]
+    sent = [("Cookie", "a=b"), ("Cookie", ""), ("Cookie", "accessToken=abc")]
     headers = headers_at_application(stack, application, job, headers=sent)
     assert headers["cookie"] == "a=b; accessToken=abc"
 
@@ -261,6 +328,15 @@ def test_an_event_source_learns_that_the_application_is_the_cause(stack, applica
     assert (event.name, event.json()) == ("unavailable", {"reason": reason})
     with pytest.raises(NotReceived):
         stream.wait_closed(1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_event_source_gets_the_applications_own_delay_as_retry(stack, application, job, status):
+    for delay, expected in (("77", 77_000), ("86400", 600_000), ("soon", 3000), ("0", 3000)):
+        application.answers[status_path(job)] = (status, {}, {"Retry-After": delay})
+        with open_stream(stack, path(job), headers={"Accept": "text/event-stream"}) as stream:
+            assert stream.next_event().name == "unavailable"
+            assert stream.retry == expected
 
 
 # ---- the times of the requests ------------------------------------------------------------------------

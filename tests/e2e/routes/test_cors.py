@@ -193,7 +193,7 @@ def test_no_foreign_origin_is_mistaken_for_an_allowed_one(stack, via):
 
 
 def test_the_preflight_answer_of_the_gateway_has_all_cors_headers(stack, job):
-    # Without nginx, which makes the headers of its own answers itself.
+    # The request bypasses nginx, so the answer is surely the gateway's own.
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(stack, f"/api/jobs/{job}/stream", method="OPTIONS", headers=headers, via="gateway")
     permissions = {name for name in answer.headers if name.startswith("access-control-")}
@@ -273,10 +273,10 @@ def test_headers_that_tracing_libraries_add_are_allowed_by_default(stack, job):
 
 
 def test_the_allowed_headers_are_configurable(stack_with, job):
-    own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-mine"]})
+    own = stack_with({"cors.origins": [ORIGIN], "cors.allowed_headers": ["authorization", "x-session-id", "x-mine"]})
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     answer = fetch(own, f"/api/jobs/{job}/stream", method="OPTIONS", headers=asked)
-    assert answer.headers["access-control-allow-headers"].lower() == "authorization, x-mine"
+    assert answer.headers["access-control-allow-headers"].lower() == "authorization, x-session-id, x-mine"
 
 
 def test_the_environment_can_set_the_allowed_origins(stack_with, job):

@@ -355,8 +355,7 @@ def test_all_streams_of_one_job_share_one_subscription(stack, job):
 
 
 def test_a_last_message_published_right_after_its_record_is_delivered(stack, job):
-    """The gateway reads records once a second.  It reads some of these records before it gets the message, and then
-    waits a moment for the message."""
+    """The gateway may read the record before it gets the message.  Then it waits a moment for the message."""
     workers = [Builder(stack.redis, f"{job}-{number}").create() for number in range(40)]
     streams = [open_live(stack, worker, events_path) for worker in workers]
     in_time = []
@@ -413,8 +412,8 @@ def test_a_route_for_anyone_may_have_a_record(stack_with, job):
 
 
 def test_refused_openings_during_a_fan_out_do_not_disturb_open_streams(stack, job):
-    """A refused opening listens to the channel until its record is read.  It is destroyed after the turn of the loop in
-    which that happens."""
+    """A refused opening receives the channel's messages until its record has been read.  It is destroyed at the end of
+    that turn of the loop."""
     worker = Builder(stack.redis, job).create()
     streams = [open_live(stack, worker, events_path) for _ in range(6)]
     mallory = seal(stack, "events", job, user="mallory", provider="builder")

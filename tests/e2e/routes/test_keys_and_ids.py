@@ -1,5 +1,6 @@
 """Keys with braces, two named segments, and ids of several forms, through nginx.  orgs.toml is the configuration."""
 
+import re
 import urllib.parse
 import uuid
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.application import Application
-from support.clients import fetch, open_stream, raw_answer, sealed
+from support.clients import dial, fetch, open_stream, raw_answer, sealed
 from support.seals import seal
 from support.stack import Stack
 from support.waiting import wait_until
@@ -176,6 +177,45 @@ def test_an_id_with_further_characters_means_the_same_however_it_is_encoded(stac
     assert stream.next_event().json() == {"n": 1}
 
 
+def until_first_event(stack, target, via):
+    """The answer up to the first event.  Sends `target` as it is: a client library might change its path."""
+    got = b""
+    with dial(stack, via) as link:
+        link.settimeout(10)
+        link.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        while not re.search(rb"\ndata: .*\n", got) and (chunk := link.recv(65536)):
+            got += chunk
+            if not got.startswith(b"HTTP/1.1 200 "):
+                break
+    return got
+
+
+@pytest.mark.parametrize(
+    "via, path",
+    [
+        ("gateway", "/api/chars/a{}b"),
+        ("plain", "/api/chars/a{}b"),
+        ("plain", "/api//chars/a{}b"),
+        ("plain", "/api/./chars/a{}b"),
+        ("plain", "/api/x/../chars/a{}b"),
+    ],
+)
+def test_every_further_character_survives_a_path_that_nginx_normalises(stack, via, path):
+    for char in "!$&()*+,:;<=>@[]^|~":
+        for written in (char, f"%{ord(char):02X}"):
+            target = path.format(written)
+            assert f'data: "a{char}b"\n'.encode() in until_first_event(stack, target, via), target
+
+
+def test_a_uuid_in_upper_case_has_the_channel_of_the_one_in_lower_case(stack):
+    known = str(uuid.uuid4())
+    stream = open_stream(stack, f"/api/uploads/{known.upper()}")
+    assert stream.status == 200
+    stack.wait_subscribed(f"upload:{known}")
+    stack.redis.publish(f"upload:{known}", "live")
+    assert stream.next_event().data == "live"
+
+
 def test_an_identity_is_valid_for_both_spellings_of_an_id(stack, job):
     create(stack, "acme", f"eu:{job}")
     identity = sealed(stack, path_of("acme", f"eu:{job}"), bearer(stack))
@@ -205,6 +245,7 @@ def test_a_route_for_uuids_or_numbers_takes_no_other_id(stack):
         "/api/uploads/7",
         f"/api/uploads/{known.hex}",
         "/api/numbers/a7",
+        "/api/numbers/007",
         "/api/numbers/-7",
         "/api/numbers/7.0",
     ):

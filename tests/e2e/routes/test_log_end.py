@@ -8,6 +8,7 @@ from support import sse
 from support.clients import open_stream
 from support.log_streams import lines_of, open_log, path
 from support.publishers import Builder
+from support.waiting import wait_until
 
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
 
@@ -17,7 +18,7 @@ ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("
 def test_done_comes_after_all_lines_of_the_log(stack, job, status, http, via):
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker, http=http, via=via)
-    pipe = stack.redis.pipeline(transaction=True)  # all at once, and more than one read returns
+    pipe = stack.redis.pipeline(transaction=True)  # written at once, but more than one read of the gateway returns
     for number in range(1000):
         pipe.xadd(worker.log_key, {"text": f"line {number}"})
     pipe.hset(worker.key, "status", status)
@@ -59,6 +60,30 @@ def test_lines_that_follow_the_status_come_before_done_for_a_viewer_who_comes_la
     time.sleep(0.6)
     last = worker.log("late")
     assert [event.last_id for event in stream.rest(timeout=10)] == [last, f"end.{last}"]
+
+
+# A job that fails at once, such as one whose image is missing, has no line yet when its page opens.
+def test_the_first_line_of_a_job_that_failed_at_once_comes_before_done(stack, job):
+    worker = Builder(stack.redis, job).create("failed")
+    stream = open_log(stack, worker)
+    time.sleep(0.4)
+    last = worker.log("no such image")
+    assert [event.last_id for event in stream.rest(timeout=10)] == [last, f"end.{last}"]
+
+
+def test_a_job_that_is_queued_again_in_the_grace_gets_no_done(private_stack, job):
+    # A stack of its own, so that no other stream looks at a record.  The grace is longer than two looks take.
+    stack = private_stack({"route.log-stream.end_grace_ms": 4000})
+    worker = Builder(stack.redis, job).create()
+    stream = open_log(stack, worker)
+    looks = stack.metrics()["tailgate_record_looks_total"]
+    worker.write_status("failed")
+    # The first look may have begun before the write.
+    wait_until(lambda: stack.metrics()["tailgate_record_looks_total"] >= looks + 2)
+    worker.write_status("queued")
+    time.sleep(4.5)
+    worker.log("second attempt")
+    assert lines_of(stream.take_events(1)) == ["second attempt"]
 
 
 def test_done_comes_at_once_with_an_end_grace_of_zero(stack_with, job):

@@ -138,7 +138,8 @@ def test_a_deleted_log_does_not_end_its_streams(stack, job):
 @pytest.mark.parametrize("left", [0, 3])
 def test_a_log_lost_just_before_its_job_ends_causes_a_gap_event_before_done(stack_with, job, left):
     """Lines may have been written after the last one that the stream got, so `done` alone would hide a loss."""
-    # With notifications of XADD only, nothing announces that the log was deleted before the job ends.
+    # Redis sends notifications of stream commands only, so nothing announces that the log was deleted before the job
+    # ends.
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)

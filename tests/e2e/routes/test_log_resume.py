@@ -102,7 +102,6 @@ MALFORMED = [
     "1--1",
     "0x1-0",
     "1.0-0",
-    "1-1,",
     "+1-1",
     "１-１",
 ]
@@ -117,7 +116,7 @@ def test_a_malformed_last_event_id_header_is_ignored(stack, job, text):
     assert lines_of([stream.next_event()]) == ["new"]
 
 
-@pytest.mark.parametrize("text", [*MALFORMED, "", " 1-1", "1-1 ", "1-\n1"])
+@pytest.mark.parametrize("text", [*MALFORMED, "", "1-1,", " 1-1", "1-1 ", "1-\n1"])
 def test_a_malformed_last_event_id_parameter_gets_422_with_its_name(stack, job, text):
     worker = Builder(stack.redis, job).create()
     worker.log_many(3)

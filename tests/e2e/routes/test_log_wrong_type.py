@@ -48,7 +48,8 @@ def test_a_log_that_turns_into_another_type_gets_a_gap_and_the_end(private_stack
     assert (answer.status, answer.json()) == (500, {"detail": "The log cannot be read"})
 
 
-def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without_done(stack_with, job):
+# The log is lost, but not the end of the job.
+def test_a_log_of_the_wrong_type_at_the_end_of_its_job_sends_a_gap_and_done(stack_with, job):
     stack = stack_with({"redis.wakeups": "notifications"}, redis_conf=["notify-keyspace-events Kt"])
     worker = Builder(stack.redis, job).create()
     stream = open_log(stack, worker)
@@ -59,5 +60,5 @@ def test_a_log_of_the_wrong_type_at_the_end_of_its_job_closes_the_stream_without
     pipe.set(worker.log_key, "no stream")
     pipe.execute()
     worker.move("ready")
-    assert [event.name for event in stream.rest()] == ["gap"]
+    assert [event.name for event in stream.rest()] == ["gap", "done"]
     assert fetch(stack, path(job), headers=stack.bearer()).status == 500

@@ -1,5 +1,6 @@
 """All routes with a job: what a stream does when the record of its job ends, changes, or is missing."""
 
+import contextlib
 import threading
 import time
 
@@ -7,12 +8,13 @@ import pytest
 
 from support import routes
 from support.routes import assert_no_event, numbers_in, open_endpoint, open_live_stream
+from support.waiting import wait_until
 
 with_record = pytest.mark.parametrize("kind", routes.WITH_RECORD, ids=lambda kind: kind.route)
 with_channel = pytest.mark.parametrize("kind", routes.WITH_CHANNEL, ids=lambda kind: kind.route)
 ways_in = pytest.mark.parametrize("http, via", [("1.1", "tls"), ("2", "tls"), ("1.1", "plain")])
 
-# Seconds.  The gateway reads each record once a second; the rest is for a busy machine.
+# Seconds.  Without announcements the gateway reads each record once a second; the rest is for a busy machine.
 NOTICED_WITHIN = 3.5
 
 
@@ -49,28 +51,77 @@ def test_events_published_before_the_record_ended_arrive_before_the_last_event(s
     assert endpoint.is_final(events[-1])
 
 
-def test_a_watched_record_is_read_at_most_once_a_second(stack, job):
-    jobs = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
-    streams = [open_live_stream(endpoint) for endpoint in jobs for _ in range(4)]
-    looks = []
+@contextlib.contextmanager
+def looks_at(stack, jobs):
+    """Counts the reads of each job's record, by the job's route, until the block ends."""
+    counts, commands = {}, []
     with stack.redis.monitor() as monitor:
 
         def listen():
             for command in monitor.listen():
-                looks.append(command["command"])
+                commands.append(command["command"])
                 if "enough" in command["command"]:
                     return
 
         listener = threading.Thread(target=listen)
         listener.start()
-        begin = time.monotonic()
-        assert_no_event(streams[0].pump(), 3)
-        seconds = time.monotonic() - begin
+        yield counts
         stack.redis.echo("enough")
         listener.join(5)
     for endpoint in jobs:
-        count = sum(look.startswith("HMGET " + endpoint.record_key + " ") for look in looks)
-        assert 1 <= count <= seconds + 1.5, f"{endpoint.route}: {count} looks in {seconds:.1f} s"
+        counts[endpoint.route] = sum(look.startswith(f"HMGET {endpoint.record_key} ") for look in commands)
+
+
+def open_all(stack, job):
+    jobs = [kind(stack, f"{job}-{kind.route}").create() for kind in routes.WITH_RECORD]
+    return jobs, [open_live_stream(endpoint) for endpoint in jobs for _ in range(4)]
+
+
+def test_an_idle_record_is_read_once_after_the_opening_while_redis_tracks_it(stack, job):
+    jobs, streams = open_all(stack, job)
+    with looks_at(stack, jobs) as counts:
+        assert_no_event(streams[0].pump(), 3)
+    assert all(count <= 1 for count in counts.values()), counts
+
+
+def test_an_idle_record_is_read_once_a_second_if_nothing_announces_its_changes(stack_with, job):
+    stack = stack_with({"redis.wakeups": "sweep"})
+    jobs, streams = open_all(stack, job)
+    begin = time.monotonic()
+    with looks_at(stack, jobs) as counts:
+        assert_no_event(streams[0].pump(), 3)
+    seconds = time.monotonic() - begin
+    assert all(1 <= count <= seconds + 1.5 for count in counts.values()), (counts, seconds)
+
+
+def test_a_record_that_changes_all_the_time_is_read_once_a_second_after_a_burst(stack, job):
+    jobs, _streams = open_all(stack, job)
+    begin = time.monotonic()
+    with looks_at(stack, jobs) as counts:
+        while time.monotonic() < begin + 4:
+            pipe = stack.redis.pipeline(transaction=False)
+            for endpoint in jobs:
+                pipe.hincrby(endpoint.record_key, "beats", 1)
+                pipe.hset(endpoint.record_key, "progress", "5")
+            pipe.execute()
+            began = time.monotonic()
+            wait_until(lambda began=began: time.monotonic() > began + 0.02, 5, "20 ms have passed")
+    seconds = time.monotonic() - begin
+    assert all(count <= 5 + seconds + 1.5 for count in counts.values()), (counts, seconds)
+
+
+@with_record
+def test_a_status_that_is_only_written_ends_a_stream_at_once_while_redis_tracks_it(stack, job, kind):
+    waits = 1 if kind is routes.Lines else 0.25  # for late lines, or for a published end
+    took = []
+    for number in range(5):
+        endpoint = kind(stack, f"{job}-{number}").create()
+        stream = open_live_stream(endpoint)
+        begin = time.monotonic()
+        endpoint.finish_silently()
+        assert endpoint.is_final(stream.rest(timeout=10)[-1])
+        took.append(time.monotonic() - begin - waits)
+    assert sorted(took)[2] < 0.35, f"without announcements, the median is about 0.5 s: {took}"
 
 
 # ---- the id of the end ------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaos.auditor import Audit
+from chaos.auditor import Audit, Patience
 from chaos.ledger import Client, Connection, Item, Ledger, Move, Rollback, Seen, Window
 
 BEGIN, END = 100.0, 160.0
@@ -26,6 +26,7 @@ def audit(kind, *connections, habit="fast", change=None, **client):
     ledger = Ledger()
     ledger.ended = END
     source = write_items(ledger, kind)
+    ledger.job("without a status")
     job = ledger.job("j")
     job.moves.append(Move(BEGIN - 1, BEGIN - 1, "running", False))
     client = Client("c", "log-stream" if kind == "log" else "events", source, job, habit, **client)
@@ -143,11 +144,13 @@ def test_a_line_that_redis_lost_in_a_failover_may_be_missing():
     assert audit("log", (received([1, 2, 4, 5, 6]), {}), change=forgotten) == []
 
 
-def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
-    def lost_data(ledger, source, _):
-        ledger.losses.append(104.2)
-        source.items[4].rolled_back = True
+def lost_data(ledger, source, _):
+    """Redis loses line 4 in a fail-over."""
+    ledger.losses.append(104.2)
+    source.items[4].rolled_back = True
 
+
+def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
     seen = [
         *received([1, 2, 3, 4]),
         Seen(104.5, "gap", low=(4, 0), high=(2, 0)),
@@ -162,6 +165,24 @@ def test_lines_may_repeat_only_after_a_data_loss_and_a_gap_event():
     late = [*received([1, 2, 3, 4], at=110), Seen(111, "gap", low=(4, 0), high=(2, 0)), *received([2, 3, 5, 6], at=112)]
     assert audit("log", (late, {}), change=lost_data) == ["late event"]
     assert audit("log", (late, {})) == ["duplicate", "late event"]
+
+
+def test_a_stream_may_go_on_after_a_lost_line_if_later_lines_exist():
+    """The gap event names the first line of the log, but the gateway does not read the log again."""
+    seen = [*received([1, 2, 3, 4]), Seen(104.5, "gap", low=(4, 0), high=(1, 0))]
+    assert audit("log", ([*seen, *received([5, 6])], {}), change=lost_data) == []
+    assert audit("log", ([*seen, *received([6])], {}), change=lost_data) == ["lost line"]
+    assert audit("log", ([*seen, *received([3], at=104.6), *received([5, 6])], {}), change=lost_data) == ["lost line"]
+
+
+def test_a_first_connect_gets_old_lines_only_after_a_data_loss_and_a_gap_event():
+    opened = {"asked": 103.9, "head": 104.1}
+    seen = [Seen(104.5, "gap", low=(4, 0), high=(2, 0)), *received([2, 3], at=104.6), *received([5, 6])]
+    assert audit("log", (seen, opened), change=lost_data) == []
+    assert audit("log", (seen, opened)) == ["lost line", "too old"]
+    assert audit("log", (seen[1:], opened), change=lost_data) == ["too old"]
+    del seen[2]
+    assert audit("log", (seen, opened), change=lost_data) == ["lost line"]
 
 
 def test_the_auditor_reports_old_lines_on_a_first_connect():
@@ -192,6 +213,71 @@ def test_the_auditor_reports_done_before_the_last_line():
     closed = {"end": 107, "how": "clean"}
     assert audit("log", ([*received(ALL), final], closed), change=with_moves(DONE)) == []
     assert audit("log", ([*received([1, 2, 3, 4, 5]), final], closed), change=with_moves(DONE)) == ["lost line"]
+
+
+def audit_end(times, seen, *more, head=BEGIN + 0.5, patience=None, losses=()):
+    """Audits a client of a job that failed 5 s after BEGIN.  Line n is written at BEGIN + times[n - 1].  Returns the
+    kinds of the violations and the number of lines after the end."""
+    ledger = Ledger()
+    ledger.ended = END
+    source = ledger.source("s", "log")
+    for n, at in enumerate(times, 1):
+        source.add(Item(n, BEGIN + at, BEGIN + at + 0.001, (n, 0)))
+        source.left.add(n)
+    ledger.losses += [BEGIN + at for at in losses]
+    ledger.job("without a status")
+    job = ledger.job("j")
+    job.moves += [Move(BEGIN, BEGIN, "running", False), Move(BEGIN + 5, BEGIN + 5, "failed", True)]
+    client = Client("c", "log-stream", source, job)
+    ledger.clients.append(client)
+    events = [
+        Seen(BEGIN + at, "final", id=(n, 0)) if kind == "final" else Seen(BEGIN + at, "item", n, (n, 0))
+        for kind, n, at in seen
+    ]
+    end = dict(last_byte=BEGIN + 20, end=BEGIN + 21, how="clean")
+    client.connections.append(Connection(asked=head - 0.1, head=head, status=200, seen=events, **end))
+    client.connections += more
+    done = Audit(ledger, patience)
+    return [violation.kind for violation in done.run()], done.counts["lines after the end"]
+
+
+def test_the_auditor_reports_a_lost_line_that_followed_the_end():
+    assert audit_end([1, 5.5], [("item", 1, 1), ("final", 1, 6.2)]) == (["lost line"], 1)
+
+
+def test_the_auditor_counts_the_silence_from_a_line_that_arrived():
+    seen = [("item", 1, 1), ("item", 2, 5.7), ("final", 2, 6.41)]
+    assert audit_end([1, 5.7, 6.4], seen) == (["lost line"], 2)
+
+
+def test_the_auditor_counts_lines_after_the_end_that_arrived():
+    assert audit_end([1, 5.5], [("item", 1, 1), ("item", 2, 5.5), ("final", 2, 6.6)]) == ([], 1)
+
+
+def test_the_auditor_expects_no_later_lines_on_a_slow_machine():
+    assert audit_end([1, 6.5], [("item", 1, 1), ("final", 1, 6.2)], patience=Patience().times(2))[0] == []
+
+
+def test_the_auditor_expects_late_lines_in_a_stream_that_was_opened_after_the_end():
+    assert audit_end([1, 4.9, 5.6], [("final", 2, 5.3)], head=BEGIN + 5.2)[0] == ["lost line"]
+
+
+def test_a_line_that_was_written_during_the_opening_may_come_too_late_for_it():
+    final = [("final", 1, 6.3)]
+    assert audit_end([1, 6.15, 6.25], final, head=BEGIN + 6.2)[0] == []
+    assert audit_end([1, 6.05, 6.25], final, head=BEGIN + 6.2)[0] == ["lost line"], "written before the request"
+
+
+def test_a_line_that_redis_has_lost_does_not_keep_a_stream_open():
+    seen, head = [("final", 2, 5.3)], BEGIN + 5.2
+    assert audit_end([1, 4.9, 5.6], seen, head=head, losses=[5])[0] == []
+    assert audit_end([1, 4.9, 5.6], seen, head=head, losses=[4.8])[0] == ["lost line"]
+
+
+def test_the_auditor_reports_a_204_while_the_log_holds_a_newer_line():
+    again = Connection(asked=BEGIN + 10, head=BEGIN + 10.1, status=204, resume="end.1-0", end=BEGIN + 10.2, how="clean")
+    seen = [("item", 1, 1), ("item", 2, 5.5), ("final", 2, 7)]
+    assert audit_end([1, 5.5], seen, again)[0] == ["lost line"]
 
 
 def test_done_from_the_beginning_requires_the_lines_that_redis_still_has():
@@ -281,7 +367,8 @@ def test_a_delayed_last_message_may_end_a_stream_opened_after_it():
 
 @pytest.mark.parametrize("copied, named", [((107, 108), []), ((111, 112), ["false end"])])
 def test_an_old_record_restored_by_a_failover_may_end_a_stream(copied, named):
-    """The copy that takes over at 120 was made after the job had ended, or after it ran again."""
+    """The job ends at 106 and runs again at 110.  The copy that takes over at 120 was made between these times, or
+    after both."""
 
     def change(ledger, _, job):
         job.moves += [Move(106, 106, "ready", True), Move(110, 110, "running", False)]

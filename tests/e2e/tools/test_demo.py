@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from support.signals import heed_signals
 from support.stack import ROOT
 
 
 class Demo:
     def __init__(self):
         self.process = subprocess.Popen(
-            [ROOT / "scripts/demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
+            [ROOT / "scripts/demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True, preexec_fn=heed_signals,
+        )  # fmt: skip
         # If the demo hangs, the test fails after a minute.
         self.guard = threading.Timer(60, lambda: os.killpg(self.process.pid, signal.SIGKILL))
         self.guard.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.signals import heed_signals
 from support.stack import ROOT, default_binary
 from support.waiting import wait_until
 
@@ -52,11 +53,12 @@ def running(home, *names):
     return set(names) <= words
 
 
-def start(home, *command):
+def start(home, *command, before=heed_signals):
     with open(home / "output", "wb") as output:
         return subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT,
             env={**os.environ, "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}, start_new_session=True,
+            preexec_fn=before,
         )  # fmt: skip
 
 
@@ -85,7 +87,7 @@ print(ending.folder("tailgate-x-"), flush=True)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_children_and_what_they_leave_in_their_session(home, number):
-    # The child ignores the first SIGTERM, as a gateway does that drains, and has a child that ignores every one.
+    # Like a draining gateway, the child does not end at the first SIGTERM.  It has a child that ignores every SIGTERM.
     body = """
 subprocess.Popen(["bash", "-c", "trap 'trap - TERM' TERM; (trap '' TERM; while :; do sleep 60 & wait; done) & while :; do sleep 0.1; done"],
                  start_new_session=True)
@@ -94,6 +96,22 @@ subprocess.run(["sleep", "600"])
     process = start(home, PYTHON, "-c", TOOL.format(body=body))
     wait_until(lambda: running(home, "bash", "sleep"), 10, "the children run")
     assert assert_ends(process, home, number) == 128 + number
+
+
+@pytest.mark.parametrize("call", ["end_on_signals", "exit_on_signals"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(home, call):
+    def under_nohup():
+        heed_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    tool = TOOL.replace("end_on_signals", call)
+    process = start(home, PYTHON, "-c", tool.format(body="time.sleep(600)"), before=under_nohup)
+    wait_until(lambda: list(home.glob("tailgate-x-*")), 10, "the tool runs")
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == 128 + signal.SIGTERM
 
 
 def test_a_second_signal_does_not_interrupt_the_end(home):

@@ -84,24 +84,32 @@ TEST(Credentials, AreNotFoundIfTheyAreEmpty) {
   EXPECT_EQ(summary(found({{"x-session-id", ""}}, "token=&sessionId=")), "");
 }
 
+TEST(Credentials, AreNotHiddenByAnEmptyValueBeforeThem) {
+  EXPECT_EQ(summary(found({}, "token=&token=garbage")), "token! garbage");
+  EXPECT_EQ(summary(found({}, "sessionId=&sessionId=s2")), "session s2");
+}
+
 TEST(Credentials, InAMalformedQueryCountAsAnEmptyToken) {
-  EXPECT_EQ(summary(found({}, "token=%zz")), "token! ");
-  EXPECT_EQ(summary(found({}, "x=%4")), "token! ");
+  const std::vector<Credential> token_only = {kBlog[1]};
+  EXPECT_EQ(summary(found({}, "token=%zz", token_only)), "token! ");
+  EXPECT_EQ(summary(found({}, "x=%4", token_only)), "token! ");
   const std::vector<Credential> sessions_only = {kBlog[4]};
-  EXPECT_EQ(summary(found({}, "sessionId=%zz", sessions_only)), "");
+  EXPECT_EQ(summary(found({}, "sessionId=%zz", sessions_only)), "token! ");
+  const std::vector<Credential> headers_only = {kBlog[0], kBlog[3]};
+  EXPECT_EQ(summary(found({}, "x=%4", headers_only)), "");
 }
 
 TEST(Credentials, AreDecodedInAQuery) {
   EXPECT_EQ(summary(found({}, "a&token=x%2Ey&token=z")), "token! x.y");
 }
 
-TEST(Credentials, IncludeNoSessionIdThatIsNotPrintable) {
+TEST(Credentials, IncludeAnEmptyTokenForASessionIdThatIsNotPrintable) {
   for (const std::string id : {"a b", "a\tb", "a\r\nb", "\x7F", "caf\xC3\xA9"}) {
     EXPECT_FALSE(is_session_id(id)) << id;
-    EXPECT_EQ(summary(found({{"x-session-id", id}})), "") << id;
+    EXPECT_EQ(summary(found({{"x-session-id", id}})), "token! ") << id;
   }
-  EXPECT_EQ(summary(found({}, "sessionId=a%00")), "");
-  EXPECT_EQ(summary(found({}, "sessionId=a+b")), "");
+  EXPECT_EQ(summary(found({}, "sessionId=a%00")), "token! ");
+  EXPECT_EQ(summary(found({}, "sessionId=a+b&sessionid=s-1")), "token! , session s-1");
   EXPECT_TRUE(is_session_id("!~"));
   EXPECT_TRUE(is_session_id(std::string(256, 's')));
   EXPECT_FALSE(is_session_id(std::string(257, 's')));

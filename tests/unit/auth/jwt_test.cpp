@@ -150,8 +150,8 @@ TEST(Jwt, IsVerifiedWithTheHashThatItsAlgorithmNames) {
   }
 }
 
-TEST(Jwt, HasAtMost8192Bytes) {
-  // Base64 cannot have every length.  With one of these paddings a token of exactly 8,192 bytes is possible.
+TEST(Jwt, HasAtMostAsManyBytesAsTheHeadOfARequest) {
+  // Base64 cannot have every length.  With one of these paddings a token of exactly the limit is possible.
   bool has_met_the_limit = false;
   for (const std::string padding : {"", "1", "12"}) {
     const std::string token = join_token(R"({"alg":"HS256","x":")" + padding + "\"}", kPayload, "");

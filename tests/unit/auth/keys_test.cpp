@@ -74,8 +74,34 @@ TEST_F(KeysTest, AreFetchedAgainAfterAReloadThatChangesTheirSource) {
   Keys keys(loop_, resolver_, providers("one.json"));
   ASSERT_TRUE(run_until([&] { return kid(keys) == "1"; }));
   keys.on_reload(providers("two.json"));
-  EXPECT_EQ(kid(keys), "none");
-  EXPECT_TRUE(run_until([&] { return kid(keys) == "2"; }));
+  EXPECT_EQ(kid(keys), "2") << "a new file is read before on_reload() returns";
+}
+
+TEST_F(KeysTest, OfANewFileAreCheckedBeforeAReload) {
+  Keys keys(loop_, resolver_, providers("one.json"));
+  EXPECT_TRUE(keys.check_new_files(*providers("two.json")));
+  const Status missing = keys.check_new_files(*providers("typo.json"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error(), "provider.p.jwks: " + path("typo.json") + ": No such file or directory");
+  write_file("two.json", "no JWKS");
+  const Status malformed = keys.check_new_files(*providers("two.json"));
+  ASSERT_FALSE(malformed);
+  EXPECT_TRUE(malformed.error().starts_with("provider.p.jwks: " + path("two.json") + ": "))
+      << malformed.error();
+  write_file("one.json", "no JWKS");
+  EXPECT_TRUE(keys.check_new_files(*providers("one.json"))) << "a file in use may keep its old keys";
+}
+
+TEST_F(KeysTest, OfAProviderThatNoRouteNamesDoNotHoldUpReadiness) {
+  const auto list = providers("typo.json");
+  const Keys keys(loop_, resolver_, list);
+  EXPECT_FALSE(keys.has_all_keys());
+  EXPECT_EQ(keys.why_missing(), "provider p: has not fetched its keys yet");
+  EXPECT_TRUE(run_until([&] { return keys.why_missing().starts_with("provider p: "); }));
+  EXPECT_TRUE(run_until([&] { return keys.why_missing().find("typo.json") != std::string::npos; }));
+  list->front()->is_named = false;
+  EXPECT_TRUE(keys.has_all_keys());
+  EXPECT_EQ(keys.why_missing(), "");
 }
 
 TEST_F(KeysTest, OfAFileAreReadAgainByAReloadBeforeItReturns) {

@@ -178,9 +178,8 @@ TEST_F(ProviderKeysTest, StayWhenALaterAnswerIsInvalid) {
   fetch({socket()});
   ASSERT_TRUE(become("1"));
   for (const std::string& answer :
-       {http("", "500 Oops"), http(jwks_of({two_}), "302 Found"), http("<html>"), http(R"({"keys":[]})"),
-        http(R"({"keys":[{"kty":"oct","k":"AA"}]})"), http(std::string(2U << 20, ' ')),
-        std::string("garbage\r\n\r\n"), std::string(),
+       {http("", "500 Oops"), http(jwks_of({two_}), "302 Found"), http("<html>"),
+        http(std::string(2U << 20, ' ')), std::string("garbage\r\n\r\n"), std::string(),
         "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + jwks_of({two_})}) {
     server.answer = answer;
     EXPECT_TRUE(refetch());
@@ -200,6 +199,111 @@ TEST_F(ProviderKeysTest, StayWhenTheirSourceFailsWhileAnotherSourceChanges) {
   write_file("jwks.json", jwks_of({two_}));
   ASSERT_TRUE(refetch());
   EXPECT_EQ(kids(), "1 2 2");
+}
+
+// ---- sets without usable keys
+
+TEST_F(ProviderKeysTest, AreWithdrawnByASetThatHoldsNoUsableKey) {
+  for (const std::string text : {R"({"keys":[]})", R"({"keys":[{"kty":"oct","k":"AA"}]})",
+                                 R"({"keys":[{"kty":"RSA","use":"enc"}]})"}) {
+    write_file("jwks.json", jwks_of({one_}));
+    fetch({file()});
+    ASSERT_TRUE(become("1"));
+    write_file("jwks.json", text);
+    ::testing::internal::CaptureStderr();
+    keys_->read_again();
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_EQ(kids(), "") << text;
+    EXPECT_TRUE(keys_->is_complete());
+    EXPECT_NE(log.find("keys.empty"), std::string::npos) << log;
+  }
+}
+
+TEST_F(ProviderKeysTest, AreAskedForAgainSoonWhileASetIsEmpty) {
+  rule_.refresh = seconds(3600);
+  write_file("jwks.json", R"({"keys":[]})");
+  fetch({file()});
+  ASSERT_TRUE(become(""));
+  write_file("jwks.json", jwks_of({one_}));
+  EXPECT_TRUE(become("1"));
+}
+
+TEST_F(ProviderKeysTest, AreNotAskedForAgainSoonWhileOneOfTwoSetsIsEmpty) {
+  rule_.refresh = seconds(3600);
+  write_file("jwks.json", R"({"keys":[]})");
+  RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
+  fetch({socket(), file()});
+  ASSERT_TRUE(become("1"));
+  run_for(milliseconds(100));  // five times the longest retry
+  EXPECT_EQ(server.requests.size(), 1U);
+}
+
+TEST_F(ProviderKeysTest, AreLoggedIfASetIsEmptyWhicheverSourceAnswersFirst) {
+  write_file("jwks.json", jwks_of({one_}));
+  write_file("empty.json", R"({"keys":[]})");
+  const std::string empty = "file:" + path("empty.json");
+  for (const auto& sources : {std::vector{file(), empty}, std::vector{empty, file()}}) {
+    fetch(sources);
+    ::testing::internal::CaptureStderr();
+    ASSERT_TRUE(become("1"));
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_NE(log.find("keys.empty"), std::string::npos) << log;
+    EXPECT_NE(log.find("keys.refreshed"), std::string::npos) << log;
+  }
+}
+
+TEST_F(ProviderKeysTest, AreLoggedIfOneIsLeftOutEvenIfTheOthersStay) {
+  write_file("jwks.json", jwks_of({one_}));
+  fetch({file()});
+  ASSERT_TRUE(become("1"));
+  write_file("jwks.json", jwks_of({one_, R"({"kty":"RSA","alg":"PS384","n":"AQAB","e":"AQAB"})"}));
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(refetch());
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("keys.refreshed"), std::string::npos) << log;
+  EXPECT_NE(log.find("key 1: "), std::string::npos) << log;
+}
+
+TEST_F(ProviderKeysTest, OfASecondSourceAreUsedBesideThirtyTwoOfTheFirst) {
+  std::string many;
+  for (std::size_t i = 0; i < kMaxKeys; ++i) {
+    many += (many.empty() ? "" : ",") + SigningKey::ed25519().jwk(R"("kid":"m)" + std::to_string(i) + '"');
+  }
+  write_file("jwks.json", R"({"keys":[)" + many + "]}");
+  write_file("two.json", jwks_of({two_}));
+  fetch({file(), "file:" + path("two.json")});
+  EXPECT_TRUE(
+      run_until([&] { return keys_->keys() != nullptr && keys_->keys()->candidates("2").size() == 1; }));
+}
+
+// ---- replace_rule()
+
+TEST_F(ProviderKeysTest, OfASourceStayWhenAnotherSourceIsAdded) {
+  ProviderRule both = rule_;
+  {
+    RawServer server(loop_, path("leg.sock"), http(jwks_of({one_})));
+    fetch({socket()});
+    ASSERT_TRUE(become("1"));
+  }
+  write_file("jwks.json", jwks_of({two_}));
+  both.jwks = {socket(), file()};
+  keys_->replace_rule(both);
+  keys_->read_again();
+  EXPECT_EQ(kids(), "1 2");
+  EXPECT_TRUE(keys_->is_complete());
+  ProviderRule second = rule_;
+  second.jwks = {file()};
+  keys_->replace_rule(second);
+  EXPECT_EQ(kids(), "2") << "the keys of a removed source are not believed";
+  keys_->read_again();
+  EXPECT_EQ(kids(), "2");
+}
+
+TEST_F(ProviderKeysTest, AreIncompleteWhileASourceHasNeverAnswered) {
+  write_file("jwks.json", jwks_of({one_}));
+  fetch({socket(), file()});
+  ASSERT_TRUE(become("1"));
+  EXPECT_FALSE(keys_->is_complete());
 }
 
 // ---- refresh

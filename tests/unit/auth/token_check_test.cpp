@@ -105,6 +105,19 @@ TEST_F(TokenCheckTest, ReportsMissingKeysRatherThanAnUnknownKid) {
   EXPECT_EQ(check(token, {"empty", "known"}), "no keys of empty");
 }
 
+TEST_F(TokenCheckTest, DoesNotRefuseAnUnknownKeyWhileASourceHasNeverAnswered) {
+  providers_.add("p", {Algorithm::kRS256}, key_set({SigningKey::rsa().jwk(R"("kid":"1")")}));
+  auto providers = providers_.providers({"p"});
+  providers.front().is_complete = false;
+  const auto outcome = [&](const SigningKey& key, const std::string& header) {
+    return check_token(sign_token(key, Algorithm::kRS256, kAnn, header), providers, kNow).outcome;
+  };
+  EXPECT_EQ(outcome(SigningKey::other_rsa(), R"("kid":"2")"), TokenOutcome::kNoKeys);
+  EXPECT_EQ(outcome(SigningKey::other_rsa(), ""), TokenOutcome::kNoKeys) << "without a kid";
+  EXPECT_EQ(outcome(SigningKey::other_rsa(), R"("kid":"1")"), TokenOutcome::kRefused);
+  EXPECT_EQ(outcome(SigningKey::rsa(), R"("kid":"1")"), TokenOutcome::kAccepted);
+}
+
 TEST_F(TokenCheckTest, RefusesASymmetricTokenWhoseProviderHasNoSecret) {
   providers_.add_secret("p", {});
   EXPECT_EQ(check(sign_token("", Algorithm::kHS256, kAnn)), "algorithm");

@@ -39,6 +39,18 @@ TEST(ConfigChanges, OfSocketsAndRedisLinksNeedARestart) {
   EXPECT_EQ(needed({{"redis.wakeups", "sweep"}}), Keys{"redis.wakeups"});
 }
 
+TEST(ConfigChanges, OfTheLegOrTheServerBehindItNeedARestart) {
+  const auto changed = [](const std::string& url, const std::string& leg) {
+    return keys_that_need_a_restart(
+        *loaded({{"redis.url", "rediss://one.example:6380"}, {"redis.tls_leg", "/leg"}}),
+        *loaded({{"redis.url", url}, {"redis.tls_leg", leg}}));
+  };
+  EXPECT_EQ(changed("rediss://:p@one.example:6380", "/leg"), Keys());
+  EXPECT_EQ(changed("rediss://two.example:6380", "/leg"), Keys{"redis.url"});
+  EXPECT_EQ(changed("rediss://one.example:6380", "/other"), Keys{"redis.tls_leg"});
+  EXPECT_EQ(changed("rediss://one.example:6380/1", "/leg"), Keys{"redis.url"});
+}
+
 TEST(ConfigChanges, OfTheRedisUserAndPasswordNeedNoRestart) {
   for (const char* url : {"redis://u:p@127.0.0.1", "redis://:p@127.0.0.1"}) {
     EXPECT_EQ(needed({{"redis.url", url}}), Keys()) << url;

@@ -308,7 +308,7 @@ TEST(ConfigOverrides, TheEnvironmentOverridesTheFileAndSet) {
 }
 
 TEST(ConfigOverrides, AnEmptyEnvironmentVariableIsIgnored) {
-  const auto config = loaded({}, {{"TAILGATE_REDIS_URL", ""}, {"TAILGATE_CORS_ORIGINS", ""}});
+  const auto config = loaded({}, {{"TAILGATE_REDIS_URL", ""}, {"TAILGATE_CORS_ORIGINS", "  "}});
   ASSERT_TRUE(config);
   EXPECT_EQ(config->redis.endpoint.host, "127.0.0.1");
 }
@@ -390,6 +390,23 @@ TEST(ConfigCors, RefusesAnInvalidOriginOrHeader) {
                  "cors.allowed_headers: an allowed header must be a header's name");
 }
 
+// The preflight would say that the header is not allowed, and --check that all is well.
+TEST(ConfigCors, RequiresTheSessionHeadersOfTheRoutes) {
+  const Overrides visitor = {{"cors.origins", "['https://app.example']"},
+                             {"record.job.session", "session_id"},
+                             {"route.events.credentials", "['bearer','session-header:X-Visitor']"}};
+  expect_finding(
+      visitor,
+      "cors.allowed_headers: must hold \"x-visitor\", which [route.events] reads; otherwise browsers "
+      "refuse to send it");
+  Overrides allowed = visitor;
+  allowed.emplace_back("cors.allowed_headers", "['X-Visitor']");
+  EXPECT_EQ(findings(kBase, allowed), "");
+  Overrides same_origin = visitor;
+  same_origin.front().second = "[]";
+  EXPECT_EQ(findings(kBase, same_origin), "");
+}
+
 TEST(ConfigLimits, RefusesAProxyThatIsNeitherAddressNorBlock) {
   ASSERT_TRUE(loaded({{"limits.streams_per_address", "9"},
                       {"limits.trusted_proxies", "['127.0.0.1','10.0.0.0/8','::1','fd00::/8']"}}));
@@ -402,6 +419,43 @@ TEST(ConfigLimits, RefusesAProxyThatIsNeitherAddressNorBlock) {
 
 TEST(ConfigDrain, RequiresADeadlineAfterTheSettleTime) {
   expect_finding({{"drain.settle_s", "25"}}, "drain.settle_s: must be shorter than drain.deadline_s");
+}
+
+// ---- Values that would not do what they say -------------------------------------------------------
+
+TEST(Config, RefusesAProviderWithAnEmptyListOfKeys) {
+  for (const std::string key : {"secret", "secret_env", "secret_file", "jwks"}) {
+    expect_finding({{"provider.p." + key, "[]"}}, "provider.p." + key + ": must name at least one");
+  }
+}
+
+TEST(Config, KeepsTheFractionOfEachDuration) {
+  const auto config = loaded({{"provider.p.leeway_s", "0.9"}, {"identity.life_s", "60.5"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->providers.front()->leeway, 900ms);
+  EXPECT_EQ(config->identity_life, 60500ms);
+}
+
+TEST(Config, RefusesAListenerWithAName) {
+  expect_finding({{"listen.ops", "localhost:9180"}},
+                 "listen.ops: must name a numeric address, as in \"127.0.0.1:9180\"");
+}
+
+TEST(Config, RefusesASessionHeaderThatDoesNotArrive) {
+  const auto refused = [](const std::string& header, const std::string& why) {
+    expect_finding({{"route.events.credentials", "['session-header:" + header + "']"}},
+                   "route.events.credentials: \"session-header:" + header + "\": " + why);
+  };
+  refused("x_session", "nginx drops headers with \"_\" in their names");
+  for (const char* header : {"X-Tailgate-Identity", "authorization", "Cookie", "host"})
+    refused(header, "this header has another meaning, so it cannot hold a session");
+}
+
+TEST(Config, KnowsWhichProvidersARouteNames) {
+  const auto config = loaded({{"provider.later", "{secret = '0123456789abcdef', algorithms = ['HS256']}"}});
+  ASSERT_TRUE(config);
+  EXPECT_TRUE(find_provider(config->providers, "p")->is_named);
+  EXPECT_FALSE(find_provider(config->providers, "later")->is_named);
 }
 
 }  // namespace

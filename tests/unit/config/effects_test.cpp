@@ -111,13 +111,13 @@ data_from = "data"
 [route.open-log]
 path = "/open-log/{id}"
 source = "log"
-key = "job:{id}"
+key = "job:{id}:log"
 who = "anyone"
 entry = ["text"]
 [route.open-pages]
 path = "/open-pages/{id}"
 source = "pages"
-key = "job:{id}"
+key = "job:{id}:log"
 who = "anyone"
 entry = ["text"]
 )";

@@ -12,6 +12,9 @@ TEST(ConfigRecord, RequiresAKeyWithAnId) {
   expect_finding_in(without("key = \"job:{id}\""), "tailgate.toml:7: record.job.key: is missing");
   expect_finding({{"record.job.key", "jobs"}}, "record.job.key: must hold {id}");
   expect_finding({{"record.job.key", "job:{{id}}"}}, "record.job.key: must hold {id}");
+  EXPECT_NE(findings(kBase, {{"record.job.key", "job:{{job_id}}"}})
+                .find("so a value in braces is written as in {{{id}}}"),
+            std::string::npos);
 }
 
 TEST(ConfigRecord, RequiresTargetAndPathIfItsKindIsHttp) {
@@ -20,7 +23,20 @@ TEST(ConfigRecord, RequiresTargetAndPathIfItsKindIsHttp) {
                  "record.asked.target: must be \"unix:/path\" or \"address:port\"");
   expect_finding({{"record.asked.path", "/status"}}, "record.asked.path: must hold {id}");
   expect_finding({{"record.asked.path", "status/{id}"}}, "record.asked.path: must begin with \"/\"");
-  expect_finding({{"record.asked.path", "/status/{id} HTTP"}}, "record.asked.path: must hold no space");
+}
+
+// Every request for such a path was a 503.
+TEST(ConfigRecord, RefusesAPathThatNoRequestLineCanHold) {
+  for (const char* path : {"/status/{id} HTTP", "/status#{id}", "/état/{id}", "/status/%zz/{id}",
+                           "/status/%2{id}", "/status/%{id}", "/status/{id}%", "/status/\"{id}\"",
+                           "/status\\{id}", "/status/<{id}>", "/status/{id}|x", "/status/[{id}]"}) {
+    expect_finding(
+        {{"record.asked.path", path}},
+        "record.asked.path: may hold only the characters of a URL's path and query; percent-encode others");
+  }
+  for (const char* path : {"/%C3%A9tat/{id}", "/s;v=1/{id}/x?a=b&c=~d,'(e)*!$:@+", "/status/{{x}}/{id}"}) {
+    EXPECT_EQ(findings(kBase, {{"record.asked.path", path}}), "") << path;
+  }
 }
 
 TEST(ConfigRecord, RefusesToForwardHeadersOfTheConnection) {
@@ -36,6 +52,14 @@ TEST(ConfigRecord, RefusesKeysOfTheOtherKind) {
   expect_finding({{"record.job.timeout_s", "1"}}, "record.job.timeout_s: has no effect");
   expect_finding({{"record.asked.user", "u"}},
                  "record.asked.user: has no effect on a record of kind = \"http\"");
+}
+
+TEST(ConfigRecord, RefusesAForwardedHeaderThatIsNamedTwiceOrDoesNotArrive) {
+  expect_finding({{"record.asked.forward", "['cookie','Cookie']"}},
+                 "record.asked.forward: names cookie twice");
+  expect_finding({{"record.asked.forward", "['x_a']"}}, "record.asked.forward: x_a does not arrive: nginx");
+  expect_finding({{"record.asked.forward", "['Accept']"}},
+                 "record.asked.forward: accept is not the caller's to set");
 }
 
 TEST(ConfigRecord, HasOneErrorIfItsKindIsUnknown) {

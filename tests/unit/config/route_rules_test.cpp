@@ -10,7 +10,9 @@ namespace {
 
 TEST(ConfigRouteRules, RequireTheIdInBothPathAndKeyOrInNeither) {
   expect_finding({{"route.pages.key", "logs"}}, "route.pages.key: must hold {id} as the path does");
-  expect_finding({{"route.named.key", "a:{id}"}}, "route.named.key: holds {id}, but the path does not");
+  expect_finding({{"route.named.key", "a:{id}"}},
+                 "route.named.key: holds {id}, but the path /named has no {name}; write {id} as a segment "
+                 "of the path, or {{id}} for braces");
 }
 
 std::string findings_of_key(const char* key) {
@@ -25,10 +27,13 @@ TEST(ConfigRouteRules, RequireTheLastNameOfThePathInTheKey) {
   EXPECT_EQ(findings_of_key("{org}:{id}"), "");
   EXPECT_EQ(findings_of_key("job:{id}"), "");
   expect_in(findings_of_key("job:{org}"),
-            "route.pages.key: must hold {id} as the path does, or all jobs would share one");
+            "route.pages.key: must hold {id} as the path does, or requests that differ only in {id} would "
+            "share one");
   expect_in(findings_of_key("job:{org}:{{id}}"), "so a value in braces is written as in {{{id}}}");
-  expect_in(findings_of_key("{bull}:{org}:{id}"),
-            "route.pages.key: holds {bull}, but the path does not; write {{ and }} for braces");
+  expect_in(
+      findings_of_key("{bull}:{org}:{id}"),
+      "route.pages.key: holds {bull}, but the path /orgs/{org}/jobs/{id} has {org} and {id}; write {{bull}} "
+      "for braces");
 }
 
 // Otherwise org "a-b" with job "c" would have the key of org "a" with job "b-c".
@@ -40,9 +45,16 @@ TEST(ConfigRouteRules, RefuseTwoNamesThatOnlyACharacterOfIdsSeparates) {
     EXPECT_EQ(findings_of_key(key), "") << key;
   }
   EXPECT_EQ(findings(kBase, {{"route.pages.path", "/orgs/{org}/jobs/{id}"},
-                             {"route.pages.key", "{org}:{id}"},
+                             {"route.pages.key", "org:{org}:{id}"},
                              {"route.pages.id_chars", ":"}}),
             "");
+  for (const char* key : {"{id}-{org}", "{org}{id}"}) {
+    EXPECT_EQ(findings(kBase, {{"route.pages.path", "/orgs/{org}/jobs/{id}"},
+                               {"route.pages.key", key},
+                               {"route.pages.id", "uuid"}}),
+              "")
+        << "all UUIDs have one length";
+  }
 }
 
 TEST(ConfigRouteRules, RequireTheNamesOfTheRecordInTheKey) {
@@ -53,18 +65,32 @@ TEST(ConfigRouteRules, RequireTheNamesOfTheRecordInTheKey) {
                             {"record.asked.path", record}});
   };
   EXPECT_EQ(with_keys("{org}:{id}", "/{org}/{id}"), "");
-  EXPECT_EQ(with_keys("job:{id}", "/{id}"), "");
   EXPECT_EQ(with_keys("{org}:{id}", "/{org}"), "");
-  // Whoever owns job 7 of one organisation would see job 7 of all others.
-  expect_in(with_keys("{org}:{id}", "/{id}"),
-            "route.events.key: holds {org}, but [record.asked] does not, so it would permit the data of this "
-            "job with any other {org}; let the record hold {org}, or take it out of the key");
   expect_in(with_keys("job:{id}", "/{org}/{id}"),
             "route.events.key: must hold {org} as [record.asked] does; otherwise the record of one job would "
             "permit another job's data");
   expect_in(with_keys("{org}:{id}", "/{org}{id}"), "route.events.record: [record.asked] needs a character");
-  expect_finding({{"record.asked.path", "/{job}"}, {"route.events.record", "asked"}},
-                 "route.events.record: [record.asked] holds {job} in its path, but the path does not");
+  expect_finding(
+      {{"record.asked.path", "/{job}"}, {"route.events.record", "asked"}},
+      "route.events.record: [record.asked] holds {job} in its path, but this path has {id}; all routes "
+      "of a record need its names");
+}
+
+// Job ids that each organisation counts for itself: the owner of job 7 of one read job 7 of all others.
+TEST(ConfigRouteRules, RefuseAKeyThatHoldsAnEarlierNameThanItsRecord) {
+  const auto with = [](const char* path, const char* key, const char* record) {
+    return findings(kBase, {{"route.events.path", path},
+                            {"route.events.key", key},
+                            {"route.events.record", "asked"},
+                            {"record.asked.path", record}});
+  };
+  expect_in(
+      with("/orgs/{org}/jobs/{id}", "{org}:{id}", "/{id}"),
+      "route.events.key: holds {org}, but [record.asked] does not, so the record of one job would permit the "
+      "data of this job with any other {org}; let the record hold {org}, or take it out of the key");
+  EXPECT_EQ(with("/orgs/{org}/jobs/{id}", "{org}:{id}", "/{org}/{id}"), "");
+  EXPECT_EQ(with("/orgs/{org}/jobs/{id}", "job:{id}", "/{id}"), "");
+  EXPECT_EQ(with("/jobs/{id}/parts/{part}", "{id}:{part}", "/{id}"), "") << "a record of the whole";
 }
 
 TEST(ConfigRouteRules, RefuseAnIdsFormWithoutAnId) {
@@ -195,6 +221,12 @@ TEST(ConfigRouteRules, ReportAnErrorWithoutItsConsequences) {
       {{{"drain.settle_s", "30"}, {"drain.deadline_s", "-1"}}, "drain.deadline_s: must be"},
       {{{"route.events.max_age_s", "-1"}, {"route.events.age_notice", "{data='{}'}"}},
        "route.events.max_age_s: must be"},
+      {{{"route.events.path", "/jobs/:id/stream"}},
+       "route.events.key: holds {id}, but the path /jobs/:id/stream has no {name}; write {id} as a segment"},
+      {{{"route.events.key", "job:{{id}}"}}, "route.events.key: must hold {id} as the path does"},
+      {{{"route.events.key", "job:{job_id}"}}, "route.events.key: holds {job_id}, but the path"},
+      {{{"route.events.path", "/jobs/{job_id}"}, {"route.events.key", "job:{job_id}"}},
+       "route.events.record: [record.job] holds {id} in its key, but this path has {job_id}"},
   };
   for (const auto& [overrides, expected] : faults) expect_finding(overrides, expected);
   std::string text(kBase);

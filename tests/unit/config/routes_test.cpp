@@ -29,35 +29,78 @@ TEST(ConfigRoute, RefusesAnInvalidPath) {
 }
 
 TEST(ConfigRoute, RefusesAChannelThatTailgateItselfUses) {
-  for (const char* key :
-       {"__keyspace@0__:x", "__keyspace@0__:{id}", "__redis__:invalidate", "tailgate:control:{id}"}) {
+  for (const char* key : {"__keyspace@0__:x", "__keyspace@0__:{id}", "__keyevent@0__:expired",
+                          "__keyevent@{id}", "__redis__:invalidate", "tailgate:control:{id}"}) {
     const std::string found = findings(kBase, {{"route.named.key", key}});
-    EXPECT_NE(found.find("route.named.key: must not name a channel that Tailgate itself uses"),
+    EXPECT_NE(found.find("route.named.key: must not name a channel of Redis itself or of Tailgate"),
               std::string::npos)
         << key << found;
   }
-  EXPECT_EQ(findings(kBase, {{"route.named.key", "__keyevent@0__:expired"}}), "");
+}
+
+// A route for anyone streamed the private channel of another route.
+TEST(ConfigRoute, RefusesAKeyThatCanBeTheKeyOfARouteForOtherCallers) {
+  const auto with_keys = [](const char* named, const char* events) {
+    return findings(
+        kBase,
+        {{"route.named.path", "/orgs/{org}/{id}"}, {"route.named.key", named}, {"route.events.key", events}});
+  };
+  const std::string rule =
+      "route.named.key: can be the same as the key of [route.events], which permits other callers: "
+      "both can be ";
+  EXPECT_NE(with_keys("job-{id}-secret", "job-{id}").find(rule + "\"job-7-secret\""), std::string::npos)
+      << with_keys("job-{id}-secret", "job-{id}");
+  EXPECT_NE(with_keys("{org}:{id}", "job:{id}").find(rule + "\"job:7\""), std::string::npos);
+  EXPECT_EQ(with_keys("job:{id}", "job:{id}"), "") << "written the same way on purpose";
+  EXPECT_EQ(with_keys("job:{id}", "job:{id}:events"), "");
+  EXPECT_EQ(with_keys("{org}:{id}", "job:{id}:events"), "");
+  EXPECT_EQ(with_keys("job:{id}:logs", "job:{id}"), "") << "the log of that name is no channel";
+  EXPECT_EQ(findings(kBase, {{"route.named.path", "/orgs/{id}"},
+                             {"route.named.key", "job-{id}"},
+                             {"route.spare",
+                              "{path='/spare',source='channel',key='job-x',who='anyone',framing='raw'}"}}),
+            "")
+      << "both are for anyone";
+  EXPECT_EQ(findings(kBase, {{"record.public", "{key='pub:{id}'}"},
+                             {"route.named.path", "/orgs/{id}"},
+                             {"route.named.key", "job-{id}"},
+                             {"route.spare",
+                              "{path='/spare/{id}',source='channel',key='job-{id}-x',record='public',"
+                              "who='anyone',framing='raw'}"}}),
+            "")
+      << "both are for anyone, whatever the record";
+}
+
+TEST(ConfigRoute, RefusesANameInATextThatIsSentAsItIs) {
+  const std::string rule = ": is sent as it is; only data, text, comment and error_body can hold a ${name}";
+  expect_finding({{"route.events.not_found", "Job ${id} not found"}}, "route.events.not_found" + rule);
+  expect_finding({{"route.events.event", "job-${id}"}}, "route.events.event" + rule);
+  expect_finding({{"route.named.hello", "[{event='job-${route}',data='{}'}]"}},
+                 "route.named.hello[0].event" + rule);
 }
 
 TEST(ConfigRoute, RefusesAPathThatOverlapsAnotherRoute) {
-  expect_finding({{"route.pages.path", "/jobs/{id}/stream"}},
-                 "route.pages.path: matches the same path as that of [route.events]");
+  expect_finding(
+      {{"route.pages.path", "/jobs/{id}/stream"}},
+      "route.pages.path: matches the same path as /jobs/{id}/stream of [route.events]; give one of them "
+      "another literal segment");
   expect_finding({{"route.named.path", "/jobs/latest/stream"}}, "route.named.path: matches the same path");
 }
 
 TEST(ConfigRoute, RefusesAPathFromWhichOnlyTheFormOfAnIdDiffers) {
-  EXPECT_NE(
-      findings(kBase, {{"route.pages.path", "/jobs/{id}/stream"}, {"route.pages.id", "int"}})
-          .find("matches the same path as that of [route.events]; nginx does not look at the form of an id"),
-      std::string::npos);
+  EXPECT_NE(findings(kBase, {{"route.pages.path", "/jobs/{id}/stream"}, {"route.pages.id", "int"}})
+                .find("matches the same path as /jobs/{id}/stream of [route.events]; nginx does not look at "
+                      "the form of "
+                      "an id"),
+            std::string::npos);
   EXPECT_EQ(findings(kBase, {{"route.events.id", "int"}, {"route.named.path", "/jobs/latest/stream"}}), "");
 }
 
 TEST(ConfigRoute, RefusesARecordThatDoesNotExistOrFit) {
   expect_finding({{"route.pages.record", "nobody"}}, "route.pages.record: there is no [record.nobody]");
-  EXPECT_NE(
-      findings(kBase, {{"route.named.record", "asked"}}).find("route.named.record: needs {id} in the path"),
-      std::string::npos);
+  EXPECT_NE(findings(kBase, {{"route.named.record", "asked"}})
+                .find("route.named.record: needs a named segment in the path"),
+            std::string::npos);
   expect_finding({{"route.pages.record_grace_ms", "5"}},
                  "route.pages.record_grace_ms: has no effect without record");
 }

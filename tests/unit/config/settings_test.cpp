@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -200,6 +201,24 @@ TEST(ConfigFindings, AreAllReportedAtOnceInTheOrderOfTheFile) {
       << found;
 }
 
+// A text that is no configuration at all would have a finding for each line.
+TEST(ConfigFindings, NameTheFirstHundredErrorsOfTheFile) {
+  const auto with_unknown_tables = [](int count) {
+    std::string text(kBase);
+    for (int i = 0; i < count; ++i) text += "\n[unknown" + std::to_string(i) + ']';
+    return text;
+  };
+  const std::string all = findings(with_unknown_tables(100));
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 99) << all;
+  EXPECT_EQ(all.find("more errors"), std::string::npos);
+  const std::string first = findings(with_unknown_tables(101) + "\n[drain]\nsettle_s = -1");
+  EXPECT_EQ(std::count(first.begin(), first.end(), '\n'), 100) << first;
+  EXPECT_NE(first.find("unknown99:"), std::string::npos) << first;
+  EXPECT_EQ(first.find("unknown100:"), std::string::npos) << first;
+  EXPECT_EQ(first.find("settle_s"), std::string::npos) << "the name is the first, but the line is the last";
+  EXPECT_TRUE(first.ends_with("\nThere are more errors. Correct these first.")) << first;
+}
+
 TEST(ConfigFindings, ReportAMissingKeyAtItsTable) {
   const std::string found = findings(without("who = "));
   EXPECT_EQ(found, "tailgate.toml:20: route.events.who: is missing: who may open it");
@@ -318,6 +337,18 @@ TEST(ConfigFindings, RefuseEmptyTextsAndControlCharacters) {
                  "route.events.event: must not hold control characters");
   expect_finding({{"listen.socket_group", "\"a\\u0000\""}},
                  "listen.socket_group: must not hold control characters");
+}
+
+TEST(ConfigFindings, RefuseAListThatHoldsATextTwice) {
+  expect_finding({{"provider.p.audience", "['a','b','a']"}},
+                 "provider.p.audience: must not hold \"a\" twice");
+  expect_finding({{"provider.p.secret", "['0123456789abcdef','0123456789abcdef']"}},
+                 "provider.p.secret: must not hold a text twice");
+}
+
+TEST(ConfigFindings, RefuseADurationThatWouldBeZero) {
+  expect_finding({{"route.events.max_age_s", "0.0004"}},
+                 "route.events.max_age_s: is less than a millisecond, and would be taken as 0");
 }
 
 }  // namespace

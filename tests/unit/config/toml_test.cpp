@@ -101,6 +101,60 @@ TEST(Toml, InvalidUtf8IsReportedInItsLine) {
   EXPECT_EQ(error.text, "is not valid UTF-8");
 }
 
+std::string repeated(std::string_view text, int times) {
+  std::string made;
+  for (int i = 0; i < times; ++i) made += text;
+  return made;
+}
+
+// toml++ recurses for each part of a key, so that 50,000 parts would overflow the stack.
+TEST(Toml, AKeyWithTooManyPartsIsAnError) {
+  for (const std::string_view part :
+       {"a.", "a . ", "\"a\".", "'a'.", "''.", "\"#,=[\\\"\".", "a.a.a.'='.\ta."}) {
+    const std::string parts = repeated(part, 50'000);
+    for (const std::string& line :
+         {parts + "b = 1", '[' + parts + "b]", "[[" + parts + "b]]", "x = { " + parts + "b = 1 }"}) {
+      const TomlError error = error_of("c = 1\n" + line + "\n");
+      EXPECT_EQ(error.line, 2) << line.substr(0, 20);
+      EXPECT_EQ(error.text, "a key may have at most 16 parts") << line.substr(0, 20);
+    }
+    EXPECT_FALSE(flatten_toml_value("key", "{ " + parts + "b = 1 }"));
+  }
+  EXPECT_EQ(error_of(repeated("a.", 16) + "b = 1").text, "a key may have at most 16 parts");
+  EXPECT_EQ(flat(repeated("a.", 15) + "b = 1").count(repeated("a.", 15) + "b"), 1U);
+}
+
+TEST(Toml, AValueWithTooManyLevelsIsAnError) {
+  for (const std::string_view level : {"[", "{ a = ", "{ a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = "}) {
+    EXPECT_EQ(error_of("\nx = " + repeated(level, 17)).text, "a value may have at most 16 levels");
+    EXPECT_EQ(error_of("\nx = " + repeated(level, 17)).line, 2);
+  }
+  EXPECT_EQ(flat("x = " + repeated("[", 16) + repeated("]", 16)).count("x"), 1U);
+  EXPECT_EQ(flat(repeated("[[x]]\ny = [1]\n", 50)).count("x[49].y"), 1U) << "levels that have ended";
+}
+
+TEST(Toml, DotsAndBracketsInTextsAndCommentsCountForNoKey) {
+  const std::string dots = repeated("..[{", 100);
+  const std::string text = "# " + dots + "\na = \"" + dots + "\\\"" + dots + "\" # " + dots + "\nb = '" +
+                           dots + "'\nc = \"\"\"" + dots + "\n\"" + dots + "\"\"\"\nd = '''" + dots + "\n'" +
+                           dots + "'''\ne = \"\"\nf = 1.5\n";
+  const auto settings = flat(text);
+  EXPECT_EQ(settings.size(), 6U);
+  EXPECT_EQ(std::get<std::string>(settings.at("b").value), dots);
+  EXPECT_EQ(settings.at("f").line, 9);
+  EXPECT_EQ(error_of(text + repeated("a.", 16) + "b = 1").line, 10);
+  EXPECT_EQ(flat("a = [" + repeated("'10.0.0.0/8', 'b',\n", 100) + "]").count("a"), 1U);
+}
+
+// A string that does not end is for toml++ to report, and hides no key of a later line.
+TEST(Toml, AStringThatDoesNotEndHidesNoLaterKey) {
+  for (const std::string_view begin : {"a = \"x\n", "a = 'x\n", "a = \"x\\\n"}) {
+    EXPECT_EQ(error_of(std::string(begin) + repeated("a.", 16) + "b = 1").text,
+              "a key may have at most 16 parts");
+  }
+  for (const std::string_view begin : {"a = \"\"\"x", "a = \"x\\", "a = '", "#"}) flatten_toml(begin);
+}
+
 TEST(Toml, ATextWithoutQuotesGetsAHint) {
   EXPECT_NE(error_of("source = channel").text.find("a text needs quotes around it"), std::string::npos);
   EXPECT_EQ(error_of("source = 'channel").text.find("a text needs quotes around it"), std::string::npos);

@@ -29,6 +29,14 @@ TEST_F(AnswersTest, HoldsANativeEventSourceWithAnUnavailableEvent) {
   EXPECT_TRUE(run_until([this] { return streams_.count() == 1; }));
 }
 
+TEST_F(AnswersTest, TakesNoEmptyHeaderForACredential) {
+  auto first = get("/events/1");
+  ASSERT_TRUE(opened(first));
+  auto second =
+      get("/events/1", {{"Accept", "text/event-stream"}, {"Authorization", ""}, {"X-Session-Id", ""}});
+  EXPECT_TRUE(run_until([&] { return second.got("event: unavailable\n"); })) << "nginx answers so too";
+}
+
 TEST_F(AnswersTest, AnswersAnotherClientWithAStatusAndRetryAfter) {
   auto first = get("/events/1");
   ASSERT_TRUE(opened(first));

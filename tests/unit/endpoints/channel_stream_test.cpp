@@ -109,6 +109,17 @@ TEST_F(ChannelStreamTest, AsksTheApplicationAgainWhenTheChannelIsLostDuringTheQu
   EXPECT_EQ(application.requests.size(), 3U);
 }
 
+TEST_F(ChannelStreamTest, HandsOnTheDelayOfAnApplicationThatLimitsItAfterALoss) {
+  testing::RawServer application(loop_, path("app.sock"),
+                                 "HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{\"status\":\"running\"}");
+  auto client = get("/asked/1", {{"Cookie", "a=b"}});
+  ASSERT_TRUE(opened(client));
+  application.answer = "HTTP/1.0 429 Slowly\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n";
+  channels_path_.proxy.cut();
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nretry: 77000\n\n");
+}
+
 TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   auto client = get("/events/1");
   ASSERT_TRUE(opened(client));
@@ -116,6 +127,16 @@ TEST_F(ChannelStreamTest, SendsResyncAfterALossOfRedis) {
   EXPECT_TRUE(run_until([&] { return client.got("event: resync\n"); }));
   redis("PUBLISH job:1:events after");
   EXPECT_TRUE(run_until([&] { return client.got("data: after\n\n"); }));
+}
+
+// It cannot become live again without its record, and events are held meanwhile.
+TEST_F(ChannelStreamTest, EndsWithAGapIfItsRecordIsRefusedAfterALoss) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("ACL SETUSER default -hmget");
+  channels_path_.proxy.cut();
+  EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); })) << "silence";
 }
 
 // A replica that has lost its primary refuses reads, or not, as replica-serve-stale-data says.  It does not
@@ -151,6 +172,39 @@ TEST_F(ChannelStreamTest, EndsWhenTheRecordEndsWithoutAPublishedEvent) {
   redis("HSET job:1 status failed");
   EXPECT_TRUE(run_until([&] { return client.ended_cleanly(); }));
   EXPECT_TRUE(client.got("data: {\"status\":\"failed\"}\nid: end\n\n"));
+}
+
+TEST_F(ChannelStreamTest, SendsFieldsThatFollowTheTerminalStatus) {
+  create_job("1");
+  auto client = get("/outcome/1", identity("alice", "outcome", "1"));
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 status failed");
+  const auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(50));
+  redis("HSET job:1 error full");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"error\":\"full\"}\nid: end\n\n");
+}
+
+// The watch of the record has seen "failed" twice and "running" never.
+TEST_F(ChannelStreamTest, GoesOnIfTheJobRunsAgainAndEndsWhenItFailsAgain) {
+  create_job("1");
+  auto client = open_guarded();
+  ASSERT_TRUE(opened(client));
+  redis("HSET job:1 status failed");
+  auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(20));
+  redis("HSET job:1 status running");
+  looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(client.got("event: end"));
+  redis("HSET job:1 status ready");
+  redis("HSET job:1 status failed");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nevent: end\ndata: {\"status\":\"failed\"}\nid: end\n\n");
 }
 
 TEST_F(ChannelStreamTest, EndsWithoutAnEndIdWhenTheOwnerChanges) {

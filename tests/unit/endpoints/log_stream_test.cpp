@@ -141,6 +141,38 @@ TEST_F(LogStreamTest, EndsAtOnceForAJobThatHasEnded) {
   EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
 }
 
+TEST_F(LogStreamTest, TellsItsPositionToAClientThatIsDrainedBeforeItsFirstLine) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  streams_.drain(Loop::now() + std::chrono::milliseconds(500));
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.events().starts_with("retry: 3000\n\nid: 1-1\n\nretry: ")) << client.events();
+}
+
+TEST_F(LogStreamTest, TellsItsPositionWhenItsOwnTimeIsOver) {
+  auto client = get("/short-lines/1", identity("alice", "short-lines", "1"));
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\nid: 1-1\n\n");
+}
+
+// As after a failover: the feed has sent 5-1, and the second stream begins at 6-1.  The other log has
+// neither.
+TEST_F(LogStreamTest, SendsAGapOfAReplacedLogAlsoToAStreamAheadOfTheFeed) {
+  auto first = open();
+  ASSERT_TRUE(opened(first));
+  redis("XADD job:1:logs 5-1 text fifth");
+  ASSERT_TRUE(run_until([&] { return first.got("fifth"); }));
+  redis("XADD job:1:logs 6-1 text sixth");
+  auto second = open();
+  ASSERT_TRUE(opened(second));
+  redis("DEL job:1:logs");
+  for (const char* id : {"2-1", "4-1", "7-1"}) redis("XADD job:1:logs %s text other", id);
+  ASSERT_TRUE(run_until([&] { return second.got("id: 7-1\n"); }));
+  EXPECT_EQ(second.events(),
+            "retry: 3000\n\nevent: gap\ndata: {\"requested\":\"6-1\",\"first_available\":\"2-1\"}\n\n" +
+                line("7-1", "other"));
+}
+
 // ---- the end of a log -------------------------------------------------------------------------------
 
 class LogEndTest : public LogStreamTest {
@@ -166,6 +198,17 @@ class LogEndTest : public LogStreamTest {
   }
   static std::string done(const std::string& id) {
     return "event: done\ndata: {\"status\":\"failed\"}\nid: end." + id + "\n\n";
+  }
+  // Opens a stream whose client has not received 60 lines when the job ends.  Until the test calls a function
+  // of the client, the stream stays behind.  Returns the id of the newest line in `last`.
+  testing::HttpClient open_slow_and_end(std::string& last) {
+    auto client = open();
+    EXPECT_TRUE(opened(client));
+    EXPECT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+    const std::string text(100'000, 'x');
+    for (int i = 0; i < 60; ++i) last = write(text);
+    set_status("failed");
+    return client;
   }
 };
 
@@ -193,19 +236,58 @@ TEST_F(LogEndTest, CountsTheSilenceFromTheLastEntry) {
 
 // A client that is behind gets no batches, so the stream notices new entries by the log's tail.
 TEST_F(LogEndTest, CountsTheSilenceFromTheLastEntryForASlowClient) {
-  auto client = open();
-  ASSERT_TRUE(opened(client));
-  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
-  const std::string text(100'000, 'x');
-  for (int i = 0; i < 60; ++i) write(text);
-  set_status("failed");
+  std::string id;
+  auto client = open_slow_and_end(id);
   run_for(std::chrono::milliseconds(200));
   write("late");
   run_for(std::chrono::milliseconds(200));
-  const std::string id = write("latest");
+  id = write("latest");
   ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
   EXPECT_EQ(count(client.raw(), "event: log\n"), 62U);
   EXPECT_TRUE(client.got(done(id)));
+}
+
+TEST_F(LogEndTest, CountsTheSilenceFromALineThatTheStreamReadsByItself) {
+  std::string id;
+  auto client = open_slow_and_end(id);
+  run_for(std::chrono::milliseconds(180));
+  write("late");
+  const TimePoint written = Loop::now();
+  ASSERT_TRUE(run_until([&] {
+    client.raw();  // the client catches up
+    return Loop::now() >= written + std::chrono::milliseconds(160);
+  }));
+  ASSERT_FALSE(client.got("event: done")) << "silence was counted from the status";
+  id = write("latest");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 62U);
+  EXPECT_TRUE(client.got(done(id)));
+}
+
+// A line of the job's next run may belong to another owner.
+TEST_F(LogEndTest, SendsNothingBeyondTheEndThatWasDecided) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  write("next run");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 60U);
+  EXPECT_TRUE(client.got(done(last)));
+  auto again = open({}, {{"Last-Event-ID", "end." + last}});
+  EXPECT_TRUE(run_until([&] { return again.got("next run"); }));
+}
+
+TEST_F(LogEndTest, EndsForAnotherOwnerAlsoAfterTheEndWasDecided) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  redis("HSET job:1 user_id bob");
+  set_status("running");
+  write("secret of bob");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_LT(count(client.raw(), "event: log\n"), 60U);
+  EXPECT_FALSE(client.got("secret of bob"));
+  EXPECT_FALSE(client.got("event: done"));
 }
 
 TEST_F(LogEndTest, EndsAfterFiveSecondsIfTheLogIsNeverSilent) {
@@ -233,6 +315,59 @@ TEST_F(LogEndTest, GoesOnIfTheJobRunsAgainBeforeTheLogIsSilent) {
   EXPECT_TRUE(run_until([&] { return client.got("again"); }));
 }
 
+TEST_F(LogEndTest, GoesOnIfTheJobRunsAgainInSilence) {
+  auto client = open_and_end();
+  run_for(std::chrono::milliseconds(100));
+  redis("HSET job:1 status running");
+  run_for(std::chrono::milliseconds(600));
+  EXPECT_FALSE(client.got("event: done"));
+  write("again");
+  EXPECT_TRUE(run_until([&] { return client.got("again"); }));
+}
+
+// The watch of the record has seen "failed" twice and "running" never.
+TEST_F(LogEndTest, EndsIfTheJobRunsAgainAndFailsAgainBetweenTwoLooks) {
+  auto client = open_and_end();
+  redis("HSET job:1 status running");
+  const auto looks = records_.looks();
+  ASSERT_TRUE(run_until([&] { return records_.looks() > looks; }));
+  run_for(std::chrono::milliseconds(20));
+  redis("HSET job:1 status failed");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + done("1-1"));
+}
+
+TEST_F(LogEndTest, SendsALineThatWasWrittenBeforeTheStatusWhileAReadWasInDoubt) {
+  redis("XADD job:1:logs 2-1 text deleted");
+  redis("XADD job:1:logs 3-1 text third");
+  redis("XDEL job:1:logs 2-1");
+  testing::LaggingProxy& logs = logs_path_.proxy;
+  const auto is_held = [&] { return !logs.held(Direction::kToClient).empty(); };
+  logs.hold(Direction::kToClient);
+  auto client = get("/lines-at-once/1?last_event_id=2-1", identity("alice", "lines-at-once", "1"));
+  ASSERT_TRUE(run_until(is_held));
+  ASSERT_TRUE(logs.release_one(Direction::kToClient));  // the tail
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until(is_held));  // the read, which begins after an entry that was deleted
+  redis("XADD job:1:logs 4-1 text last");
+  set_status("failed");
+  run_for(std::chrono::milliseconds(50));
+  logs.release(Direction::kToClient);
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("3-1", "third") + line("4-1", "last") + done("4-1"));
+}
+
+TEST_F(LogEndTest, WaitsForTheFirstLineOfALogThatDoesNotExistYet) {
+  redis("DEL job:1:logs");
+  redis("HSET job:1 status failed");
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  run_for(std::chrono::milliseconds(100));
+  const std::string id = write("error");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "error") + done(id));
+}
+
 TEST_F(LogEndTest, WaitsAlsoIfTheJobHasEndedJustBeforeTheOpening) {
   redis("HSET job:1 status failed");
   write("early");
@@ -252,6 +387,102 @@ TEST_F(LogEndTest, SendsTheRestToAClientThatSawAnEarlierEnd) {
   EXPECT_EQ(client.events(), "retry: 3000\n\n" + line("2-1", "late") + done("2-1"));
   auto again = open({}, {{"Last-Event-ID", "end.2-1"}});
   EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
+}
+
+// Redis reports the id of the newest entry ever as the log's last id.
+TEST_F(LogEndTest, StopsAClientWhoseNewestEntryWasDeleted) {
+  redis("XADD job:1:logs 2-1 text secret");
+  redis("XDEL job:1:logs 2-1");
+  redis("HSET job:1 status failed");
+  auto client = open({}, {{"Last-Event-ID", "1-1"}});
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + done("2-1"));
+  auto again = open({}, {{"Last-Event-ID", "end.2-1"}});
+  EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
+}
+
+TEST_F(LogEndTest, StopsAClientWhoseNewestEntryWasDeletedBeforeItWasRead) {
+  auto client = open_and_end();
+  const std::string id = redis("EVAL %s 1 job:1:logs",
+                               "local id = redis.call('XADD', KEYS[1], '*', 'text', 'secret')\n"
+                               "redis.call('XDEL', KEYS[1], id)\n"
+                               "return id");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + done(id));
+  auto again = open({}, {{"Last-Event-ID", "end." + id}});
+  EXPECT_TRUE(run_until([&] { return again.status() == 204; }));
+}
+
+TEST_F(LogEndTest, SendsTheLinesOfALogThatReplacedItsOwnWhileASlowClientReads) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  redis("DEL job:1:logs");
+  redis("XADD job:1:logs 1-1 text new");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(
+      client.events().ends_with(",\"first_available\":\"1-1\"}\n\n" + line("1-1", "new") + done("1-1")));
+}
+
+TEST_F(LogEndTest, SendsDoneIfItsKeyTurnsIntoAnotherTypeAfterTheEnd) {
+  auto client = open_and_end();
+  redis("DEL job:1:logs");
+  redis("SET job:1:logs text");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(
+      client.events(),
+      "retry: 3000\n\nevent: gap\ndata: {\"requested\":\"1-1\",\"first_available\":null}\n\n" + done("1-1"));
+}
+
+// While Redis does not answer, no worker can write.
+TEST_F(LogEndTest, DoesNotTakeARedisThatStandsStillForSilence) {
+  auto client = open_and_end();
+  logs_path_.proxy.hold(Direction::kToServer);
+  run_for(std::chrono::milliseconds(600));
+  logs_path_.proxy.release(Direction::kToServer);
+  run_for(std::chrono::milliseconds(150));
+  const std::string id = write("late");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "late") + done(id));
+}
+
+TEST_F(LogEndTest, CountsTheSilenceAnewAfterALossOfRedis) {
+  auto client = open_and_end();
+  run_for(std::chrono::milliseconds(200));
+  logs_path_.proxy.refuse();
+  logs_path_.proxy.cut();
+  run_for(std::chrono::milliseconds(300));
+  logs_path_.proxy.accept();
+  ASSERT_TRUE(run_until([&] { return logs_link_.up(); }));
+  run_for(std::chrono::milliseconds(150));
+  const std::string id = write("late");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + line(id, "late") + done(id));
+}
+
+// Redis closes the pages' link over each page that is too large for its client-output-buffer-limit.
+TEST_F(LogEndTest, EndsAlthoughAnotherLinkReconnectsAgainAndAgain) {
+  auto client = open_and_end();
+  for (int i = 0; i < 10 && !client.ended_cleanly(); ++i) {
+    streams_.on_redis_up();
+    run_for(std::chrono::milliseconds(200));
+  }
+  EXPECT_TRUE(client.ended_cleanly());
+  EXPECT_TRUE(client.got(done("1-1")));
+}
+
+TEST_F(LogEndTest, RarelyReadsTheRecordWhileTheTailIsForbidden) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+  redis("ACL SETUSER default -xinfo");
+  set_status("failed");
+  const auto looks = records_.looks();
+  run_for(std::chrono::milliseconds(2500));
+  EXPECT_LE(records_.looks(), looks + 5) << "each second the watch, and once the end";
+  EXPECT_FALSE(client.got("event: done"));
+  redis("ACL SETUSER default +xinfo");
+  EXPECT_TRUE(run_until([&] { return client.got("event: done"); }));
 }
 
 TEST_F(LogEndTest, LosesNothingIfRedisIsLostBeforeTheLogIsSilent) {

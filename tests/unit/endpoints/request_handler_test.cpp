@@ -26,7 +26,7 @@ terminal = ["ready"]
 path        = "/orgs/{org}/jobs/{id}"
 id_chars    = ":"
 source      = "channel"
-key         = "{org}:{id}:events"
+key         = "in:{org}:{id}:events"
 record      = "in-org"
 who         = "owner"
 providers   = ["p"]
@@ -113,6 +113,19 @@ TEST_F(RequestHandlerTest, RefusesAMalformedEntryId) {
   EXPECT_EQ(status_of("/lines/1?last_event_id=%zz", alice), 422);
 }
 
+TEST_F(RequestHandlerTest, ResumesAtTheHighestIdOfTheHeader) {
+  create_job("1");
+  redis("XADD job:1:logs 2-1 text second");
+  redis("XADD job:1:logs 10-1 text third");
+  for (const char* ids : {"1-1, 2-1", "2-1,1-1", "2-1, junk", ", 2-1", "0-0, 2-1, "}) {
+    HttpHeaders headers = identity("alice", "lines", "1");
+    headers.emplace_back("Last-Event-ID", ids);
+    auto client = get("/lines/1", headers);
+    ASSERT_TRUE(run_until([&] { return client.got("third"); })) << ids;
+    EXPECT_FALSE(client.got("second")) << ids;
+  }
+}
+
 TEST_F(RequestHandlerTest, ResumesAtTheHighestIdOfTheQuery) {
   create_job("1");
   redis("XADD job:1:logs 2-1 text second");
@@ -133,6 +146,17 @@ TEST_F(RequestHandlerTest, TakesTheEndFromTheQueryAsFromTheHeader) {
     EXPECT_EQ(status_of("/guarded/1" + query, identity("alice", "guarded", "1")), 204) << query;
     EXPECT_EQ(status_of("/lines/1" + query, identity("alice", "lines", "1")), 204) << query;
     EXPECT_EQ(status_of("/lines/1" + query + ".1-1", identity("alice", "lines", "1")), 204) << query;
+  }
+}
+
+TEST_F(RequestHandlerTest, HearsTheEndBesideAnEarlierIdOrATextThatCannotBeDecoded) {
+  create_job("1");
+  redis("HSET job:1 status ready");
+  for (const char* query : {"last_event_id=0-0&lastEventId=end", "lastEventId=end&last_event_id=0-0",
+                            "lastEventId=end&lastEventId=end.1-1", "q=100%&lastEventId=end",
+                            "lastEventId=end&lastEventId=5-1&lastEventId=9-1",
+                            "lastEventId=5-1&lastEventId=9-1&lastEventId=end"}) {
+    EXPECT_EQ(status_of("/guarded/1?" + std::string(query), identity("alice", "guarded", "1")), 204) << query;
   }
 }
 
@@ -168,6 +192,8 @@ TEST_F(RequestHandlerTest, AnswersAPreflightWithoutAnIdentity) {
   const HttpHeaders stranger{{"Origin", "https://b.example"}, {"Access-Control-Request-Method", "GET"}};
   EXPECT_EQ(status_of("/guarded/1", stranger, "OPTIONS"), 204);
   EXPECT_FALSE(last_has("Access-Control-Allow-Origin"));
+  const HttpHeaders no_method{{"Origin", "https://a.example"}, {"Access-Control-Request-Method", ""}};
+  EXPECT_EQ(status_of("/guarded/1", no_method, "OPTIONS"), 405) << "nginx answers so too";
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class ChannelFeedsTest : public testing::LoopTest {
     rule_.user = user;
     if (!user.empty()) rule_.password = "secret";
     feeds_ = std::make_unique<ChannelFeeds>(loop_, resolver_, rule_, hub_, std::chrono::milliseconds(200));
-    feeds_->set_key_events(
+    feeds_->add_key_events(
         {.on_notified =
              [this](std::string_view key, std::string_view event) {
                key_events_.push_back(std::string(key) + ' ' + std::string(event));

@@ -164,9 +164,33 @@ TEST_F(HubTest, MarksWhereEachEntryOfALogEnds) {
             "id: 1-0\nevent: log\ndata: {\"id\":\"1-0\",\"text\":\"a\"}\n\n"
             "id: 2-0\nevent: log\ndata: {\"id\":\"2-0\",\"text\":null}\n\n");
   const Batch& batch = recorder.batches[0];
+  EXPECT_EQ(batch.events, 2U);
   EXPECT_EQ(batch.offset_after({0, 5}), 0U);
   EXPECT_EQ(recorder.received.substr(batch.offset_after({1, 0}), 7), "id: 2-0");
   EXPECT_EQ(batch.offset_after({2, 0}), batch.chunk.size());
+}
+
+TEST_F(HubTest, DoesNothingForEntriesWithoutReceiversAndForReceiversWithoutEntries) {
+  const Route route = log_route();
+  Recorder recorder;
+  const auto subscription = hub_.subscribe("log\nk", route, recorder);
+  hub_.publish("log\nother", std::vector<LogEntry>{{.id = {1, 0}, .fields = {{"text", "a"}}}});
+  hub_.publish("log\nk", std::vector<LogEntry>{});
+  EXPECT_EQ(pending_, 0);
+}
+
+TEST_F(HubTest, DeliversToARouteAlthoughAnotherRouteOfTheTopicSkipsTheEvent) {
+  Route skipping = raw_route();
+  skipping.only_objects = true;
+  const Route taking = raw_route();
+  Recorder skipper;
+  Recorder taker;
+  const auto first = hub_.subscribe("c", skipping, skipper);
+  const auto second = hub_.subscribe("c", taking, taker);
+  hub_.publish("c", "no object");
+  hub_.flush();
+  EXPECT_EQ(skipper.received, "");
+  EXPECT_EQ(taker.received, "data: no object\n\n");
 }
 
 TEST_F(HubTest, DeliversInSlicesSoThatALargeTopicDoesNotDelayASmallOne) {

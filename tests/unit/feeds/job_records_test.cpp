@@ -50,6 +50,9 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
         case Found::kUnavailable:
           found.emplace_back("unavailable");
           break;
+        case Found::kRefused:
+          found.emplace_back("refused");
+          break;
       }
     };
   }
@@ -70,8 +73,10 @@ class JobRecordsTest : public testing::LoopTest, protected JobRecords::Observer 
   RedisRule rule_ = *parse_redis_url("unix:" + proxy_.path(), {});
   RecordRule record_;
   Deadlines deadlines_{loop_};
-  RedisLink link_{loop_, resolver_, rule_, "test", {}};
-  JobRecords records_{loop_, link_, deadlines_};
+  Hub hub_{{.on_pending = [] {}, .on_skipped = [](const Route&) {}}};
+  ChannelFeeds channels_{loop_, resolver_, rule_, hub_};
+  RedisLink link_{loop_, resolver_, rule_, "test", {.on_up = [this] { records_.on_up(); }, .on_down = {}}};
+  JobRecords records_{loop_, link_, channels_, deadlines_, "sweep"};
   std::unique_ptr<redisContext, Disconnect> worker_;
   const Record running_{.user = "alice", .session = {}, .status = "running", .terminal = false, .values = {}};
   Texts reported_;
@@ -224,7 +229,7 @@ TEST_F(JobRecordsTest, ReportsChangesOnly) {
 }
 
 TEST_F(JobRecordsTest, ReportsThatARecordHasBeenGoneForAsLongAsGivenOnly) {
-  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
+  JobRecords records(loop_, link_, channels_, deadlines_, "sweep", std::chrono::milliseconds(1500));
   const JobRecords::Watch watch = records.watch(record_, "job:1", running_, *this);
   const TimePoint begun = Loop::now();
   ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
@@ -233,7 +238,7 @@ TEST_F(JobRecordsTest, ReportsThatARecordHasBeenGoneForAsLongAsGivenOnly) {
 }
 
 TEST_F(JobRecordsTest, ReportsARecordThatTurnsIntoAnotherTypeAsGone) {
-  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(500));
+  JobRecords records(loop_, link_, channels_, deadlines_, "sweep", std::chrono::milliseconds(500));
   write("user_id", "alice");
   const auto watch = records.watch(record_, "1", running_, *this);
   ASSERT_TRUE(run_until([this] { return !reported_.empty(); }));
@@ -245,7 +250,7 @@ TEST_F(JobRecordsTest, ReportsARecordThatTurnsIntoAnotherTypeAsGone) {
 }
 
 TEST_F(JobRecordsTest, CountsTheTimeWithoutARecordAnewAfterEachRecord) {
-  JobRecords records(loop_, link_, deadlines_, std::chrono::milliseconds(1500));
+  JobRecords records(loop_, link_, channels_, deadlines_, "sweep", std::chrono::milliseconds(1500));
   const JobRecords::Watch watch = records.watch(record_, "job:1", running_, *this);
   ASSERT_TRUE(run_until([&] { return records.looks() == 2; }));
   write("user_id", "alice");

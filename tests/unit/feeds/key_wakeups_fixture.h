@@ -33,8 +33,25 @@ class KeyWakeupsTest : public ::testing::Test, protected KeyWakeups::Owner {
   using ReadResult = KeyWakeups::ReadResult;
   using milliseconds = std::chrono::milliseconds;
 
+  // With the rules of logs.
   void begin(Mode mode = Mode::kAuto) {
-    wakeups_ = std::make_unique<KeyWakeups>(static_cast<KeyWakeups::Owner&>(*this), mode, "xadd");
+    begin(KeyWakeups::Rules{.mode = mode,
+                            .commands = {"xadd"},
+                            .always_trusts_notifications = true,
+                            .checks_growth = true,
+                            .sweep_trusted = milliseconds(2000),
+                            .sweep_untrusted = milliseconds(2000)});
+  }
+  static KeyWakeups::Rules record_rules(Mode mode = Mode::kAuto) {
+    return {.mode = mode,
+            .commands = {"hset", "hdel"},
+            .prefers_tracking = true,
+            .sweep_trusted = milliseconds(10'000),
+            .sweep_untrusted = milliseconds(1000),
+            .burst = 5};
+  }
+  void begin(KeyWakeups::Rules rules) {
+    wakeups_ = std::make_unique<KeyWakeups>(static_cast<KeyWakeups::Owner&>(*this), std::move(rules));
     wakeups_->on_reading_link_up(now_);
   }
 
@@ -42,20 +59,26 @@ class KeyWakeupsTest : public ::testing::Test, protected KeyWakeups::Owner {
   NamedKey& watch(const std::string& name) {
     NamedKey& key = keys_.emplace_back(name);
     wakeups_->watch(key, now_);
+    wakeups_->read_soon(key);
     end_turn();
     return key;
   }
 
   void end_turn() {
     if (std::exchange(turn_end_asked_, false)) wakeups_->start_reads(now_);
+    while (std::exchange(next_turn_asked_, false)) wakeups_->start_reads(now_);
     if (!answers_) return;
-    while (!reading_.empty()) end_read(*reading_.front(), ReadResult::kUnchanged);
+    while (!reading_.empty()) {
+      for (NamedKey* key : std::exchange(reading_, {})) {
+        wakeups_->on_read_ended(*key, ReadResult::kUnchanged, /*more=*/false, now_);
+      }
+    }
     for (; unanswered_checks_ > 0; --unanswered_checks_) wakeups_->on_check_ended();
   }
 
-  Announcer end_read(NamedKey& key, ReadResult result, bool more = false) {
+  void end_read(NamedKey& key, ReadResult result, bool more = false) {
     std::erase(reading_, &key);
-    return wakeups_->on_read_ended(key, result, more, now_);
+    wakeups_->on_read_ended(key, result, more, now_);
   }
 
   // Lets time pass, with every sweep that is due in it.
@@ -78,17 +101,17 @@ class KeyWakeupsTest : public ::testing::Test, protected KeyWakeups::Owner {
     end_turn();
     answers_ = true;
     ASSERT_TRUE(std::find(reading_.begin(), reading_.end(), &key) != reading_.end()) << "not read";
-    end_read(key, ReadResult::kGrew);
+    end_read(key, ReadResult::kWritten);
     end_turn();
   }
   void grow_notified(NamedKey& key) {
-    grow_after(key, [&] { wakeups_->on_notified(key, "xadd"); });
+    grow_after(key, [&] { wakeups_->on_notified(key, "xadd", now_); });
   }
   void grow_invalidated(NamedKey& key) {
-    grow_after(key, [&] { wakeups_->on_invalidated(key); });
+    grow_after(key, [&] { wakeups_->on_invalidated(key, now_); });
   }
   // Lets the slow sweep find growth, or another result, that was not announced.
-  void grow_unannounced(NamedKey& key, ReadResult result = ReadResult::kGrew) {
+  void grow_unannounced(NamedKey& key, ReadResult result = ReadResult::kWritten) {
     pass(milliseconds(2000));
     answers_ = false;
     for (int i = 0; i < 5 && reading_.empty(); ++i) pass(milliseconds(500));
@@ -104,13 +127,13 @@ class KeyWakeupsTest : public ::testing::Test, protected KeyWakeups::Owner {
   }
 
   // The keys that are read in this time.
-  Names reads_of(milliseconds time) {
+  Names reads_of(KeyWakeups::Time::duration time) {
     reads_.clear();
     pass(time);
     return reads_;
   }
   // How many checks are sent in this time.
-  std::size_t checks_of(milliseconds time) {
+  std::size_t checks_of(KeyWakeups::Time::duration time) {
     checked_.clear();
     pass(time);
     return checked_.size();
@@ -130,26 +153,29 @@ class KeyWakeupsTest : public ::testing::Test, protected KeyWakeups::Owner {
     checked_.push_back(names);
     ++unanswered_checks_;
   }
+  void hear_notifications() override { tracking_calls_.emplace_back("notify"); }
   void hear_invalidations() override { tracking_calls_.emplace_back("hear"); }
   void start_tracking() override { tracking_calls_.emplace_back("track"); }
   void end_tracking() override { tracking_calls_.emplace_back("end tracking"); }
   void start_reads_after_turn() override { turn_end_asked_ = true; }
+  void start_reads_next_turn() override { next_turn_asked_ = true; }
   void sweep_in(milliseconds delay) override { sweep_at_ = now_ + delay; }
-  void on_trust_changed(Announcer /*announcer*/, std::string_view why) override { trusts_.emplace_back(why); }
+  void on_trust_changed(std::string_view why) override { trusts_.emplace_back(why); }
   void on_tracking_refused(std::string_view why) override { refusals_.emplace_back(why); }
 
-  KeyWakeups::Links links_{.reading = true, .subscriber = true, .has_client_id = true};
+  KeyWakeups::Links links_{.reading = true, .subscriber = true, .client_id = 7};
   KeyWakeups::Time now_{std::chrono::hours(1)};
   std::unique_ptr<KeyWakeups> wakeups_;
   std::deque<NamedKey> keys_;
   bool answers_ = true;  // every read ends unchanged, and every check is answered, in the same turn
   bool turn_end_asked_ = false;
+  bool next_turn_asked_ = false;
   std::optional<KeyWakeups::Time> sweep_at_;
   std::vector<NamedKey*> reading_;
   Names reads_;
   std::vector<Names> checked_;
   int unanswered_checks_ = 0;
-  Names tracking_calls_;  // "hear", "track" and "end tracking"
+  Names tracking_calls_;  // "hear", "track", "end tracking" and "notify"
   Names trusts_;
   Names refusals_;
 };

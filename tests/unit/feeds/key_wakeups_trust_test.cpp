@@ -20,7 +20,7 @@ TEST_F(KeyWakeupsTrustTest, TrustsNotificationsAfterOneHasAnnouncedGrowth) {
   EXPECT_EQ(trusted(), Announcer::kNobody);
   grow_notified(key);
   EXPECT_EQ(trusted(), Announcer::kNotifications);
-  EXPECT_EQ(trusts_, Names{"an announcement came before the sweep"});
+  EXPECT_EQ(trusts_, Names{"a change was announced"});
   EXPECT_EQ(next_sweep(), 500ms);
 }
 
@@ -29,7 +29,7 @@ TEST_F(KeyWakeupsTrustTest, DoesNotTrustANotificationWithoutGrowth) {
   NamedKey& key = watch("a");
   for (const ReadResult result : {ReadResult::kUnchanged, ReadResult::kChanged, ReadResult::kFailed}) {
     answers_ = false;
-    wakeups_->on_notified(key, "xadd");
+    wakeups_->on_notified(key, "xadd", now_);
     end_turn();
     end_read(key, result);
     EXPECT_EQ(trusted(), Announcer::kNobody);
@@ -40,7 +40,7 @@ TEST_F(KeyWakeupsTrustTest, DoesNotTrustNotificationsOfOtherCommands) {
   begin();
   NamedKey& key = watch("a");
   for (const char* command : {"expire", "del", "xtrim", "XADD", "xadd ", ""}) {
-    grow_after(key, [&] { wakeups_->on_notified(key, command); });
+    grow_after(key, [&] { wakeups_->on_notified(key, command, now_); });
   }
   EXPECT_EQ(trusted(), Announcer::kNobody);
 }
@@ -48,7 +48,7 @@ TEST_F(KeyWakeupsTrustTest, DoesNotTrustNotificationsOfOtherCommands) {
 TEST_F(KeyWakeupsTrustTest, DoesNotTrustNotificationsWhileTheSubscriberLinkIsDown) {
   begin();
   NamedKey& key = watch("a");
-  wakeups_->on_notified(key, "xadd");
+  wakeups_->on_notified(key, "xadd", now_);
   links_.subscriber = false;
   grow_notified(key);
   EXPECT_EQ(trusted(), Announcer::kNobody);
@@ -107,7 +107,7 @@ TEST_F(KeyWakeupsTrustTest, TrustsNoAnnouncerAfterGrowthThatWasNotAnnounced) {
   EXPECT_EQ(trusted(), Announcer::kNotifications);
   pass(500ms);
   EXPECT_EQ(trusted(), Announcer::kNobody);
-  EXPECT_EQ(trusts_.back(), "an entry was not announced");
+  EXPECT_EQ(trusts_.back(), "a change was not announced");
 }
 
 TEST_F(KeyWakeupsTrustTest, WaitsAQuarterOfASecondForALateAnnouncement) {
@@ -129,9 +129,55 @@ TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfTheAnnouncementComesLate) {
   grow_notified(key);
   grow_unannounced(key);
   pass(100ms);
-  wakeups_->on_notified(key, "xadd");
+  wakeups_->on_notified(key, "xadd", now_);
   end_turn();
   pass(10s);
+  EXPECT_EQ(trusted(), Announcer::kNotifications);
+}
+
+TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfAnotherCommandIsAnnouncedLate) {
+  begin();
+  NamedKey& key = watch("a");
+  grow_notified(key);
+  grow_unannounced(key);
+  pass(100ms);
+  wakeups_->on_notified(key, "expired", now_);
+  end_turn();
+  pass(10s);
+  EXPECT_EQ(trusted(), Announcer::kNotifications);
+}
+
+TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfTheKeyWithTheMissingAnnouncementIsUnwatched) {
+  begin();
+  NamedKey& key = watch("a");
+  NamedKey& other = watch("b");
+  grow_notified(key);
+  pass(1s);
+  wakeups_->read_soon(other);
+  end_turn();
+  pass(500ms);
+  grow_unannounced(key);
+  wakeups_->unwatch(key);
+  pass(10s);
+  EXPECT_EQ(trusted(), Announcer::kNotifications);
+}
+
+TEST_F(KeyWakeupsTrustTest, CountsNothingAsMissingThatItReadsWhenTheLinkIsUpAgain) {
+  begin();
+  NamedKey& key = watch("a");
+  grow_notified(key);
+  pass(1900ms);
+  now_ += 200ms;
+  wakeups_->sweep(now_);
+  links_.reading = false;
+  end_turn();  // the sweep's read does not begin
+  links_.reading = true;
+  answers_ = false;
+  wakeups_->on_reading_link_up(now_);
+  end_turn();
+  end_read(key, ReadResult::kWritten);
+  answers_ = true;
+  pass(5s);
   EXPECT_EQ(trusted(), Announcer::kNotifications);
 }
 
@@ -163,7 +209,7 @@ TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfTheSlowSweepComesDuringARead) {
   reads_.clear();
   pass(10s);
   EXPECT_EQ(reads_, Names{});
-  end_read(key, ReadResult::kGrew);
+  end_read(key, ReadResult::kWritten);
   answers_ = true;
   pass(1s);
   EXPECT_EQ(trusted(), Announcer::kNotifications);
@@ -214,7 +260,7 @@ TEST_F(KeyWakeupsTrustTest, ForgetsAMissingAnnouncementWhenItTrustsAnotherAnnoun
 TEST_F(KeyWakeupsTrustTest, TrustsNotificationsFromTheBeginningInModeNotifications) {
   begin(Mode::kNotifications);
   NamedKey& key = watch("a");
-  EXPECT_TRUE(wakeups_->wants_notifications());
+  EXPECT_TRUE(wakeups_->hears_notifications());
   EXPECT_EQ(trusted(), Announcer::kNotifications);
   EXPECT_EQ(next_sweep(), 500ms);
   grow_unannounced(key);
@@ -231,10 +277,24 @@ TEST_F(KeyWakeupsTrustTest, TrustsNotificationsFromTheBeginningInModeNotificatio
   EXPECT_EQ(trusted(), Announcer::kNotifications) << "they are permitted again";
 }
 
+TEST_F(KeyWakeupsTrustTest, TrustsNotificationsOfRecordsInModeNotificationsOnceOneHasAnnouncedAChange) {
+  begin(record_rules(Mode::kNotifications));
+  NamedKey& key = watch("a");
+  EXPECT_TRUE(wakeups_->hears_notifications());
+  EXPECT_EQ(trusted(), Announcer::kNobody);
+  confirm_tracking();
+  EXPECT_EQ(tracking_calls_, Names{}) << "tracked in this mode";
+  grow_after(key, [&] { wakeups_->on_notified(key, "hset", now_); });
+  EXPECT_EQ(trusted(), Announcer::kNotifications);
+  links_.subscriber = false;
+  pass(500ms);
+  EXPECT_EQ(trusted(), Announcer::kNobody);
+}
+
 TEST_F(KeyWakeupsTrustTest, TrustsNoAnnouncerInModeSweep) {
   begin(Mode::kSweep);
   NamedKey& key = watch("a");
-  EXPECT_FALSE(wakeups_->wants_notifications());
+  EXPECT_FALSE(wakeups_->hears_notifications());
   grow_notified(key);
   grow_invalidated(key);
   EXPECT_EQ(trusted(), Announcer::kNobody);
@@ -244,7 +304,7 @@ TEST_F(KeyWakeupsTrustTest, TrustsNoAnnouncerInModeSweep) {
 
 TEST_F(KeyWakeupsTrustTest, WantsNotificationsInModeAuto) {
   begin();
-  EXPECT_TRUE(wakeups_->wants_notifications());
+  EXPECT_TRUE(wakeups_->hears_notifications());
 }
 
 }  // namespace

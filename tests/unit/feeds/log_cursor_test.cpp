@@ -32,15 +32,15 @@ TEST(LogCursor, AtTheTailHasThePositionOfTheNewestEntry) {
 
 TEST(LogCursor, ProvesNoGapIfAReadBeginsWithTheLastDeliveredEntry) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_TRUE(cursor.proves_no_gap(id(9)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(9), 0));
   cursor.advance(id(12), 3);
-  EXPECT_TRUE(cursor.proves_no_gap(id(12)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(12), 0));
 }
 
 TEST(LogCursor, DoubtsAReadThatLacksTheLastDeliveredEntry) {
-  const LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
-  EXPECT_FALSE(cursor.proves_no_gap(id(10)));
-  EXPECT_FALSE(cursor.proves_no_gap(std::nullopt));
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.proves_no_gap(id(10), 0));
+  EXPECT_FALSE(cursor.proves_no_gap(std::nullopt, 0));
 }
 
 TEST(LogCursor, ReportsAGapWhenUndeliveredEntriesWereTrimmed) {
@@ -49,8 +49,8 @@ TEST(LogCursor, ReportsAGapWhenUndeliveredEntriesWereTrimmed) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(9));
   EXPECT_EQ(gap->first_available, id(15));
-  EXPECT_TRUE(cursor.proves_no_gap(id(15)));
-  EXPECT_FALSE(cursor.proves_no_gap(id(16)));  // trimmed again before the next read
+  EXPECT_TRUE(cursor.proves_no_gap(id(15), 0));
+  EXPECT_FALSE(cursor.proves_no_gap(id(16), 0));  // trimmed again before the next read
 }
 
 TEST(LogCursor, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
@@ -62,14 +62,14 @@ TEST(LogCursor, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
 TEST(LogCursor, ReportsNoGapAfterAResumeAtTheTailWhenOnlyDeliveredEntriesWereTrimmed) {
   LogCursor cursor = behind(9, log(1, 9, 9, 9));
   EXPECT_FALSE(cursor.resolve_doubt(log(10, 12, 3, 12)));
-  EXPECT_TRUE(cursor.proves_no_gap(id(10)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(10), 0));
 }
 
 TEST(LogCursor, ReportsNoGapIfTheRequestedEntryIsTheOldestOne) {
   std::optional<LogGap> gap;
-  const LogCursor cursor = behind(9, log(9, 12, 4, 12), &gap);
+  LogCursor cursor = behind(9, log(9, 12, 4, 12), &gap);
   EXPECT_FALSE(gap);
-  EXPECT_TRUE(cursor.proves_no_gap(id(9)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(9), 0));
 }
 
 TEST(LogCursor, ReportsAGapAfterAResumeBeforeTheTailWhenUndeliveredEntriesWereTrimmed) {
@@ -110,7 +110,7 @@ TEST(LogCursor, ReportsAGapWhenTheLogIsDeleted) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, std::nullopt);
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));  // the gap is reported only once
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt, 0));  // the gap is reported only once
 }
 
 TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithLowerIds) {
@@ -119,7 +119,7 @@ TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithLowerIds) {
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->first_available, id(3));
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_TRUE(cursor.proves_no_gap(id(3)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(3), 0));
 }
 
 TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithHigherIds) {
@@ -132,8 +132,8 @@ TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithHigherIds) {
 TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
   LogCursor cursor = LogCursor::at_tail({});
   EXPECT_EQ(cursor.position(), EntryId{});
-  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt));
-  EXPECT_FALSE(cursor.proves_no_gap(id(4)));
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt, 0));
+  EXPECT_FALSE(cursor.proves_no_gap(id(4), 0));
   EXPECT_FALSE(cursor.resolve_doubt(log(4, 6, 3, 3)));
 }
 
@@ -144,9 +144,9 @@ TEST(LogCursor, ReportsAGapWhenANewLogWasTrimmedBeforeItsFirstRead) {
 
 TEST(LogCursor, ResumesAfterAnEntryThatStillExists) {
   std::optional<LogGap> gap;
-  const LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
+  LogCursor cursor = behind(5, log(1, 9, 9, 9), &gap);
   EXPECT_FALSE(gap);
-  EXPECT_TRUE(cursor.proves_no_gap(id(5)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(5), 0));
 }
 
 TEST(LogCursor, ResumesAfterTheNewestEntryWithoutAGap) {
@@ -159,11 +159,11 @@ TEST(LogCursor, ResumesAfterTheNewestEntryWithoutAGap) {
 
 TEST(LogCursor, ReportsAGapToAClientThatResumesAfterATrimmedEntry) {
   std::optional<LogGap> gap;
-  const LogCursor cursor = behind(3, log(5, 9, 5, 9), &gap);
+  LogCursor cursor = behind(3, log(5, 9, 5, 9), &gap);
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->requested, id(3));
   EXPECT_EQ(gap->first_available, id(5));
-  EXPECT_TRUE(cursor.proves_no_gap(id(5)));
+  EXPECT_TRUE(cursor.proves_no_gap(id(5), 0));
 }
 
 TEST(LogCursor, ReportsAGapToAClientWhoseLogIsDeletedEmptyOrBehindIt) {
@@ -192,8 +192,34 @@ TEST(LogCursor, ReportsAGapAtTheBeginningOnlyIfEntriesWereTrimmed) {
 
 TEST(LogCursor, ReportsNoGapWhenOnlyItsOwnEntryWasDeleted) {
   LogCursor cursor = behind(5, log(1, 9, 8, 9));
-  EXPECT_FALSE(cursor.proves_no_gap(id(6)));
-  EXPECT_FALSE(cursor.resolve_doubt(log(1, 9, 8, 9)));
+  EXPECT_FALSE(cursor.proves_no_gap(id(6), 0));
+  LogTail tail = log(1, 9, 8, 9);
+  tail.max_deleted = id(5);
+  EXPECT_FALSE(cursor.resolve_doubt(tail));
+}
+
+// As after a failover to a server that never got the entry at 200 and has added others since.
+TEST(LogCursor, ReportsAGapIfTheLogWasReplacedByOneWithAnOlderEntry) {
+  LogCursor cursor = LogCursor::at_tail(log(100, 200, 2, 2));
+  LogTail other = log(100, 300, 3, 3);
+  other.max_deleted = id(150);
+  EXPECT_FALSE(cursor.proves_no_gap(id(300), 0));
+  const auto gap = cursor.resolve_doubt(other);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(200));
+  EXPECT_EQ(gap->first_available, id(100));
+  EXPECT_EQ(cursor.position(), id(200)) << "no entry is sent twice";
+  EXPECT_FALSE(cursor.proves_no_gap(id(300), 0));
+  EXPECT_FALSE(cursor.resolve_doubt(other)) << "one gap";
+  cursor.advance(id(300), 1);
+  EXPECT_TRUE(cursor.resolve_doubt(log(100, 400, 4, 4))) << "replaced again";
+}
+
+TEST(LogCursor, ReportsAGapToAClientWhoseLastEntryIsUnknownToTheLog) {
+  std::optional<LogGap> gap;
+  LogCursor cursor = behind(200, log(100, 300, 3, 3), &gap);
+  EXPECT_FALSE(gap) << "the entry may exist";
+  EXPECT_TRUE(cursor.resolve_doubt(log(100, 300, 3, 3)));
 }
 
 TEST(LogCursor, ReportsAGapInDoubtIfRedisDoesNotCountEntries) {
@@ -203,6 +229,61 @@ TEST(LogCursor, ReportsAGapInDoubtIfRedisDoesNotCountEntries) {
   before.added.reset();
   LogCursor cursor = LogCursor::at_tail(before);
   EXPECT_TRUE(cursor.resolve_doubt(tail));
+}
+
+// ---- a new connection to Redis ----------------------------------------------------------------------
+
+// Entry 9 was lost in a failover.  Then 10 and 11 were added, and 10 was trimmed.  So as many entries are
+// gone as the reader has read.
+TEST(LogCursor, ReportsAGapIfAFailoverLostAsManyEntriesAsWereTrimmedSince) {
+  LogTail tail = log(11, 11, 1, 10);
+  LogCursor same_connection = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(same_connection.resolve_doubt(tail)) << "no failover: 9 entries were trimmed";
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  tail.connection = 1;
+  const auto gap = cursor.resolve_doubt(tail);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, id(9));
+  EXPECT_EQ(gap->first_available, id(11));
+  EXPECT_FALSE(cursor.resolve_doubt(tail)) << "one gap";
+}
+
+TEST(LogCursor, CountsOnANewConnectionIfTheEntryAtThePositionStillExists) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_TRUE(cursor.proves_no_gap(id(9), 1));
+  LogTail tail = log(10, 12, 3, 12);
+  tail.connection = 1;
+  EXPECT_FALSE(cursor.resolve_doubt(tail));
+}
+
+TEST(LogCursor, DoesNotCountOnANewConnectionIfTheEntryAtThePositionIsGone) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.proves_no_gap(id(10), 1));
+  LogTail tail = log(10, 12, 3, 12);
+  tail.connection = 1;
+  EXPECT_TRUE(cursor.resolve_doubt(tail)) << "a false alarm, because entry 9 may have been lost";
+}
+
+TEST(LogCursor, RemembersTheConnectionOfTheTailThatItBeganWith) {
+  LogTail tail = emptied(9, 9);
+  tail.connection = 3;
+  LogCursor cursor = LogCursor::at_tail(tail);
+  tail = log(10, 12, 3, 12);
+  tail.connection = 3;
+  EXPECT_FALSE(cursor.resolve_doubt(tail));
+  std::optional<LogGap> gap;
+  LogCursor resumed = LogCursor::after(id(9), tail, gap);
+  EXPECT_TRUE(gap) << "nobody knows how many entries the client has got";
+  EXPECT_FALSE(resumed.resolve_doubt(tail));
+}
+
+TEST(LogCursor, CountsFromTheBeginningOfTheLogOnAnyConnection) {
+  LogTail tail = log(4, 6, 3, 6);
+  std::optional<LogGap> gap;
+  LogCursor cursor = LogCursor::after(id(0), log(1, 3, 3, 3), gap);
+  EXPECT_FALSE(gap);
+  tail.connection = 1;
+  EXPECT_TRUE(cursor.resolve_doubt(tail)) << "1 to 3 were trimmed";
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ class LogFeedsTest : public testing::LoopTest, protected LogFeeds::Observer, pro
                                         },
                                     .on_down = {}});
     reader_.emplace(*logs_);
-    feeds_.emplace(loop_, *reader_, *channels_, hub_, wakeups);
+    feeds_.emplace(loop_, *logs_, *reader_, *channels_, hub_, wakeups);
     ASSERT_TRUE(run_until([this] { return logs_->up() && channels_->up(); }));
     writer_.reset(redisConnectUnix(redis_.socket_path().c_str()));
     redis("CONFIG SET notify-keyspace-events '" + events + "'");
@@ -192,6 +192,15 @@ TEST_F(LogFeedsTest, IsWokenByTheSweepInModeSweep) {
   EXPECT_EQ(feeds_->woken_by(), "sweep");
   EXPECT_FALSE(is_tracked());
   EXPECT_EQ(redis("PUBSUB NUMSUB __keyspace@0__:log"), "0");
+}
+
+TEST_F(LogFeedsTest, TrustsNotificationsFromTheStartInModeNotifications) {
+  start("notifications");
+  follow();
+  EXPECT_EQ(feeds_->woken_by(), "notifications");
+  run_for(100ms);
+  EXPECT_FALSE(is_tracked());
+  EXPECT_EQ(checks(), "") << "checked for growth, although notifications are trusted";
 }
 
 TEST_F(LogFeedsTest, SweepsAllLogsIfOneKeyHoldsNoLog) {
@@ -360,6 +369,19 @@ TEST_F(LogFeedsTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   redis_together({"DEL log", "XADD log 1-0 text x", "XADD log 2-0 text x"});
   ASSERT_TRUE(comes(2));
   EXPECT_EQ(ids_, (Names{"5-0", "gap 5-0 1-0", "1-0", "2-0"}));
+}
+
+TEST_F(LogFeedsTest, ReportsAGapOnceIfTheLogWasReplacedByOneThatGrewBesideIt) {
+  start("auto");
+  follow();
+  for (const int id : {1, 3, 5}) add(id);
+  ASSERT_TRUE(comes(5));
+  for (const int id : {2, 4, 6, 7}) add(id, "other");
+  redis("RENAME other log");
+  ASSERT_TRUE(comes(7));
+  add(8);
+  ASSERT_TRUE(comes(8));
+  EXPECT_EQ(ids_, (Names{"1-0", "3-0", "5-0", "gap 5-0 2-0", "6-0", "7-0", "8-0"}));
 }
 
 TEST_F(LogFeedsTest, DeliversPendingEntriesBeforeItReportsAGap) {

@@ -155,6 +155,42 @@ TEST_F(LogReaderTest, ReportsNoGapWhenOnlyDeliveredEntriesWereTrimmed) {
   EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0", "6-0", "7-0", "8-0"}));
 }
 
+// While the connection is lost, a failover loses entry 3, and two entries are added, of which one is trimmed.
+TEST_F(LogReaderTest, ReportsAGapAfterAFailoverEvenIfAsManyEntriesAreGoneAsWereRead) {
+  add(1, 3);
+  Client client;
+  read(client);
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return !link_.up(); }));
+  redis("DEL log");
+  add(5, 5);
+  redis("XSETID log 5-0 ENTRIESADDED 4");
+  ASSERT_TRUE(run_until([this] { return link_.up(); }));
+  read(client);
+  ASSERT_TRUE(client.gap);
+  EXPECT_EQ(client.gap->requested.text(), "3-0");
+  EXPECT_EQ(client.gap->first_available->text(), "5-0");
+  read(client);
+  EXPECT_FALSE(client.gap);
+  EXPECT_EQ(client.ids.back(), "5-0");
+}
+
+TEST_F(LogReaderTest, ReportsNoGapIfTheLogHasNotChangedWhileTheLinkWasDown) {
+  add(1, 3);
+  Client client;
+  read(client);
+  proxy_.cut();
+  ASSERT_TRUE(run_until([this] { return !link_.up(); }));
+  add(4, 4);
+  ASSERT_TRUE(run_until([this] { return link_.up(); }));
+  read(client);
+  redis("XTRIM log MAXLEN 0");
+  add(5, 5);
+  read(client);
+  EXPECT_FALSE(client.gap) << "the entry at the position was there on the new connection";
+  EXPECT_EQ(client.ids, (Names{"1-0", "2-0", "3-0", "4-0", "5-0"}));
+}
+
 TEST_F(LogReaderTest, ReadsAReplacedLogFromItsBeginningAfterAGap) {
   add(5, 6);
   Client client;
@@ -400,20 +436,6 @@ TEST_F(LogReaderTest, ReportsWhichLogsHaveGrown) {
   proxy_.cut();
   ASSERT_TRUE(run_until([&] { return grown.has_value(); }));
   EXPECT_EQ(grown, Names{}) << "a lost link is not an error";
-}
-
-TEST_F(LogReaderTest, ReportsWhyTrackingIsRefused) {
-  std::optional<std::string> why;
-  const auto note = [&](std::string_view text) { why = text; };
-  RedisCall call = reader_.track(987654321, note);
-  ASSERT_TRUE(run_until([&] { return why.has_value(); }));
-  EXPECT_NE(why, "") << "no connection has this client id";
-  why.reset();
-  const std::unique_ptr<redisReply, FreeReply> id(
-      static_cast<redisReply*>(redisCommand(writer_.get(), "CLIENT ID")));
-  call = reader_.track(id->integer, note);
-  ASSERT_TRUE(run_until([&] { return why.has_value(); }));
-  EXPECT_EQ(why, "");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/redis/advice.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/redis_server.h"
 
@@ -155,11 +156,67 @@ TEST_F(ReadCheckTest, NamesARefusedChannelAndPassesOnceItIsPermitted) {
   start();
   ASSERT_TRUE(run_until([&] { return channels_->up(); }));
   redis("ACL SETUSER limited resetchannels &tailgate:*");
-  const ReadCheck& check = this->check(all_routes());
+  const ReadCheck& check = this->check({route(Source::kChannel, "jobs:updates")});
   ASSERT_TRUE(run_until([&] { return check.why().starts_with("redis: SUBSCRIBE is refused: NOPERM"); }));
   EXPECT_FALSE(check.passed());
-  redis("ACL SETUSER limited &job:*");
+  redis("ACL SETUSER limited &jobs:*");
   EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+TEST_F(ReadCheckTest, PassesIfTheUserMayReadOnlyKeysOfRealIds) {
+  start();
+  ASSERT_TRUE(run_until([&] { return records_->up() && channels_->up(); }));
+  redis("ACL SETUSER limited resetkeys ~job:prod-* resetchannels &job:prod-* &tailgate:*");
+  const ReadCheck& check = this->check(all_routes());
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+TEST_F(ReadCheckTest, ReadsIdsOfTheFormThatTheRouteAccepts) {
+  start();
+  const auto are_up = [&] { return channels_->up() && records_->up() && logs_->up() && pages_->up(); };
+  ASSERT_TRUE(run_until(are_up));
+  redis("ACL SETUSER limited resetkeys ~job:*-*-4*");
+  Route pages = route(Source::kPages, "job:{id}:logs");
+  pages.path = *PathPattern::compile("/jobs/{id}/logs", false, *IdRule::make(IdRule::Form::kUuid, ""));
+  pages.record = nullptr;
+  ::testing::internal::CaptureStderr();
+  const ReadCheck& check = this->check({pages});
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(ReadCheckTest, TakesTheRoutesOfAReload) {
+  start();
+  ReadCheck& check = this->check({route(Source::kChannel, "private")});
+  ASSERT_TRUE(run_until([&] { return check.why().starts_with("redis: SUBSCRIBE is refused: NOPERM"); }));
+  check.replace_routes({route(Source::kChannel, "job:updates")});
+  EXPECT_EQ(check.why().find("refused"), std::string::npos) << "of a route that is gone";
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+// Redis answers before the check looks at its questions again.
+TEST_F(ReadCheckTest, HearsARefusalAfterAReload) {
+  start();
+  ReadCheck& check = this->check({route(Source::kChannel, "private")});
+  const auto is_refused = [&] { return check.why().starts_with("redis: SUBSCRIBE is refused: NOPERM"); };
+  ASSERT_TRUE(run_until(is_refused));
+  check.replace_routes({route(Source::kChannel, "private")});
+  ASSERT_TRUE(run_until(is_refused));
+  redis("ACL SETUSER limited &private");
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+TEST_F(ReadCheckTest, LogsAMissingCommandOnceAndNamesNoKey) {
+  start("rename-command XREVRANGE \"\"\n");
+  ::testing::internal::CaptureStderr();
+  const ReadCheck& check = this->check({route(Source::kPages, "job:{id}:logs")});
+  EXPECT_TRUE(run_until([&] { return check.why().find("unknown command") != std::string::npos; }));
+  run_for(std::chrono::milliseconds(100));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::size_t line = log.find("redis.refused");
+  ASSERT_NE(line, std::string::npos) << log;
+  EXPECT_EQ(log.find("redis.refused", line + 1), std::string::npos) << log;
+  EXPECT_EQ(check.why().find("job:0"), std::string::npos) << check.why();
 }
 
 TEST_F(ReadCheckTest, PassesIfOnlyOneOfTwoChannelsIsForbidden) {
@@ -167,6 +224,30 @@ TEST_F(ReadCheckTest, PassesIfOnlyOneOfTwoChannelsIsForbidden) {
   const ReadCheck& check = this->check(
       {route(Source::kChannel, "job:{id}:events"), route(Source::kChannel, "private:{id}:events")});
   EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+// The user may read the keys of certain organisations.  Nobody has the organisation "0" of the question.
+TEST_F(ReadCheckTest, IsNotBlockedByAForbiddenKeyThatBeginsWithAName) {
+  start();
+  const ReadCheck& check =
+      this->check({route(Source::kChannel, "{org}:{id}:events"), route(Source::kLog, "{org}:{id}:logs"),
+                   route(Source::kPages, "{org}:{id}:logs")});
+  EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+}
+
+TEST_F(ReadCheckTest, IsBlockedByAForbiddenCommandForAKeyThatBeginsWithAName) {
+  start();
+  ASSERT_TRUE(run_until([&] { return channels_->up() && records_->up() && pages_->up(); }));
+  for (const char* command : {"xrevrange", "subscribe"}) {
+    redis((std::string("ACL SETUSER limited -") + command).c_str());
+    const ReadCheck& check = this->check(
+        {route(command == std::string("subscribe") ? Source::kChannel : Source::kPages, "{org}:{id}:logs")});
+    ASSERT_TRUE(run_until([&] { return !check.why().empty(); }));
+    run_for(std::chrono::milliseconds(100));
+    EXPECT_FALSE(check.passed()) << command;
+    redis((std::string("ACL SETUSER limited +") + command).c_str());
+    EXPECT_TRUE(run_until([&] { return check.passed(); })) << check.why();
+  }
 }
 
 TEST_F(ReadCheckTest, SaysWhyThereIsNoConnection) {
@@ -191,6 +272,8 @@ TEST(ReadCheckAdvice, NamesAClusterAMissingRightAndAMissingCommand) {
     EXPECT_EQ(advice_about(error),
               "this is a node of a Redis Cluster, and Tailgate needs one server that holds all keys");
   }
+  EXPECT_TRUE(advice_about("SELECT: ERR SELECT is not allowed in cluster mode").find("Redis Cluster") !=
+              std::string_view::npos);
   EXPECT_EQ(advice_about("ERR unknown command 'HMGET'"),
             "this server lacks the command: is it a Sentinel or a proxy? redis.url must name the primary");
   EXPECT_EQ(advice_about("PING: LOADING Redis is loading the dataset in memory"), "");

@@ -59,6 +59,15 @@ TEST_F(StatusEndpointTest, AsksForTheJobWithTheCallersHeaders) {
   EXPECT_NE(head.find("\r\naccept: application/json\r\n"), std::string::npos) << head;
 }
 
+TEST_F(StatusEndpointTest, NamesATcpTargetInTheHostHeader) {
+  const RawServer application(loop_, http(200, R"({"state":"running"})"));
+  rule_.target = application.address();
+  EXPECT_EQ(ask(), Access::kAllowed);
+  ASSERT_EQ(application.requests.size(), 1U);
+  const std::string& head = application.requests[0];
+  EXPECT_NE(head.find("\r\nHost: " + application.address() + "\r\n"), std::string::npos) << head;
+}
+
 TEST_F(StatusEndpointTest, ReadsTheStatusAndWhetherItIsTerminal) {
   app_.answer = http(200, R"({"state":"running"})");
   ASSERT_EQ(ask(), Access::kAllowed);
@@ -83,14 +92,26 @@ TEST_F(StatusEndpointTest, MapsTheApplicationsStatusToAnAccess) {
 
 TEST_F(StatusEndpointTest, KeepsTheApplicationsRetryAfter) {
   for (const int status : {429, 503}) {
-    app_.answer =
-        "HTTP/1.0 " + std::to_string(status) + " No\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n";
-    ask();
-    EXPECT_EQ(last_.retry_after, "77") << status;
+    for (const char* seconds : {"77", "0", "999999999"}) {
+      app_.answer = "HTTP/1.0 " + std::to_string(status) + " No\r\nRetry-After: " + seconds +
+                    "\r\nContent-Length: 0\r\n\r\n";
+      ask();
+      EXPECT_EQ(last_.retry_after, seconds) << status;
+    }
   }
-  app_.answer = "HTTP/1.0 429 No\r\nRetry-After: " + std::string(65, '7') + "\r\nContent-Length: 0\r\n\r\n";
-  ask();
-  EXPECT_EQ(last_.retry_after, "") << "a text of 65 bytes is no delay";
+}
+
+TEST_F(StatusEndpointTest, HandsOnNoRetryAfterThatIsNoDelay) {
+  const std::string date = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (const std::string& text :
+       {std::string("soon"), std::string("-1"), std::string("1.5"), std::string("7\xa0"),
+        date.substr(0, 26) + "CET", std::string(25, 'x') + " GMT", date.substr(0, 25) + "\tGMT",
+        std::string("Sunday,6 Nov 1994 08:49:7 GMT"), std::string("Thu, 31 Feb 1994 08:49:37 GMT"),
+        std::string("1000000000"), std::string(65, '7'), date}) {
+    app_.answer = "HTTP/1.0 429 No\r\nRetry-After: " + text + "\r\nContent-Length: 0\r\n\r\n";
+    ask();
+    EXPECT_EQ(last_.retry_after, text == date ? date : "") << text;
+  }
 }
 
 TEST_F(StatusEndpointTest, HasNoAnswerIfTheBodyIsNoJsonObject) {

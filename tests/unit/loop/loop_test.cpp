@@ -57,41 +57,6 @@ TEST_F(TimersTest, CanBeSetAgainInsideItsCall) {
   EXPECT_FALSE(timer.pending());
 }
 
-TEST_F(TimersTest, ShortTimerExpiresCancelsAndCanBeSetAgain) {
-  ShortTimer timer(loop_, [&] { calls_ += 'a'; });
-  for (const char* expected : {"a", "aa"}) {
-    timer.after(std::chrono::microseconds(300));
-    EXPECT_TRUE(timer.pending());
-    ASSERT_TRUE(run_until([&] { return calls_ == expected; }));
-    EXPECT_FALSE(timer.pending());
-  }
-  timer.after(milliseconds(1));
-  timer.cancel();
-  EXPECT_FALSE(timer.pending());
-  run_for(milliseconds(20));
-  EXPECT_EQ(calls_, "aa");
-}
-
-TEST_F(TimersTest, ShortTimerCancelledInTheTurnOfItsExpiryIsNotCalled) {
-  // Both timers have expired before the loop's first turn.  The first one that is called cancels the other.
-  std::unique_ptr<ShortTimer> one;
-  ShortTimer other(loop_, [&] {
-    calls_ += 'b';
-    one->cancel();
-  });
-  one = std::make_unique<ShortTimer>(loop_, [&] {
-    calls_ += 'a';
-    other.cancel();
-  });
-  one->after(std::chrono::microseconds(1));
-  other.after(std::chrono::microseconds(1));
-  const TimePoint later = Loop::now() + milliseconds(2);
-  while (Loop::now() < later) continue;
-  ASSERT_TRUE(run_until([&] { return !calls_.empty(); }));
-  run_for(milliseconds(20));
-  EXPECT_EQ(calls_.size(), 1U) << calls_;
-}
-
 using TurnEndTest = TimersTest;
 
 TEST_F(TurnEndTest, IsCalledOnceAndAfterTheOtherCallbacksOfTheTurn) {

@@ -312,6 +312,25 @@ TEST_F(RealRedisLinkTest, StaysUpIfTheRightToAskForTheRoleIsRevoked) {
   EXPECT_TRUE(unsound_.empty());
 }
 
+TEST_F(RealRedisLinkTest, NoticesADemotionAfterTheRightToAskForTheRoleWasMissingForAWhile) {
+  proxy_rule_.user = "limited";
+  proxy_rule_.password = "secret";
+  proxy_rule_.probe_every = std::chrono::milliseconds(50);
+  const auto link = this->link();
+  ASSERT_TRUE(run_until([&] { return link->up(); }));
+  redis("ACL SETUSER limited +role");
+  proxy_.cut();
+  ASSERT_TRUE(run_until([&] { return ups_ == 2; }));
+  redis("ACL SETUSER limited -role");
+  run_for(std::chrono::milliseconds(200));
+  redis("ACL SETUSER limited +role");
+  run_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(downs_, 1);
+  redis("REPLICAOF 127.0.0.1 1");
+  EXPECT_TRUE(run_until([this] { return downs_ == 2; }));
+  EXPECT_EQ(link->why_lost(), "this replica does not follow its primary 127.0.0.1:1");
+}
+
 // ---- why a connection was closed --------------------------------------------------------------------------
 
 // Closes each connection when the first bytes arrive, as a server that expects TLS does.
@@ -377,10 +396,29 @@ TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatClosesWithoutAWordSpeaksTls) {
   EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
 }
 
+TEST_F(ClosedRedisLinkTest, NamesTheErrorLogOfNginxIfTheLegClosesTheConnection) {
+  const auto server = tcp_server();
+  rule_.through_leg = true;
+  EXPECT_TRUE(why_lost().ends_with("; nginx's leg at redis.tls_leg ended it, and nginx's error log says why"))
+      << why_lost();
+}
+
 TEST_F(ClosedRedisLinkTest, AsksWhetherAPortThatAnswersWithATlsAlertSpeaksTls) {
   const auto server = tcp_server();
   server->answer = std::string("\x15\x03\x03\x00\x02\x02\x46", 7);
   EXPECT_TRUE(why_lost().ends_with("; does this port speak TLS? then rediss://")) << why_lost();
+}
+
+TEST_F(ClosedRedisLinkTest, DoesNotAskForTlsOnceTheLinkHasBeenUp) {
+  const testing::RedisServer redis(path("."), "");
+  rule_.endpoint.unix_path = redis.socket_path();
+  RedisLink link(loop_, resolver_, rule_, "test", {});
+  ASSERT_TRUE(run_until([&] { return link.up(); }));
+  const auto server = tcp_server();
+  rule_.endpoint.unix_path.clear();
+  link.drop("moved");
+  EXPECT_TRUE(run_until([&] { return link.why_lost() == "Server closed the connection"; }))
+      << link.why_lost();
 }
 
 TEST_F(ClosedRedisLinkTest, SaysWhatTheServerSaidBeforeItClosed) {

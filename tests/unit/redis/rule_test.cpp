@@ -50,6 +50,21 @@ TEST(RedisUrl, IgnoresParametersOfOtherClients) {
   EXPECT_TRUE(parse_redis_url("rediss://host?ssl_cert_reqs=none&family=6", "/leg"));
 }
 
+TEST(RedisUrl, IsRefusedIfItSaysAThingTwice) {
+  const auto error = [](const char* url) {
+    const auto rule = parse_redis_url(url, "");
+    return rule ? "none" : rule.error();
+  };
+  EXPECT_EQ(error("redis://h/1?db=2"), "it names its database twice: in its path and in its query");
+  EXPECT_EQ(error("redis://h?db=1&db=2"), "its query has the same name twice");
+  const std::string twice = "it names its user or its password twice: before the \"@\" and in its query";
+  EXPECT_EQ(error("redis://u:p@h?password=q"), twice);
+  EXPECT_EQ(error("redis://u@h?username=v"), twice);
+  const auto both = parse_redis_url("redis://u@h?password=q", "");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->user + both->password, "uq");
+}
+
 TEST(RedisUrl, IsNotQuotedWhenItIsRefused) {
   for (const char* url :
        {"", "host", "http://hunter2", "redis://", "redis://:hunter2@", "redis://:hunter2@:6379",

@@ -38,6 +38,9 @@ TEST(ClientAddress, HasNoPortAndNoBrackets) {
   EXPECT_EQ(client("[2001:db8::1]"), "2001:db8::/64");
   EXPECT_EQ(client("203.0.113.7:40001, 10.2.3.4:50000, [fd00::1]:443", rule({"10.0.0.0/8", "fd00::/8"})),
             "203.0.113.7");
+  const auto by = rule({}, Header::kForwarded);
+  EXPECT_EQ(client("for=\"203.0.113.9:_p1\"", by), "203.0.113.9") << "an obfuscated port";
+  EXPECT_EQ(client("for=\"[2001:db8::1]:_a.b-c\"", by), "2001:db8::/64");
 }
 
 TEST(ClientAddress, IsTheBlockOfAnIpv6Address) {
@@ -55,6 +58,23 @@ TEST(ClientAddress, IsOneForAnIpv4AddressAndItsMappedIpv6Address) {
   EXPECT_EQ(client("[::ffff:203.0.113.7]:443"), "203.0.113.7");
 }
 
+TEST(ClientAddress, IsNotOneForAllIpv4ClientsOfANat64) {
+  EXPECT_EQ(client("64:ff9b::203.0.113.7"), "203.0.113.7");
+  EXPECT_EQ(client("64:ff9b::203.0.113.8"), "203.0.113.8");
+}
+
+TEST(ClientAddress, IsNotHiddenByABlockOfMappedAddressesThatHoldsAllOthers) {
+  EXPECT_FALSE(AddressBlock::parse("::ffff:10.0.0.0/8"));
+  EXPECT_EQ(AddressBlock::parse("::ffff:10.0.0.0/104"), AddressBlock::parse("10.0.0.0/8"));
+}
+
+TEST(ClientAddress, IgnoresEmptyHops) {
+  EXPECT_EQ(client("203.0.113.9, , 10.0.0.1", rule({"10.0.0.0/8"})), "203.0.113.9");
+  EXPECT_EQ(client("203.0.113.9,"), "203.0.113.9");
+  EXPECT_EQ(client(" , "), "");
+  EXPECT_EQ(client("for=203.0.113.9,,", rule({}, Header::kForwarded)), "203.0.113.9");
+}
+
 TEST(ClientAddress, SkipsAProxyOnAUnixSocket) {
   EXPECT_EQ(client("203.0.113.7, unix:"), "203.0.113.7");
 }
@@ -62,11 +82,11 @@ TEST(ClientAddress, SkipsAProxyOnAUnixSocket) {
 // The trusted proxy after the hop would stand for all clients.
 TEST(ClientAddress, IsAnErrorIfAHopIsNotAnAddress) {
   EXPECT_EQ(client("203.0.113.9, junk, 10.2.3.4", rule({"10.0.0.0/8"})),
-            "error: X-Forwarded-For holds \"junk\", which is not an address");
+            "error: X-Forwarded-For holds \"junk\", which names no address");
   for (const std::string hop : {"unknown", "1.2.3.4:", "1.2.3.4:x", "1.2.3.4:70000", "[1.2.3.4]", "[::1",
                                 "[::1]x", "[::1]:", "fe80::1%eth0", "1.2.3", "\"1.2.3.4\""}) {
     EXPECT_EQ(client("1.1.1.1, " + hop),
-              "error: X-Forwarded-For holds \"" + hop + "\", which is not an address");
+              "error: X-Forwarded-For holds \"" + hop + "\", which names no address");
   }
   EXPECT_TRUE(client(std::string_view("203.0.113.9\0.evil", 17)).starts_with("error: "));
 }
@@ -83,11 +103,31 @@ TEST(ClientAddress, ComesFromForwardedIfTheRuleSaysSo) {
             "198.51.100.17");
   EXPECT_EQ(client("for=192.0.2.43;host=\"a,b;for=6.6.6.6\", proto=https;for=10.1.1.1", by), "192.0.2.43");
   EXPECT_EQ(client("host=\"a\\\",b\";for=192.0.2.43", by), "192.0.2.43");
-  EXPECT_EQ(client("proto=https", by), "");
   EXPECT_EQ(client("for=192.0.2.43, for=unknown", by),
-            "error: Forwarded holds \"unknown\", which is not an address");
+            "error: Forwarded holds \"for=unknown\", which names no address");
   EXPECT_EQ(client("for=192.0.2.43, for=\"_hidden\"", by),
-            "error: Forwarded holds \"_hidden\", which is not an address");
+            "error: Forwarded holds \"for=\"_hidden\"\", which names no address");
+}
+
+TEST(ClientAddress, IsNotChangedByAQuoteThatAClientLeavesOpen) {
+  const auto by = rule({"10.0.0.0/8"}, Header::kForwarded);
+  for (const std::string sent :
+       {"for=6.6.6.6;x=\"", "for=\"x", "for=6.6.6.6;x=\"\\", "for=6.6.6.6;x=\"\\\"", "\""}) {
+    EXPECT_EQ(client(sent + ", for=203.0.113.9", by), "203.0.113.9") << sent;
+    EXPECT_EQ(client(sent + ", for=203.0.113.9;host=\"a,\\\"b\", for=\"10.0.0.1:80\"", by), "203.0.113.9")
+        << sent;
+    EXPECT_EQ(client(sent + ", for=\"[2001:db8::9]\"", by), "2001:db8::/64") << sent;
+  }
+}
+
+// Otherwise the hop to its left, which the client may have invented, would count as the client.
+TEST(ClientAddress, IsAnErrorIfAProxyDoesNotSayWhomItServed) {
+  const auto by = rule({"10.0.0.0/8"}, Header::kForwarded);
+  for (const std::string last :
+       {"by=10.0.0.5;proto=https", "for =203.0.113.9", "proto=https", "for=203.0.113.9;for=203.0.113.8"}) {
+    EXPECT_TRUE(client("for=6.6.6.6, " + last, by).starts_with("error: Forwarded holds ")) << last;
+    EXPECT_TRUE(client(last, by).starts_with("error: Forwarded holds ")) << last;
+  }
 }
 
 }  // namespace

@@ -161,5 +161,18 @@ TEST(Framing, OmitsAnIdTooLongForAHeader) {
   EXPECT_NE(without_id.find(payload(1025)), std::string::npos) << "the event itself passes";
 }
 
+TEST(Framing, OmitsAnIdOfThePayloadThatWouldEndTheStream) {
+  for (const char* id : {"end", "end.5-1", "end.", "end ", "x, end", "10:30,end.5-1"}) {
+    const std::string payload = R"({"timestamp":")" + std::string(id) + "\"}";
+    EXPECT_EQ(framed(spools(), payload, FramingResult::kFrame),
+              "event: spool_update\ndata: " + payload + "\n\n");
+  }
+  EXPECT_NE(framed(spools(), R"({"timestamp":"ending"})", FramingResult::kFrame).find("\nid: ending\n"),
+            std::string::npos);
+  EXPECT_NE(
+      framed(spools(), R"({"timestamp":"the end, or not"})", FramingResult::kFrame).find("\nid: the end"),
+      std::string::npos);
+}
+
 }  // namespace
 }  // namespace tailgate

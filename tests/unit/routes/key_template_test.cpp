@@ -71,11 +71,13 @@ TEST(KeyTemplate, ExplainsHowBracesAreWritten) {
   }
 }
 
-// {org} can hold "-" here, and {id} can hold "-" and ":".
+// {org} can hold "-" here, and {id} can hold "-" and ":".  {u} can hold "-", and has one length.
 TEST(KeyTemplate, FindsTwoNamesWithoutACharacterThatSeparatesThem) {
   const auto joined = [](std::string_view text) {
-    const auto names = KeyTemplate::compile(text)->joined_names(
-        [](std::string_view name, char c) { return c == '-' || (name == "id" && c == ':'); });
+    const SegmentRules rules{
+        .can_hold = [](std::string_view name, char c) { return c == '-' || (name == "id" && c == ':'); },
+        .form = [](std::string_view name) -> std::string_view { return name == "u" ? "xx-xx" : ""; }};
+    const auto names = KeyTemplate::compile(text)->joined_names(rules);
     return names ? names->first + ' ' + names->second : "";
   };
   EXPECT_EQ(joined("job:{org}{id}"), "org id");
@@ -86,7 +88,55 @@ TEST(KeyTemplate, FindsTwoNamesWithoutACharacterThatSeparatesThem) {
   EXPECT_EQ(joined("{org}-/-{id}/{org}"), "");
   EXPECT_EQ(joined("{org}:{id}{id}"), "");
   EXPECT_EQ(joined("-{id}-"), "");
+  EXPECT_EQ(joined("{u}-{org}"), "");
+  EXPECT_EQ(joined("{org}{u}"), "");
+  EXPECT_EQ(joined("{org}-{u}-{id}"), "org u") << "neither end tells where {org} and {id} part";
   EXPECT_EQ(expanded("{org}:{id}{id}", kOrgAndId, "a/b"), "a:bb");
+}
+
+// The stream of "job:$7:events" would be silent for ever.
+TEST(KeyTemplate, RefusesTheSpellingOfMessages) {
+  EXPECT_EQ(error_of("job:${id}:events"), "write {id}, not ${id}, which only messages have");
+  EXPECT_EQ(expanded("$job:{id}$", kId, "7"), "$job:7$");
+  EXPECT_EQ(expanded("{{$}}{id}", kId, "7"), "{$}7");
+}
+
+// {n} is a number, {u} a UUID, and the other names are letters, digits and "-".
+std::string common_text_of(std::string_view a, std::string_view b) {
+  const SegmentRules rules{
+      .can_hold =
+          [](std::string_view name, char c) {
+            const bool is_digit = c >= '0' && c <= '9';
+            return is_digit || (name != "n" && (c == '-' || (c >= 'a' && c <= 'z')));
+          },
+      .form = [](std::string_view name) -> std::string_view { return name == "u" ? "xx-xx" : ""; }};
+  return common_text(*KeyTemplate::compile(a), rules, *KeyTemplate::compile(b), rules).value_or("none");
+}
+
+TEST(KeyTemplate, FindsATextThatTwoTemplatesCanGive) {
+  EXPECT_EQ(common_text_of("job-{id}", "job-{id}-secret"), "job-7-secret");
+  EXPECT_EQ(common_text_of("{org}:{id}", "job:{id}"), "job:7");
+  EXPECT_EQ(common_text_of("{id}:x", "{{a}}:{id}"), "none");
+  EXPECT_EQ(common_text_of("job:{id}", "job:{n}"), "job:7");
+  EXPECT_EQ(common_text_of("job:{id}", "job:newest"), "job:newest");
+  EXPECT_EQ(common_text_of("job:{n}", "job:newest"), "none");
+  EXPECT_EQ(common_text_of("job:{id}", "job:{id}:logs"), "none");
+  EXPECT_EQ(common_text_of("job:{id}", "jobs:{id}"), "none");
+  EXPECT_EQ(common_text_of("a{id}b", "{id}"), "a7b");
+  EXPECT_EQ(common_text_of("{id}", ""), "none") << "a value is never empty";
+  EXPECT_EQ(common_text_of("", ""), "");
+}
+
+TEST(KeyTemplate, KnowsThatAllUuidsHaveOneLength) {
+  EXPECT_EQ(common_text_of("job-{u}", "job-{u}-logs"), "none");
+  EXPECT_EQ(common_text_of("job-{u}", "job-{id}-logs"), "none") << "no UUID ends in letters of \"logs\"";
+  EXPECT_EQ(common_text_of("job-{u}", "job-{id}-77"), "job-77-77");
+}
+
+// Tomcat refuses a request line that holds a brace.
+TEST(KeyTemplate, EncodesItsOwnBracesForAUrl) {
+  EXPECT_EQ(KeyTemplate::compile("/status/{{x}}/{id}")->expand_url({.names = kId, .values = "7"}),
+            "/status/%7Bx%7D/7");
 }
 
 TEST(KeyTemplate, EncodesValuesForAUrlButNotItsOwnText) {

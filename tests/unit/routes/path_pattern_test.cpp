@@ -58,7 +58,7 @@ TEST(IdRule, KnowsTheCharactersOfItsIds) {
   };
   EXPECT_EQ(held(IdRule::Form::kSegment, ""), "0aAgG-._");
   EXPECT_EQ(held(IdRule::Form::kSegment, "@:"), "0aAgG-._:@");
-  EXPECT_EQ(held(IdRule::Form::kUuid, ""), "0aA-");
+  EXPECT_EQ(held(IdRule::Form::kUuid, ""), "0a-");
   EXPECT_EQ(held(IdRule::Form::kInt, ""), "0");
 }
 
@@ -73,10 +73,42 @@ TEST(IdRule, DistinguishesUuidsAndNumbers) {
     EXPECT_FALSE(uuid.fits(text)) << text;
   }
   const IdRule number = *IdRule::make(IdRule::Form::kInt, "");
-  for (const char* text : {"0", "7", "007", "18446744073709551615"}) EXPECT_TRUE(number.fits(text)) << text;
-  for (const char* text : {"", "-7", "+7", "7.0", "7e1", "0x7", "a", "184467440737095516150"}) {
+  for (const char* text : {"0", "7", "70", "18446744073709551615"}) EXPECT_TRUE(number.fits(text)) << text;
+  for (const char* text : {"", "00", "007", "-7", "+7", "7.0", "7e1", "0x7", "a", "184467440737095516150"}) {
     EXPECT_FALSE(number.fits(text)) << text;
   }
+}
+
+// Otherwise two spellings of one job were two channels, and one of them was silent for ever.
+TEST(IdRule, HasOneSpellingForAUuidInEitherCase) {
+  const PathPattern uploads =
+      *PathPattern::compile("/{org}/{id}", false, *IdRule::make(IdRule::Form::kUuid, ""));
+  EXPECT_EQ(uploads.match("/ACME/123E4567-E89B-12D3-A456-426614174ABC"),
+            "ACME/123e4567-e89b-12d3-a456-426614174abc");
+  EXPECT_EQ(pattern("/{id}").match("/123E4567"), "123E4567");
+}
+
+TEST(IdRule, RefusesCharactersThatChangeNothing) {
+  const auto error_of = [](std::string_view chars) {
+    return IdRule::make(IdRule::Form::kSegment, chars).error();
+  };
+  for (const char* chars : {"a-z", ":0", ".", "_:", "-"}) {
+    EXPECT_NE(error_of(chars).find("ids may always hold letters, digits"), std::string::npos)
+        << error_of(chars);
+  }
+  EXPECT_EQ(error_of(":@:"), "must not hold \":\" twice");
+}
+
+TEST(IdRule, IsTheSameForCharactersInAnotherOrder) {
+  EXPECT_EQ(*IdRule::make(IdRule::Form::kSegment, ":@"), *IdRule::make(IdRule::Form::kSegment, "@:"));
+  EXPECT_NE(*IdRule::make(IdRule::Form::kSegment, ":"), *IdRule::make(IdRule::Form::kSegment, "@"));
+}
+
+TEST(PathPattern, SaysWhatIsWrongWithBraces) {
+  const auto error_of = [](std::string_view text) { return PathPattern::compile(text, false).error(); };
+  EXPECT_EQ(error_of("/jobs/{{id}}"), "must not have doubled braces; a named segment is written as in {id}");
+  EXPECT_TRUE(error_of("/jobs/{id}?x=1").starts_with("may hold only letters, digits and "))
+      << error_of("/jobs/{id}?x=1");
 }
 
 TEST(PathPattern, MatchesItsSegmentsAndReturnsTheId) {

@@ -50,12 +50,12 @@ TEST(Credential, IsParsedWithItsName) {
     EXPECT_FALSE(Credential::parse(text)) << text;
 }
 
-TEST(Route, ReservesTheChannelsOfTheGatewayItself) {
-  for (const char* name : {"__keyspace@0__:job:1:logs", "__redis__:invalidate", "tailgate:control:0011"}) {
+TEST(Route, ReservesTheChannelsOfRedisAndOfTheGatewayItself) {
+  for (const char* name : {"__keyspace@0__:job:1:logs", "__keyevent@0__:hset", "__redis__:invalidate",
+                           "tailgate:control:0011"}) {
     EXPECT_TRUE(is_reserved_channel(name)) << name;
   }
-  for (const char* name :
-       {"job:1:events", "__redis__:invalidate:x", "tailgate:1", "__keyevent@0__:expired", ""}) {
+  for (const char* name : {"job:1:events", "__redis__:invalidate:x", "tailgate:1", "__key", ""}) {
     EXPECT_FALSE(is_reserved_channel(name)) << name;
   }
 }

@@ -38,7 +38,7 @@ TEST(Template, WritesNullForANameWithoutAValue) {
 
 TEST(Template, MayBeEmptyOrWithoutNames) {
   EXPECT_EQ(Template::compile("", kKnown)->render_text({}), "");
-  EXPECT_EQ(Template::compile("$ {id} $}", kKnown)->render_text({}), "$ {id} $}");
+  EXPECT_EQ(Template::compile("$ {x} $}", kKnown)->render_text({}), "$ {x} $}");
 }
 
 TEST(Template, MentionsOnlyNamesInBraces) {
@@ -50,7 +50,8 @@ TEST(Template, MentionsOnlyNamesInBraces) {
 }
 
 TEST(Template, RefusesAnUnknownName) {
-  EXPECT_NE(Template::compile("${idd}", kKnown).error().find("${idd}"), std::string::npos);
+  EXPECT_EQ(Template::compile("${idd}", kKnown).error(),
+            "${idd} is no name that is known here; known are id, status, now, result");
   EXPECT_FALSE(Template::compile("${}", kKnown));
   EXPECT_FALSE(Template::compile("${ id }", kKnown));
 }
@@ -130,6 +131,16 @@ TEST(Message, AcceptsDataThatIsJsonOnceFilledIn) {
        {"{}", "[]", "1", "${id}", R"([${id},${status}])", R"({"a":{"b":${result}},"c":"$"})"}) {
     EXPECT_TRUE(Message::make(Kind::kJsonEvent, "e", data, kKnown)) << data;
   }
+}
+
+// Every client got the comment ": job {id}".
+TEST(Message, RefusesTheSpellingOfKeys) {
+  for (const Kind kind : {Kind::kComment, Kind::kTextEvent}) {
+    EXPECT_EQ(error_of(Message::make(kind, "", "${now} job {id}", kKnown)),
+              "write ${id}, not {id}, which only keys and paths have");
+    EXPECT_EQ(error_of(Message::make(kind, "", "job ${id} {ids} {x}", kKnown)), "");
+  }
+  EXPECT_EQ(error_of(Message::make(Kind::kJsonEvent, "", R"({"hint":"/jobs/{id}"})", kKnown)), "");
 }
 
 TEST(Message, RefusesAnUnknownNameInEveryKind) {

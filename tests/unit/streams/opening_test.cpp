@@ -110,6 +110,26 @@ TEST_F(OpeningTest, IsUnavailableIfRedisFallsSilentWhileARecordIsMissing) {
   EXPECT_LT(Loop::now() - silent, milliseconds(1500));
 }
 
+TEST_F(OpeningTest, WaitsWithoutALimitWhileALinkIsDownButNotWhileRedisRefusesTheRecord) {
+  create_job("1");
+  redis("ACL SETUSER default -hmget");
+  const TimePoint began = Loop::now();
+  open();
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Access::kUnavailable);
+  EXPECT_GE(Loop::now() - began, config_->redis.wait);
+  outcome_.reset();
+  redis("ACL SETUSER default +hmget");
+  records_path_.proxy.refuse();
+  records_path_.proxy.cut();
+  open();
+  run_for(config_->redis.wait + milliseconds(1200));
+  EXPECT_FALSE(outcome_.has_value());
+  records_path_.proxy.accept();
+  ASSERT_TRUE(has_outcome());
+  EXPECT_EQ(outcome_, Access::kAllowed);
+}
+
 TEST_F(OpeningTest, WaitsForAnApplicationForLongerThanForRedis) {
   for (const Route& route : config_->routes) {
     if (route.name == "asked") request_.route = &route;

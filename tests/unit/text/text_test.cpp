@@ -48,6 +48,12 @@ TEST(Query, TheFirstValueOfANameWins) {
   EXPECT_EQ(query->find("Token"), nullptr);
 }
 
+TEST(Query, HasAFirstValueThatIsNotEmpty) {
+  const auto query = Query::parse("token=&token=second&token=third&empty=");
+  EXPECT_EQ(*query->find_non_empty("token"), "second");
+  EXPECT_EQ(query->find_non_empty("empty"), nullptr);
+}
+
 TEST(Query, MayBeEmpty) {
   EXPECT_TRUE(Query::parse("")->all().empty());
   EXPECT_TRUE(Query::parse("&&")->all().empty());

@@ -2,6 +2,6 @@ import { EventSourcePolyfill } from "event-source-polyfill";
 
 export async function follow(url, token, show) {
   const source = new EventSourcePolyfill(url, { headers: { Authorization: `Bearer ${await token()}` } });
-  for (const name of ["message", "log", "gap", "done", "unavailable"])
+  for (const name of ["message", "log", "gap", "resync", "done", "unavailable", "auth-expired"])
     source.addEventListener(name, (event) => show(name, event.data, event.lastEventId));
 }

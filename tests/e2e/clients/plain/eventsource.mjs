@@ -5,6 +5,6 @@ export async function follow(url, token, show) {
   const source = new EventSource(url, {
     fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, Authorization } }),
   });
-  for (const name of ["message", "log", "gap", "done", "unavailable"])
+  for (const name of ["message", "log", "gap", "resync", "done", "unavailable", "auth-expired"])
     source.addEventListener(name, (event) => show(name, event.data, event.lastEventId));
 }

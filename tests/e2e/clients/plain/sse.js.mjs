@@ -2,6 +2,6 @@ import { SSE } from "sse.js";
 
 export async function follow(url, token, show) {
   const source = new SSE(url, { headers: { Authorization: `Bearer ${await token()}` } });
-  for (const name of ["message", "log", "gap", "done", "unavailable"])
+  for (const name of ["message", "log", "gap", "resync", "done", "unavailable", "auth-expired"])
     source.addEventListener(name, (event) => show(name, event.data, event.id ?? ""));
 }

@@ -1,8 +1,10 @@
 # follow URL TOKEN_COMMAND: prints each complete event until the job has ended.
-follow() {
-  local last='' pause=3 refused=0 id block line status head
+follow() (
+  last='' pause=3 refused=0
   head=$(mktemp)
+  trap 'rm -f "$head"' EXIT
   until [[ $last == end || $last == end.* ]]; do
+    token=$($2) || { sleep "$pause"; continue; }
     id='' block=''
     while IFS= read -r line; do
       block+=$line$'\n'
@@ -15,11 +17,12 @@ follow() {
           ;;
       esac
     done < <(curl -sNf --retry 9 -D "$head" -H 'Accept: text/event-stream' \
-      -H "Authorization: Bearer $($2)" -H "Last-Event-ID: $last" "$1")
-    status=$(sed -n 's/^HTTP[^ ]* \([0-9]*\).*/\1/p' "$head" | tail -n 1)
-    if [[ $status == 401 ]]; then ((++refused)); else refused=0; fi
-    if [[ $status == 204 ]] || ((refused > 1)); then break; fi
+      -H "Authorization: Bearer $token" -H "Last-Event-ID: $last" "$1")
+    case $(sed -n 's/^HTTP[^ ]* \([0-9]*\).*/\1/p' "$head" | tail -n 1) in
+      401) ((refused++ == 0)) || break ;;
+      '' | 200 | 429 | 5??) refused=0 ;; # '': there was no answer
+      *) break ;;
+    esac
     sleep "$pause"
   done
-  rm -f "$head"
-}
+)

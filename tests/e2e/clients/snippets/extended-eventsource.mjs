@@ -1,6 +1,7 @@
 import { EventSource } from "extended-eventsource";
 
-export function follow(url, token, show, last = "") {
+export function follow(url, token, show, signal, last = "") {
+  if (signal.aborted) return;
   const source = new EventSource(url, {
     async fetch(request) {
       request.headers.set("Authorization", `Bearer ${await token()}`);
@@ -9,11 +10,13 @@ export function follow(url, token, show, last = "") {
       return fetch(request);
     },
   });
+  signal.addEventListener("abort", () => source.close());
   source.onerror = ({ response }) => {
     // It never asks again after an answer other than 200.
-    if ([429, 503].includes(response?.status)) setTimeout(follow, 3000, url, token, show, last);
+    const status = response?.status;
+    if (status === 429 || status >= 500) setTimeout(() => follow(url, token, show, signal, last), 3000);
   };
-  for (const name of ["message", "log", "gap", "done", "unavailable"])
+  for (const name of ["message", "log", "gap", "resync", "done", "unavailable", "auth-expired"])
     source.addEventListener(name, (event) => {
       if (!event.data) return; // a comment, or the block with `retry:`
       last = event.lastEventId || last;

@@ -2,25 +2,26 @@ import { fetchEventSource } from "@microsoft/fetch-event-source";
 
 class Final extends Error {}
 
-export async function follow(url, token, show) {
+export async function follow(url, token, show, signal) {
   let last = "";
   let refused = 0;
   const following = fetchEventSource(url, {
+    signal,
     openWhenHidden: true, // else a tab that is hidden and shown again while it waits opens two streams
     async fetch(input, init) {
       const headers = { Accept: "text/event-stream", Authorization: `Bearer ${await token()}` };
       if (last) headers["Last-Event-ID"] = last; // its own id may be that of an event that arrived only in part
       return fetch(input, { ...init, headers });
     },
-    async onopen({ ok, status, headers }) {
-      if (status === 204 || (status === 401 && refused++)) throw new Final();
-      if (!ok)
+    async onopen({ status, headers }) {
+      if (status === 401 ? refused++ : status !== 200 && status !== 429 && status < 500) throw new Final();
+      if (status !== 200)
         throw Object.assign(new Error(`status ${status}`), { pause: 1000 * headers.get("Retry-After") || 3000 });
       refused = 0;
     },
     onmessage({ event, data, id }) {
-      if (!data) return; // a comment, or the block with `retry:`
-      last = id || last;
+      last = id || last; // a drain sends an id without data
+      if (!data) return; // this id, a comment, or the block with `retry:`
       show(event || "message", data, id);
       if (/^end(\.|$)/.test(id)) throw new Final();
     },
