@@ -91,7 +91,9 @@ def test_an_idle_record_is_read_once_a_second_if_nothing_announces_its_changes(s
     with looks_at(stack, jobs) as counts:
         assert_no_event(streams[0].pump(), 3)
     seconds = time.monotonic() - begin
-    assert all(1 <= count <= seconds + 1.5 for count in counts.values()), (counts, seconds)
+    # The first look at a job comes up to a second after its first stream has opened, beside those of the sweep.
+    most = 1 + seconds + 1.5
+    assert all(1 <= count <= most for count in counts.values()), (counts, seconds)
 
 
 def test_a_record_that_changes_all_the_time_is_read_once_a_second_after_a_burst(stack, job):
