@@ -125,7 +125,7 @@ void LogStream::on_read(const LogRead& read) {
   if (condemned() || handle_failure(read.outcome)) return;
   if (read.gap) {
     send_gap(*read.gap);
-    if (cursor_.position() < read.gap->requested) wait_for_another_end();
+    if (read.gap->begins_anew) forget_end_of_log();
   }
   std::string bytes;
   std::uint32_t events = 0;
@@ -136,10 +136,37 @@ void LogStream::on_read(const LogRead& read) {
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  // If the newest entries were deleted, the log ends before final_.  The id of the end is final_ even then,
-  // because Redis still reports it as the log's last id when the client comes back.
-  if (final_ && (caught_up_ || reached_end())) return finish(*final_);
+  if (final_ && caught_up_ && !reached_end()) return confirm_end();
   proceed();
+}
+
+// The log ends before final_.  Either its newest entries were deleted (XDEL), or the log was replaced.
+void LogStream::confirm_end() {
+  tail_ = resources_.log_reader.tail(key_, [this](LogRead::Outcome outcome, const LogTail& tail) {
+    if (condemned() || !final_ || handle_failure(outcome)) return;
+    if (tail.last < *final_) {
+      read_anew(tail);
+      forget_end_of_log();
+      return proceed();
+    }
+    // Redis before 7.0 does not report which entries were deleted.
+    const bool is_replaced = tail.added && tail.max_deleted < *final_;
+    if (is_replaced) send_gap_before(tail);
+    // The id of the end is final_ even if the entry is gone: when the client comes back, Redis does not
+    // report a lower last id.
+    finish(*final_);
+  });
+}
+
+// The log was replaced, and this stream has not read all of the old one.
+void LogStream::read_anew(const LogTail& tail) {
+  send_gap_before(tail);
+  const EntryId own = cursor_.position();
+  std::optional<LogGap> same_gap;
+  cursor_ = LogCursor::after(tail.last < own ? EntryId{} : own, tail, same_gap);
+  reading_ = {};
+  phase_ = Phase::kBehind;
+  caught_up_ = false;
 }
 
 void LogStream::join() {
@@ -174,16 +201,15 @@ void LogStream::on_batch(const Batch& batch) {
 void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   if (condemned() || phase_ != Phase::kTailing) return;  // a stream that is behind finds the gap itself
   const EntryId own = cursor_.position();
-  const bool was_reset = cursor.position() < gap.requested;
   // An older entry exists, but not the one at the feed's position: it is another log.
   const bool is_other_log = gap.first_available && *gap.first_available < gap.requested;
   // A stream that has read ahead of the feed may have sent the entries that the feed missed.
-  const bool has_it_all = !was_reset && !is_other_log && own > gap.requested &&
+  const bool has_it_all = !gap.begins_anew && !is_other_log && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
   send_gap({own, gap.first_available});
-  if (was_reset || own < cursor.position() || own == gap.requested) cursor_ = cursor;
-  if (was_reset) wait_for_another_end();
+  if (gap.begins_anew || own < cursor.position() || own == gap.requested) cursor_ = cursor;
+  if (gap.begins_anew) forget_end_of_log();
   if (reached_end()) finish(cursor_.position());
 }
 
@@ -192,6 +218,10 @@ void LogStream::send_gap(const LogGap& gap) {
   const std::string first = gap.first_available ? json_quote(gap.first_available->text()) : "null";
   send_event("gap",
              json_object({{"requested", json_quote(gap.requested.text())}, {"first_available", first}}));
+}
+
+void LogStream::send_gap_before(const LogTail& tail) {
+  send_gap({cursor_.position(), tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt});
 }
 
 void LogStream::on_redis_up() {
@@ -290,20 +320,19 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   const auto waited = now - ending_->asked_at;
   const bool was_slow = waited > std::max<Clock::duration>(kSlowAnswer, route().end_grace / 2);
   if (was_slow) ending_->ended_at += waited;
+  // Redis never lowers the last id of a log, so a lower one belongs to another log.  No read has detected
+  // that yet.
+  if (tail.last < std::max(cursor_.newest_known(), ending_->newest.value_or(EntryId{}))) read_anew(tail);
   // The log has grown if its last id is not the newest id that was known before.
   if (was_slow || tail.last != ending_->newest) ending_->last_entry_at = now;
   ending_->newest = tail.last;
-  if (now < silent_at()) return remind_at(silent_at());
+  if (now < silent_at()) {
+    remind_at(silent_at());
+    return proceed();
+  }
   final_ = tail.last;
   // A read under way may have begun before the entries up to final_ were written.
   reading_ = {};
-  if (tail.last < cursor_.position()) {
-    // The log was replaced after this stream's last read, and no read has detected that yet.  The new log is
-    // read from its beginning.  resolve_doubt() needs no read here, because the log ends before the position.
-    if (const auto gap = cursor_.resolve_doubt(tail)) send_gap(*gap);
-    phase_ = Phase::kBehind;
-    caught_up_ = false;
-  }
   if (reached_end()) {
     finish(cursor_.position());
   } else if (phase_ == Phase::kTailing) {
@@ -314,8 +343,10 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   }
 }
 
-// The log was replaced.  If final_ is set, it names an entry of the old log.
-void LogStream::wait_for_another_end() {
+// The log was replaced.  What the stream knows of its end belongs to the old log.
+void LogStream::forget_end_of_log() {
+  if (!ending_) return;
+  ending_->newest.reset();
   if (!final_) return;
   final_.reset();
   wait_for_silence();

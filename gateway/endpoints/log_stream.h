@@ -85,13 +85,16 @@ class LogStream final : public Stream,
   bool handle_failure(LogRead::Outcome outcome);
   void join();
   void send_gap(const LogGap& gap);
+  void send_gap_before(const LogTail& tail);
   void begin_ending(const Record& record);
   TimePoint silent_at() const;
   void wait_for_silence();
   void on_final_look(JobRecords::Found found, const Record* record);
   void on_final_tail(LogRead::Outcome outcome, const LogTail& tail);
+  void confirm_end();
+  void read_anew(const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
-  void wait_for_another_end();
+  void forget_end_of_log();
   void forget_ending();
   void finish(EntryId last);
   void end_without_log();

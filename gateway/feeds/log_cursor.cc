@@ -52,7 +52,8 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
 // Finds the losses that the tail alone shows.
 std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
   const std::optional<EntryId> first = tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt;
-  const LogGap gap{.requested = position_, .first_available = first};
+  LogGap gap{.requested = position_, .first_available = first};
+  const bool awaits_anchor = newest_known() > position_;
   // The number of entries that were added before `first`.
   std::optional<std::uint64_t> before = tail.exists ? tail.added : 0;
   if (before) *before -= tail.length;
@@ -66,7 +67,9 @@ std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
     is_known_missing_ = false;
     anchor_ = first;
     added_ = before;
-    return gap.requested.is_zero() ? std::nullopt : std::optional(gap);
+    if (gap.requested.is_zero() && !awaits_anchor) return std::nullopt;
+    gap.begins_anew = true;
+    return gap;
   }
 
   // All entries of the log are later than the position.  Entries between the position and `first` may have
@@ -75,6 +78,7 @@ std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
     // Without entries-added (Redis before 7.0), a reader at 0-0 begins with `first` and reports no gap.
     bool lost = first ? !position_.is_zero() : tail.last != position_;
     if (added_ && before) lost = *before != *added_;
+    if (awaits_anchor && first != anchor_) lost = true;
     if (!first) {
       position_ = tail.last;
       is_known_missing_ = false;

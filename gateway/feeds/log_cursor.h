@@ -8,6 +8,7 @@
 // gap unless the tail proves that nothing is lost.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -33,6 +34,8 @@ struct LogTail {
 struct LogGap {
   EntryId requested;
   std::optional<EntryId> first_available;  // none: there is no entry
+  // The log was deleted or replaced.  The reader begins to read the new log, even below `requested`.
+  bool begins_anew = false;
 };
 
 class LogCursor {
@@ -46,6 +49,8 @@ class LogCursor {
   static LogCursor after(EntryId requested, const LogTail& tail, std::optional<LogGap>& gap);
 
   EntryId position() const { return position_; }
+  // The newest entry that the log is known to have had.
+  EntryId newest_known() const { return std::max(position_, anchor_.value_or(EntryId{})); }
 
   // `first_read`: the first entry that an inclusive read from position() found; none if there is no entry.
   // `connection`: see LogTail.  If true, deliver the entries.  If false, keep the entries, fetch the tail and
@@ -64,7 +69,8 @@ class LogCursor {
   EntryId position_;
   // The log's oldest entry when compare() last found that all entries are later than the position.  Until the
   // anchor is delivered, an inclusive read cannot begin with the entry at the position.  A read that begins
-  // with the anchor proves that no entry after the anchor was trimmed.
+  // with the anchor proves that no entry after the anchor was trimmed.  If the anchor is gone before it is
+  // delivered, it is lost.
   std::optional<EntryId> anchor_;
   // The number of entries that were added to the log before the next one that the reader will deliver.  It is
   // compared with what XINFO STREAM says (entries-added minus length).  None: unknown.

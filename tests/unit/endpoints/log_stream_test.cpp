@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/support/stream_fixture.h"
 
@@ -23,6 +25,10 @@ class LogStreamTest : public testing::StreamTest {
   }
   static std::string line(const std::string& id, const std::string& text) {
     return "id: " + id + "\nevent: log\ndata: {\"id\":\"" + id + "\",\"text\":\"" + text + "\"}\n\n";
+  }
+  static std::string gap(const std::string& requested, const std::string& first) {
+    return "event: gap\ndata: {\"requested\":\"" + requested + "\",\"first_available\":\"" + first +
+           "\"}\n\n";
   }
   static std::size_t count(const std::string& text, std::string_view what) {
     std::size_t found = 0;
@@ -173,6 +179,20 @@ TEST_F(LogStreamTest, SendsAGapOfAReplacedLogAlsoToAStreamAheadOfTheFeed) {
                 line("7-1", "other"));
 }
 
+TEST_F(LogStreamTest, SendsAGapIfANewLogIsDeletedBeforeItsFirstRead) {
+  auto client = open();
+  ASSERT_TRUE(opened(client));
+  ASSERT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
+  logs_path_.proxy.set_lag(Direction::kToServer, std::chrono::milliseconds(150));
+  redis("DEL job:1:logs");
+  redis("XADD job:1:logs 0-5 text lost");
+  ASSERT_TRUE(run_until([&] { return client.got("event: gap"); }));
+  redis("DEL job:1:logs");
+  redis("XADD job:1:logs 2-1 text new");
+  ASSERT_TRUE(run_until([&] { return client.got("new"); }));
+  EXPECT_EQ(client.events(), "retry: 3000\n\n" + gap("1-1", "0-5") + gap("0-0", "2-1") + line("2-1", "new"));
+}
+
 // ---- the end of a log -------------------------------------------------------------------------------
 
 class LogEndTest : public LogStreamTest {
@@ -206,10 +226,24 @@ class LogEndTest : public LogStreamTest {
     EXPECT_TRUE(opened(client));
     EXPECT_TRUE(run_until([&] { return log_feeds_.followed() == 1; }));
     const std::string text(100'000, 'x');
-    for (int i = 0; i < 60; ++i) last = write(text);
+    for (int i = 0; i < 60; ++i) ids_.push_back(last = write(text));
     set_status("failed");
     return client;
   }
+  // Replaces the log by one that lacks the newest 20 of the 60 lines of open_slow_and_end().
+  void lose_newest_lines() const {
+    redis("DEL job:1:logs");
+    redis("XADD job:1:logs 1-1 text first");
+    for (int i = 0; i < 40; ++i) redis("XADD job:1:logs %s text short", ids_[i].c_str());
+  }
+  // How many tails of logs Redis has been asked for.
+  int tails() const {
+    const std::string statistics = redis("INFO commandstats");
+    const std::string_view name = "cmdstat_xinfo|stream:calls=";
+    const auto found = statistics.find(name);
+    return found == std::string::npos ? 0 : std::stoi(statistics.substr(found + name.size()));
+  }
+  std::vector<std::string> ids_;
 };
 
 TEST_F(LogEndTest, SendsALineThatIsWrittenAfterTheTerminalStatus) {
@@ -422,6 +456,43 @@ TEST_F(LogEndTest, SendsTheLinesOfALogThatReplacedItsOwnWhileASlowClientReads) {
   ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
   EXPECT_TRUE(
       client.events().ends_with(",\"first_available\":\"1-1\"}\n\n" + line("1-1", "new") + done("1-1")));
+}
+
+// As after a failover to a server that never got the newest lines.
+TEST_F(LogEndTest, SendsAGapIfTheLogHasLostItsNewestLinesSinceTheEndWasDecided) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  lose_newest_lines();
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 40U);
+  EXPECT_TRUE(client.events().ends_with(gap(ids_[39], "1-1") + done(ids_[39])));
+}
+
+TEST_F(LogEndTest, SendsAGapIfTheLogHasLostItsNewestLinesWhileTheEndIsBeingDecided) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  const auto before = tails();
+  ASSERT_TRUE(run_until([&] { return tails() > before; }));
+  run_for(std::chrono::milliseconds(20));  // the stream has got this tail
+  lose_newest_lines();
+  ASSERT_TRUE(run_until([&] { return tails() > before + 1; }));
+  run_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 40U);
+  EXPECT_EQ(count(client.raw(), "event: gap\n"), 1U);
+  EXPECT_TRUE(client.events().ends_with(line(ids_[39], "short") + done(ids_[39])));
+}
+
+// The log's last id is above the last entry, but no entry was deleted.
+TEST_F(LogEndTest, SendsAGapIfTheLogHasAnotherLastIdThanItsEntriesHave) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  lose_newest_lines();
+  redis("XSETID job:1:logs %s", last.c_str());
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.events().ends_with(gap(ids_[39], "1-1") + done(last)));
 }
 
 TEST_F(LogEndTest, SendsDoneIfItsKeyTurnsIntoAnotherTypeAfterTheEnd) {

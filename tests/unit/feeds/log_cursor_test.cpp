@@ -129,6 +129,45 @@ TEST(LogCursor, ReportsAGapWhenTheLogWasReplacedByOneWithHigherIds) {
   EXPECT_EQ(gap->first_available, id(20));
 }
 
+// The reader was told of a gap and has not read the new log yet, because its client is slow.
+TEST(LogCursor, ReportsAGapIfANewLogIsDeletedBeforeItsFirstRead) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  ASSERT_TRUE(cursor.resolve_doubt(log(3, 5, 2, 2)));
+  EXPECT_EQ(cursor.newest_known(), id(3));
+  EXPECT_FALSE(cursor.proves_no_gap(std::nullopt, 0));
+  const auto gap = cursor.resolve_doubt({});
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->requested, EntryId{});
+  EXPECT_EQ(gap->first_available, std::nullopt);
+  EXPECT_TRUE(gap->begins_anew);
+  EXPECT_FALSE(cursor.resolve_doubt({})) << "one gap";
+  EXPECT_TRUE(cursor.proves_no_gap(std::nullopt, 0));
+}
+
+TEST(LogCursor, ReportsAGapIfANewLogIsReplacedBeforeItsFirstRead) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  ASSERT_TRUE(cursor.resolve_doubt(log(3, 5, 2, 2)));
+  EXPECT_FALSE(cursor.proves_no_gap(id(20), 0));
+  const auto gap = cursor.resolve_doubt(log(20, 21, 2, 2));
+  ASSERT_TRUE(gap) << "nothing was trimmed, but 3 and 5 are gone";
+  EXPECT_EQ(gap->first_available, id(20));
+  EXPECT_FALSE(cursor.resolve_doubt(log(20, 21, 2, 2))) << "one gap";
+  EXPECT_TRUE(cursor.proves_no_gap(id(20), 0));
+}
+
+TEST(LogCursor, ReportsNoGapIfALogIsDeletedAfterAllOfItWasRead) {
+  LogCursor cursor = LogCursor::at_tail({});
+  ASSERT_FALSE(cursor.resolve_doubt(log(3, 5, 2, 2)));
+  cursor.advance(id(5), 2);
+  EXPECT_FALSE(cursor.resolve_doubt(log(20, 21, 2, 4))) << "3 and 5 were trimmed";
+}
+
+TEST(LogCursor, SaysWhetherTheLogBeginsAnew) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.resolve_doubt(log(15, 20, 6, 20))->begins_anew);
+  EXPECT_TRUE(cursor.resolve_doubt(log(3, 5, 2, 2))->begins_anew);
+}
+
 TEST(LogCursor, FollowsALogThatBeginsAfterIt) {
   LogCursor cursor = LogCursor::at_tail({});
   EXPECT_EQ(cursor.position(), EntryId{});
