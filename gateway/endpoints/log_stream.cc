@@ -136,7 +136,8 @@ void LogStream::on_read(const LogRead& read) {
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  if (final_ && caught_up_ && !reached_end()) return confirm_end();
+  if (reached_end()) return finish(*final_);
+  if (final_ && caught_up_) return confirm_end();
   proceed();
 }
 

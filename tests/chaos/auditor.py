@@ -6,14 +6,19 @@ Pure: takes a ledger and returns violations.  It checks these promises of the ga
 - A channel's messages arrive in order and at most once.  A `resync` event or the end of the stream announces
   messages that are missing.
 - A finished job ends its streams.  The stream of a log first sends the lines that soon follow the end.
+- A status that is only written ends channel streams sooner if Redis announces changes than if the gateway must look.
 - An open stream is never silent for long.
 """
 
 import collections
 import dataclasses
+import statistics
 
 from chaos.ledger import NEVER, entry_id
 
+# Seconds after a change of the announcements.  The gateway asks for notifications 3 s after a refusal of tracking.
+TRUSTED = 8
+ENOUGH = 20  # ends, for a median that means something
 LOSSY = ("slow", "late")  # habits of clients that read too slowly, so their channel streams may be closed
 
 
@@ -28,6 +33,10 @@ class Patience:
     # A line must arrive before `done` if it is written at most `flush` after the job's end, or at most `flush` after
     # another such line.  `flush` is shorter than end_grace_ms.
     flush: float = 0.8
+    # Half of the channel streams whose job's end was only written must end within this time.  The gateway waits 0.25 s
+    # for a published end.  If Redis announces no changes, the gateway looks once a second.
+    announced: float = 0.6
+    looked_for: float = 1.5
     fresh: float = 4  # shorter than the 5 s that a stream waits at most after the job's end
 
     def times(self, factor):
@@ -63,6 +72,7 @@ class Audit:
                 self.check_delays(client, connection)
             if client.job:
                 self.check_last_events(client)
+        self.check_ends_by_record()
         return self.violations
 
     def add_violation(self, kind, client, connection, text, at):
@@ -406,3 +416,40 @@ class Audit:
                     text = f"{move.status} since {move.acked:.2f}, and still open at {until:.2f}"
                     self.add_violation("open after end", client, connection, text, until)
                     break
+
+    # ---- all clients --------------------------------------------------------------------------------
+
+    def check_ends_by_record(self):
+        """Checks how soon channel streams end after a status that was only written, while there are no faults."""
+        delays = collections.defaultdict(list)
+        for client in self.ledger.clients:
+            if client.source.kind == "channel" and client.job and client.habit == "fast":
+                for connection in client.connections:
+                    for wakeups, delay in self.ends_by_record(client, connection):
+                        delays[wakeups].append(delay)
+        for wakeups, limit in (
+            ("notifications", self.patience.announced),
+            ("tracking", self.patience.announced),
+            ("notifications of logs, tracking", self.patience.announced),
+            ("none", self.patience.looked_for),
+        ):
+            found = delays.get(wakeups, [])
+            if not found:
+                continue
+            median = statistics.median(found)
+            self.counts[f"ends by record with {wakeups}"] = f"{len(found)} (median {median:.2f} s)"
+            if len(found) >= ENOUGH and median > limit:
+                text = f"with {wakeups}, half of {len(found)} ends that were only written took over {median:.2f} s"
+                self.violations.append(Violation("slow end", f"all clients: {text}; the limit is {limit:.2f} s"))
+
+    def ends_by_record(self, client, connection):
+        for seen in connection.seen:
+            if seen.what != "final":
+                continue
+            moves = [move for move in client.job.moves if move.terminal and move.sent <= seen.at]
+            if not moves or moves[-1].published or moves[-1].sent < connection.head:
+                continue
+            begin = moves[-1].sent
+            if self.ledger.faults_within(begin, seen.at):
+                continue
+            yield self.ledger.wakeups_during(begin - TRUSTED, seen.at), seen.at - moves[-1].acked

@@ -19,6 +19,15 @@ REDIS_FAULTS = (
     "redis-kill", "redis-empty", "redis-failover", "redis-stop", "kill-pubsub", "kill-normal", "output-buffer", "loading",
     "change-wakeups", "readonly", "masterdown", "net-delay", "net-cut", "net-swallow", "net-swallow-some", "net-stall", "net-throttle",
 )  # fmt: skip
+# How Redis announces changes of keys: notify-keyspace-events, whether CLIENT TRACKING is permitted, and
+# tracking-table-max-keys.
+WAKEUPS = {
+    "notifications": ("Kth", "-", 1_000_000),
+    "tracking": ("", "+", 1_000_000),
+    "notifications of logs, tracking": ("Kt", "+", 1_000_000),
+    "tracking in a small table": ("", "+", 2),
+    "none": ("", "-", 1_000_000),
+}
 GATEWAY_FAULTS = ("gateway-kill", "gateway-term", "gateway-reload", "gateway-stop", "nginx-reload")
 
 
@@ -50,6 +59,7 @@ class Faults:
         self.world, self.stack, self.proxy = world, world.stack, world.proxy
         self.redis = connect(self.stack.facts["redis_socket"])
         self.counts = {}
+        self.wakeups = random.Random(f"{world.seed} wakeups").choice(list(WAKEUPS))
         self.expected_gone = set()  # the pids of gateways that a fault ended
         self._stack_lock = asyncio.Lock()
 
@@ -94,6 +104,7 @@ class Faults:
             prepare()
         await asyncio.sleep(length)
         await self.on_stack(self.stack.restart, "redis", kill=True)
+        await self.set_wakeups()
         await self.redis_is_back()
         return 5
 
@@ -145,11 +156,21 @@ class Faults:
         return 4
 
     async def change_wakeups(self, _length, choice):
-        """Changes how the gateway learns of new log entries: by keyspace notifications, by tracking, or, because the
-        tracking table is too small, by sweeping.  The change lasts until the next fault of this kind."""
-        await self.command("CONFIG", "SET", "notify-keyspace-events", "Kt" if choice < 1 / 3 else "")
-        await self.command("CONFIG", "SET", "tracking-table-max-keys", 2 if choice > 2 / 3 else 1_000_000)
+        """Changes how the gateway learns of new log entries and changed records, until the next fault of this kind."""
+        self.wakeups = list(WAKEUPS)[int(choice * len(WAKEUPS))]
+        await self.set_wakeups()
         return 3
+
+    async def set_wakeups(self):
+        events, permission, tracked_keys = WAKEUPS[self.wakeups]
+        await self.command("CONFIG", "SET", "notify-keyspace-events", events)
+        await self.command("CONFIG", "SET", "tracking-table-max-keys", tracked_keys)
+        await self.command("ACL", "SETUSER", "default", f"{permission}client|tracking")
+        # A connection keeps the tracking that it had.
+        await self.command("CLIENT", "KILL", "TYPE", "normal")
+        wakeups = self.world.ledger.wakeups
+        if not wakeups or wakeups[-1][1] != self.wakeups:
+            wakeups.append((time.monotonic(), self.wakeups))
 
     async def output_buffer(self, length, choice):
         """Makes Redis close Pub/Sub connections by a small output buffer and large messages."""

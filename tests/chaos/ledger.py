@@ -83,6 +83,7 @@ class Move:
     acked: float
     status: str
     terminal: bool
+    published: bool = False  # the worker also published the end
 
 
 @dataclasses.dataclass(slots=True)
@@ -237,6 +238,7 @@ class Ledger:
         self.windows = []  # of the faults
         self.rollbacks = []
         self.losses = []  # the times at which Redis lost all data or its last writes
+        self.wakeups = []  # pairs of a time and how Redis announces changes of records from then on; see Faults
         self.ended = NEVER  # the time at which the clients were stopped
 
     def source(self, name, kind):
@@ -260,6 +262,12 @@ class Ledger:
     def healthy(self, begin, end):
         """The number of seconds in [begin, end] without a fault that delays events."""
         return self._delays.seconds_outside(begin, end)
+
+    def wakeups_during(self, begin, end):
+        """How Redis announced changes of records during the whole interval.  None if that changed, or is not known."""
+        before = [how for at, how in self.wakeups if at <= begin]
+        changed = any(begin < at <= end for at, _ in self.wakeups)
+        return before[-1] if before and not changed else None
 
     def lost_within(self, begin, end):
         return any(begin <= at <= end for at in self.losses)

@@ -63,11 +63,11 @@ class Worker:
             if self.status is not None:
                 await self.retry(lambda: self.redis.hset(self.record_key, mapping=self.record()))
 
-    async def move(self, status, terminal):
+    async def move(self, status, terminal, published=False):
         sent = time.monotonic()
         self.status = status
         await self.write_record()
-        self.job.moves.append(Move(sent, time.monotonic(), status, terminal))
+        self.job.moves.append(Move(sent, time.monotonic(), status, terminal, published))
 
     async def publish(self, channel, source, message, n):
         item = source.add(Item(n, time.monotonic()))
@@ -166,7 +166,7 @@ class BuilderJob(Worker):
         status = self.rng.choice(("ready", "failed"))
         if self.rng.random() < 0.6:
             self.n += 1
-            await self.move(status, True)
+            await self.move(status, True, published=True)
             message = self.message(self.n, "", status=status)
             await self.publish(self.channel_name, self.channel, message, self.n)
         else:
@@ -204,7 +204,7 @@ class BlogJob(Worker):
         status = self.rng.choice(("succeeded", "failed", "cancelled"))
         if self.rng.random() < 0.6:
             self.n += 1
-            await self.move(status, True)
+            await self.move(status, True, published=True)
             if status == "succeeded":
                 message = {"event": "complete", "data": {"result": None, "n": self.n}}
             else:

@@ -49,11 +49,6 @@ class World:
         self.extra = []  # violations that the auditor does not find
         self.begin = time.monotonic()
 
-    def redis_conf(self):
-        """The lines for redis.conf.  With half of all seeds Redis sends keyspace notifications."""
-        events = random.Random(f"{self.seed} wakeups").choice(("Kt", '""'))
-        return (*REDIS_CONF, f"notify-keyspace-events {events}")
-
     def print_line(self, text):
         if not self.quiet:
             print(f"[{time.monotonic() - self.begin:7.2f} | {time.monotonic():.2f}] {text}", flush=True)
@@ -66,7 +61,7 @@ class World:
         self.proxy.target = str(self.directory / "s/run/redis.sock")
         await self.proxy.start()
         self.stack = await asyncio.to_thread(
-            Stack.up, self.directory / "s", SETTINGS, redis_conf=self.redis_conf(), wait="alive", instances=self.instances,
+            Stack.up, self.directory / "s", SETTINGS, redis_conf=REDIS_CONF, wait="alive", instances=self.instances,
             gateway_redis=f"unix:{self.proxy.path}", nginx_settings={"TG_SHUTDOWN_TIMEOUT": "3s"},
         )  # fmt: skip
         try:
@@ -93,6 +88,7 @@ class World:
         self.front = viewers.Front(self.stack)
         await asyncio.to_thread(wait_until, lambda: self.stack.ops("/readyz")[0] == 200, 20, "the gateway is ready")
         self.faults = Faults(self)
+        await self.faults.set_wakeups()
         await self._start_load()
         plans = schedule(self.seed, self.seconds) if self.with_faults else ()
         until = time.monotonic() + self.seconds

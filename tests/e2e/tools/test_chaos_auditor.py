@@ -414,3 +414,51 @@ def test_the_auditor_reports_an_unavailable_event_without_a_fault():
     seen = [Seen(101, "unavailable")]
     assert audit("channel", (seen, {"end": 112, "how": "clean"})) == ["refusal"]
     assert audit("channel", (seen, {"end": 112, "how": "clean"}), change=fault(99, 101)) == []
+
+
+# ---- all clients ----------------------------------------------------------------------------------
+
+
+def audit_ends(delay, wakeups, published=False, ends=25, change=None, habit="fast"):
+    """Audits streams of which each gets its last event `delay` seconds after the end of its job."""
+    ledger = Ledger()
+    ledger.ended = END
+    ledger.wakeups.append((BEGIN - 20, wakeups))
+    for number in range(ends):
+        job = ledger.job(f"j{number}")
+        job.moves.append(Move(BEGIN - 1, BEGIN - 1, "running", False))
+        job.moves.append(Move(BEGIN + 10, BEGIN + 10, "ready", True, published))
+        client = Client(f"c{number}", "events", ledger.source(f"s{number}", "channel"), job, habit)
+        seen = [Seen(BEGIN + 10 + delay, "final")]
+        client.connections.append(
+            Connection(asked=BEGIN, head=BEGIN, status=200, end=END, how="clean", last_byte=END, seen=seen)
+        )
+        ledger.clients.append(client)
+    if change:
+        change(ledger)
+    run = Audit(ledger)
+    return [violation.kind for violation in run.run() if violation.kind == "slow end"], run.counts
+
+
+@pytest.mark.parametrize("wakeups, limit", [("notifications", 0.6), ("tracking", 0.6), ("none", 1.5)])
+def test_the_auditor_reports_slow_ends_by_the_record(wakeups, limit):
+    kinds, counts = audit_ends(limit - 0.05, wakeups)
+    assert kinds == []
+    assert counts[f"ends by record with {wakeups}"].startswith("25 (median")
+    assert audit_ends(limit + 0.05, wakeups)[0] == ["slow end"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"published": True},
+        {"ends": 19},
+        {"habit": "slow"},
+        {"change": lambda ledger: ledger.windows.append(Window(BEGIN, BEGIN + 10.5, "redis-kill"))},
+        {"change": lambda ledger: ledger.wakeups.append((BEGIN + 3, "none"))},
+        {"change": lambda ledger: [setattr(c.connections[0], "head", BEGIN + 10.5) for c in ledger.clients]},
+    ],
+    ids=["published", "few", "slow client", "fault", "change of wake-ups", "opened later"],
+)
+def test_the_auditor_judges_only_ends_that_were_written_in_calm_times(more):
+    assert audit_ends(2, "tracking", **more)[0] == []
