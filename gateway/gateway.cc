@@ -181,6 +181,7 @@ void Gateway::take_redis_rule(const RedisRule& fresh) {
 
 void Gateway::write_metrics(MetricsText& out) const {
   streams_.write_metrics(out);
+  loop_.turn_times().write_metrics(out);
   out.counter("tailgate_reloads_total", "Reloads of the configuration that were taken.", reloads_);
   out.counter("tailgate_reloads_refused_total",
               "Reloads of the configuration or the identity keys that were refused.", reloads_refused_);

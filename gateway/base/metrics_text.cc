@@ -6,17 +6,29 @@ void MetricsText::begin(std::string_view name, Type type, std::string_view help)
   name_ = name;
   text_ += "# HELP " + name_ + ' ';
   text_ += help;
-  text_ += "\n# TYPE " + name_ + (type == Type::kCounter ? " counter\n" : " gauge\n");
+  text_ += "\n# TYPE " + name_;
+  text_ += type == Type::kCounter ? " counter\n" : type == Type::kGauge ? " gauge\n" : " histogram\n";
 }
 
-void MetricsText::sample(std::string_view labels, std::uint64_t value) {
+void MetricsText::sample(std::string_view labels, std::uint64_t value, std::string_view suffix) {
+  write_sample(labels, std::to_string(value), suffix);
+}
+
+void MetricsText::sample(std::string_view labels, double value, std::string_view suffix) {
+  write_sample(labels, std::to_string(value), suffix);
+}
+
+void MetricsText::write_sample(std::string_view labels, std::string_view value, std::string_view suffix) {
   text_ += name_;
+  text_ += suffix;
   if (!labels.empty()) {
     text_ += '{';
     text_ += labels;
     text_ += '}';
   }
-  text_ += ' ' + std::to_string(value) + '\n';
+  text_ += ' ';
+  text_ += value;
+  text_ += '\n';
 }
 
 void MetricsText::counter(std::string_view name, std::string_view help, std::uint64_t value) {

@@ -61,7 +61,8 @@ std::vector<HttpServer*>& servers() {
 
 HttpServer::HttpServer(const Loop& loop, Socket socket, Handler handler, DescriptorShare share,
                        const HttpTimes& times)
-    : handler_(std::move(handler)),
+    : loop_(loop),
+      handler_(std::move(handler)),
       socket_(std::move(socket)),
       share_(share),
       times_(times),
@@ -218,6 +219,7 @@ void HttpServer::on_refused(int status, std::string_view why) {
 
 void HttpServer::request_cb(evhttp_request* request, void* self) noexcept {
   auto* server = static_cast<HttpServer*>(self);
+  server->loop_.measure_turn();
   bufferevent* buffer = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
   HttpConnection& connection = *server->connections_[static_cast<std::size_t>(bufferevent_getfd(buffer))];
   connection.on_request(request);

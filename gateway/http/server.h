@@ -71,6 +71,7 @@ class HttpServer : private HttpConnection::Owner {
   void accept_while_alone();
   bool is_past_share(const bufferevent* buffer) const;
 
+  const Loop& loop_;
   Handler handler_;
   Socket socket_;
   DescriptorShare share_;

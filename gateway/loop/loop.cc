@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 namespace tailgate {
@@ -28,7 +29,34 @@ EventHandle make_event(const Loop& loop, int fd, short what, std::function<void(
 
 }  // namespace
 
-Loop::Loop() : base_(must(event_base_new())) {
+// The turn of the loop that is under way.
+struct Loop::Turn {
+  std::optional<TimePoint> began;  // none: this turn is not measured yet
+  int ends_asked = 0;              // the TurnEnds that have not run yet
+  TurnTimes times;
+  std::function<void()> at_end;
+  EventHandle end;
+};
+
+Loop::Loop() : base_(must(event_base_new())), turn_(std::make_unique<Turn>()) {
+  turn_->at_end = [turn = turn_.get()] {
+    // A TurnEnd that was asked after this one belongs to the turn, too.
+    if (turn->ends_asked > 0) return event_active(turn->end.get(), EV_TIMEOUT, 0);
+    turn->times.add(now() - *std::exchange(turn->began, std::nullopt));
+  };
+  turn_->end = make_event(*this, -1, 0, &turn_->at_end);
+}
+
+Loop::~Loop() = default;
+
+void Loop::measure_turn() const {
+  if (turn_->began) return;
+  turn_->began = now();
+  event_active(turn_->end.get(), EV_TIMEOUT, 0);
+}
+
+const TurnTimes& Loop::turn_times() const {
+  return turn_->times;
 }
 
 void Loop::run() {
@@ -40,7 +68,11 @@ void Loop::stop() {
 }
 
 Timer::Timer(const Loop& loop, std::function<void()> call)
-    : call_(std::move(call)), event_(make_event(loop, -1, 0, &call_)) {
+    : call_([&loop, inner = std::move(call)] {
+        loop.measure_turn();
+        inner();
+      }),
+      event_(make_event(loop, -1, 0, &call_)) {
 }
 
 void Timer::after(std::chrono::microseconds delay) {
@@ -57,15 +89,23 @@ bool Timer::pending() const {
 }
 
 TurnEnd::TurnEnd(const Loop& loop, std::function<void()> call)
-    : call_([this, inner = std::move(call)] {
+    : loop_(loop),
+      call_([this, inner = std::move(call)] {
+        loop_.measure_turn();
         asked_ = false;
+        --loop_.turn_->ends_asked;
         inner();
       }),
       event_(make_event(loop, -1, 0, &call_)) {
 }
 
+TurnEnd::~TurnEnd() {
+  if (asked_) --loop_.turn_->ends_asked;
+}
+
 void TurnEnd::ask() {
   if (std::exchange(asked_, true)) return;
+  ++loop_.turn_->ends_asked;
   event_active(event_.get(), EV_TIMEOUT, 0);
 }
 

@@ -8,7 +8,9 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 
+#include "gateway/base/turn_times.h"
 #include "gateway/loop/handles.h"
 
 namespace tailgate {
@@ -23,6 +25,7 @@ inline timeval as_timeval(std::chrono::microseconds time) {
 class Loop {
  public:
   Loop();
+  ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -33,8 +36,17 @@ class Loop {
   static TimePoint now() { return Clock::now(); }
   event_base* base() const { return base_.get(); }
 
+  // Measures this turn of the loop from now to its end.  Call it at the beginning of a callback; further
+  // calls in the same turn change nothing.  libevent 2.1 itself cannot tell when a turn begins.
+  void measure_turn() const;
+  const TurnTimes& turn_times() const;
+
  private:
+  friend class TurnEnd;
+  struct Turn;
+
   EventBaseHandle base_;
+  std::unique_ptr<Turn> turn_;
 };
 
 // Calls `call` once, when `delay` has passed since the latest after().  `call` may call after() again.
@@ -58,6 +70,7 @@ class Timer {
 class TurnEnd {
  public:
   TurnEnd(const Loop& loop, std::function<void()> call);
+  ~TurnEnd();
   TurnEnd(const TurnEnd&) = delete;
   TurnEnd& operator=(const TurnEnd&) = delete;
 
@@ -65,6 +78,7 @@ class TurnEnd {
   void ask();
 
  private:
+  const Loop& loop_;
   std::function<void()> call_;
   EventHandle event_;
   bool asked_ = false;

@@ -134,8 +134,10 @@ void RedisLink::attach() {
   };
   static const auto self = [](void* link) { return static_cast<RedisLink*>(link); };
   readable_ = event_for(EV_READ | EV_PERSIST, [](int, short, void* link) noexcept { self(link)->read(); });
-  writable_ = event_for(EV_WRITE,
-                        [](int, short, void* link) noexcept { redisAsyncHandleWrite(self(link)->context_); });
+  writable_ = event_for(EV_WRITE, [](int, short, void* link) noexcept {
+    self(link)->loop_.measure_turn();
+    redisAsyncHandleWrite(self(link)->context_);
+  });
   auto& hooks = context_->ev;
   hooks.data = this;
   hooks.addRead = [](void* link) noexcept { event_add(self(link)->readable_.get(), nullptr); };
@@ -152,6 +154,7 @@ void RedisLink::attach() {
 // replies of each read at once, so that Redis gets the next commands earlier.  With eight reads in a turn,
 // the gateway served 10 to 30 % fewer pages a second.
 void RedisLink::read() {
+  loop_.measure_turn();
   for (int left = events_.reads_per_turn;; --left) {
     redisAsyncHandleRead(context_);
     if (left == 1 || !bytes_waiting()) return;

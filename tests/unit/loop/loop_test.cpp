@@ -94,5 +94,59 @@ TEST_F(SignalWatchTest, IsCalledEachTimeTheSignalArrives) {
   }
 }
 
+// Returns the line of the histogram for turns of at most 20 ms, and the line for all turns.
+std::string long_turns(const Loop& loop) {
+  MetricsText out;
+  loop.turn_times().write_metrics(out);
+  std::string lines;
+  for (const char* name : {"_bucket{le=\"0.02\"} ", "_count "}) {
+    const auto begin = out.text().find(name);
+    lines += out.text().substr(begin, out.text().find('\n', begin) - begin) + '\n';
+  }
+  return lines;
+}
+
+void work(std::chrono::milliseconds time) {
+  const TimePoint until = Loop::now() + time;
+  while (Loop::now() < until) {
+  }
+}
+
+TEST(LoopTurns, MeasuresATurnFromItsFirstCallbackToItsLastTurnEnd) {
+  Loop loop;
+  TurnEnd last(loop, [] { work(std::chrono::milliseconds(15)); });
+  TurnEnd first(loop, [&] { last.ask(); });
+  Timer timer(loop, [&] {
+    first.ask();
+    work(std::chrono::milliseconds(15));
+  });
+  timer.after(std::chrono::milliseconds(0));
+  loop.run();
+  EXPECT_EQ(long_turns(loop), "_bucket{le=\"0.02\"} 0\n_count 1\n");
+}
+
+TEST(LoopTurns, DoesNotCountTheWaitBetweenTwoTurns) {
+  Loop loop;
+  int left = 3;
+  Timer timer(loop, [&] {
+    if (--left > 0) timer.after(std::chrono::milliseconds(30));
+  });
+  timer.after(std::chrono::milliseconds(0));
+  loop.run();
+  EXPECT_EQ(long_turns(loop), "_bucket{le=\"0.02\"} 3\n_count 3\n");
+}
+
+TEST(LoopTurns, EndsAlthoughATurnEndDiesBeforeItRuns) {
+  Loop loop;
+  auto dead = std::make_unique<TurnEnd>(loop, [] {});
+  Timer timer(loop, [&] {
+    dead->ask();
+    dead.reset();
+  });
+  timer.after(std::chrono::milliseconds(0));
+  loop.run();
+  EXPECT_EQ(long_turns(loop), "_bucket{le=\"0.02\"} 1\n_count 1\n");
+}
+
 }  // namespace
 }  // namespace tailgate
