@@ -29,6 +29,7 @@ class Report {
   void add(const std::string& name, const Histogram& latencies) {
     add(name + "_p50_us", static_cast<double>(latencies.quantile(0.5)) / 1000);
     add(name + "_p99_us", static_cast<double>(latencies.quantile(0.99)) / 1000);
+    add(name + "_p999_us", static_cast<double>(latencies.quantile(0.999)) / 1000);
     add(name + "_max_us", static_cast<double>(latencies.greatest()) / 1000);
   }
   void print() const { std::printf("{%s}\n", text_.c_str()); }

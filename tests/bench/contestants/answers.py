@@ -2,7 +2,7 @@
 
 import subprocess
 
-from contestants.deliveries import per
+from contestants.deliveries import delays, per
 from servers import LOAD_CPU, FastApi, Gateway, hs256
 
 
@@ -38,7 +38,7 @@ def pages(make, transport="unix", owner=True):
             "cpu_us": per(result, "run", requests),
             "redis_us": per(result, "run", requests, "redis"),
             "per_redis_s": 1e6 / per(result, "run", requests, "redis"),
-            "p99_ms": result["run_p99_us"] / 1000,
+            **delays(result, "run"),
         }
 
     return run
@@ -109,7 +109,7 @@ def accept(kind):
         return {
             "cpu_us": per(result, "open", streams),
             "redis_us": per(result, "open", streams, "redis"),
-            "p99_ms": result["open_p99_us"] / 1000,
+            **delays(result, "open"),
             "memory": result["memory_server"] / streams,
         }
 
@@ -145,4 +145,4 @@ def auth(bench):
             204,
             watch=server.watch(),
         )
-    return {"cpu_us": per(result, "run", requests), "p99_ms": result["run_p99_us"] / 1000}
+    return {"cpu_us": per(result, "run", requests), **delays(result, "run")}

@@ -1,11 +1,12 @@
 """Contestants that deliver the lines of logs."""
 
-from contestants.deliveries import per, sized
+from contestants.deliveries import delays, per, sized
 from servers import FastApi, Gateway
 
 
-def logs(transport, *, route="log", notifications=True, settings=(), viewers=1, count=sized(1000, 1000, 10)):
-    """A contestant that opens viewers of `count` logs and writes 2,000 entries a second."""
+def logs(transport, *, route="log", notifications=True, settings=(), window=0, count=sized(1000, 1000, 10)):
+    """A contestant that opens a viewer of each of `count` logs and writes 2,000 entries a second.  With a window, it
+    writes an entry whenever fewer than `window` are under way."""
 
     def run(bench):
         bench.fresh_redis(notifications)
@@ -22,13 +23,15 @@ def logs(transport, *, route="log", notifications=True, settings=(), viewers=1, 
                 "--to",
                 server.address,
                 "--streams",
-                number * viewers,
+                number,
                 "--topics",
                 number,
                 "--messages",
                 bench.size(10000, 4000, 100),
                 "--rate",
-                2000,
+                0 if window else 2000,
+                "--window",
+                window,
                 "--bytes",
                 120,
                 "--verb",
@@ -41,8 +44,8 @@ def logs(transport, *, route="log", notifications=True, settings=(), viewers=1, 
         return {
             "cpu_us": per(result, "run", lines),
             "redis_us": per(result, "run", lines, "redis"),
-            "p50_ms": result["run_p50_us"] / 1000,
-            "p99_ms": result["run_p99_us"] / 1000,
+            "per_s": lines / result["run_s"],
+            **delays(result, "run"),
         }
 
     return run
@@ -104,7 +107,7 @@ def fastapi_logs(bench):
             f"unix:{bench.redis_socket}",
             watch=server.watch(),
         )
-    return {"cpu_us": per(result, "run", result["run_deliveries"]), "p50_ms": result["run_p50_us"] / 1000}
+    return {"cpu_us": per(result, "run", result["run_deliveries"]), **delays(result, "run")}
 
 
 def one_log(bench):
