@@ -112,6 +112,20 @@ TEST_F(KeyWakeupsTest, ReadsNothingWhileTheReadingLinkIsDownAndAllKeysOnceItIsUp
   EXPECT_EQ(reads_, (Names{"a", "b"}));
 }
 
+TEST_F(KeyWakeupsTest, ReadsAKeyOnceAlthoughItWasDueWhenTheReadingLinkWasLost) {
+  begin();
+  NamedKey& a = watch("a");
+  wakeups_->read_soon(a);
+  links_.reading = false;
+  reads_.clear();
+  end_turn();
+  EXPECT_EQ(reads_, Names{});
+  links_.reading = true;
+  wakeups_->on_reading_link_up(now_);
+  end_turn();
+  EXPECT_EQ(reads_, Names{"a"});
+}
+
 TEST_F(KeyWakeupsTest, BeginsAtMost64ReadsInOneTurn) {
   begin();
   for (int i = 0; i < 130; ++i) watch(std::to_string(i));
@@ -233,6 +247,14 @@ TEST_F(KeyWakeupsTest, SweepsEvery500MillisecondsWithFewKeysWhileAnAnnouncerIsTr
   EXPECT_EQ(next_sweep(), 500ms);
   EXPECT_EQ(checks_of(60s), 0U) << "these rules want no checks";
 }
+TEST_F(KeyWakeupsTest, ReadsEachKeyOnlyOnceAfterTheProcessStoodStill) {
+  begin(record_rules(Mode::kSweep));
+  for (int i = 0; i < 10; ++i) watch(std::to_string(i));
+  pass(2s);
+  sweep_at_ = now_ + 60s;
+  EXPECT_EQ(reads_of(60s).size(), 10U);
+  EXPECT_NEAR(static_cast<double>(reads_of(1s).size()), 10, 1);
+}
 
 // ---- Rules::burst -----------------------------------------------------------------------------------
 
@@ -255,6 +277,25 @@ TEST_F(KeyWakeupsTest, ReadsABurstOfAnnouncedChangesAtOnceAndThenOneASecond) {
   pass(1500ms);
   pass(4s);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(announce(), 1U) << i;
+}
+
+TEST_F(KeyWakeupsTest, ReadsADelayedKeyAsSoonAsItIsPermitted) {
+  begin(record_rules());
+  NamedKey& key = watch("a");
+  for (int i = 0; i < 6; ++i) {
+    wakeups_->on_invalidated(key, now_);
+    end_turn();
+  }
+  const auto permitted = now_ + 1s;
+  reads_.clear();
+  now_ = permitted - 1us;
+  wakeups_->sweep(now_);
+  end_turn();
+  EXPECT_EQ(reads_, Names{});
+  now_ = permitted;
+  wakeups_->sweep(now_);
+  end_turn();
+  EXPECT_EQ(reads_, Names{"a"});
 }
 
 TEST_F(KeyWakeupsTest, DelaysAChangeThatIsAnnouncedDuringARead) {

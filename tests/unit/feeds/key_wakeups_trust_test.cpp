@@ -215,6 +215,34 @@ TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfTheSlowSweepComesDuringARead) {
   EXPECT_EQ(trusted(), Announcer::kNotifications);
 }
 
+TEST_F(KeyWakeupsTrustTest, KeepsItsTrustIfTheAnnouncementComesDuringTheReadOfTheSweep) {
+  begin();
+  NamedKey& key = watch("a");
+  grow_notified(key);
+  pass(2s);
+  answers_ = false;
+  for (int i = 0; i < 5 && reading_.empty(); ++i) pass(500ms);
+  ASSERT_EQ(reading_, std::vector<NamedKey*>{&key});
+  wakeups_->on_notified(key, "xadd", now_);
+  end_read(key, ReadResult::kWritten);
+  answers_ = true;
+  pass(1s);
+  EXPECT_EQ(trusted(), Announcer::kNotifications);
+}
+
+TEST_F(KeyWakeupsTrustTest, MissesNoAnnouncementWhileItTrustsNobody) {
+  begin(record_rules());
+  NamedKey& key = watch("a");
+  answers_ = false;
+  for (int i = 0; i < 20 && reading_.empty(); ++i) pass(100ms);
+  ASSERT_EQ(reading_, std::vector<NamedKey*>{&key});
+  end_read(key, ReadResult::kWritten);
+  answers_ = true;
+  pass(500ms);
+  confirm_tracking();
+  EXPECT_EQ(trusted(), Announcer::kTracking);
+}
+
 TEST_F(KeyWakeupsTrustTest, TrustsNoNotificationForAMinuteAfterAMissingOne) {
   begin();
   NamedKey& key = watch("a");
