@@ -299,6 +299,34 @@ SCENARIOS = [
         )
         for count in (1, 100, 1000, 10000)
     ],
+    *[
+        Scenario(
+            f"growth-jobs-{count}",
+            f"growth: {count:,} watched jobs, one viewer each, no events",
+            {name: run for name, run in idle_jobs(sized(count, count, 20)).items() if name != "sweep"},
+            [
+                Row(
+                    "gateway CPU per job and second, for its record",
+                    "cpu_us",
+                    "µs",
+                    "no-record-difference",
+                    most=1,
+                    goal="≤ 1 µs",
+                ),
+                Row("Redis CPU per job and second", "redis_us", "µs", "no-record-difference", most=1, goal="≤ 1 µs"),
+            ],
+        )
+        for count in (100, 1000, 5000, 19000)
+    ],
+    *[
+        Scenario(
+            f"growth-logs-{count}",
+            f"growth: {count:,} logs × 1, 2,000 XADD/s",
+            {"tailgate": logs("tcp", count=sized(count, count, 10))},
+            [Row("CPU per line", "cpu_us", "µs", goal="flat within 10 %")],
+        )
+        for count in (10, 100, 1000, 10000)
+    ],
     Scenario(
         "processes",
         "N gateways behind nginx",
@@ -325,6 +353,12 @@ NOT_QUICK = (
     "growth-channels-1",
     "growth-channels-100",
     "growth-channels-1000",
+    "growth-jobs-100",
+    "growth-jobs-1000",
+    "growth-jobs-19000",
+    "growth-logs-10",
+    "growth-logs-100",
+    "growth-logs-10000",
 )
 NOT_QUICK_CONTESTANTS = {
     "closed": ("bare", "fastapi", "nchan"),
