@@ -38,7 +38,7 @@ struct ClaimFault {
 std::variant<Claims, ClaimFault> check_claims(std::string_view payload, const ProviderRule& rule,
                                               WallTime now);
 
-// True if `subject` is safe in a header and in a log, and can be compared with a record's field.
+// True for 1 to 256 bytes of UTF-8 without control characters and without U+FFFD.
 bool is_subject(std::string_view subject);
 
 }  // namespace tailgate

@@ -21,7 +21,7 @@ class TurnTimes {
  private:
   struct Bucket {
     std::chrono::microseconds at_most;
-    std::string_view seconds;  // the same in the text of the metrics
+    std::string_view seconds;  // `at_most` as the metrics show it
   };
   static constexpr std::array<Bucket, 9> kBuckets = {{{std::chrono::microseconds(50), "0.00005"},
                                                       {std::chrono::microseconds(100), "0.0001"},
@@ -33,7 +33,7 @@ class TurnTimes {
                                                       {std::chrono::microseconds(20'000), "0.02"},
                                                       {std::chrono::microseconds(100'000), "0.1"}}};
 
-  std::array<std::uint64_t, kBuckets.size() + 1> counts_{};  // the last one: longer than every bucket
+  std::array<std::uint64_t, kBuckets.size() + 1> counts_{};  // the last: turns above all buckets
   std::chrono::nanoseconds sum_{};
 };
 

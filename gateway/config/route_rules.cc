@@ -53,8 +53,8 @@ void check_template(const Section& table, const PathPattern& path, const UsedTem
                                 " that one of them cannot hold; otherwise two jobs could share one");
 }
 
-// The key must hold the last named segment, because this segment identifies the job.  A segment before it may
-// only say where the job belongs.
+// The key must hold the last named segment, because this segment identifies the job.  The key need not hold
+// the segments before it.
 void check_key(const Section& table, const Route& route) {
   check_template(table, route.path, {.key = "key", .subject = "", .place = "", .text = route.key});
   if (table.has_error() || route.path.names().empty()) return;

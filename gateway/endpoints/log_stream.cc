@@ -314,7 +314,7 @@ void LogStream::on_final_look(JobRecords::Found found, const Record* record) {
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned() || !ending_) return;
   const TimePoint now = Loop::now();
-  // A missing right may stay missing, so the pause is long: each attempt reads the record and the tail.
+  // Redis refused the read, perhaps for long.  Each attempt costs two reads, so the pause is long.
   if (outcome == LogRead::Outcome::kUnavailable && resources_.log_reader.up())
     return remind_at(now + kLongestEnd);
   if (handle_failure(outcome)) return;

@@ -1,7 +1,7 @@
 // LogStream: one client's stream of one log, live or resumed.
 //
 // A stream either *tails* (the log's live feed sends it batches) or is *behind* (it reads by itself, whenever
-// its client has received everything).  So a slow client costs no memory.  A stream joins the feed when its
+// its client has received everything).  So slow clients cost little memory.  A stream joins the feed when its
 // cursor has reached the feed's cursor.  Entries that were sent already are cut from the first batch.  When
 // Redis is lost, an open stream stays open and does nothing.  When Redis is back, the stream reads on from
 // its cursor (on_redis_up()), which detects gaps.

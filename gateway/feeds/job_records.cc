@@ -14,10 +14,10 @@ namespace {
 // While Redis announces changes, the sweep only finds those whose announcement got lost.
 constexpr std::chrono::seconds kSweepTrusted{10};
 constexpr std::chrono::milliseconds kSweepUntrusted{1000};
-// A job whose record changes all the time is looked at once a second.  A few changes in quick succession,
-// such as the last ones of a short job, are all looked at.
+// This many changes in quick succession cause a look each.  A record that changes all the time is read every
+// second.
 constexpr int kBurst = 5;
-// The first look at a watched job, and the time between two looks while its record is missing.
+// The longest wait for a watch's first look.  The wait between looks at a missing record.
 constexpr std::chrono::milliseconds kLookAgain{1000};
 constexpr std::chrono::seconds kLogEvery{60};
 constexpr std::size_t kMostLogged = 1000;
@@ -40,7 +40,7 @@ bool may_log(const std::string& key) {
   return true;
 }
 
-// Compares the parts of a record that on_record() reports changes of.
+// True if on_record() must report the change from `a` to `b`.
 bool differs(const Record& a, const Record& b) {
   return a.user != b.user || a.session != b.session || a.status != b.status;
 }
@@ -143,7 +143,7 @@ struct JobRecords::Watched final : WakeupLinks::Key, Wheel::Entry {
     if (!std::exchange(must_report, false) && !differs(*record, known)) return;
     if (partial && record->terminal) {
       must_report = true;
-      last_hash.reset();  // the record may change before all of it is read
+      last_hash.reset();  // may not be the hash of the reported record
       call = records.ask(name, rule.hash_fields, [this](const redisReply* reply) {
         parse(rule, name, rule.hash_fields, reply,
               [this](Found again, const Record* whole) { on_looked(again, whole, false); });

@@ -329,8 +329,8 @@ void KeyWakeups::read_oldest(Time now) {
   const Time::duration every = trusted_ == Announcer::kNobody ? rules_.sweep_untrusted : rules_.sweep_trusted;
   unread_ += static_cast<double>(keys_.size()) * (std::chrono::duration<double>(now - last_sweep_) / every);
   unread_ = std::min(unread_, static_cast<double>(keys_.size()));
-  // Busy keys are read when they are announced or checked.  Otherwise the sweep alone finds changes, and no
-  // read is too early.
+  // Announcements or checks find the changes of busy keys.  Without both, only the sweep does, and no read is
+  // too early.
   const bool only_sweeps = trusted_ == Announcer::kNobody && !rules_.checks_growth;
   const Time::duration youngest = only_sweeps ? Time::duration(0) : every / 2;
   for (auto place = keys_.begin(); unread_ >= 1 && place != keys_.end(); ++place) {

@@ -3,8 +3,8 @@
 // Pure.  There are two *announcers* of changes: keyspace notifications, and invalidations of keys that were
 // read (CLIENT TRACKING).  A key is read when its change is announced.  Notifications are *trusted* after one
 // has announced a change, tracking as soon as Redis has accepted it.  A *sweep* reads the keys that were read
-// longest ago.  It reads them more often while no announcer is trusted.  DESIGN.md has the state machine.
-// The functions of Owner must not call KeyWakeups.
+// longest ago.  While no announcer is trusted, it reads more often, or checks for growth.  DESIGN.md has the
+// state machine.  The functions of Owner must not call KeyWakeups.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,7 @@ class KeyWakeups {
   enum class Mode { kAuto, kNotifications, kSweep };
   // In ascending order of preference, unless the rules prefer tracking.
   enum class Announcer { kNobody, kTracking, kNotifications };
-  // The result of one read of a key.  kWritten: the key changed as after one of Rules::commands.  kChanged:
+  // The result of one read of a key.  kWritten: one of Rules::commands may have changed the key.  kChanged:
   // it changed in another way; for example, it was deleted.
   enum class ReadResult { kFailed, kUnchanged, kChanged, kWritten };
 
@@ -41,22 +41,22 @@ class KeyWakeups {
     // Only notifications of these commands earn trust.  A server may be configured to notify of some commands
     // only: a notification of EXPIRE does not prove that Redis notifies of XADD.
     std::vector<std::string> commands;
-    // In the mode kNotifications, trust notifications from the start and whatever happens.
+    // In the mode kNotifications, trust notifications whenever Redis permits them.
     bool always_trusts_notifications = false;
     // In the mode kAuto, subscribe to notifications only if Redis refuses tracking, and trust them only while
     // tracking is not trusted.
     bool prefers_tracking = false;
-    // While no announcer is trusted, check every 21 ms which keys have grown.
+    // While no announcer is trusted, check keys for growth (see kFastSweep).
     bool checks_growth = false;
     // The sweep reads a key about this long after its last read.
     std::chrono::milliseconds sweep_trusted{0};    // while an announcer is trusted
     std::chrono::milliseconds sweep_untrusted{0};  // while none is
-    // How many announced changes of a key are read at once; further ones are read at the rate of one a
-    // second.  0: all are read at once.
+    // How many announced changes of a key are read without delay; further ones, one a second.  0: none
+    // is delayed.
     int burst = 0;
   };
 
-  // One watched Redis key.  The owner derives from it and adds the data that a read needs.
+  // One watched Redis key.  A class derived from it has the data that a read needs.
   class Key {
    public:
     Key() = default;
@@ -81,7 +81,7 @@ class KeyWakeups {
     Time last_growth_{};
     Time next_check_{};
     Time delayed_until_{};    // in kDelayed: when the key is read
-    Time allowance_began_{};  // the start of the seconds whose reads (one each) are not used up
+    Time allowance_began_{};  // each full second since then permits one read
   };
 
   // The state of the two links, and what Redis permits on them.

@@ -25,7 +25,7 @@ LogCursor LogCursor::after(EntryId requested, const LogTail& tail, std::optional
 bool LogCursor::proves_no_gap(std::optional<EntryId> first_read, std::uint64_t connection) {
   const bool is_proof =
       first_read == position_ || (anchor_ ? first_read == anchor_ : !first_read && position_.is_zero());
-  // The log still has an entry of the old log, so it also has all that were added before that entry.
+  // The log still has an entry that was known before, so `added_` still counts this log.
   if (is_proof) connection_ = connection;
   return is_proof;
 }

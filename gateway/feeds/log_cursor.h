@@ -25,7 +25,7 @@ struct LogTail {
   std::optional<std::uint64_t> added;  // entries-added: number of entries ever added (since Redis 7.0)
   // max-deleted-entry-id (since Redis 7.0): the highest id that XDEL has deleted; 0-0: none.
   EntryId max_deleted{};
-  // Which connection of the link has read the tail: how many it had lost before.
+  // How many connections the link had lost before it read the tail.
   std::uint64_t connection = 0;
 };
 
@@ -77,7 +77,7 @@ class LogCursor {
   std::optional<std::uint64_t> added_;
   // The connection on which `added_` was last known to be true of the log.  While a connection is lost, a
   // failover may replace the log by one that lacks its newest entries.  Then a count of the old log says
-  // nothing about the new one: entries that came later may have the same numbers.
+  // nothing about the new one: the counts may agree although the entries differ.
   std::uint64_t connection_ = 0;
   bool is_known_missing_ = false;  // a gap was reported because the log lacks the entry at position_
 };

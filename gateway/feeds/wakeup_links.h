@@ -1,7 +1,7 @@
 // WakeupLinks: connects a KeyWakeups to Redis and to the loop.
 //
-// Knows the link that reads the keys, ChannelFeeds, which receives the announcements, and CLIENT TRACKING.
-// The reader of the keys (LogFeeds for logs, JobRecords for records) begins the reads.
+// Knows CLIENT TRACKING, the link that reads the keys, and ChannelFeeds, which receives announcements.  The
+// reader of the keys (LogFeeds for logs, JobRecords for records) begins the reads.
 #pragma once
 
 #include <chrono>

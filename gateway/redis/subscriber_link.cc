@@ -12,10 +12,10 @@ namespace {
 // How long a refused channel waits for its next attempt.  Each refusal closes the whole connection.
 constexpr std::chrono::seconds kFirstRetryDelay{30};
 constexpr std::chrono::seconds kLongestRetryDelay{3600};
-// The pauses between trials start again at the shortest one if no trial was refused for this time.
+// trial_backoff_ starts again at its shortest pause after this time without a refused trial.
 constexpr std::chrono::seconds kForgotten{10};
-// The most reads of 16 KB in one turn of the loop.  More reads make larger batches, and a write to a client
-// costs the same for one event as for ten.
+// The most reads of 16 KB in one turn of the loop.  Not one, because more reads make larger batches, which
+// need fewer writes to clients.
 constexpr int kReadsPerTurn = 8;
 
 }  // namespace
@@ -180,7 +180,7 @@ void SubscriberLink::on_push(const redisReply& reply) {
   if (unsettled_ > 0 && --unsettled_ == 0) confirm_settled();
 }
 
-// `subscriptions`: how many channels this connection has, by Redis.
+// `subscriptions`: Redis's count of this connection's channels.
 void SubscriberLink::on_answer(const std::string& channel, long long subscriptions) {
   const long long before = std::exchange(subscriptions_, subscriptions);
   if (channel == control_channel_) {

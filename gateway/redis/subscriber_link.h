@@ -4,7 +4,7 @@
 // - Each command names one channel.  All replies have the same callback, which reads the channel's name.
 // - A control channel stays subscribed: after the last UNSUBSCRIBE, hiredis aborts at the next command.
 // - No other command is sent.  So the probe is SUBSCRIBE of the control channel: Redis answers it even if the
-//   channel is subscribed already, and it needs no right to publish.
+//   channel is subscribed already.
 #pragma once
 
 #include <chrono>
@@ -33,8 +33,7 @@ class SubscriberLink {
     // control channel is an exception: each connection tries it, and only the first refusal is reported.
     std::function<void(std::string_view channel)> on_refused;
     // Messages published on the channel from now on arrive.  Called again after each loss of the link, once
-    // Redis has answered for all channels.  A connection that is lost because Redis refuses one channel
-    // confirms none.
+    // Redis has answered for all channels.  A connection that a refusal ends before that confirms none.
     std::function<void(std::string_view channel)> on_confirmed;
     // Called for each message.  For an invalidation (CLIENT TRACKING with REDIRECT), called once for each
     // Redis key in the message's list.  If the message has nil in place of the list, `payload` is empty.

@@ -30,9 +30,9 @@ struct ClientAddressRule {
   unsigned ipv6_prefix = 64;  // IPv6 addresses that share this many bits are one client
 };
 
-// The client's address: the rightmost hop of `value`, the header's value, that is not a trusted proxy.  If
-// all hops are trusted, the leftmost hop.  Ports and brackets are removed.  An IPv6 address becomes its
-// block, such as "2001:db8::/64".  Empty if there is no hop.  Source: RFC 7239 for Forwarded.
+// `value` is the header's value.  Returns its rightmost hop that is not a trusted proxy.  If all hops are
+// trusted, the leftmost hop.  Ports and brackets are removed.  An IPv6 address becomes its block, such as
+// "2001:db8::/64".  Empty if there is no hop.  Source: RFC 7239 for Forwarded.
 //
 // Reads from the right, because proxies append.  Fails if a hop that is read is not an address: the hops to
 // its left may be invented by the client, and all hops to its right are trusted proxies.

@@ -35,8 +35,8 @@ struct Request {
   std::string user;                      // the proven user; empty: none
   std::string session;                   // the proven session; empty: none
   TimePoint expires = TimePoint::max();  // when the stream must end because the token expires
-  // Null once the stream is open.  Kept for an HTTP record, because the stream needs `caller` when it reads
-  // the record again after a loss of Redis.
+  // Null once the stream is open, unless its record is read by HTTP: that needs `caller` again after a loss
+  // of Redis.
   std::unique_ptr<RequestParameters> parameters;
   bool unavailable_as_sse = false;
   StreamLimits::Ticket ticket;

@@ -6,7 +6,7 @@ Pure: takes a ledger and returns violations.  It checks these promises of the ga
 - A channel's messages arrive in order and at most once.  A `resync` event or the end of the stream announces
   messages that are missing.
 - A finished job ends its streams.  The stream of a log first sends the lines that soon follow the end.
-- A status that is only written ends channel streams sooner if Redis announces changes than if the gateway must look.
+- An end that is written but not published ends channel streams sooner if Redis announces changes.
 - An open stream is never silent for long.
 """
 
@@ -16,9 +16,9 @@ import statistics
 
 from chaos.ledger import NEVER, entry_id
 
-# Seconds after a change of the announcements.  The gateway asks for notifications 3 s after a refusal of tracking.
+# Seconds until the gateway trusts changed announcements.  It asks for them 3 s after a refusal of tracking.
 TRUSTED = 8
-ENOUGH = 20  # ends, for a median that means something
+ENOUGH = 20  # the fewest ends whose median counts
 LOSSY = ("slow", "late")  # habits of clients that read too slowly, so their channel streams may be closed
 
 
@@ -33,11 +33,11 @@ class Patience:
     # A line must arrive before `done` if it is written at most `flush` after the job's end, or at most `flush` after
     # another such line.  `flush` is shorter than end_grace_ms.
     flush: float = 0.8
-    # Half of the channel streams whose job's end was only written must end within this time.  The gateway waits 0.25 s
-    # for a published end.  If Redis announces no changes, the gateway looks once a second.
+    # Limits of the median time to the end of a channel stream, if the job's end is written but not published: with
+    # announcements (the gateway waits 0.25 s for a published end), and with a look each second.
     announced: float = 0.6
     looked_for: float = 1.5
-    fresh: float = 4  # shorter than the 5 s that a stream waits at most after the job's end
+    fresh: float = 4  # below 5 s, the gateway's longest wait and its age of a silent log
 
     def times(self, factor):
         """For a slow machine.  `flush` and `fresh` stay, because they are promises of the gateway."""
@@ -109,8 +109,8 @@ class Audit:
                 if seen.what == "gap":
                     gaps.append((seen.low, seen.high))
                     self.counts["gaps"] += 1
-                    # Redis lost data, and the gap event names the oldest entry that is left.  If this entry is not
-                    # above the position, the gateway may read the log again from it.
+                    # The gap event names the oldest entry that is left.  If Redis lost data and this entry is not above
+                    # the position, the gateway may read the log again from it.
                     written = since if position else connection.asked
                     if seen.high and seen.high <= (position or seen.high) and self.ledger.lost_within(written, seen.at):
                         lower = (seen.high[0], seen.high[1] - 1)
@@ -420,7 +420,7 @@ class Audit:
     # ---- all clients --------------------------------------------------------------------------------
 
     def check_ends_by_record(self):
-        """Checks how soon channel streams end after a status that was only written, while there are no faults."""
+        """Checks how soon channel streams end if the end was not published, while there are no faults."""
         delays = collections.defaultdict(list)
         for client in self.ledger.clients:
             if client.source.kind == "channel" and client.job and client.habit == "fast":

@@ -20,7 +20,7 @@ def entry_id(text):
 
 @dataclasses.dataclass(slots=True)
 class Item:
-    """One message or log entry.  `acked` is None if the connection to Redis broke before the reply."""
+    """One message or log entry.  `acked` is None if Redis did not acknowledge the write."""
 
     n: int
     sent: float
@@ -238,7 +238,7 @@ class Ledger:
         self.windows = []  # of the faults
         self.rollbacks = []
         self.losses = []  # the times at which Redis lost all data or its last writes
-        self.wakeups = []  # pairs of a time and how Redis announces changes of records from then on; see Faults
+        self.wakeups = []  # (time, key of faults.WAKEUPS): how Redis announces changes from then on
         self.ended = NEVER  # the time at which the clients were stopped
 
     def source(self, name, kind):

@@ -50,7 +50,7 @@ class Worker:
         self._lock = asyncio.Lock()
 
     async def retry(self, call):
-        """Repeats `call` until Redis answers it."""
+        """Repeats `call` until it succeeds."""
         while True:
             try:
                 return await call()
@@ -112,7 +112,7 @@ class BuilderJob(Worker):
         self.log = world.ledger.source(self.log_key, "log")
         self.maxlen, self.fat_lines = maxlen, fat_lines
         self.lines = 0
-        self.unknown = []  # entries whose XADD got no reply
+        self.unknown = []  # entries whose XADD failed
 
     def record(self):
         return {"user_id": "alice", "status": self.status, "status_message": f"n={self.n}"}
@@ -152,7 +152,7 @@ class BuilderJob(Worker):
                 item.rolled_back = True
 
     async def find_unknown(self):
-        """Finds out which entries without a reply are in the log.  No further entry is written before that."""
+        """Finds out which entries of a failed XADD the log has.  No further entry is written before that."""
         found = await self.retry(lambda: self.redis.xrevrange(self.log_key, count=len(self.unknown) + 5))
         ids = {int(fields["text"].split(" ", 1)[0]): entry_id(entry) for entry, fields in found}
         for item in self.unknown:

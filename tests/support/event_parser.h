@@ -31,7 +31,7 @@ class EventParser {
   const std::vector<std::string>& ignored() const { return ignored_; }
   std::optional<std::uint64_t> retry() const { return retry_; }
   const std::string& last_id() const { return last_id_; }
-  // True if no incomplete block is left; a browser would not dispatch it.
+  // True if the last block is complete, so that a browser dispatches it.
   bool at_rest() const { return line_.empty() && block_is_empty_; }
 
  private:

@@ -1,4 +1,4 @@
-"""Log streams of builder jobs (R3), for the tests that read them."""
+"""Log streams of builder jobs, for the tests that read them."""
 
 from support.clients import open_stream
 from support.seals import seal

@@ -102,7 +102,7 @@ void RawServer::read_cb(bufferevent* buffer, void* self) noexcept {
   if (server->answer.empty()) {
     server->forget(buffer);
   } else {
-    // Not set earlier, because libevent would call it for the empty output at once.
+    // Set only now: libevent calls written_cb at once if the output is empty.
     bufferevent_setcb(buffer, read_cb, written_cb, event_cb, self);
     bufferevent_write(buffer, server->answer.data(), server->answer.size());
   }

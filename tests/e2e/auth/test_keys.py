@@ -196,7 +196,7 @@ def test_an_open_stream_outlives_the_withdrawal_of_its_key(private_stack, issuer
 
 
 def answers_of(good, evil):
-    """Answers of an issuer that are no key set.  The quick tests use the first four."""
+    """Answers that must not count as a key set.  The quick tests use the first four."""
     of_evil = {"keys": [evil.jwk]}
     return [
         (302, of_evil),

@@ -1,4 +1,4 @@
-"""Access: only its owner reads a job.  Everyone else gets the same 404 as for an unknown job."""
+"""Access: only a job's owner reads it.  Everyone else gets the same 404 as for an unknown job."""
 
 import time
 import urllib.parse

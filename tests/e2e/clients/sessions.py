@@ -48,8 +48,8 @@ class Session:
         self.user = f"user-{self.job}"
         self.worker = Builder(site.stack.redis, self.job, self.user).create("running")
         self.channel, self.stranger, self.query = channel, stranger, query
-        # For the scenario `drain`.  `silent`: the log has no line before the drain.  `stopped`: the client is stopped
-        # while it waits.
+        # For the scenario `drain`.  `silent`: the log is empty before the drain.  `stopped`: the client is stopped before
+        # it reconnects.
         self.silent, self.stopped = silent, stopped
         self.path = f"/api/jobs/{self.job}/{'stream' if channel else 'logs/stream'}"
         self.token = site.tokens.sign(f"stranger-{self.job}" if stranger else self.user)

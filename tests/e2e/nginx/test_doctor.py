@@ -300,7 +300,7 @@ def test_a_pattern_of_an_include_does_not_take_files_in_folders_below(site, soun
     lines = with_lines(sound, server=f"include {folder}/*.conf;") + "\n"
     assert site.doctor(lines + text)[0] == 0
     assert site.doctor(lines + text.replace("/cors", ""))[0] == 1
-    # An include inside this file matches files of the folder above, but not this file.
+    # The include in on.conf does not match on.conf, which lies in a folder below.
     assert site.doctor(lines + text + f"include {folder}/*.conf;\n")[0] == 0
 
 

@@ -104,7 +104,7 @@ def test_a_replica_that_follows_its_primary_is_read_and_one_that_lost_it_counts_
 
 
 def test_a_promoted_replica_counts_as_lost_for_a_moment(private_stack, start_redis, job):
-    """Messages that are published at the old primary from now on do not arrive any more."""
+    """After the promotion, messages published at the old primary do not arrive."""
     primary, replica = start_redis(), start_redis()
     worker = Builder(primary.client, job).create("running")
     replica.follow(primary)

@@ -76,7 +76,7 @@ TEST(ConfigRouteRules, RequireTheNamesOfTheRecordInTheKey) {
       "of a record need its names");
 }
 
-// Job ids that each organisation counts for itself: the owner of job 7 of one read job 7 of all others.
+// If each organisation numbers its own jobs, the owner of one job 7 would get the data of all jobs 7.
 TEST(ConfigRouteRules, RefuseAKeyThatHoldsAnEarlierNameThanItsRecord) {
   const auto with = [](const char* path, const char* key, const char* record) {
     return findings(kBase, {{"route.events.path", path},

@@ -360,7 +360,7 @@ TEST_F(LogEndTest, GoesOnIfTheJobRunsAgainInSilence) {
   EXPECT_TRUE(run_until([&] { return client.got("again"); }));
 }
 
-// The watch of the record has seen "failed" twice and "running" never.
+// The watch of the record might see "failed" twice and not "running".
 TEST_F(LogEndTest, EndsIfTheJobRunsAgainAndFailsAgainBetweenTwoLooks) {
   auto client = open_and_end();
   redis("HSET job:1 status running");

@@ -269,7 +269,7 @@ TEST_F(JobRecordsTest, ReportsTheEndOfAJobThatWasRestartedWhileItsFirstEndWasRea
   write("user_id", "alice");
   write("status", "failed");
   const JobRecords::Watch watch = records_.watch(record_, "job:1", running_, *this);
-  // Runs single turns, to stop after the second look was asked for and before it is written.
+  // Runs single turns, to stop before the command of the second look is sent to Redis.
   for (const TimePoint end = Loop::now() + std::chrono::seconds(5);
        records_.looks() < 2 && Loop::now() < end;) {
     event_base_loop(loop_.base(), EVLOOP_ONCE);

@@ -262,7 +262,7 @@ TEST_F(KeyWakeupsTrackingTest, JudgesNoTrackingTableWithABurst) {
   for (int period = 0; period < 10; ++period) {
     for (int n = 0; n < 80; ++n) {
       wakeups_->on_invalidated(key, now_);
-      wakeups_->read_soon(key);  // even if the reads were not delayed
+      wakeups_->read_soon(key);  // not delayed by Rules::burst
       end_turn();
     }
     pass(500ms);

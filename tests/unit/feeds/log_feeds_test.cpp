@@ -403,7 +403,7 @@ TEST_F(LogFeedsTest, ReportsAKeyThatHoldsNoLogToEveryObserver) {
   add(1);
   ASSERT_TRUE(comes(1));
   redis_together({"DEL log", "SET log text"});
-  // DEL and SET are announced separately, so the key may be read twice in one turn.
+  // DEL and SET are announced separately, so two reads may be answered in one turn.
   ASSERT_TRUE(run_until([this] { return ids_.size() >= 3; }));
   ids_.resize(3);
   EXPECT_EQ(ids_, (Names{"1-0", "wrong type", "wrong type"}));

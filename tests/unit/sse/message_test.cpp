@@ -133,7 +133,7 @@ TEST(Message, AcceptsDataThatIsJsonOnceFilledIn) {
   }
 }
 
-// Every client got the comment ": job {id}".
+// Else clients get the comment ": job {id}".
 TEST(Message, RefusesTheSpellingOfKeys) {
   for (const Kind kind : {Kind::kComment, Kind::kTextEvent}) {
     EXPECT_EQ(error_of(Message::make(kind, "", "${now} job {id}", kKnown)),
