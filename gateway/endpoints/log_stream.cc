@@ -110,8 +110,10 @@ void LogStream::proceed() {
   }
   if (backlog() > 0) return;                // on_drained() calls proceed() again
   if (!resources_.log_reader.up()) return;  // on_redis_up() calls proceed() again
-  reading_ = resources_.log_reader.read(key_, cursor_, pace_, LogReader::Start::kQueued,
-                                        [this](const LogRead& read) { on_read(read); });
+  // Entries above final_ may belong to another run and another owner.
+  reading_ = resources_.log_reader.read(
+      key_, cursor_, pace_, LogReader::Start::kQueued, [this](const LogRead& read) { on_read(read); },
+      final_);
 }
 
 // For an open stream.  Returns true if the read failed.  Then the stream reads again later, or it ends.
@@ -130,29 +132,30 @@ void LogStream::on_read(const LogRead& read) {
   std::string bytes;
   std::uint32_t events = 0;
   for (const LogEntry& entry : read.entries) {
-    if (final_ && entry.id > *final_) break;  // it may belong to another run and another owner
     append_entry(bytes, route(), entry);
     ++events;
   }
   send(std::move(bytes), events);
   caught_up_ = !read.more;
-  if (reached_end()) return finish(*final_);
-  if (final_ && caught_up_) return confirm_end();
+  if (final_ && caught_up_ && !reached_end()) return confirm_end();
   proceed();
 }
 
 // The log ends before final_.  Either its newest entries were deleted (XDEL), or the log was replaced.
 void LogStream::confirm_end() {
   tail_ = resources_.log_reader.tail(key_, [this](LogRead::Outcome outcome, const LogTail& tail) {
-    if (condemned() || !final_ || handle_failure(outcome)) return;
+    if (condemned() || !ending_) return;
+    if (!final_) return wait_for_silence();
+    if (is_tail_refused(outcome) || handle_failure(outcome)) return;
     if (tail.last < *final_) {
       read_anew(tail);
       forget_end_of_log();
       return proceed();
     }
-    // Redis before 7.0 does not report which entries were deleted.
-    const bool is_replaced = tail.added && tail.max_deleted < *final_;
-    if (is_replaced) send_gap_before(tail);
+    // Redis before 7.0 does not report which entries were deleted, so the gap may be a false alarm.
+    const bool is_replaced = !tail.added || tail.max_deleted < *final_;
+    const bool is_reported = cursor_.newest_known() > *final_;  // by the gap of a read
+    if (is_replaced && !is_reported) send_gap_before(tail);
     // The id of the end is final_ even if the entry is gone: when the client comes back, Redis does not
     // report a lower last id.
     finish(*final_);
@@ -208,6 +211,11 @@ void LogStream::on_gap(const LogGap& gap, const LogCursor& cursor) {
   const bool has_it_all = !gap.begins_anew && !is_other_log && own > gap.requested &&
                           (gap.first_available ? *gap.first_available <= own : cursor.position() <= own);
   if (has_it_all) return;
+  if (backlog() > route().backlog_bytes) {
+    phase_ = Phase::kBehind;  // after on_drained() the stream reads by itself, and finds the gap
+    caught_up_ = false;
+    return;
+  }
   send_gap({own, gap.first_available});
   if (gap.begins_anew || own < cursor.position() || own == gap.requested) cursor_ = cursor;
   if (gap.begins_anew) forget_end_of_log();
@@ -314,10 +322,7 @@ void LogStream::on_final_look(JobRecords::Found found, const Record* record) {
 void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   if (condemned() || !ending_) return;
   const TimePoint now = Loop::now();
-  // Redis refused the read, perhaps for long.  Each attempt costs two reads, so the pause is long.
-  if (outcome == LogRead::Outcome::kUnavailable && resources_.log_reader.up())
-    return remind_at(now + kLongestEnd);
-  if (handle_failure(outcome)) return;
+  if (is_tail_refused(outcome) || handle_failure(outcome)) return;
   const auto waited = now - ending_->asked_at;
   const bool was_slow = waited > std::max<Clock::duration>(kSlowAnswer, route().end_grace / 2);
   if (was_slow) ending_->ended_at += waited;
@@ -344,12 +349,21 @@ void LogStream::on_final_tail(LogRead::Outcome outcome, const LogTail& tail) {
   }
 }
 
+// Redis refused the read of the tail, perhaps for long.  Each attempt costs two reads, so the pause is long.
+bool LogStream::is_tail_refused(LogRead::Outcome outcome) {
+  if (outcome != LogRead::Outcome::kUnavailable || !resources_.log_reader.up()) return false;
+  remind_at(Loop::now() + kLongestEnd);
+  return true;
+}
+
 // The log was replaced.  What the stream knows of its end belongs to the old log.
 void LogStream::forget_end_of_log() {
   if (!ending_) return;
   ending_->newest.reset();
   if (!final_) return;
   final_.reset();
+  ending_->ended_at = ending_->last_entry_at = Loop::now();
+  ending_->losses = resources_.log_reader.times_lost();
   wait_for_silence();
 }
 

@@ -94,6 +94,7 @@ class LogStream final : public Stream,
   void confirm_end();
   void read_anew(const LogTail& tail);
   bool reached_end() const { return final_ && cursor_.position() >= *final_; }
+  bool is_tail_refused(LogRead::Outcome outcome);
   void forget_end_of_log();
   void forget_ending();
   void finish(EntryId last);

@@ -17,14 +17,13 @@ LogCursor LogCursor::after(EntryId requested, const LogTail& tail, std::optional
   cursor.position_ = requested;
   // 0-0 is the position before the first entry of the log, so no entry was ever added before it.
   if (requested.is_zero()) cursor.added_ = 0;
-  cursor.connection_ = tail.connection;
   gap = cursor.compare(tail);
   return cursor;
 }
 
 bool LogCursor::proves_no_gap(std::optional<EntryId> first_read, std::uint64_t connection) {
-  const bool is_proof =
-      first_read == position_ || (anchor_ ? first_read == anchor_ : !first_read && position_.is_zero());
+  const bool is_proof = awaits_anchor() ? first_read == anchor_
+                                        : first_read == position_ || (!first_read && position_.is_zero());
   // The log still has an entry that was known before, so `added_` still counts this log.
   if (is_proof) connection_ = connection;
   return is_proof;
@@ -53,23 +52,24 @@ std::optional<LogGap> LogCursor::resolve_doubt(const LogTail& tail) {
 std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
   const std::optional<EntryId> first = tail.length > 0 ? std::optional(tail.first_entry) : std::nullopt;
   LogGap gap{.requested = position_, .first_available = first};
-  const bool awaits_anchor = newest_known() > position_;
   // The number of entries that were added before `first`.
   std::optional<std::uint64_t> before = tail.exists ? tail.added : 0;
   if (before) *before -= tail.length;
-  // No entry was ever added before 0-0.
-  if (std::exchange(connection_, tail.connection) != tail.connection && !position_.is_zero()) added_.reset();
+  if (std::exchange(connection_, tail.connection) != tail.connection) {
+    is_known_missing_ = false;  // the log may have been replaced again
+    // No entry was ever added before 0-0.
+    if (!position_.is_zero()) added_.reset();
+  }
 
   // The log was deleted, or replaced by another log whose ids are still below the position.  All entries of
   // the other log are new.
   if (!tail.exists || tail.last < position_) {
+    const bool has_missed = !position_.is_zero() || awaits_anchor();
     position_ = {};
-    is_known_missing_ = false;
     anchor_ = first;
     added_ = before;
-    if (gap.requested.is_zero() && !awaits_anchor) return std::nullopt;
     gap.begins_anew = true;
-    return gap;
+    return has_missed ? std::optional(gap) : std::nullopt;
   }
 
   // All entries of the log are later than the position.  Entries between the position and `first` may have
@@ -78,7 +78,7 @@ std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
     // Without entries-added (Redis before 7.0), a reader at 0-0 begins with `first` and reports no gap.
     bool lost = first ? !position_.is_zero() : tail.last != position_;
     if (added_ && before) lost = *before != *added_;
-    if (awaits_anchor && first != anchor_) lost = true;
+    if (awaits_anchor() && first != anchor_) lost = true;
     if (!first) {
       position_ = tail.last;
       is_known_missing_ = false;
@@ -86,6 +86,12 @@ std::optional<LogGap> LogCursor::compare(const LogTail& tail) {
     anchor_ = first;
     added_ = before;
     return lost ? std::optional(gap) : std::nullopt;
+  }
+
+  // The log had no entry at or before the position when the anchor was found, so it is another log.
+  if (awaits_anchor()) {
+    anchor_.reset();
+    return gap;
   }
 
   // The log has an entry at or before the position, so no entry after the position was trimmed.

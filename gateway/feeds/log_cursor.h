@@ -65,6 +65,7 @@ class LogCursor {
 
  private:
   std::optional<LogGap> compare(const LogTail& tail);
+  bool awaits_anchor() const { return newest_known() > position_; }
 
   EntryId position_;
   // The log's oldest entry when compare() last found that all entries are later than the position.  Until the

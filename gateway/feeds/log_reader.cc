@@ -87,7 +87,7 @@ LogReader::PendingRead::~PendingRead() {
 }
 
 LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when,
-                                Done done) {
+                                Done done, std::optional<EntryId> until) {
   Read handle;
   handle.pending_ = std::make_unique<PendingRead>();
   PendingRead& started = *handle.pending_;
@@ -96,6 +96,7 @@ LogReader::Read LogReader::read(const std::string& key, LogCursor& cursor, ReadP
   started.cursor = &cursor;
   started.pace = &pace;
   started.done = std::move(done);
+  started.until = until;
   if (when == Start::kAtOnce) {
     start(started);
   } else if (queue_.empty() && queued_under_way_ < kMostQueuedUnderWay) {
@@ -113,8 +114,9 @@ void LogReader::start(PendingRead& pending) {
   const EntryId from = pending.cursor->position();
   // Requests one more than pace->count, because the read repeats the entry at the cursor's position.
   const std::string count = std::to_string(pending.pace->count + 1);
+  const std::string until = pending.until ? pending.until->text() : "+";
   pending.call =
-      link_.command({"XRANGE", pending.key, from.is_zero() ? "-" : from.text(), "+", "COUNT", count},
+      link_.command({"XRANGE", pending.key, from.is_zero() ? "-" : from.text(), until, "COUNT", count},
                     [&pending](const redisReply* reply) { pending.on_range(reply); });
 }
 

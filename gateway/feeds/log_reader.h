@@ -67,9 +67,10 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // Reads the entries after `cursor`, moves `cursor` past them and then calls `done`.  `cursor` and `pace`
-  // must outlive the read.
-  [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when, Done done);
+  // Reads the entries after `cursor` up to `until` (none: up to the end of the log), moves `cursor` past them
+  // and then calls `done`.  `cursor` and `pace` must outlive the read.
+  [[nodiscard]] Read read(const std::string& key, LogCursor& cursor, ReadPace& pace, Start when, Done done,
+                          std::optional<EntryId> until = {});
   [[nodiscard]] RedisCall tail(const std::string& key, TailDone done);
 
   struct Position {
@@ -106,6 +107,7 @@ struct LogReader::PendingRead {
   LogCursor* cursor = nullptr;
   ReadPace* pace = nullptr;
   Done done;
+  std::optional<EntryId> until;
   bool is_queued = false;
   bool counts = false;  // is counted in queued_under_way_
   RedisCall call;

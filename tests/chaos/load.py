@@ -95,6 +95,11 @@ class Worker:
             await self.finish()
             await asyncio.sleep(self.rng.uniform(*self.rests))
 
+    async def rest(self):
+        """Writes nothing for a while.  The gateway reads a record that changes all the time only once a second, so
+        otherwise it might notice a status late."""
+        await asyncio.sleep(2.2)
+
     async def work(self):
         await self.publish_next()
 
@@ -170,6 +175,7 @@ class BuilderJob(Worker):
             message = self.message(self.n, "", status=status)
             await self.publish(self.channel_name, self.channel, message, self.n)
         else:
+            await self.rest()
             await self.move(status, True)  # a worker whose PUBLISH failed
         for _ in range(self.rng.choice((0, 0, 1, 2))):  # workers flush their last lines after the status
             await asyncio.sleep(self.rng.uniform(0.05, 0.7))
@@ -211,6 +217,7 @@ class BlogJob(Worker):
                 message = {"event": "failed", "data": {"error": "E", "errorCode": None, "n": self.n}}
             await self.publish(self.channel_name, self.channel, message, self.n)
         else:
+            await self.rest()
             await self.move(status, True)  # a worker whose PUBLISH failed
 
 

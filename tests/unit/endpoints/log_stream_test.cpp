@@ -485,6 +485,17 @@ TEST_F(LogEndTest, SendsAGapIfTheLogHasLostItsNewestLinesWhileTheEndIsBeingDecid
   EXPECT_TRUE(client.events().ends_with(line(ids_[39], "short") + done(ids_[39])));
 }
 
+TEST_F(LogEndTest, SendsAGapIfANewerLineFollowsLostLinesAfterTheEndWasDecided) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  lose_newest_lines();
+  write("newer");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_EQ(count(client.raw(), "event: log\n"), 40U);
+  EXPECT_TRUE(client.events().ends_with(gap(ids_[39], "1-1") + done(last)));
+}
+
 // The log's last id is above the last entry, but no entry was deleted.
 TEST_F(LogEndTest, SendsAGapIfTheLogHasAnotherLastIdThanItsEntriesHave) {
   std::string last;

@@ -162,6 +162,40 @@ TEST(LogCursor, ReportsNoGapIfALogIsDeletedAfterAllOfItWasRead) {
   EXPECT_FALSE(cursor.resolve_doubt(log(20, 21, 2, 4))) << "3 and 5 were trimmed";
 }
 
+// A failover to an older copy: the entry at the position is back, and the entries after the gap are gone.
+TEST(LogCursor, ReportsAGapIfTheEntryAtThePositionComesBackBeforeTheNewLogIsRead) {
+  for (const std::uint64_t deleted : {0, 6}) {
+    std::optional<LogGap> gap;
+    LogCursor cursor = behind(5, log(8, 20, 13, 20), &gap);
+    ASSERT_TRUE(gap);
+    EXPECT_FALSE(cursor.proves_no_gap(id(5), 1));
+    LogTail copy = log(3, 7, 5, 7);
+    copy.max_deleted = id(deleted);
+    copy.connection = 1;
+    EXPECT_TRUE(cursor.resolve_doubt(copy));
+    EXPECT_TRUE(cursor.proves_no_gap(id(5), 1)) << "one gap";
+    EXPECT_EQ(cursor.newest_known(), id(5));
+  }
+}
+
+TEST(LogCursor, ReportsAGapAgainOnANewConnectionIfItsEntryIsStillMissing) {
+  LogCursor cursor = LogCursor::at_tail(log(100, 200, 2, 2));
+  LogTail other = log(100, 300, 3, 3);
+  ASSERT_TRUE(cursor.resolve_doubt(other));
+  EXPECT_FALSE(cursor.resolve_doubt(other));
+  LogTail third = log(100, 301, 3, 3);
+  third.connection = 1;
+  EXPECT_TRUE(cursor.resolve_doubt(third)) << "300 may be lost";
+}
+
+TEST(LogCursor, ReportsAGapIfALogIsEmptiedAndThenReplaced) {
+  LogCursor cursor = LogCursor::at_tail(log(100, 200, 2, 2));
+  ASSERT_TRUE(cursor.resolve_doubt(log(100, 300, 3, 3)));
+  ASSERT_TRUE(cursor.resolve_doubt(emptied(300, 4)));
+  EXPECT_EQ(cursor.position(), id(300));
+  EXPECT_TRUE(cursor.resolve_doubt(log(100, 400, 3, 3))) << "another log than the one that lacked 200";
+}
+
 TEST(LogCursor, SaysWhetherTheLogBeginsAnew) {
   LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
   EXPECT_FALSE(cursor.resolve_doubt(log(15, 20, 6, 20))->begins_anew);

@@ -102,6 +102,19 @@ TEST_F(LogReaderTest, ReadsTheEntriesAfterTheCursorOnceAndInOrder) {
   EXPECT_EQ(client.ids.size(), 4U);
 }
 
+TEST_F(LogReaderTest, ReadsNothingBeyondTheEntryThatItIsGiven) {
+  add(1, 9);
+  Client client;
+  client.reading = reader_.read(
+      "log", client.cursor, client.pace, Start::kAtOnce,
+      [&client](const LogRead& read) { client.more = read.more; }, EntryId{6, 0});
+  EXPECT_TRUE(run_until([&] { return !client.reading.under_way(); }));
+  EXPECT_EQ(client.cursor.position().text(), "6-0");
+  EXPECT_FALSE(client.more);
+  read(client);
+  EXPECT_EQ(client.ids, (Names{"7-0", "8-0", "9-0"}));
+}
+
 TEST_F(LogReaderTest, ReportsMoreAndAsksForALargerCountTheNextTime) {
   add(1, 40);
   Client client;
