@@ -237,13 +237,14 @@ class LogEndTest : public LogStreamTest {
     redis("XADD job:1:logs 1-1 text first");
     for (int i = 0; i < 40; ++i) redis("XADD job:1:logs %s text short", ids_[i].c_str());
   }
-  // How many tails of logs Redis has been asked for.
-  int tails() const {
+  // How often Redis has run a command.
+  int calls_of(const std::string& command) const {
     const std::string statistics = redis("INFO commandstats");
-    const std::string_view name = "cmdstat_xinfo|stream:calls=";
+    const std::string name = "cmdstat_" + command + ":calls=";
     const auto found = statistics.find(name);
     return found == std::string::npos ? 0 : std::stoi(statistics.substr(found + name.size()));
   }
+  int tails() const { return calls_of("xinfo|stream"); }
   std::vector<std::string> ids_;
 };
 
@@ -494,6 +495,22 @@ TEST_F(LogEndTest, SendsAGapIfANewerLineFollowsLostLinesAfterTheEndWasDecided) {
   ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
   EXPECT_EQ(count(client.raw(), "event: log\n"), 40U);
   EXPECT_TRUE(client.events().ends_with(gap(ids_[39], "1-1") + done(last)));
+}
+
+TEST_F(LogEndTest, RarelyReadsALogThatEndsTooEarlyWhileItsTailIsForbidden) {
+  std::string last;
+  auto client = open_slow_and_end(last);
+  run_for(std::chrono::milliseconds(2500));
+  redis("ACL SETUSER default -xinfo");
+  lose_newest_lines();
+  ASSERT_TRUE(run_until([&] { return count(client.raw(), "event: log\n") == 40; }));
+  const int reads = calls_of("xrange");
+  run_for(std::chrono::milliseconds(2500));
+  EXPECT_LE(calls_of("xrange"), reads + 2);
+  EXPECT_FALSE(client.got("event: done"));
+  redis("ACL SETUSER default +xinfo");
+  ASSERT_TRUE(run_until([&] { return client.ended_cleanly(); }));
+  EXPECT_TRUE(client.events().ends_with(gap(ids_[39], "1-1") + done(ids_[39])));
 }
 
 // The log's last id is above the last entry, but no entry was deleted.

@@ -271,6 +271,11 @@ TEST(LogCursor, ReportsNoGapWhenOnlyItsOwnEntryWasDeleted) {
   EXPECT_FALSE(cursor.resolve_doubt(tail));
 }
 
+TEST(LogCursor, ReportsNoGapIfTheEntryAtThePositionIsTheOldestOneAgain) {
+  LogCursor cursor = LogCursor::at_tail(log(1, 9, 9, 9));
+  EXPECT_FALSE(cursor.resolve_doubt(log(9, 12, 4, 12))) << "restored between the read and the tail";
+}
+
 // As after a failover to a server that never got the entry at 200 and has added others since.
 TEST(LogCursor, ReportsAGapIfTheLogWasReplacedByOneWithAnOlderEntry) {
   LogCursor cursor = LogCursor::at_tail(log(100, 200, 2, 2));
