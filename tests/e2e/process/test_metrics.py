@@ -28,13 +28,15 @@ def test_the_metrics_are_valid_prometheus_text(stack, job):
             helped.add(name)
         elif line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
-            assert kind in ("counter", "gauge") and name not in types
+            assert kind in ("counter", "gauge", "histogram") and name not in types
             types[name] = kind
         else:
             match = SAMPLE.fullmatch(line)
             assert match, line
-            assert match[1] in types and match[1] in helped and line.rpartition(" ")[0] not in seen
-            assert (types[match[1]] == "counter") == match[1].endswith("_total"), match[1]
+            name = match[1] if match[1] in types else re.sub("_(bucket|sum|count)$", "", match[1])
+            assert name in types and name in helped and line.rpartition(" ")[0] not in seen
+            assert (types[name] == "counter") == name.endswith("_total"), name
+            assert (types[name] == "histogram") == (name != match[1]), match[1]
             assert match[1].startswith(("tailgate_", "process_"))
             seen.add(line.rpartition(" ")[0])
             assert float(match[3]) >= 0
@@ -42,6 +44,22 @@ def test_the_metrics_are_valid_prometheus_text(stack, job):
         ["curl", "-sI", stack.ops_url + "/metrics"], capture_output=True, text=True, check=True
     ).stdout
     assert "content-type: text/plain; version=0.0.4" in answer.lower()
+
+
+def test_the_metrics_show_how_long_the_turns_of_the_loop_take(private_stack, job):
+    stack = private_stack()
+    name = "tailgate_loop_turn_seconds"
+    endpoint = routes.Events(stack, job).create()
+    open_live_stream(endpoint)
+    before = stack.metrics()
+    for number in range(20):
+        endpoint.write_number(number)
+    metrics = wait_until(
+        lambda: (now := stack.metrics())[f"{name}_count"] >= before[f"{name}_count"] + 20 and now, 5, "20 turns more"
+    )
+    counts = [count for label, count in metrics.items() if label.startswith(f"{name}_bucket")]
+    assert len(counts) == 10 and counts == sorted(counts) and counts[-1] == metrics[f"{name}_count"]
+    assert 0 < metrics[f"{name}_sum"] < 60
 
 
 def test_the_metrics_count_streams_events_answers_and_verdicts(private_stack, job):

@@ -31,7 +31,7 @@ def test_the_benchmark_prints_a_table_with_a_ratio_for_each_scenario():
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")][1:]
-    for name in ("unix sockets", "closed loop", "2,000 channels", "pages of 100", "/auth", "Last-Event-ID"):
+    for name in ("unix sockets", "closed loop", "2,000 jobs", "pages of 100", "/auth", "Last-Event-ID"):
         assert any(name in row[0] for row in rows), (name, done.stdout)
     # A difference may be negative, but a ratio is positive.
     compared = [row for row in rows if "bare" in row[3] and "difference" not in row[1]]
